@@ -170,6 +170,7 @@ bench: deps
 	@sh .ci/deps bench || echo "without the peers: they are reported as not installed"
 	@$(MAKE) --no-print-directory bench-programs
 	@$B/moonpulse bench $(BENCH)
+	@$B/moonpulse bench latency --triggers 2000
 
 valgrind: deps
 	@sh .ci/deps valgrind

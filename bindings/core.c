@@ -105,6 +105,7 @@ int luaopen_moonpulse_core(lua_State *L)
     mp_open_input(L);
     mp_open_latency(L);
     mp_open_system(L);
+    mp_open_shut_in(L);
     mp_open_limited(L);
     mp_open_signals(L);
     mp_open_backstop(L);

@@ -59,7 +59,7 @@ static int flight_play(lua_State *L)
 {
     struct mp_flight *flight = mp_check_flight(L, 1);
     lua_Integer play = mp_check_integer(L, 2, 1, LUA_MAXINTEGER);
-    lua_pushboolean(L, mp_flight_play(flight, (uint64_t)play, luaL_checkinteger(L, 3)));
+    lua_pushboolean(L, mp_flight_play(flight, (uint64_t)play, luaL_checkinteger(L, 3), 0));
     return 1;
 }
 

@@ -32,6 +32,7 @@ void mp_open_checksum(lua_State *L);
 void mp_open_input(lua_State *L);
 void mp_open_latency(lua_State *L);
 void mp_open_system(lua_State *L);
+void mp_open_shut_in(lua_State *L);
 void mp_open_limited(lua_State *L);
 void mp_open_signals(lua_State *L);
 void mp_open_backstop(lua_State *L);

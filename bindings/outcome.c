@@ -7,7 +7,7 @@ static const char *const outcome_names[] = {
     [MP_OUT_SENT] = "sent",         [MP_OUT_SKIPPED] = "skipped",
     [MP_OUT_MARK] = "mark",         [MP_OUT_ONEOFF] = "oneoff",
     [MP_OUT_FINISHED] = "finished", [MP_OUT_STOPPED] = "stopped",
-    [MP_OUT_UNTAKEN] = "not_taken",
+    [MP_OUT_UNTAKEN] = "not_taken", [MP_OUT_BEGUN] = "begun",
 };
 
 static void set_integer(lua_State *L, const char *key, lua_Integer value)
@@ -56,6 +56,10 @@ void mp_push_outcome(lua_State *L, const struct mp_outcome *out,
             set_integer(L, "cut_ns", out->cut_ns);
         lua_pushboolean(L, out->safe_sent);
         lua_setfield(L, -2, "safe_sent");
+    } else if (out->kind == MP_OUT_BEGUN) {
+        set_integer(L, "number", (lua_Integer)out->send.number);
+        set_integer(L, "start_ns", out->start_ns);
+        set_integer(L, "trigger_ns", out->woken_ns);
     } else if (out->kind != MP_OUT_FINISHED && out->kind != MP_OUT_ONEOFF) {
         set_send(L, out, schedule);
     }

@@ -6,8 +6,10 @@
 #include "bindings/near_cut.h"
 #include "bindings/outcome.h"
 #include "bindings/owned.h"
+#include "bindings/playing.h"
 #include "bindings/raise.h"
 #include "bindings/serial.h"
+#include "bindings/session_facts.h"
 
 #include "engine/session.h"
 
@@ -16,8 +18,8 @@
 
 #define SESSION "moonpulse.session"
 
-enum { ON_BYTES, ON_OUTCOME, ON_GONE, CALLBACKS };
-static const char *const callback_names[] = {"on_bytes", "on_outcome", "on_gone"};
+enum { ON_BYTES, ON_OUTCOME, ON_GONE, ON_TRIGGER, CALLBACKS };
+static const char *const callback_names[] = {"on_bytes", "on_outcome", "on_gone", "on_trigger"};
 struct device {
     struct mp_owned owned;
     struct mp_session *session;         // never NULL for Lua
@@ -168,6 +170,33 @@ static void on_gone(void *context, uint8_t port, const struct mp_error *why)
     call(context, ON_GONE, tell_loss, &loss);
 }
 
+struct heard {
+    const struct device *device;
+    const struct mp_trigger *trigger;
+    uint64_t untold;
+};
+
+/* on_trigger(byte, at_ns, heard, started, untold): as struct mp_trigger; untold: so many more
+ * before it had no room */
+static int tell_trigger(lua_State *L)
+{
+    const struct heard *heard = lua_touserdata(L, 1);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, heard->device->callback[ON_TRIGGER]);
+    lua_pushinteger(L, heard->trigger->byte);
+    lua_pushinteger(L, heard->trigger->at_ns);
+    lua_pushstring(L, mp_heard_name(heard->trigger->heard));
+    lua_pushinteger(L, (lua_Integer)heard->trigger->started);
+    lua_pushinteger(L, (lua_Integer)heard->untold);
+    lua_call(L, 5, 0);
+    return 0;
+}
+
+static void on_trigger(void *context, const struct mp_trigger *trigger, uint64_t untold)
+{
+    struct heard heard = {.device = context, .trigger = trigger, .untold = untold};
+    call(context, ON_TRIGGER, tell_trigger, &heard);
+}
+
 static void close_device(struct mp_owned *owned)
 {
     struct device *device = (struct device *)owned;
@@ -185,7 +214,7 @@ static void close_device(struct mp_owned *owned)
     free(device);
 }
 
-/* core.session{on_bytes=, on_outcome=, on_gone=} */
+/* core.session{on_bytes=, on_outcome=, on_gone=, on_trigger=}; the last one may be nil */
 static int session_new(lua_State *L)
 {
     struct mp_error err = {0};
@@ -196,12 +225,21 @@ static int session_new(lua_State *L)
     for (int i = 0; i < CALLBACKS; i++)
         device->callback[i] = LUA_NOREF;
     for (int i = 0; i < CALLBACKS; i++) {
-        if (lua_getfield(L, 1, callback_names[i]) != LUA_TFUNCTION)
+        int type = lua_getfield(L, 1, callback_names[i]);
+        if (i == ON_TRIGGER && type == LUA_TNIL) {
+            lua_pop(L, 1);
+            continue; // who plays nothing by triggers
+        }
+        if (type != LUA_TFUNCTION)
             return luaL_error(L, "core.session: %s must be a function", callback_names[i]);
         device->callback[i] = luaL_ref(L, LUA_REGISTRYINDEX);
     }
     const struct mp_session_events events = {
-        .bytes = on_bytes, .outcome = on_outcome, .gone = on_gone, .context = device};
+        .bytes = on_bytes,
+        .outcome = on_outcome,
+        .gone = on_gone,
+        .context = device,
+        .trigger = device->callback[ON_TRIGGER] == LUA_NOREF ? NULL : on_trigger};
     if (mp_session_create(&device->session, &device->owned.host->world, &events, &err) != MP_OK)
         return mp_raise(L, &err);
     return 1;
@@ -291,27 +329,17 @@ static int session_arm(lua_State *L)
     return done(L, status, &err);
 }
 
-/* session:play(lowering, start_ns) -> true | nil, message, code; the lowering has passed the
- * gate */
-static int session_play(lua_State *L)
+struct mp_session *mp_check_session(lua_State *L, int arg)
 {
-    struct mp_error err = {0};
-    struct mp_lowering *lowering = mp_check_lowering(L, 2);
-    lua_Integer start_ns = mp_check_integer(L, 3, 0, INT64_MAX / 4); // sums never overflow
+    return check_device(L, arg)->session;
+}
+
+const struct mp_schedule *mp_plays(lua_State *L, const struct mp_schedule *schedule)
+{
     struct device *device = check_device(L, 1);
-    if (!mp_lowering_cleared(L, 2))
-        return luaL_error(
-            L, "the plan was not checked against the safety limits: nothing is sent");
     const struct mp_schedule *before = device->schedule;
-    device->schedule = mp_lowering_schedule(lowering); // before the first outcome can come
-    enum mp_status status = mp_session_play(device->session, lowering, start_ns, &err);
-    if (status != MP_OK) {
-        device->schedule = before;
-        return mp_push_failure(L, &err);
-    }
-    lua_pushvalue(L, 2);
-    lua_setiuservalue(L, 1, 1); // the dispatcher borrows it
-    return done(L, status, &err);
+    device->schedule = schedule;
+    return before;
 }
 
 /* session:confirmed(total): so many pulses since arming need no confirmation any more */
@@ -390,34 +418,6 @@ static int session_realtime(lua_State *L)
     return 2;
 }
 
-/* session:backend() -> "serial"|"pty"|"virtual", path; nothing when closed */
-static int session_backend(lua_State *L)
-{
-    const struct mp_port *port = mp_session_port(check_session(L));
-    if (port == NULL)
-        return 0;
-    static const char *const kinds[] = {
-        [MP_PORT_SERIAL] = "serial", [MP_PORT_PTY] = "pty", [MP_PORT_WIRE] = "virtual"};
-    lua_pushstring(L, kinds[mp_port_kind(port)]);
-    lua_pushstring(L, mp_port_path(port));
-    return 2;
-}
-
-/* session:lines() -> cts, dsr | nil, message, code: whether the lines that come in are high */
-static int session_lines(lua_State *L)
-{
-    struct mp_error err = {0};
-    struct mp_port *port = mp_session_port(check_session(L));
-    bool cts = false, dsr = false;
-    if (port == NULL)
-        (void)mp_fail(&err, MP_ESTATE, "the port is closed");
-    if (port == NULL || mp_port_get_lines(port, &cts, &dsr, &err) != MP_OK)
-        return mp_push_failure(L, &err);
-    lua_pushboolean(L, cts);
-    lua_pushboolean(L, dsr);
-    return 2;
-}
-
 struct mp_near_cut *mp_check_near_cut(lua_State *L, int arg)
 {
     struct device *device = check_device(L, arg);
@@ -461,16 +461,18 @@ void mp_open_session(lua_State *L)
     static const luaL_Reg methods[] = {{"open", session_open},
                                        {"write", session_write},
                                        {"arm", session_arm},
-                                       {"play", session_play},
+                                       {"play", mp_session_plays_once},
+                                       {"ahead", mp_session_plays_ahead},
+                                       {"enough", mp_session_plays_enough},
                                        {"stop", session_stop},
                                        {"confirmed", session_confirmed},
                                        {"state", session_state},
                                        {"acknowledge", session_acknowledge},
                                        {"close", session_close},
                                        {"realtime", session_realtime},
-                                       {"backend", session_backend},
+                                       {"backend", mp_session_backend},
                                        {"trigger", session_trigger},
-                                       {"lines", session_lines},
+                                       {"lines", mp_session_lines},
                                        {"believed", session_believed},
                                        {"near", mp_near_begin},
                                        {"near_over", mp_near_over},

@@ -4,16 +4,37 @@
  */
 #include "engine/dispatcher_core.h"
 
-struct dispatch_frame dispatch_next(const struct mp_dispatcher *d)
+static struct dispatch_frame as_frame(const struct mp_dispatcher *d, const struct mp_send *send)
 {
     struct dispatch_frame next = {
-        .send = d->next, .start_ns = d->start_ns, .unsettled = dispatch_unsettled(d)};
-    if (d->next->kind != MP_SEND_MARK) {
-        const struct mp_frame *frame = dispatch_next_frame(d);
+        .send = send, .start_ns = d->start_ns, .unsettled = dispatch_unsettled(d)};
+    if (send->kind != MP_SEND_MARK) {
+        const struct mp_frame *frame = mp_lowering_frame(d->lowering, send->frame);
         next.wire_ns = frame->wire_ns;
         next.by_wire = dispatch_by_wire(frame);
     }
     return next;
+}
+
+struct dispatch_frame dispatch_next(const struct mp_dispatcher *d)
+{
+    return as_frame(d, d->next);
+}
+
+void dispatch_warm(struct mp_dispatcher *d, const struct mp_send *send)
+{
+    volatile uint8_t sink = 0;
+    if (send->kind != MP_SEND_MARK) {
+        const struct mp_frame *frame = mp_lowering_frame(d->lowering, send->frame);
+        for (size_t i = 0; i < frame->length; i += 64)
+            sink = frame->bytes[i];
+    }
+    (void)sink;
+    const struct dispatch_frame next = as_frame(d, send);
+    (void)dispatch_refuse(&d->rules, &d->past, &next, dispatch_now(d));
+    mp_ring_warm(&d->outcomes);
+    if (d->config.arming.flight != NULL)
+        mp_flight_warm(d->config.arming.flight);
 }
 
 /* A setting after a question: the loop's word that it was answered ends the wait. */

@@ -62,10 +62,10 @@ void dispatch_record_alive(struct mp_dispatcher *d)
     (void)mp_flight_begin(d->config.arming.flight, &record, &d->alive_slot);
 }
 
-void dispatch_publish(struct mp_dispatcher *d, const struct mp_outcome *outcome)
+void dispatch_tell(struct mp_dispatcher *d, const struct mp_outcome *outcome)
 {
     bool recorded = outcome->kind == MP_OUT_SENT || outcome->kind == MP_OUT_ONEOFF ||
-                    outcome->kind == MP_OUT_UNTAKEN;
+                    outcome->kind == MP_OUT_UNTAKEN || outcome->kind == MP_OUT_BEGUN;
     if (d->config.arming.flight != NULL && !recorded) {
         const struct mp_flight_record record = flight_record(outcome);
         (void)mp_flight_push(d->config.arming.flight, &record);
@@ -75,6 +75,11 @@ void dispatch_publish(struct mp_dispatcher *d, const struct mp_outcome *outcome)
         mp_latch_stop(&d->stop, MP_STOP_RECORD);
     (void)mp_ring_push(&d->outcomes, outcome);
     atomic_store_explicit(&d->writing, false, memory_order_release); // after the outcome
+}
+
+void dispatch_publish(struct mp_dispatcher *d, const struct mp_outcome *outcome)
+{
+    dispatch_tell(d, outcome);
     d->config.wake(d->config.context);
 }
 

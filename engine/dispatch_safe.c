@@ -58,7 +58,7 @@ void dispatch_end(struct mp_dispatcher *d)
     dispatch_let_go(d);
     struct command command; // a plan that was given but never begun
     while (mp_ring_pop(&d->commands, &command))
-        if (command.kind == COMMAND_PLAY)
+        if (command.kind != COMMAND_SEND)
             mp_lowering_set_busy(command.lowering, false);
     atomic_store(&d->playing, false);
 }

@@ -23,9 +23,18 @@ static bool stopped(struct mp_dispatcher *d)
 
 static void publish_finished(struct mp_dispatcher *d)
 {
+    d->ahead.on = false;
     dispatch_let_go(d);
     atomic_store(&d->playing, false);
     dispatch_publish(d, &(struct mp_outcome){.kind = MP_OUT_FINISHED, .start_ns = d->start_ns});
+}
+
+/* Its last frame is out. A plan that triggers start waits for the next one, if one may come. */
+static void plan_is_over(struct mp_dispatcher *d)
+{
+    d->ahead.past.playing = false;
+    if (!d->ahead.on || dispatch_ahead_is_over(d))
+        publish_finished(d);
 }
 
 /* ---- writing ---- */
@@ -103,6 +112,10 @@ static void take_command(struct mp_dispatcher *d, const struct command *command)
         return;
     }
     d->lowering = command->lowering;
+    if (command->kind == COMMAND_AHEAD) {
+        dispatch_ahead_begins(d, command);
+        return;
+    }
     d->start_ns = command->start_ns;
     dispatch_plan_begins(d);
     d->next = mp_lowering_draw(d->lowering);
@@ -171,27 +184,6 @@ static void check_heartbeat(struct mp_dispatcher *d)
         mp_latch_stop(&d->stop, MP_STOP_STUCK);
 }
 
-/*
- * Touch what the next send reads and writes, before the last spin: after a sleep of
- * milliseconds the caches are cold, and that would come on top of the onset.
- */
-static void warm(struct mp_dispatcher *d)
-{
-    const struct mp_send *send = d->next;
-    volatile uint8_t sink = 0;
-    if (send->kind != MP_SEND_MARK) {
-        const struct mp_frame *frame = mp_lowering_frame(d->lowering, send->frame);
-        for (size_t i = 0; i < frame->length; i += 64)
-            sink = frame->bytes[i];
-    }
-    (void)sink;
-    const struct dispatch_frame next = dispatch_next(d);
-    (void)dispatch_refuse(&d->rules, &d->past, &next, dispatch_now(d));
-    mp_ring_warm(&d->outcomes);
-    if (d->config.arming.flight != NULL)
-        mp_flight_warm(d->config.arming.flight);
-}
-
 /* Is the second part of the pulse before the next thing to do? */
 static bool second_is_next(const struct mp_dispatcher *d)
 {
@@ -207,7 +199,7 @@ static bool second_is_next(const struct mp_dispatcher *d)
 static void do_second(struct mp_dispatcher *d)
 {
     if (dispatch_second(d) && d->lowering != NULL && d->next == NULL && !stopped(d))
-        publish_finished(d);
+        plan_is_over(d);
 }
 
 /*
@@ -233,6 +225,8 @@ static void wait_for_next(struct mp_dispatcher *d, struct mp_next *next)
     if (config->arming.keepalive_length > 0 && d->keepalive_due_ns < look &&
         fits(d, config->arming.keepalive_length))
         look = d->keepalive_due_ns;
+    if (d->ahead.on && !d->ahead.past.playing && d->ahead.rule.until_ns < look) // it is over
+        look = d->ahead.rule.until_ns + 1;
     d->second_next = second_is_next(d);
     d->due_ns = d->second_next    ? d->second.due_ns
                 : d->next != NULL ? next_due_ns(d)
@@ -247,6 +241,7 @@ static void wait_for_next(struct mp_dispatcher *d, struct mp_next *next)
     } else {
         wait_for_due(d, next);
     }
+    next->input = d->ahead.on && !next->spin ? d->ahead.input : NULL;
 }
 
 /* ---- sending what is due ---- */
@@ -343,7 +338,14 @@ static void dispatch(struct mp_dispatcher *d)
     dispatch_publish(d, out);
     d->next = mp_lowering_draw(d->lowering);
     if (d->next == NULL && !d->second.open && !stopped(d))
-        publish_finished(d);
+        plan_is_over(d);
+}
+
+void dispatch_now_if_due(struct mp_dispatcher *d)
+{
+    d->woken_ns = dispatch_now(d);
+    if (!second_is_next(d) && next_due_ns(d) <= d->woken_ns)
+        dispatch(d);
 }
 
 /* The wait is over, or was ended: do what it was for. True: the rest of it is still to come. */
@@ -363,7 +365,7 @@ static bool act(struct mp_dispatcher *d, struct mp_next *next)
         if (!come)
             break;
         if (!d->second_next)
-            warm(d);
+            dispatch_warm(d, d->next);
         wait_for_due(d, next);
         return true;
     case WAITS_DUE:
@@ -381,14 +383,20 @@ bool dispatch_step(struct mp_dispatcher *d, struct mp_next *next)
 {
     bool waits = act(d, next);
     atomic_store_explicit(&d->writing, false, memory_order_release); // a frame without outcome
+    next->input = NULL;
     if (waits)
         return true;
+    if (!stopped(d) && d->ahead.on)
+        dispatch_hear(d); // first: nothing may come between a trigger and its pulse
     if (!stopped(d)) {
         take_commands(d);
+        if (d->ahead.on && !d->ahead.past.playing && dispatch_ahead_is_over(d))
+            publish_finished(d);
         dispatch_look_settled(d);
     }
     if (!stopped(d)) {
         wait_for_next(d, next);
+        dispatch_ahead_prepare(d);
         return true;
     }
     dispatch_end(d);

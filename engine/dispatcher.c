@@ -12,7 +12,13 @@
 #include <string.h>
 
 // without a thread whoever steps looks at the outcomes after each step
-enum { OUTCOMES = 8192, STEPPED_OUTCOMES = 1024, COMMANDS = 16, STACK_BYTES = 256 * 1024 };
+enum {
+    OUTCOMES = 8192,
+    STEPPED_OUTCOMES = 1024,
+    TRIGGERS = 8192,
+    COMMANDS = 16,
+    STACK_BYTES = 256 * 1024
+};
 
 void mp_dispatcher_stop(struct mp_dispatcher *d, enum mp_stop reason)
 {
@@ -38,7 +44,7 @@ bool mp_dispatcher_believed(struct mp_dispatcher *d, int64_t total)
     // a setting may wait for this: woken once, when it changes
     if (atomic_exchange_explicit(&d->believed, total, memory_order_acq_rel) == total)
         return false;
-    (void)sem_post(&d->wake);
+    mp_wake_post(&d->wake);
     return true;
 }
 
@@ -55,7 +61,9 @@ static void *thread_main(void *argument)
     (void)sem_post(&d->ready);
     struct mp_next next = {0};
     while (dispatch_step(d, &next))
-        next.came = mp_wait_until(&d->wake, &d->stop.reason, next.at_ns, next.spin);
+        next.came = next.input == NULL
+                        ? mp_wait_until(&d->wake, &d->stop.reason, next.at_ns, next.spin)
+                        : mp_wait_input(&d->wake, next.at_ns, mp_port_fd(next.input));
     return NULL;
 }
 
@@ -118,12 +126,18 @@ static enum mp_status create(struct mp_dispatcher **out,
                                        .unconfirmed_ns = config->arming.unconfirmed_ns,
                                        .any_distance = config->any_distance};
     d->realtime.dma_fd = -1;
-    (void)sem_init(&d->wake, 0, 0);
+    status = mp_wake_init(&d->wake, true, err);
+    if (status != MP_OK) {
+        free(d);
+        return status;
+    }
     mp_latch_init(&d->stop, &d->wake);
     (void)sem_init(&d->ready, 0, 0);
     status = mp_ring_init(&d->commands, sizeof(struct command), COMMANDS, err);
     if (status == MP_OK)
         status = mp_ring_init(&d->outcomes, sizeof(struct mp_outcome), outcomes, err);
+    if (status == MP_OK)
+        status = mp_ring_init(&d->triggers, sizeof(struct mp_trigger), TRIGGERS, err);
     if (status != MP_OK) {
         d->joined = true; // nothing has begun
         mp_dispatcher_destroy(d);
@@ -198,7 +212,7 @@ static enum mp_status push_command(struct mp_dispatcher *d, const struct command
 {
     if (!mp_ring_push(&d->commands, command))
         return mp_fail(err, MP_EBUSY, "too many commands are waiting for the dispatcher");
-    (void)sem_post(&d->wake);
+    mp_wake_post(&d->wake);
     return MP_OK;
 }
 
@@ -217,9 +231,11 @@ static enum mp_status check_paths(const struct mp_dispatcher *d,
     return MP_OK;
 }
 
-enum mp_status mp_dispatcher_play(struct mp_dispatcher *d, struct mp_lowering *lowering,
-                                  int64_t start_ns, struct mp_error *err)
+/* Give command, which plays, to the thread: one at a time. */
+static enum mp_status push_plan(struct mp_dispatcher *d, const struct command *command,
+                                struct mp_error *err)
 {
+    struct mp_lowering *lowering = command->lowering;
     if (!mp_lowering_checked(lowering))
         return mp_fail(err, MP_ESTATE, "the plan was not checked against the device's limits");
     enum mp_status status = check_running(d, err);
@@ -234,15 +250,59 @@ enum mp_status mp_dispatcher_play(struct mp_dispatcher *d, struct mp_lowering *l
         atomic_store(&d->playing, false);
         return mp_fail(err, MP_ESTATE, "the plan is being played on another device");
     }
-    struct command command = {.kind = COMMAND_PLAY, .lowering = lowering, .start_ns = start_ns};
     mp_lowering_rewind(lowering);
     mp_lowering_set_busy(lowering, true);
-    status = push_command(d, &command, err);
+    status = push_command(d, command, err);
     if (status != MP_OK) {
         mp_lowering_set_busy(lowering, false);
         atomic_store(&d->playing, false);
     }
     return status;
+}
+
+enum mp_status mp_dispatcher_play(struct mp_dispatcher *d, struct mp_lowering *lowering,
+                                  int64_t start_ns, struct mp_error *err)
+{
+    const struct command command = {
+        .kind = COMMAND_PLAY, .lowering = lowering, .start_ns = start_ns};
+    return push_plan(d, &command, err);
+}
+
+enum mp_status mp_dispatcher_ahead(struct mp_dispatcher *d, struct mp_lowering *lowering,
+                                   const struct mp_ahead_rule *rule, struct mp_port *input,
+                                   uint64_t play, struct mp_error *err)
+{
+    if (rule->every == 0 || rule->most == 0 || rule->delay_ns < 0 || rule->refractory_ns < 0)
+        return mp_fail(err, MP_EINVAL,
+                       "a plan for triggers: each n-th from the first on, at "
+                       "least one start, no times below 0");
+    if (mp_lowering_frame_count(lowering) == 0)
+        return mp_fail(err, MP_EINVAL, "a plan without pulses cannot wait for a trigger");
+    const struct command command = {.kind = COMMAND_AHEAD,
+                                    .lowering = lowering,
+                                    .rule = *rule,
+                                    .input = input,
+                                    .play = play};
+    atomic_store(&d->enough, false);
+    return push_plan(d, &command, err);
+}
+
+void mp_dispatcher_enough(struct mp_dispatcher *d)
+{
+    atomic_store_explicit(&d->enough, true, memory_order_release);
+    mp_wake_post(&d->wake);
+}
+
+bool mp_dispatcher_trigger(struct mp_dispatcher *d, struct mp_trigger *trigger,
+                           uint64_t *untold)
+{
+    *untold = atomic_exchange_explicit(&d->untold, 0, memory_order_relaxed);
+    return mp_ring_pop(&d->triggers, trigger);
+}
+
+bool mp_dispatcher_input_lost(const struct mp_dispatcher *d)
+{
+    return d->joined && d->ahead.lost;
 }
 
 enum mp_status mp_dispatcher_send(struct mp_dispatcher *d, const void *bytes, size_t length,
@@ -324,7 +384,8 @@ void mp_dispatcher_destroy(struct mp_dispatcher *d)
     mp_dispatcher_join(d, MP_STOP_REQUESTED);
     mp_ring_fini(&d->commands);
     mp_ring_fini(&d->outcomes);
-    (void)sem_destroy(&d->wake);
+    mp_ring_fini(&d->triggers);
+    mp_wake_fini(&d->wake);
     (void)sem_destroy(&d->ready);
     free(d);
 }

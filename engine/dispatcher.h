@@ -17,7 +17,9 @@
  *   believed   atomic count of settings that the device confirmed, written by the loop thread
  *   drained    atomic time up to which the loop thread has read the port, written by it
  *   writing    atomic flag, written by the dispatcher: a frame may be out that is not told yet
- *   wake       semaphore: ends the dispatcher's wait
+ *   enough     atomic flag, written by the loop thread: no trigger starts a plan any more
+ *   triggers   SPSC ring, dispatcher -> loop thread; untold: atomic count of what had no room
+ *   wake       ends the dispatcher's wait (wake.h)
  *   flight     see flight.h: slots claimed with an atomic add
  * It calls no Lua, no malloc, no lock, no file I/O and nothing that blocks except the
  * wait for the next deadline, which mp_dispatcher_stop ends at once, the moving of a line (an
@@ -50,12 +52,11 @@
 #ifndef MP_DISPATCHER_H
 #define MP_DISPATCHER_H
 
+#include "engine/ahead.h"
 #include "engine/arming.h"
 #include "engine/lowering.h"
 #include "engine/realtime.h"
 #include "engine/stop.h"
-
-#include <semaphore.h>
 
 enum mp_outcome_kind {
     MP_OUT_SENT,    // a frame of the plan was handed to the port
@@ -64,7 +65,9 @@ enum mp_outcome_kind {
     MP_OUT_ONEOFF,   // a frame from mp_dispatcher_send, or a keep-alive, was handed to the port
     MP_OUT_FINISHED, // the plan is over; the dispatcher waits for the next command
     MP_OUT_STOPPED,  // the last outcome: the safe frame is out (or could not be sent)
-    MP_OUT_UNTAKEN   // the port did not take the whole of a frame of the plan: it stopped
+    MP_OUT_UNTAKEN,  // the port did not take the whole of a frame of the plan: it stopped
+    MP_OUT_BEGUN // a trigger, which came at woken_ns, has started the plan: send.number, which
+                 // start it is; what follows counts from start_ns
 };
 
 struct mp_outcome {
@@ -123,6 +126,38 @@ enum mp_status mp_dispatcher_create(struct mp_dispatcher **out,
 enum mp_status mp_dispatcher_play(struct mp_dispatcher *dispatcher,
                                   struct mp_lowering *lowering, int64_t start_ns,
                                   struct mp_error *err);
+
+/* A trigger, and what became of it; struct mp_ahead_rule says which start the plan. */
+struct mp_trigger {
+    enum mp_heard heard;
+    uint8_t byte;
+    uint64_t started; // so often the plan was started by now
+    int64_t at_ns;    // when its read had returned, monotonic
+    int64_t start_ns; // of the plan's last start
+};
+
+/*
+ * Play lowering each time that a trigger comes on input, as rule says: the dispatcher reads
+ * input, and nobody else may before MP_OUT_FINISHED or MP_OUT_STOPPED, as with lowering. Each
+ * start is MP_OUT_BEGUN; the first frame leaves at once then, if rule's delay and the wire let
+ * it. The device must be at the plan's first setting at its end. play: the number of the first
+ * start in the flight record; those that follow count on. A loss of input stops with
+ * MP_STOP_GONE. MP_OUT_FINISHED comes after the last start that the rule allows, after its
+ * until_ns, or after mp_dispatcher_enough. MP_EINVAL for a plan without frames; else fails as
+ * mp_dispatcher_play.
+ */
+enum mp_status mp_dispatcher_ahead(struct mp_dispatcher *dispatcher,
+                                   struct mp_lowering *lowering,
+                                   const struct mp_ahead_rule *rule, struct mp_port *input,
+                                   uint64_t play, struct mp_error *err);
+/* No trigger starts the plan any more; what has been started goes on to its end. */
+void mp_dispatcher_enough(struct mp_dispatcher *dispatcher);
+/* The next trigger that came, in order; false when there is none now. *untold: so many more
+ * had no room since the last call. Loop thread. */
+bool mp_dispatcher_trigger(struct mp_dispatcher *dispatcher, struct mp_trigger *trigger,
+                           uint64_t *untold);
+/* Was the input lost? Once it has stopped. */
+bool mp_dispatcher_input_lost(const struct mp_dispatcher *dispatcher);
 
 /* Send one frame as soon as it fits before the next of the plan. MP_EBUSY when the ring is
  * full. */
@@ -185,6 +220,7 @@ struct mp_next {
     int64_t at_ns; // when to step again; INT64_MAX: when something is asked of it
     bool spin; // be there to the microsecond: the thread does not sleep through the end of it
     bool came; // set by whoever waited: at_ns has come; false: woken before
+    struct mp_port *input; // step as well when there is something to read; NULL: no need
 };
 
 /*

@@ -8,16 +8,20 @@
 #include "engine/clock.h"
 #include "engine/dispatch_late.h"
 #include "engine/ring.h"
+#include "engine/wake.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 
-enum command_kind { COMMAND_PLAY, COMMAND_SEND };
+enum command_kind { COMMAND_PLAY, COMMAND_AHEAD, COMMAND_SEND };
 
 struct command {
     enum command_kind kind;
-    struct mp_lowering *lowering; // play
-    int64_t start_ns;
+    struct mp_lowering *lowering; // play, ahead
+    int64_t start_ns;             // play
+    struct mp_ahead_rule rule;    // ahead
+    struct mp_port *input;
+    uint64_t play;
     size_t length; // send
     uint8_t bytes[MP_FRAME_MAX];
 };
@@ -57,6 +61,17 @@ struct dispatch_handed {
     } kept[FRAMES_KEPT]; // the last ones, by number
 };
 
+/* A plan that triggers start. */
+struct dispatch_ahead {
+    bool on; // its lowering is d->lowering
+    bool lost;
+    struct mp_ahead_rule rule;
+    struct mp_ahead_past past;
+    struct mp_port *input;       // borrowed
+    uint64_t play;               // of its first start, for the flight record
+    const struct mp_send *first; // drawn for the next start, while nothing plays; NULL: not yet
+};
+
 /* What the wait between two steps is for. */
 enum dispatch_waits { WAITS_NOTHING, WAITS_LOOK, WAITS_WARM, WAITS_DUE };
 
@@ -72,8 +87,11 @@ struct mp_dispatcher {
     _Atomic uint64_t confirmed;
     _Atomic int64_t believed;
     _Atomic int64_t drained_ns;
+    struct mp_ring triggers;
+    _Atomic uint64_t untold; // triggers without room in it
+    _Atomic bool enough;
     _Atomic bool writing; // a frame's first byte may be out, and its outcome is not told yet
-    sem_t wake;
+    struct mp_wake wake;
     sem_t ready; // the thread has entered its priority
     pthread_t thread;
     bool threaded, joined;
@@ -96,6 +114,7 @@ struct mp_dispatcher {
     int64_t settings;   // of the plan, and questions, sent since arming
     int64_t settled_ns; // since when they are all known to be answered; 0: they are not
     _Atomic bool safe_sent;
+    struct dispatch_ahead ahead;
     bool cut; // part of a frame is on the device's wire
     struct dispatch_second second;
     struct dispatch_handed handed;
@@ -109,7 +128,9 @@ bool dispatch_record_begin(struct mp_dispatcher *dispatcher, const struct mp_out
 void dispatch_record_end(struct mp_dispatcher *dispatcher, int64_t returned_ns);
 /* Claim the record that keep-alives, and one-off frames that are too many, share. */
 void dispatch_record_alive(struct mp_dispatcher *dispatcher);
-/* Tell the loop; what has no flight record yet gets one. */
+/* Tell the loop, which is not woken; what has no flight record yet gets one. */
+void dispatch_tell(struct mp_dispatcher *dispatcher, const struct mp_outcome *outcome);
+/* The same, and it is woken: a system call, which nothing that is due waits for. */
 void dispatch_publish(struct mp_dispatcher *dispatcher, const struct mp_outcome *outcome);
 /* Is there room to tell of one more frame? If not, it has stopped the dispatcher. */
 bool dispatch_can_record(struct mp_dispatcher *dispatcher);
@@ -144,6 +165,24 @@ bool dispatch_unsettled(const struct mp_dispatcher *dispatcher);
 
 /* Have the questions before a setting been answered? For dispatch_due_ns. */
 void dispatch_look_settled(struct mp_dispatcher *dispatcher);
+
+/* dispatch_ahead.c: triggers start the plan from now on. */
+void dispatch_ahead_begins(struct mp_dispatcher *dispatcher, const struct command *command);
+/* While no plan goes on: what can be done of the next start before its trigger comes, is done.
+ */
+void dispatch_ahead_prepare(struct mp_dispatcher *dispatcher);
+/* Read what has come of triggers; one may start the plan. */
+void dispatch_hear(struct mp_dispatcher *dispatcher);
+/* Send the next frame of the plan if its time has come. */
+void dispatch_now_if_due(struct mp_dispatcher *dispatcher);
+/* Will no trigger start the plan any more? */
+bool dispatch_ahead_is_over(const struct mp_dispatcher *dispatcher);
+
+/*
+ * Touch what send, the next one, reads and writes: after a sleep of milliseconds the caches are
+ * cold, and that would come on top of the onset.
+ */
+void dispatch_warm(struct mp_dispatcher *dispatcher, const struct mp_send *send);
 
 /* As mp_dispatcher_step. */
 bool dispatch_step(struct mp_dispatcher *dispatcher, struct mp_next *next);

@@ -176,12 +176,13 @@ bool mp_flight_start(struct mp_flight *flight, int64_t start_ns, int64_t wall_ns
     return mp_flight_push(flight, &record);
 }
 
-bool mp_flight_play(struct mp_flight *flight, uint64_t play, int64_t start_ns)
+bool mp_flight_play(struct mp_flight *flight, uint64_t play, int64_t start_ns,
+                    int64_t trigger_ns)
 {
     if (play >> MP_FLIGHT_PLAY_BITS != 0)
         return false;
     const struct mp_flight_record record = {
-        .kind = MP_FLIGHT_PLAY, .number = play, .due_ns = start_ns};
+        .kind = MP_FLIGHT_PLAY, .number = play, .due_ns = start_ns, .woken_ns = trigger_ns};
     atomic_store(&flight->play, play);
     return mp_flight_push(flight, &record);
 }
@@ -226,8 +227,10 @@ bool mp_flight_push(struct mp_flight *flight, const struct mp_flight_record *rec
 void mp_flight_warm(struct mp_flight *flight)
 {
     uint64_t slot = atomic_load_explicit(&flight->header->claimed, memory_order_relaxed);
-    if (slot < flight->capacity)
-        __builtin_prefetch(&flight->records[slot], 1);
+    for (uint64_t next = slot; next < slot + 2 && next < flight->capacity; next++) {
+        __builtin_prefetch(&flight->records[next], 1);
+        __builtin_prefetch((const char *)(&flight->records[next] + 1) - 1, 1);
+    }
 }
 
 bool mp_flight_take_oneoff(struct mp_flight *flight)

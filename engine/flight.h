@@ -64,7 +64,8 @@ enum mp_flight_kind {
     MP_FLIGHT_STOPPED,  // detail: enum mp_stop; action: 1 if the safe frame went out;
                         // planned_ns: mp_outcome's cut_ns
     MP_FLIGHT_START,    // the run began at due_ns (monotonic), planned_ns by the wall clock
-    MP_FLIGHT_PLAY,     // what follows is of plan number, which starts at due_ns (loop thread)
+    MP_FLIGHT_PLAY,     // what follows is of plan number, which starts at due_ns; woken_ns:
+                        // the trigger that started it
     MP_FLIGHT_LEFT,     // the device was asked; action: 1 if it says that it is disarmed
     MP_FLIGHT_ALIVE,    // armed at sent_ns; returned_ns: the last frame without a record of its
                         // own; detail: 1 if a port does not say what it holds
@@ -123,10 +124,11 @@ enum mp_status mp_flight_close(struct mp_flight *flight, struct mp_error *err);
  * False when the file is full. Loop thread. */
 bool mp_flight_start(struct mp_flight *flight, int64_t start_ns, int64_t wall_ns);
 
-/* What is stored from here on is of plan number play, which starts at start_ns. Takes a record.
- * False when the file is full, or play is beyond its bits. Loop thread, with no plan going on.
- */
-bool mp_flight_play(struct mp_flight *flight, uint64_t play, int64_t start_ns);
+/* What is stored from here on is of plan number play, which starts at start_ns; trigger_ns: by
+ * a trigger that came then, 0: by none. Takes a record. False when the file is full, or play is
+ * beyond its bits. With no plan going on: loop thread; dispatcher thread, for triggers. */
+bool mp_flight_play(struct mp_flight *flight, uint64_t play, int64_t start_ns,
+                    int64_t trigger_ns);
 
 /* Store a record; its checksum is computed here. Any thread. False when the file is full. */
 bool mp_flight_push(struct mp_flight *flight, const struct mp_flight_record *record);
@@ -135,7 +137,7 @@ bool mp_flight_begin(struct mp_flight *flight, const struct mp_flight_record *re
                      uint64_t *slot);
 /* The write has ended at returned_ns, or failed (enum mp_flight_untaken). */
 void mp_flight_finish(struct mp_flight *flight, uint64_t slot, int64_t returned_ns);
-/* Bring the next slot into the cache and its page into reach. Any thread. */
+/* Bring the next two slots into the cache and their page into reach. Any thread. */
 void mp_flight_warm(struct mp_flight *flight);
 /* May one more one-off frame have a record of its own? Then it is counted. Dispatcher thread.
  */

@@ -21,7 +21,7 @@ struct mp_latency {
     struct mp_realtime realtime;
     pthread_t thread;
     bool joined;
-    sem_t wake;
+    struct mp_wake wake;
     sem_t ready; // the thread has entered its priority
     _Atomic int stop;
     _Atomic bool ended;
@@ -132,7 +132,7 @@ enum mp_status mp_latency_start(struct mp_latency **out, const struct mp_latency
     memset(test, 0, sizeof *test);
     memset(test->samples, 0xFF, samples_size); // touch every page now, not while measuring
     test->config = *config;
-    (void)sem_init(&test->wake, 0, 0);
+    (void)mp_wake_init(&test->wake, false, NULL); // cannot fail without input
     (void)sem_init(&test->ready, 0, 0);
     mp_realtime_prepare(&test->realtime);
     int failed = start_thread(&test->thread, latency_main, test);
@@ -159,7 +159,7 @@ bool mp_latency_progress(const struct mp_latency *test, uint64_t *done, int64_t 
 void mp_latency_stop(struct mp_latency *test)
 {
     atomic_store(&test->stop, 1);
-    (void)sem_post(&test->wake);
+    mp_wake_post(&test->wake);
 }
 
 static void join(struct mp_latency *test)
@@ -197,7 +197,7 @@ void mp_latency_destroy(struct mp_latency *test)
         return;
     mp_latency_stop(test);
     join(test);
-    (void)sem_destroy(&test->wake);
+    mp_wake_fini(&test->wake);
     (void)sem_destroy(&test->ready);
     free(test);
 }

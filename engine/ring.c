@@ -42,9 +42,11 @@ void mp_ring_fini(struct mp_ring *ring)
 void mp_ring_warm(struct mp_ring *ring)
 {
     uint64_t head = atomic_load_explicit(&ring->head, memory_order_relaxed);
-    const unsigned char *slot = ring->items + (head & ring->mask) * ring->item_size;
-    for (size_t i = 0; i < ring->item_size; i += 64)
-        __builtin_prefetch(slot + i, 1);
+    for (uint64_t next = head; next < head + 2; next++) {
+        const unsigned char *slot = ring->items + (next & ring->mask) * ring->item_size;
+        for (size_t i = 0; i < ring->item_size; i += 64)
+            __builtin_prefetch(slot + i, 1);
+    }
 }
 
 bool mp_ring_pop(struct mp_ring *ring, void *item)

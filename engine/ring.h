@@ -60,7 +60,7 @@ static inline void *mp_ring_slot(const struct mp_ring *ring)
     return ring->items + (head & ring->mask) * ring->item_size;
 }
 
-/* Producer only: bring the slot of the next push into the cache. */
+/* Producer only: bring the slots of the next two pushes into the cache. */
 void mp_ring_warm(struct mp_ring *ring);
 /* Consumer only. False when empty. */
 bool mp_ring_pop(struct mp_ring *ring, void *item);

@@ -78,6 +78,10 @@ void session_report(struct mp_session *s)
     bool over = false;
     while (!over && (outcome = mp_dispatcher_first(d)) != NULL) {
         over = outcome->kind == MP_OUT_STOPPED;
+        if (over || outcome->kind == MP_OUT_FINISHED)
+            session_tell_triggers(s, d); // all that came before this
+        if (over || outcome->kind == MP_OUT_FINISHED)
+            session_give_back(s);
         if (over)
             end_dispatcher(s, outcome->stop);
         else if (outcome->kind == MP_OUT_FINISHED && s->state == MP_RUNNING)
@@ -86,6 +90,8 @@ void session_report(struct mp_session *s)
             s->events.outcome(s->events.context, outcome);
         mp_dispatcher_drop(d); // nobody else has: this is not nested
     }
+    if (!over && s->lender != NULL)
+        session_tell_triggers(s, d);
     s->reporting = false;
     if (over) {
         atomic_store(&s->dispatcher, NULL);
@@ -109,6 +115,7 @@ static void tell_gone(struct mp_session *s, uint8_t port, const struct mp_error 
 
 void session_lose_port(struct mp_session *s, const struct mp_error *why)
 {
+    session_call_in(s);
     mp_session_stop(s, MP_STOP_GONE);
     drop_port(s);
     tell_gone(s, MP_PORT_DEVICE, why);
@@ -291,6 +298,7 @@ void mp_session_stop_at_exit(struct mp_session *s)
 
 void mp_session_close(struct mp_session *s)
 {
+    session_call_in(s);
     mp_session_stop(s, MP_STOP_REQUESTED);
     if (s->state != MP_CLOSED)
         drop_port(s);

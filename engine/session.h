@@ -62,6 +62,9 @@ struct mp_session_events {
      * port. It cannot be armed again before it was closed.
      */
     void (*gone)(void *context, uint8_t port, const struct mp_error *why);
+    /* Of mp_session_ahead: a trigger came, in order; untold: so many more had no room to be
+     * told since the last one. */
+    void (*trigger)(void *context, const struct mp_trigger *trigger, uint64_t untold);
     void *context;
 };
 
@@ -108,6 +111,18 @@ enum mp_status mp_session_arm(struct mp_session *session, const struct mp_arming
 /* armed -> running. lowering is borrowed until its MP_OUT_FINISHED or MP_OUT_STOPPED. */
 enum mp_status mp_session_play(struct mp_session *session, struct mp_lowering *lowering,
                                int64_t start_ns, struct mp_error *err);
+
+/*
+ * armed -> running: lowering is played each time that a trigger comes on the port of from, a
+ * session that is connected and reads nothing meanwhile; see mp_dispatcher_ahead. Both are
+ * borrowed until MP_OUT_FINISHED or MP_OUT_STOPPED; if from is closed before, or its port is
+ * lost, what is armed stops. MP_ESTATE where from is not connected or lent already.
+ */
+enum mp_status mp_session_ahead(struct mp_session *session, struct mp_lowering *lowering,
+                                const struct mp_ahead_rule *rule, struct mp_session *from,
+                                uint64_t play, struct mp_error *err);
+/* No trigger starts the plan any more; running until what was started is over. */
+void mp_session_enough(struct mp_session *session);
 
 /*
  * If unconfirmed_ns is set: the device has confirmed total of the pulses that were sent

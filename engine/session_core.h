@@ -38,8 +38,12 @@ struct mp_session {
     bool trigger_lost;
     uv_async_t async;
     struct mp_guard guard;
-    bool guarded; // a guard was started for this arm
-    bool halted;  // stopped, and nobody has taken note yet
+    // of mp_session_ahead: the session whose port is read for triggers, and who reads this
+    // one's
+    struct mp_session *lender, *lent_to;
+    struct session_watch *input_watch; // in virtual time: of the lender's wire
+    bool guarded;                      // a guard was started for this arm
+    bool halted;                       // stopped, and nobody has taken note yet
     struct mp_stop_watch *watch;
     // read by mp_session_stop_async and _peek; cleared before the dispatcher is freed
     struct mp_dispatcher *_Atomic dispatcher;
@@ -81,6 +85,13 @@ enum mp_status session_arm_virtual(struct mp_session *s, struct mp_dispatcher **
 void session_step(struct mp_alarm *alarm);
 /* Something was asked of the dispatcher: it steps at once. Nothing in real time. */
 void session_kick(struct mp_session *s);
+
+/* session_ahead.c: the lender reads its port itself again. */
+void session_give_back(struct mp_session *s);
+/* Tell the owner of the triggers that came. */
+void session_tell_triggers(struct mp_session *s, struct mp_dispatcher *d);
+/* It is being closed, or its port is lost, while another session reads it. */
+void session_call_in(struct mp_session *lender);
 
 /* Give the outcomes that are there to the owner; ends the dispatcher after its last. */
 void session_report(struct mp_session *s);

@@ -137,7 +137,7 @@ const char *mp_blame_name(enum mp_blame blame)
     return index < MP_BLAME_COUNT ? names[index] : names[MP_BLAME_NOBODY];
 }
 
-void mp_latch_init(struct mp_latch *latch, sem_t *wake)
+void mp_latch_init(struct mp_latch *latch, struct mp_wake *wake)
 {
     atomic_init(&latch->reason, MP_STOP_NONE);
     latch->wake = wake;
@@ -147,5 +147,5 @@ void mp_latch_stop(struct mp_latch *latch, enum mp_stop reason)
 {
     int none = MP_STOP_NONE;
     (void)atomic_compare_exchange_strong(&latch->reason, &none, (int)reason);
-    (void)sem_post(latch->wake);
+    mp_wake_post(latch->wake);
 }

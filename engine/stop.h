@@ -8,7 +8,8 @@
 #ifndef MP_STOP_H
 #define MP_STOP_H
 
-#include <semaphore.h>
+#include "engine/wake.h"
+
 #include <stdatomic.h>
 #include <stdbool.h>
 
@@ -80,12 +81,12 @@ enum mp_stop mp_stop_find(const char *name);
 
 /* The first reason wins and stays until the latch is made anew. */
 struct mp_latch {
-    _Atomic int reason; // enum mp_stop
-    sem_t *wake;        // borrowed; posted at every stop, also one that comes too late
+    _Atomic int reason;   // enum mp_stop
+    struct mp_wake *wake; // borrowed; posted at every stop, also one that comes too late
 };
 
 /* No stop has come. */
-void mp_latch_init(struct mp_latch *latch, sem_t *wake);
+void mp_latch_init(struct mp_latch *latch, struct mp_wake *wake);
 /* Stop. */
 void mp_latch_stop(struct mp_latch *latch, enum mp_stop reason);
 /* Why; MP_STOP_NONE while no stop has come. */

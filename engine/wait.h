@@ -1,5 +1,6 @@
 /*
- * wait.h - the one way a timing thread waits for an instant on the monotonic clock.
+ * wait.h - the one way a timing thread waits for an instant on the monotonic clock, and for
+ * bytes beside it.
  *
  * Used by the dispatcher and by the latency test, so that what the test measures is what
  * a pulse gets. Allocates nothing and takes no lock; for the thread that entered
@@ -8,7 +9,8 @@
 #ifndef MP_WAIT_H
 #define MP_WAIT_H
 
-#include <semaphore.h>
+#include "engine/wake.h"
+
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -19,6 +21,13 @@
  * free may do; a nonzero *stop ends the spinning.
  * True when the deadline has come; false: look why, then wait again.
  */
-bool mp_wait_until(sem_t *wake, const _Atomic int *stop, int64_t deadline_ns, bool spin);
+bool mp_wait_until(struct mp_wake *wake, const _Atomic int *stop, int64_t deadline_ns,
+                   bool spin);
+
+/*
+ * Sleep until deadline_ns, or until fd has something to read or is lost. wake must have been
+ * made for input; a post ends the sleep. True when the deadline has come; false: look why.
+ */
+bool mp_wait_input(struct mp_wake *wake, int64_t deadline_ns, int fd);
 
 #endif

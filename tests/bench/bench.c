@@ -79,6 +79,7 @@ int main(int argc, char **argv)
         {"fifo", bench_fifo_loop}, {"stall", bench_stall},     {"write", bench_write},
         {"stops", bench_stops},    {"start", bench_start},     {"stream", bench_stream},
         {"log", bench_log},        {"memory", bench_memory},   {"flight", bench_flight},
+        {"react", bench_react},
     };
     for (size_t i = 0; argc > 1 && i < sizeof commands / sizeof commands[0]; i++)
         if (strcmp(argv[1], commands[i].name) == 0)

@@ -26,6 +26,7 @@ int bench_start(int argc, char **argv);
 int bench_stream(int argc, char **argv);
 int bench_log(int argc, char **argv);
 int bench_memory(int argc, char **argv);
+int bench_react(int argc, char **argv);
 int bench_flight(int argc, char **argv);
 
 /* The value of --name in argv, or fallback. Ends the program where it is no number. */

@@ -27,7 +27,8 @@ static void copy_beginning(struct mp_flight_reader *from, struct mp_flight *to,
         } else if (record.kind == MP_FLIGHT_START) {
             bench_must_sys(mp_flight_start(to, record.due_ns, record.planned_ns), "start");
         } else if (record.kind == MP_FLIGHT_PLAY) {
-            bench_must_sys(mp_flight_play(to, record.number, record.due_ns), "play");
+            bench_must_sys(mp_flight_play(to, record.number, record.due_ns, record.woken_ns),
+                           "play");
         } else if (!begun) {
             bench_must_sys(mp_flight_push(to, &record), "push");
         }

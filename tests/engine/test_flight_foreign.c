@@ -49,7 +49,7 @@ static void is_written_as_ever(void)
     uint64_t slot = 0, sum = UINT64_C(0xCBF29CE484222325);
     struct mp_flight *flight = create(8);
     CHECK(mp_flight_start(flight, 1000, 2000));
-    CHECK(mp_flight_play(flight, 2, 1500));
+    CHECK(mp_flight_play(flight, 2, 1500, 0));
     CHECK(mp_flight_begin(flight, &record, &slot));
     mp_flight_finish(flight, slot, 11);
     CHECK(mp_flight_push(flight, &record));
@@ -99,13 +99,14 @@ static void records_name_their_plan(void)
     struct mp_flight *flight = create(40);
     CHECK(mp_flight_start(flight, 100, 200));
     for (uint64_t play = 1; play <= PLANS; play++) {
-        CHECK(mp_flight_play(flight, play, (int64_t)play * 1000));
+        CHECK(mp_flight_play(flight, play, (int64_t)play * 1000, 0));
         for (uint64_t i = 1; i < EACH; i++) {
             const struct mp_flight_record record = {.kind = MP_FLIGHT_SENT, .number = i};
             CHECK(mp_flight_push(flight, &record));
         }
     }
-    CHECK(!mp_flight_play(flight, UINT64_C(1) << MP_FLIGHT_PLAY_BITS, 1)); // named by no record
+    CHECK(!mp_flight_play(flight, UINT64_C(1) << MP_FLIGHT_PLAY_BITS, 1,
+                          0)); // named by no record
     CHECK_INT(mp_flight_close(flight, NULL), MP_OK);
     for (int lost = 0; lost < PLANS; lost++) {
         static const char zeros[RECORD];

@@ -144,15 +144,15 @@ static void stops_when_told(void)
 
 static void a_wait_ends_for_its_reasons(void)
 {
-    sem_t wake;
+    struct mp_wake wake;
     _Atomic int stop = 0;
-    CHECK_INT(sem_init(&wake, 0, 0), 0);
+    CHECK_INT(mp_wake_init(&wake, false, NULL), MP_OK);
     for (int spin = 0; spin <= 1; spin++) {
         int64_t now_ns = mp_clock_ns();
         CHECK(mp_wait_until(&wake, &stop, now_ns - 1, spin != 0)); // past
         CHECK(mp_wait_until(&wake, &stop, now_ns + 2 * MP_NS_PER_MS, spin != 0));
         CHECK(mp_clock_ns() >= now_ns + 2 * MP_NS_PER_MS);
-        (void)sem_post(&wake);
+        mp_wake_post(&wake);
         CHECK(!mp_wait_until(&wake, &stop, mp_clock_ns() + 3600 * MP_NS_PER_S, spin != 0));
     }
     // a stop ends the spinning, long before the deadline it would have spun to
@@ -161,7 +161,7 @@ static void a_wait_ends_for_its_reasons(void)
     for (int i = 0; i < 20; i++)
         spun_out += mp_wait_until(&wake, &stop, mp_clock_ns() + 190 * MP_NS_PER_US, true);
     CHECK(spun_out < 20);
-    CHECK_INT(sem_destroy(&wake), 0);
+    mp_wake_fini(&wake);
 }
 
 static void the_probe_gives_back_what_it_took(void)

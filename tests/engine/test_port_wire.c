@@ -254,7 +254,8 @@ static void near_gone(void *context, uint8_t port, const struct mp_error *why)
 
 static void begin_armed(void)
 {
-    static const struct mp_session_events events = {near_bytes, near_outcome, near_gone, NULL};
+    static const struct mp_session_events events = {
+        .bytes = near_bytes, .outcome = near_outcome, .gone = near_gone};
     const struct mp_arming arming = {.safe = safe_frame,
                                      .safe_length = 3,
                                      .tolerance_ns = MP_NS_PER_MS,
@@ -362,7 +363,8 @@ static void hears_what_the_device_says(void)
 /* An adapter could be a real one's: virtual time opens wires and nothing else. */
 static void opens_nothing_real(void)
 {
-    static const struct mp_session_events events = {near_bytes, near_outcome, near_gone, NULL};
+    static const struct mp_session_events events = {
+        .bytes = near_bytes, .outcome = near_outcome, .gone = near_gone};
     struct mp_error err = {0};
     struct mp_session *session = NULL;
     begin();

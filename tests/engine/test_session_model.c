@@ -298,7 +298,8 @@ static enum event choose(struct chance *chance)
 
 static void begin(void)
 {
-    static const struct mp_session_events events = {on_bytes, on_outcome, on_gone, NULL};
+    static const struct mp_session_events events = {
+        .bytes = on_bytes, .outcome = on_outcome, .gone = on_gone};
     struct mp_error err = {0};
     memset(&model, 0, sizeof model);
     memset(&seen, 0, sizeof seen);

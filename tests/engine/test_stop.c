@@ -57,19 +57,19 @@ static void somebody_has_a_name(void)
     CHECK_STR(mp_blame_name(MP_BLAME_COUNT), "nobody");
 }
 
-static int posts(sem_t *sem)
+static int posts(struct mp_wake *wake)
 {
     int count = 0;
-    while (sem_trywait(sem) == 0)
+    while (sem_trywait(&wake->posted) == 0)
         count++;
     return count;
 }
 
 static void the_first_reason_stays_and_each_stop_wakes(void)
 {
-    sem_t wake;
+    struct mp_wake wake;
     struct mp_latch latch;
-    (void)sem_init(&wake, 0, 0);
+    (void)mp_wake_init(&wake, false, NULL);
     mp_latch_init(&latch, &wake);
     CHECK_INT(mp_latch_reason(&latch), MP_STOP_NONE);
     mp_latch_stop(&latch, MP_STOP_LATE);
@@ -79,7 +79,7 @@ static void the_first_reason_stays_and_each_stop_wakes(void)
     CHECK_INT(posts(&wake), 2);
     mp_latch_init(&latch, &wake); // made anew
     CHECK_INT(mp_latch_reason(&latch), MP_STOP_NONE);
-    (void)sem_destroy(&wake);
+    mp_wake_fini(&wake);
 }
 
 struct stopper {
@@ -103,11 +103,11 @@ static void threads_agree_on_the_first(void)
 {
     enum { THREADS = 4, ROUNDS = 200 };
     for (int round = 0; round < ROUNDS; round++) {
-        sem_t wake;
+        struct mp_wake wake;
         struct mp_latch latch;
         pthread_barrier_t together;
         struct stopper stoppers[THREADS];
-        (void)sem_init(&wake, 0, 0);
+        (void)mp_wake_init(&wake, false, NULL);
         mp_latch_init(&latch, &wake);
         (void)pthread_barrier_init(&together, NULL, THREADS);
         for (int i = 0; i < THREADS; i++) {
@@ -127,7 +127,7 @@ static void threads_agree_on_the_first(void)
         CHECK(theirs);
         CHECK_INT(posts(&wake), THREADS);
         (void)pthread_barrier_destroy(&together);
-        (void)sem_destroy(&wake);
+        mp_wake_fini(&wake);
     }
 }
 

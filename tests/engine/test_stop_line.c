@@ -41,7 +41,8 @@ static void on_gone(void *context, uint8_t port, const struct mp_error *why)
 
 static void begin(void)
 {
-    static const struct mp_session_events events = {on_bytes, on_outcome, on_gone, NULL};
+    static const struct mp_session_events events = {
+        .bytes = on_bytes, .outcome = on_outcome, .gone = on_gone};
     struct mp_error err = {0};
     memset(&seen, 0, sizeof seen);
     rig.length = 0;

@@ -103,7 +103,8 @@ static void on_gone(void *context, uint8_t port, const struct mp_error *why)
 /* The session opens the port itself. */
 static void play_session(struct mp_flight *flight, struct call *call, bool guarded)
 {
-    static const struct mp_session_events events = {on_bytes, on_outcome, on_gone, NULL};
+    static const struct mp_session_events events = {
+        .bytes = on_bytes, .outcome = on_outcome, .gone = on_gone};
     const struct mp_arming arming = {.safe = safe_frame,
                                      .safe_length = 3,
                                      .late = MP_LATE_SKIP,

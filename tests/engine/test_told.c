@@ -109,7 +109,7 @@ static void on_outcome(void *context, const struct mp_outcome *outcome)
 /* The session reads the rig's port; its dispatcher is the rig's, whose clock can be held. */
 static struct mp_session *session_of_the_rig(struct mp_world *world)
 {
-    static const struct mp_session_events events = {on_bytes, on_outcome, NULL, NULL};
+    static const struct mp_session_events events = {.bytes = on_bytes, .outcome = on_outcome};
     struct mp_error err = {0};
     struct mp_session *session = NULL;
     must(mp_session_create(&session, world, &events, &err), &err);

@@ -25,7 +25,8 @@ static void no_loss(void *context, uint8_t port, const struct mp_error *why)
 
 static void a_pseudo_terminal_has_no_line_to_fire_on(void)
 {
-    static const struct mp_session_events events = {no_bytes, no_outcome, no_loss, NULL};
+    static const struct mp_session_events events = {
+        .bytes = no_bytes, .outcome = no_outcome, .gone = no_loss};
     uv_loop_t loop;
     struct mp_world world;
     struct mp_session *s = NULL;
@@ -102,7 +103,8 @@ static void wait_on(uv_loop_t *loop, const int *count)
 /* Nothing is due for an hour: no write could notice that the box is unplugged. */
 static void a_lost_box_stops_a_rest(bool armed, bool destroys)
 {
-    static const struct mp_session_events events = {no_bytes, saw_outcome, saw_loss, NULL};
+    static const struct mp_session_events events = {
+        .bytes = no_bytes, .outcome = saw_outcome, .gone = saw_loss};
     const struct mp_arming arming = {
         .safe = safe_frame, .safe_length = 3, .tolerance_ns = MP_NS_PER_S};
     uv_loop_t loop;

@@ -227,8 +227,8 @@ static void quiet_loss(void *context, uint8_t port, const struct mp_error *why)
 /* A session with a second port: opened, armed, fired, closed; at the end every line is down. */
 static void a_session_fires_on_a_second_port(const char *device, const char *second)
 {
-    static const struct mp_session_events events = {quiet_bytes, keep_outcome, quiet_loss,
-                                                    NULL};
+    static const struct mp_session_events events = {
+        .bytes = quiet_bytes, .outcome = keep_outcome, .gone = quiet_loss};
     const struct mp_arming arming = {
         .safe = safe_frame, .safe_length = 3, .tolerance_ns = forever_ns, .guard = true};
     uv_loop_t loop;

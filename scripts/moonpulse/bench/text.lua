@@ -244,6 +244,16 @@ function M.plain(data, rows)
   return table.concat(parts, "\n\n") .. "\n"
 end
 
+--- Of moonpulse bench latency, for the terminal.
+---@param header string[]
+---@param cells table[]
+---@param rows table[] goals that were judged
+---@return string
+function M.latency(header, cells, rows)
+  return ("From a trigger to the command, in us, medians of the blocks\n%s\n\n%s\n\n%s\n"):format(
+    plain(header, cells), plain(goal_table(rows)), counts(rows))
+end
+
 --- The same as Markdown.
 ---@param data table
 ---@param rows table[]

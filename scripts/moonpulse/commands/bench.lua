@@ -1,4 +1,5 @@
 --- moonpulse bench: how exact, how fast, against what others would use, on this machine.
+local as_json = require "moonpulse.cli.as_json"
 local cjson = require "cjson"
 local cli = require "moonpulse.cli"
 local core = require "moonpulse.core"
@@ -10,7 +11,19 @@ function M.parser()
     "Measure the engine against cyclictest, libuv timers, pyserial loops, plain Lua and memory, all in "
       .. "one run, idle and under load, and judge the goals. Takes about 8 minutes and uses every core. "
       .. "docs/performance.md says what the figures mean.",
-    "moonpulse bench --quick\nmoonpulse bench --markdown docs/performance.md")
+    "moonpulse bench --quick\nmoonpulse bench --markdown docs/performance.md\n"
+      .. "moonpulse bench latency --triggers 100000")
+  parser:argument("what", "latency: only how soon a pulse follows a trigger, against a bare loop; about a "
+    .. "minute."):choices({ "latency" }):args("?"):argname("latency")
+  parser:option("--triggers", "latency: how many, on each wire."):default("10000"):argname("N")
+    :convert(function(text)
+      local count = math.tointeger(tonumber(text))
+      if not count or count < 10 or count > 1000000 then
+        return nil, "--triggers: a whole number from 10 to 1000000"
+      end
+      return count
+    end)
+  parser:flag("--json", "latency: figures and verdicts as one JSON object (docs/schemas).")
   parser:mutex(
     parser:flag("--quick", "About 90 seconds: fewer and shorter blocks."),
     parser:flag("--long", "20 blocks: about 45 minutes."),
@@ -45,14 +58,19 @@ local function write(path, text)
   file:close()
 end
 
-local function measure(mode, out)
-  local blocks = require "moonpulse.bench.blocks"
-  local hosts = require "moonpulse.bench.host"
+local function check_built()
   local programs = require "moonpulse.bench.programs"
   if not io.open(programs.bench) then
     cli.fail("fault", "the benchmark's programs are not built: %s is missing; run make bench in the "
       .. "source tree", programs.bench)
   end
+end
+
+local function measure(mode, out)
+  local blocks = require "moonpulse.bench.blocks"
+  local hosts = require "moonpulse.bench.host"
+  local programs = require "moonpulse.bench.programs"
+  check_built()
   local size, ci = blocks.sizes[mode], mode == "ci"
   local data = { mode = mode, version = core.version, peers = programs.peers() }
   say("host")
@@ -82,7 +100,41 @@ local function into_markdown(path, text)
   write(path, before .. "\n" .. text .. "\n\n" .. after)
 end
 
+local function fail_broken(rows)
+  local goals = require "moonpulse.bench.goals"
+  for _, row in ipairs(rows) do
+    if goals.broken(row) then
+      cli.fail("fault", "%s (%s): %s %s", row.id, row.what, row.verdict, row.note or "")
+    end
+  end
+end
+
+local function run_latency(options)
+  local latency = require "moonpulse.bench.latency"
+  check_built()
+  local data = latency.measure(options.triggers, say)
+  local rows = latency.rows(data)
+  if options.json then
+    local goals = {}
+    for i, row in ipairs(rows) do
+      goals[i] = { goal = row.id, about = row.what, limit = row.limit, median = row.median,
+        verdict = row.verdict, note = row.note }
+    end
+    as_json.tell { what = "moonpulse bench latency", triggers = data.triggers, goals = goals,
+      wires = data.wires, reference = data.reference, decided_us = data.decided_us }
+  else
+    local header, cells = latency.table(data)
+    io.stdout:write(require("moonpulse.bench.text").latency(header, cells, rows))
+  end
+  fail_broken(rows)
+end
+
 function M.run(options)
+  if options.what == "latency" then
+    return run_latency(options)
+  elseif options.json then
+    cli.fail("usage", "--json is of moonpulse bench latency; else --out writes a JSON file")
+  end
   local goals = require "moonpulse.bench.goals"
   local text = require "moonpulse.bench.text"
   local data
@@ -105,11 +157,7 @@ function M.run(options)
   if options.markdown then
     into_markdown(options.markdown, text.markdown(data, rows))
   end
-  for _, row in ipairs(rows) do
-    if goals.broken(row) then
-      cli.fail("fault", "%s (%s): %s %s", row.id, row.what, row.verdict, row.note or "")
-    end
-  end
+  fail_broken(rows)
 end
 
 return M

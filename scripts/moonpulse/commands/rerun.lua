@@ -6,10 +6,12 @@ local bytes_read = require "moonpulse.text.bytes_read"
 local cli = require "moonpulse.cli"
 local core = require "moonpulse.core"
 local devices = require "moonpulse.cli.device_argument"
+local drivers = require "moonpulse.driver.find"
 local escapes = require "moonpulse.text.escapes"
 local folders = require "moonpulse.record.folder"
 local json = require "moonpulse.text.sorted_json"
 local lfs = require "lfs"
+local looks = require "moonpulse.run.look"
 local numbers = require "moonpulse.text.numbers"
 local places = require "moonpulse.record.place"
 local plans = require "moonpulse.verify.plan"
@@ -176,8 +178,9 @@ end
 
 --- Only to see what it gives, for verify: it may do no more than a protocol, and nothing is compared.
 local function look(recipe, of_run)
-  if of_run.device:find("%.lua$") then
-    cli.fail("limit", "its driver is a file, and no driver that a record names is loaded")
+  local name = recipe.begin.device.name
+  if not drivers.known(name) or recipe.files.driver or of_run.device ~= "sim:" .. name then
+    cli.fail("limit", "its driver is no shipped one, and no driver that a record names is loaded")
   end
   local files = {}
   for as in pairs(recipe.asked) do
@@ -196,6 +199,9 @@ local function perform(options)
     data.told[#data.told + 1] = text
     say("differs", text)
   end
+  if options.look then
+    looks.shut() -- before anything of the folder is read
+  end
   local recipe = recipe_of(options)
   settle_paths(options)
   local scratch <close> = make_scratch() -- luacheck: ignore 211
@@ -210,6 +216,7 @@ local function perform(options)
   if recipe.is_experiment and in_real_time and not is_real then -- its times are those of another computer
     of_run.recall = recalls.of(recipe.lines)
   end
+  shams.keep_to(plans.shams(recipe.folder, recipe.manifest))
   if options.look then
     return look(recipe, of_run)
   end
@@ -226,7 +233,6 @@ local function perform(options)
     cli.fail("limit", "it would not be the same: nothing was armed")
   end
   find_modules_in(recipe)
-  shams.keep_to(plans.shams(recipe.folder, recipe.manifest))
   local ok, problem = pcall(runs.run, of_run)
   if not of_run.made then -- it was refused
     error(problem, 0)

@@ -36,7 +36,7 @@ end
 ---@param number integer of the line
 ---@return moonpulse.Decision?
 local function decision_of(entry, number)
-  if not kinds[entry.kind] or entry.of == "preflight"
+  if not kinds[entry.kind] or entry.of == "preflight" or entry.kind == "trigger" and entry.count
     or type(entry.of) == "table" and entry.of.passed_over == true then -- how fast bytes came, not the script
     return nil
   end

@@ -13,6 +13,14 @@ M.default = "magventure" -- what --device sim means
 
 local modules = { trigger = "trigger_box" } -- of drivers whose files have another name
 
+local no_files = false -- files of drivers are not loaded any more
+
+--- From now on this process knows the shipped drivers alone, and loads no file of a driver or simulator: it
+--- reads what may be somebody else's. There is no way back.
+function M.keep_to_shipped()
+  no_files = true
+end
+
 local function shipped(name)
   return require("moonpulse.devices." .. (modules[name] or name))
 end
@@ -36,6 +44,9 @@ local function kept(driver, where)
 end
 
 local function load_file(path)
+  if no_files then
+    return nil, ("its driver %s is a file, and no driver that a record names is loaded"):format(path)
+  end
   bytes_read.listen()
   local chunk, message = bytes_read.load_file(path, "t", nil, known_names.outside())
   if not chunk then
@@ -113,8 +124,8 @@ function M.find(name)
   if M.known(name) then
     return kept(shipped(name), "the driver " .. name)
   end
-  if name:find("%.lua$") or name:find("/", 1, true) then
-    if not is_file(name) then
+  if no_files or name:find("%.lua$") or name:find("/", 1, true) then
+    if not no_files and not is_file(name) then
       return nil, ("there is no driver file %s"):format(name)
     end
     return load_file(name)
@@ -179,6 +190,8 @@ function M.simulator(driver)
   local name = driver.simulator
   if not name then
     return nil, ("the driver %s has no simulator: it cannot be simulated"):format(driver.name)
+  elseif no_files and not name:find("^[%w_]+$") then
+    return nil, ("its simulator %s is a file, and none that a record names is loaded"):format(name)
   elseif name:find("%.lua$") then
     local path = name:find("^/") and name or (driver.folder or ".") .. "/" .. name
     bytes_read.listen()

@@ -47,7 +47,29 @@ function takes.answer(self, entry)
   end
 end
 
+--- A plan was armed ahead: what it heard comes next.
+function takes.ahead(self, entry)
+  self.aheads[#self.aheads + 1] = { from_ns = (whole(entry.from_ns) or self.origin_ns) - self.origin_ns,
+    triggers = {} }
+end
+
+local most_triggers = 5000000 -- of a run; of a storm the journal has how many there were, from then to then
+
+local function take_heard(self, entry)
+  local last, count = self.aheads[#self.aheads], whole(entry.count) or 1
+  local at_ns, lasted_ns, byte = whole(entry.at_ns) or 0, whole(entry.lasted_ns) or 0, whole(entry.byte) or 0
+  self.came = self.came + count
+  if last and count >= 1 and self.came <= most_triggers and byte >= 0 and byte <= 255 then
+    for i = 0, count - 1 do
+      table.insert(last.triggers, { at_ns = at_ns + lasted_ns * i // math.max(1, count - 1), byte = byte })
+    end
+  end
+end
+
 function takes.trigger(self, entry)
+  if entry.heard ~= nil then
+    return take_heard(self, entry)
+  end
   put(self, entry.part, "trigger", { at_ns = whole(entry.at_ns) or 0, byte = whole(entry.byte),
     again = entry.again == true })
 end
@@ -87,7 +109,7 @@ end
 ---@param lines table[] in their order, the first one is the run's beginning
 ---@return moonpulse.Recall
 function M.of(lines)
-  local self = setmetatable({ queues = {}, refused = {}, plays = {},
+  local self = setmetatable({ queues = {}, refused = {}, plays = {}, aheads = {}, came = 0, armed_ahead = 0,
     origin_ns = whole(lines[1] and lines[1].clock_ns) or 0 }, Recall)
   for _, entry in ipairs(lines) do
     self.parts = self.parts or entry.part ~= nil
@@ -110,6 +132,17 @@ end
 ---@return { at_ns: integer?, byte: integer?, again: boolean?, over_ns: integer? }? over_ns: none came by then
 function Recall:trigger(part)
   return take(self, part, "trigger")
+end
+
+--- What the next plan that was armed ahead heard, and when it was armed, from the run's start.
+---@return { from_ns: integer, triggers: { at_ns: integer, byte: integer }[] }?
+function Recall:ahead()
+  self.armed_ahead = self.armed_ahead + 1
+  local ahead = self.aheads[self.armed_ahead]
+  if ahead then
+    table.sort(ahead.triggers, function(a, b) return a.at_ns < b.at_ns end)
+  end
+  return ahead
 end
 
 --- The next reading of the clock or the device.

@@ -286,6 +286,30 @@ function Device:unused_channels()
   return names[1] and outputs.unused(names, self.stimulator.driver) or {}
 end
 
+--- What was played is over, or was stopped. Raises what ended it; else gives back what it is given.
+---@param ok boolean
+---@param problem any
+---@param sum_up fun()? said in the record, however it ended
+function Device:played(ok, problem, sum_up, ...)
+  local stimulator = self.stimulator
+  self.playing = false
+  -- what a device was told of a train, and cannot say that it gave up, may come
+  self.dose:ended((not ok or stimulator.stopped)
+    and since_start(self, math.max(core.clock_ns(), stimulator:may_play_until())) or nil)
+  self.show:played()
+  if sum_up then
+    sum_up()
+  end
+  if not ok then
+    error(problem, 0)
+  end
+  self.waiting.check()
+  if stimulator.stopped then
+    refusals.stopped(stimulator.stopped)
+  end
+  return ...
+end
+
 --- Wait until an earlier run played this plan; false: it did not, or there is none.
 local function recalled(self, number)
   local was = self.heard.recall and self.heard.recall:play(number)
@@ -330,18 +354,7 @@ local function play(self, who, plan, options, ahead_ns, counts, refused)
       progress = function(elapsed) show:progress(elapsed) end,
     })
   end)
-  self.playing = false
-  -- what a device was told of a train, and cannot say that it gave up, may come
-  self.dose:ended((not ok or stimulator.stopped)
-    and since_start(self, math.max(core.clock_ns(), stimulator:may_play_until())) or nil)
-  show:played()
-  if not ok then
-    error(problem, 0)
-  end
-  self.waiting.check()
-  if stimulator.stopped then
-    refusals.stopped(stimulator.stopped)
-  end
+  self:played(ok, problem)
   return self.heard:start(stimulator.start_ns - stimulator.record.start_ns, number) / 1e9
 end
 
@@ -363,6 +376,71 @@ function Device:fire(plan, options)
   return self.heard:try("stim:fire", function(...)
     return play(self, "stim:fire", plan, options, fire_ahead_ns, ...)
   end)
+end
+
+--- Bring the device to the plan, and wait until it is there: the engine starts it by itself from then on.
+local function make_ready(self, who, admitted)
+  local ready_ns = set_first(self, who, admitted)
+  local left_ns = self.stimulator:earliest(admitted, ready_ns, 0) - core.clock_ns()
+  if left_ns > 0 then
+    self.waiting:wait(left_ns / 1e9)
+  end
+end
+
+local function on_trigger(self, plan, options, counts)
+  local on_triggers = require "moonpulse.experiment.on_trigger"
+  local who, stimulator, show = "stim:on_trigger", self.stimulator, self.show
+  check_plan(who, plan)
+  local rule = on_triggers.rule(options)
+  on_triggers.check(plan, options)
+  local from = self.triggers:lend(who, options.timeout)
+  local turn <close> = self.turns:take("play", who) -- luacheck: ignore 211
+  must_be_armed(who, self)
+  local first, seed = self.plays + 1, show:seed_of(self.plays + 1)
+  local all = plan:times(rule.most, { every = options.refractory })
+  show:check_room(who, all)
+  local worst = admit(self, all, seed, play_ahead_ns)
+  local admitted = admit(self, plan, seed, play_ahead_ns)
+  on_triggers.check_settings(admitted, function(action) return stimulator:output_of(action) end)
+  on_triggers.check_rest(admitted, stimulator.driver.limits(stimulator.identity), rule.refractory_ns)
+  local heard = on_triggers.heard(self.triggers, self.mark, self.tell)
+  self.playing = true
+  local ok, problem = pcall(function()
+    make_ready(self, who, admitted)
+    counts()
+    self.triggers:give_again()
+    local prepared = show:ahead(first, rule, admitted, worst)
+    note_channels(self, plan, seed)
+    on_triggers.play(stimulator, admitted, { from = from, rule = rule, first = first,
+      heard = function(...) heard:add(...) end,
+      reacted = function(reaction_ns) heard:reacted(reaction_ns) end,
+      is_over = function()
+        heard:look(core.clock_ns())
+        return self.triggers:dried_up()
+      end,
+      begun = function(number, start_ns, trigger_ns)
+        self.plays, heard.starts = number, heard.starts + 1
+        self.dose:ended()
+        self.dose:begins(plan, seed, worst.report, since_start(self, start_ns))
+        show:triggered(number, admitted, prepared, start_ns, trigger_ns)
+      end })
+  end)
+  return self:played(ok, problem, function() heard:sum_up() end, heard.starts, heard.triggers)
+end
+
+--- Arm a plan ahead: the engine starts it at each trigger, without the script and its 20 ms. Returns when it
+--- was started count times, when the timeout is over, or in virtual time when no trigger is left to come.
+--- The safety gate judges the worst that may come: count starts, each the refractory time after the last.
+---@param plan moonpulse.Plan of one intensity on each output
+---@param options { count: integer, refractory: number, byte: integer?, every: integer?, delay: number?,
+---   timeout: number? } refractory: seconds from one start to the next, at least; byte: of the trigger, any
+---   without it; every: each n-th; delay: seconds from the trigger to the plan's start
+---@return integer starts
+---@return integer triggers that came meanwhile, of that byte
+function Device:on_trigger(plan, options)
+  return table.unpack(self.heard:try("stim:on_trigger", function(...)
+    return table.pack(on_trigger(self, plan, options, ...))
+  end))
 end
 
 --- What the device says about itself now: the fields of its driver's status.
@@ -390,8 +468,8 @@ function Device:armed()
   return self.stimulator.ready == true
 end
 
-local kind = handles.kind("stim", Device, { "arm", "play", "fire", "disarm", "status", "limits", "identity",
-  "armed" })
+local kind = handles.kind("stim", Device, { "arm", "play", "fire", "on_trigger", "disarm", "status",
+  "limits", "identity", "armed" })
 
 --- What a script holds of it.
 ---@return moonpulse.ExperimentDevice

@@ -3,6 +3,7 @@ local blame = require "moonpulse.text.author_line"
 local core = require "moonpulse.core"
 local numbers = require "moonpulse.text.numbers"
 local queues = require "moonpulse.experiment.trigger_queue"
+local reactions = require "moonpulse.record.reactions"
 local refusals = require "moonpulse.text.refusal"
 
 local M = {}
@@ -62,6 +63,7 @@ function Triggers:play(entries, from, inputs)
     local kind = entry.byte and "bytes" or "edges"
     self.to_come[kind] = self.to_come[kind] + 1
   end
+  self.bytes = self.to_come.bytes
 end
 
 --- Let one come.
@@ -100,13 +102,74 @@ function Triggers:start(start_ns)
 end
 
 --- Raise, at the script's line, where it would wait for ever.
-local function check_to_come(self, kind, timeout)
+local function check_to_come(self, kind, timeout, who)
   if not self.entries or timeout or self.to_come[kind] > 0 then
     return
   end
-  blame.fail("run:wait_trigger: %s: give it a timeout, or more triggers", self.from
+  blame.fail("%s: %s: give it a timeout, or more triggers", who or "run:wait_trigger", self.from
     and ("no further %s comes by %s"):format(kind == "bytes" and "byte" or "edge", self.from)
     or "in virtual time triggers come from --triggers FILE, and there is none")
+end
+
+--- For a plan that triggers start: the session whose port the engine reads. Raises where there is none.
+---@param who string the verb, for messages
+---@param timeout number? seconds that are waited at most
+---@return userdata
+function Triggers:lend(who, timeout)
+  if not self.session then
+    blame.fail("%s: where do triggers come from? Run it with --trigger-in PATH, or in virtual time with "
+      .. "--triggers FILE", who)
+  end
+  if not self.heard.recall then
+    check_to_come(self, "bytes", timeout, who)
+  end
+  self.queue:listen(self, true)
+  return self.session
+end
+
+--- Of a run that is told what an earlier one was told: what such a plan heard then comes again, from when it
+--- was armed on.
+function Triggers:give_again()
+  local was = self.heard.recall and self.heard.recall:ahead()
+  if not was then
+    return
+  end
+  local armed_ns = self.start_ns + was.from_ns
+  self.waiting:until_true(function() return core.clock_ns() >= armed_ns or nil end,
+    math.max(0, armed_ns - core.clock_ns()) / 1e9)
+  local from_ns = core.clock_ns()
+  self.to_come.bytes, self.bytes = #was.triggers, self.queue.came + #was.triggers
+  core.spawn(function()
+    for _, each in ipairs(was.triggers) do
+      local left_ns = from_ns + each.at_ns - was.from_ns - core.clock_ns()
+      if left_ns > 0 and not self.over then
+        core.wait(left_ns / 1e9)
+      end
+      if self.over then
+        return
+      end
+      self.to_come.bytes = self.to_come.bytes - 1
+      self.wire:write(string.char(each.byte))
+    end
+  end)
+end
+
+--- What the engine read of it, in order.
+---@param byte integer
+---@param at_ns integer
+---@param taken boolean it was waited for
+function Triggers:hear(byte, at_ns, taken)
+  self.queue:push(string.char(byte), at_ns)
+  if taken then
+    self.queue:take(self, byte)
+  end
+  self.waiting:wake()
+end
+
+--- Will no further byte come? In virtual time that is known.
+---@return boolean
+function Triggers:dried_up()
+  return self.entries ~= nil and self.to_come.bytes == 0 and self.queue.came >= self.bytes
 end
 
 --- No more come; the port is let go of.
@@ -172,13 +235,16 @@ local function wait_for_byte(self, byte, timeout, fresh)
 end
 
 --- How many bytes came and what became of them; nil without --trigger-in or --triggers.
----@return { came: integer, taken: integer, passed_over: integer, before: integer, dropped: integer }?
+---@return { came: integer, taken: integer, passed_over: integer, before: integer, dropped: integer,
+---   on_trigger: table? }? on_trigger: of plans that waited for them, as moonpulse.record.reactions has it
 function Triggers:counts()
   local queue = self.queue
   if not self.session or self.entries and not self.from then
     return nil
   end
-  return { came = queue.came, taken = queue.taken, passed_over = queue.came - queue.taken,
+  local ahead = self.on_trigger
+  return { on_trigger = ahead and reactions.facts(ahead.by, ahead.untold, ahead.reactions_ns),
+    came = queue.came, taken = queue.taken, passed_over = queue.came - queue.taken,
     before = queue.unheard, dropped = queue.dropped }
 end
 

@@ -78,6 +78,15 @@ local function file_beside(what)
   end
 end
 
+local is_record = false
+
+--- From now on the files are those of a record, which keeps the protocol of a course as itself: a course
+--- names a file of its author's computer, and that is not looked for.
+---@param is boolean false: as ever
+function M.keep_to_record(is)
+  is_record = is
+end
+
 --- A protocol or a variant in a file; id nil: the file's own.
 local function in_file(path, id, called)
   local all, message = protocols.load(path, called)
@@ -87,19 +96,18 @@ local function in_file(path, id, called)
   elseif not all then
     return nil, (message:gsub("^cannot open (.*)$", "cannot open %1: give the path of a protocol "
       .. "file, or an id that moonpulse protocols lists"))
-  elseif not id then
-    if all[1].phases then -- neither a protocol nor an experiment has them
-      return require("moonpulse.protocol.course").resolve(all[1], M.find)
-    end
-    return all[1]
   end
-  local ids = {}
-  for i, protocol in ipairs(all) do
-    ids[i] = protocol.id
-  end
-  local found = with_id(all, id)
+  local found = id and with_id(all, id) or not id and all[1]
   if not found then
+    local ids = {}
+    for i, protocol in ipairs(all) do
+      ids[i] = protocol.id
+    end
     return nil, ("%s has no protocol %q; it has %s"):format(path, id, table.concat(ids, ", "))
+  elseif found.phases and is_record then
+    return nil, path .. " is a course, and a record keeps the protocol that it is of"
+  elseif found.phases then -- neither a protocol nor an experiment has them
+    return require("moonpulse.protocol.course").resolve(found, M.find)
   end
   return found
 end

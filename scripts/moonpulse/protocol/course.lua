@@ -120,18 +120,28 @@ local function whole(phases)
   return made
 end
 
+--- What a course in a folder names, from where Moonpulse runs. What is the path of no file is an id.
+---@param folder string? with its last slash; nil: the course is where Moonpulse runs
+---@param what string
+local function from_folder(folder, what)
+  local ends_as_file = what:match("%.lua$") or what:match("%.plan$") or what:match("%.lua:[^:]+$")
+  if what:sub(1, 1) == "/" or not ends_as_file and not what:find("/", 1, true) then
+    return what
+  end
+  local bare = what:gsub("^%./+", "")
+  while bare:find("^%./") do
+    bare = bare:gsub("^%./+", "")
+  end
+  return folder and folder .. bare or ends_as_file and bare or "./" .. bare
+end
+
 --- The protocol of a course, with the course.
 ---@param spec table that a course file returned, with its file and id
 ---@param find fun(what: string): moonpulse.Protocol?, string? as catalogue.find
 ---@return moonpulse.Protocol?
 ---@return string? message
 function M.resolve(spec, find)
-  local what = spec.protocol
-  local folder = spec.file:match("^(.*)/[^/]*$") or "."
-  local is_path = what:find("/", 1, true) or what:match("%.lua$") or what:match("%.plan$")
-  if is_path and what:sub(1, 1) ~= "/" then
-    what = folder .. "/" .. what
-  end
+  local what = from_folder(spec.file:match("^(.*/)[^/]*$"), spec.protocol)
   local found, message = find(what)
   if not found then
     return nil, ("%s: its protocol: %s"):format(spec.file, message)

@@ -17,6 +17,7 @@ local kept -- by how they were named: the files of a record whose plan is made a
 function M.keep_to(files)
   local before = kept
   kept = files
+  catalogue.keep_to_record(files ~= nil)
   return before
 end
 
@@ -51,6 +52,9 @@ end
 local function located(of)
   local path = catalogue.parts(of) or of
   if not (path:match("%.lua$") or path:match("%.plan$")) then
+    if kept and lfs.attributes(of) and not catalogue.shipped(of) then
+      blame.fail("sham: of: the record does not keep the file %s", name_of(of))
+    end
     return of
   elseif kept then
     local there = kept[name_of(path)]

@@ -5,9 +5,12 @@ local cursors = require "moonpulse.compose.stimulus_cursor"
 local escapes = require "moonpulse.text.escapes"
 local journals = require "moonpulse.record.journal"
 local metas = require "moonpulse.record.meta"
+local reactions = require "moonpulse.record.reactions"
 
 local M = {}
 
+-- of triggers that started nothing
+local verdicts = { counted = true, busy = true, refractory = true, over = true, outside = true }
 local most_staircases, most_trials = 1000, 100000 -- more has no run
 
 -- What was written when the run was over: it tells nothing of how long it lasted.
@@ -81,7 +84,27 @@ local function conditions_of(plays)
   return next(planned) and planned or nil
 end
 
-local function fill_experiment(manifest, lines, entries)
+--- What became of the triggers of plans that waited for them: a start counts where the flight record has it,
+--- also where the journal was not as far; of the others the last second's may be missing.
+local function triggers_of(lines, entries, list)
+  local by, waited = {}, false
+  for _, line in ipairs(lines) do
+    waited = waited or line.kind == "ahead"
+    if line.kind == "trigger" and verdicts[line.heard] then
+      by[line.heard] = (by[line.heard] or 0) + (count_of(line.count) or 1)
+    end
+  end
+  if waited then
+    local found = reactions.of_flight(list, entries)
+    by.starts = 0
+    for _, entry in ipairs(list) do
+      by.starts = by.starts + (entry.kind == "play" and (entry.woken_ns or 0) > 0 and 1 or 0)
+    end
+    return reactions.facts(by, 0, found)
+  end
+end
+
+local function fill_experiment(manifest, lines, entries, list)
   local plays = {}
   for _, entry in ipairs(entries) do
     plays[#plays + 1] = entry.kind == "play" and entry or nil
@@ -89,6 +112,11 @@ local function fill_experiment(manifest, lines, entries)
   local experiment = type(manifest.experiment) == "table" and manifest.experiment or {}
   manifest.experiment = experiment
   experiment.plays = math.max(#plays, count_of(experiment.plays) or 0)
+  local on_trigger = triggers_of(lines, entries, list)
+  if on_trigger then
+    experiment.triggers = type(experiment.triggers) == "table" and experiment.triggers or {}
+    experiment.triggers.on_trigger = on_trigger
+  end
   local staircases = staircases_of(lines)
   if staircases[1] then
     experiment.staircases = staircases
@@ -185,7 +213,7 @@ end
 function M.fill(folder, manifest, entries, list)
   local lines = journals.all(folder)
   if manifest.kind == "experiment" then
-    fill_experiment(manifest, lines, entries)
+    fill_experiment(manifest, lines, entries, list)
   end
   fill_device(manifest, lines, entries, list)
   fill_clock(manifest, lines, list)

@@ -320,6 +320,41 @@ local function counter(total, progress)
   end
 end
 
+--- Plays that a trigger started, and of which the journal does not tell, as it is written behind them: they
+--- are as the plan that was armed ahead says, and start as the flight record says.
+---@param entries table[] of the journal
+---@param run table
+---@return table[] entries with these among them, and without the plans that were armed ahead
+local function with_triggered(entries, run)
+  local list, aheads, told = {}, {}, {}
+  for _, entry in ipairs(entries) do
+    if entry.kind == "ahead" then
+      aheads[#aheads + 1] = entry
+    else
+      list[#list + 1] = entry
+      told[entry.kind == "play" and entry.play or 0] = true
+    end
+  end
+  for _, ahead in ipairs(run.parts and aheads or {}) do
+    for name = ahead.play, ahead.play + ahead.count - 1 do
+      if not run.parts[name] and not run.starts[name] then
+        break -- they are counted on
+      elseif run.starts[name] and not told[name] then
+        local play, at = { kind = "play" }, #list + 1
+        for key, value in pairs(ahead) do
+          play[key] = key ~= "kind" and value or play[key]
+        end
+        play.play, play.count, play.start_ns, play.from_ns = name, nil, run.starts[name], run.starts[name]
+        while at > 1 and list[at - 1].kind == "play" and (list[at - 1].play or 0) > name do
+          at = at - 1
+        end
+        table.insert(list, at, play)
+      end
+    end
+  end
+  return list
+end
+
 --- Write all rows.
 ---@param record moonpulse.Record they go there
 ---@param flight moonpulse.Flight
@@ -338,6 +373,7 @@ function M.all(record, flight, entries, driver, said, progress)
     run.parts, run.starts = parts_of(flight.list)
     unasked_before(record, flight.list, driver)
   end
+  entries = with_triggered(entries, run)
   sets_before(record, entries, run)
   for i, entry in ipairs(entries) do
     if entry.kind == "mark" then

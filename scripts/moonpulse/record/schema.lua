@@ -208,6 +208,10 @@ local of_facts = { { "latency_ns", nanoseconds }, { "confirms", flag, true }, { 
     true } }
 local of_play = { { "play", whole(1, (1 << 24) - 1), true }, { "start_ns", instant }, { "from_ns", instant },
   { "seed", whole(-(1 << 53), 1 << 53), true }, { "pulses", whole(0, most_pulses) } }
+-- a plan that triggers start: what its plays have in common
+local of_ahead = { { "play", whole(1, (1 << 24) - 1) }, { "count", whole(1, (1 << 24) - 1) },
+  { "seed", whole(-(1 << 53), 1 << 53), true }, { "pulses", whole(0, most_pulses) },
+  { "delay_ns", whole(0, 1 << 53), true } }
 local of_setting = { { "told_ns", whole(0, 1 << 53) }, { "at_ns", whole(0, 1 << 53) },
   { "latency_ns", nanoseconds } }
 -- of older versions
@@ -355,10 +359,11 @@ function M.entry(entry, room)
       local set = take(from, of_setting, "set")
       set.kind, set.action = "set", action_of(from.action, "set.action", room)
       return set
-    elseif from.kind ~= "play" then
+    elseif from.kind ~= "play" and from.kind ~= "ahead" then
       error({ unfit = "it is neither a plan, a setting nor a mark" }, 0)
     end
-    local play, facts = take(from, of_play, "play"), facts_of(from, "play", room)
+    local play = take(from, from.kind == "play" and of_play or of_ahead, from.kind)
+    local facts = facts_of(from, from.kind, room)
     for key, value in pairs(play) do
       facts[key] = value
     end
@@ -367,7 +372,7 @@ function M.entry(entry, room)
       return facts.actions[taken.action] and taken
         or error({ unfit = at .. ".action is none of its actions" }, 0)
     end)
-    facts.kind = "play"
+    facts.kind = from.kind
     return facts
   end)
 end

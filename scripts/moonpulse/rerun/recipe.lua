@@ -178,7 +178,7 @@ local function collect(self)
   for _, entry in ipairs(self.lines) do
     if entry.kind == "answer" and entry.of == "script" and type(entry.answer) == "string" then
       self.answers[#self.answers + 1] = entry.answer
-    elseif entry.kind == "trigger" and entry.again ~= true then
+    elseif entry.kind == "trigger" and entry.again ~= true and entry.heard == nil then -- those: recall
       self.triggers[#self.triggers + 1] = entry
     end
   end

@@ -124,6 +124,9 @@ local function make_stage(context, stimulator, journal, looking)
     show:mark(text, nil, { passed_over = true })
     show:say(text)
   end, stage.heard)
+  stage.device.triggers = stage.triggers
+  stage.device.mark = function(...) stage.mark(...) end
+  stage.device.tell = function(...) stage.tell(...) end
   stage.mark = function(text, at_ns, of) show:mark(text, at_ns, of) end
   stage.tell = function(kind, entry, at_ns) job.audit:tell(kind, entry, at_ns) end
   stage.say = function(text) show:say(text) end

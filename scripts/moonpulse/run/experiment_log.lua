@@ -159,27 +159,84 @@ function Show:concerns(report)
   end
 end
 
+--- What the journal and the record need of a plan, once for all its plays.
+---@param admitted moonpulse.Admitted
+---@return table prepared
+function Show:prepare(admitted)
+  local context = self.context
+  local facts = catalogue.measure(admitted.plan, admitted.seed)
+  local map = stimuli.of(admitted.plan, admitted.seed)
+  local play = manifests.flight_facts { lowering = admitted.lowering, actions = admitted.actions,
+    driver = context.job.driver, tolerance = context.job.tolerance, stimuli = map }
+  play.seed, play.pulses = admitted.seed, facts.pulses
+  return { facts = facts, map = map, play = play }
+end
+
+--- What a plan gives, for the operator, and what the safety gate has against it.
+local function say_plan(self, admitted, pulses, more)
+  local in_order = lower.in_order(admitted.lowering, admitted.actions)
+  local doses = lower.dose(in_order, self.context.job.thresholds, true)
+  self:say(("%s: %s%s"):format(pulses == 1 and "1 pulse" or numbers.count(pulses) .. " pulses",
+    table.concat(doses, ", "), more or ""))
+  self:concerns(admitted.report)
+end
+
+--- Play number k begins: its pulses are counted on from the last one.
+local function begin_play(self, k, admitted, prepared)
+  local context, record = self.context, self.record
+  record:next_play(admitted.actions, context.job.driver, self.slow_ns)
+  record:set_stimuli(prepared.map)
+  context.experiment.plays = k
+  context.facts.pulses = context.facts.pulses + prepared.facts.pulses
+  conditions.plan_into(context.conditions, context.trials, admitted.plan)
+  self.play, self.sent_before = prepared.play, record.pulses_sent
+  self.play.play = k
+end
+
+--- Triggers start a plan from now on, at most so often as the rule says: in the journal before any can.
+---@param k integer the first play that it may become
+---@param rule table of moonpulse.Ahead: which triggers, and how often
+---@param admitted moonpulse.Admitted
+---@param worst moonpulse.Admitted what the safety gate judged: all of them, as close as they may come
+---@return table prepared
+function Show:ahead(k, rule, admitted, worst)
+  local prepared = self:prepare(admitted)
+  local ahead = { play = k, count = rule.most, byte = rule.byte, every = rule.every,
+    delay_ns = rule.delay_ns, refractory_ns = rule.refractory_ns, from_ns = core.clock_ns(),
+    until_ns = rule.until_ns and rule.until_ns - self.record.start_ns }
+  for key, value in pairs(prepared.play) do
+    ahead[key] = value
+  end
+  self.journal:write("ahead", ahead)
+  say_plan(self, admitted, prepared.facts.pulses, (", at each trigger, at most %s times"):format(
+    numbers.count(rule.most)))
+  self:concerns(worst.report)
+  return prepared
+end
+
+--- A trigger has started it.
+---@param k integer the play that it is
+---@param admitted moonpulse.Admitted
+---@param prepared table of ahead()
+---@param start_ns integer
+---@param trigger_ns integer
+function Show:triggered(k, admitted, prepared, start_ns, trigger_ns)
+  begin_play(self, k, admitted, prepared)
+  local play = self.play
+  play.start_ns, play.from_ns = start_ns, trigger_ns
+  self.journal:write("play", play)
+  self:mark("trigger: it starts the plan", trigger_ns)
+end
+
 --- Plan number k is about to be played.
 ---@param k integer
 ---@param admitted moonpulse.Admitted
 function Show:next_play(k, admitted)
-  local context, record = self.context, self.record
-  local facts = catalogue.measure(admitted.plan, admitted.seed)
-  local map = stimuli.of(admitted.plan, admitted.seed)
-  record:next_play(admitted.actions, context.job.driver, self.slow_ns)
-  record:set_stimuli(map)
-  context.experiment.plays = k
-  context.facts.pulses = context.facts.pulses + facts.pulses
-  conditions.plan_into(context.conditions, context.trials, admitted.plan)
-  local play = manifests.flight_facts { lowering = admitted.lowering, actions = admitted.actions,
-    driver = context.job.driver, tolerance = context.job.tolerance, stimuli = map }
-  play.from_ns, play.play, play.seed, play.pulses = core.clock_ns(), k, admitted.seed, facts.pulses
-  self.play, self.sent_before = play, record.pulses_sent
-  local in_order = lower.in_order(admitted.lowering, admitted.actions)
-  local doses = lower.dose(in_order, context.job.thresholds, true)
-  self:say(("%s: %s"):format(facts.pulses == 1 and "1 pulse" or numbers.count(facts.pulses) .. " pulses",
-    table.concat(doses, ", ")))
-  self:concerns(admitted.report)
+  local context, prepared = self.context, self:prepare(admitted)
+  local facts = prepared.facts
+  begin_play(self, k, admitted, prepared)
+  self.play.from_ns = core.clock_ns()
+  say_plan(self, admitted, facts.pulses)
   self.screen = facts.first_to_last_s > long_s
     and live.new(facts.pulses, facts.first_to_last_s, context.speed) or nil
 end

@@ -1,7 +1,9 @@
 --- Bounds of an experiment that is only looked at (check, show, events). Somebody else may have written it:
 --- it gets no further than its own computing (moonpulse.protocol.sandbox), and of that only so much.
 local blame = require "moonpulse.text.author_line"
+local bytes_read = require "moonpulse.text.bytes_read"
 local core = require "moonpulse.core"
+local drivers = require "moonpulse.driver.find"
 
 local M = {}
 
@@ -15,6 +17,33 @@ local by_signal = {
 --- From now on this process is one that looks at an experiment.
 function M.begin()
   core.confine(most)
+end
+
+-- the library, and what it is built with: nothing else is loaded by its name
+local ours = { moonpulse = true, argparse = true, cjson = true, lfs = true, openssl = true, _openssl = true,
+  term = true }
+
+local function refuse(name)
+  return function()
+    error(name .. ": a process that looks at somebody else's record has it no more", 2)
+  end
+end
+
+--- From now on this process reads a folder that may have been made to harm, and runs nothing of it but the
+--- kept text in its sandbox: whatever else goes wrong, no file is loaded as a program, and none is started.
+--- There is no way back.
+function M.shut()
+  M.begin()
+  core.shut_in()
+  drivers.keep_to_shipped()
+  bytes_read.shut()
+  table.insert(package.searchers, 1, function(name)
+    return not ours[name:match("^[^.]*")] and refuse("require " .. name)() or nil
+  end)
+  for _, each in ipairs { { _G, "dofile" }, { _G, "loadfile" }, { package, "loadlib" }, { io, "popen" },
+    { os, "execute" } } do
+    rawset(each[1], each[2], refuse(each[2]))
+  end
 end
 
 --- Raise, at the script's line, where it goes on for longer than is looked at.

@@ -105,7 +105,8 @@ local function say_next(context, whole)
     return
   end
   local now, runs = os.time(), table.move(policy.history.runs, 1, #policy.history.runs, 1, {})
-  runs[#runs + 1] = { protocol = context.job.protocol.id, at = schedule.place.now, ended = now,
+  runs[#runs + 1] = { protocol = context.job.protocol.id, at = schedule.place.now,
+    ended = core.wall_ns() / 1e9,
     pulses = sent, cut_of = not whole and sent < context.facts.pulses and context.facts.pulses or nil }
   line("next", "%s", sessions.of(context.job.protocol, { runs = runs }, now):upcoming())
 end

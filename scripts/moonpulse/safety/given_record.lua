@@ -57,7 +57,12 @@ end
 
 local function number(manifest, key)
   local value = read.get(manifest, key)
-  return type(value) == "number" and value >= 0 and value < math.huge and value // 1 or nil
+  return type(value) == "number" and value >= 0 and value < math.huge and value or nil
+end
+
+local function whole(manifest, key)
+  local value = number(manifest, key)
+  return value and value // 1
 end
 
 --- What a run planned, where nothing says what it gave.
@@ -68,7 +73,7 @@ local function planned(path, manifest)
       sum = sum + (entry.kind == "play" and type(entry.pulses) == "number" and entry.pulses // 1 or 0)
     end
   end
-  return math.max(sum, number(manifest, "protocol.pulses") or 0)
+  return math.max(sum, whole(manifest, "protocol.pulses") or 0)
 end
 
 --- The most of two counts, of each thing.
@@ -128,7 +133,7 @@ function M.of(path, manifest, rows)
     return made(sum, { torn = true, from = from, lasted_s = sum.last,
       problem = why and ("its flight record cannot be read (%s)"):format(why) or nil })
   end
-  local sent = number(manifest, "result.pulses_sent")
+  local sent = whole(manifest, "result.pulses_sent")
   local sum = count(nil, nerve)
   if rows or sent == 0 then -- where none was sent, the device may have given some all the same
     local ok, events = bounded(read.events, path .. "/events.tsv")
@@ -139,7 +144,7 @@ function M.of(path, manifest, rows)
     return made(sum, { lasted_s = result_s, problem = "it has no result: all that it planned counts" })
   end
   -- of a recovered run: what no row tells of
-  sum.pulses = math.max(sent or 0, sum.pulses) + (number(manifest, "result.pulses_unknown") or 0)
+  sum.pulses = math.max(sent or 0, sum.pulses) + (whole(manifest, "result.pulses_unknown") or 0)
   return made(sum, { lasted_s = math.max(result_s, sum.last) })
 end
 

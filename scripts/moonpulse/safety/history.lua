@@ -76,6 +76,11 @@ local function begun(self, path, manifest)
   return math.min(at or self.now, self.now)
 end
 
+--- When it was over: as exact as the record says when it began, for a gap is asked from here on.
+local function over_at(at, manifest, lasted_s)
+  return at + (clock.micros_of(read.get(manifest, "started")) or 0) % 1000000 / 1e6 + lasted_s
+end
+
 --- A run whose record is not as it was sealed.
 ---@param edited moonpulse.EditedRun
 local function add_edited(self, path, manifest, edited)
@@ -90,7 +95,8 @@ local function add_edited(self, path, manifest, edited)
       .. "surely not one of %s, move it out of the folder", path, self.participant)
   end
   table.insert(self.runs, { path = path, protocol = type(id) == "string" and id or nil, at = at,
-    ended = at + run.lasted_s, pulses = run.pulses, nerve_pulses = 0, edited = edited.what })
+    ended = over_at(at, manifest, run.lasted_s), pulses = run.pulses, nerve_pulses = 0,
+    edited = edited.what })
 end
 
 --- Of how many pulses it gave a part, and did not come to its end.
@@ -118,7 +124,7 @@ local function add(self, path, manifest)
   if run.pulses + run.nerve_pulses > 0 then
     local id = read.get(manifest, "protocol.id")
     table.insert(self.runs, { path = path, protocol = type(id) == "string" and id or nil, at = at,
-      ended = at + run.lasted_s, pulses = run.pulses,
+      ended = over_at(at, manifest, run.lasted_s), pulses = run.pulses,
       nerve_pulses = run.nerve_pulses, torn = run.torn,
       cut_of = cut_of(manifest, run.pulses + run.nerve_pulses) })
   end

@@ -2,6 +2,7 @@
 --- checked as well, and nothing but the file itself lifts them.
 local known_names = require "moonpulse.text.known_names"
 local lists = require "moonpulse.text.lists"
+local rules = require "moonpulse.safety.rules"
 local sandbox = require "moonpulse.protocol.sandbox"
 local text_files = require "moonpulse.text.text_file"
 
@@ -251,15 +252,16 @@ end
 ---@param add fun(finding: moonpulse.Finding)
 function Lab:totals(counts, history, actions, in_percent, at_most, add)
   local spec = self.spec
-  local function count(rule, value, limit)
+  local session, before = counts.session + (counts.nerve or 0), history or {}
+  local function count(rule, earlier, since, limit)
     if limit then
-      add(finding(self, rule, value, "pulses", limit, value > limit, ("at most %d pulses"):format(limit)))
+      local value = session + earlier
+      add(finding(self, rule, value, "pulses", limit, value > limit, rules.room(limit, earlier, since)))
     end
   end
-  local session, before = counts.session + (counts.nerve or 0), history or {}
-  count("pulses a session", session, spec.pulses_per_session)
-  count("pulses a day", session + (before.day or 0) + (before.nerve_day or 0), spec.pulses_per_day)
-  count("pulses a week", session + (before.week or 0) + (before.nerve_week or 0), spec.pulses_per_week)
+  count("pulses a session", 0, "", spec.pulses_per_session)
+  count("pulses a day", (before.day or 0) + (before.nerve_day or 0), "today", spec.pulses_per_day)
+  count("pulses a week", (before.week or 0) + (before.nerve_week or 0), "within 7 days", spec.pulses_per_week)
   for _, limit in ipairs { { "RMT", spec.max_percent_rmt }, { "MSO", spec.max_percent_mso } } do
     for _, action in ipairs(limit[2] and actions or {}) do
       local percent = in_percent(action, limit[1])

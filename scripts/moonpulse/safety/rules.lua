@@ -5,6 +5,7 @@
 --- not covered (a coil or a threshold that no table is for: graver than within, because nothing was compared,
 --- milder than beyond tested, because nothing was passed); beyond tested (longer or stronger than what was
 --- tested: a warning); OVER (a limit, or more than twice what was tested).
+local numbers = require "moonpulse.text.numbers"
 local tables = require "moonpulse.safety.tables"
 
 local M = {}
@@ -421,10 +422,24 @@ function M.train(context, train, add)
   end
 end
 
-local function judge_count(rule, name, row, count, limit, add)
+--- What this session may have where earlier ones count with it.
+---@param limit number pulses in all
+---@param earlier number? pulses that were given before
+---@param since string when: "today"
+---@return string
+function M.room(limit, earlier, since)
+  if not earlier or earlier == 0 then
+    return ("at most %d pulses"):format(limit)
+  end
+  local left = limit - earlier
+  return ("%s (%s %s given %s)"):format(left > 0 and ("at most %d pulses in this session"):format(left)
+    or "no pulse in this session", numbers.count(earlier), earlier == 1 and "was" or "were", since)
+end
+
+local function judge_count(rule, name, row, count, limit, add, earlier)
   add(finding(name, rule, { row = row, value = count, unit = "pulses", limit = limit,
     verdict = count > limit and "beyond tested" or "within",
-    nearest = count > limit and ("at most %d pulses"):format(limit) or nil }))
+    nearest = count > limit and M.room(limit, earlier, "today") or nil }))
 end
 
 --- Judge the totals of a session, with what the participant had before.
@@ -455,7 +470,7 @@ function M.totals(counts, history, add, own)
   end
   local day = own or tables.day
   judge_count(day, "pulses a day", ("%d a day"):format(day.pulses),
-    counts.session + (history and history.day or 0), day.pulses, add)
+    counts.session + (history and history.day or 0), day.pulses, add, history and history.day)
   if history and history.last_end_s and bursts
     and history.last_end_s < theta.session_gap_s then
     add(finding("gap between sessions", theta, { row = "10 min between sessions",

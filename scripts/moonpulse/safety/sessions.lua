@@ -76,8 +76,10 @@ local function time_text(seconds)
   return ("%d days"):format(minutes // 1440)
 end
 
---- An instant to come, as one says it: "15:12", "2026-11-28", "2026-11-28 09:30".
+--- An instant to come, as one says it: "15:12", "2026-11-28", "2026-11-28 09:30"; no minute that begins
+--- before it, for who waits until then must not come too soon.
 local function instant_text(at, now)
+  at = (math.ceil(at) + 59) // 60 * 60
   if clock.same_day(at, now) then
     return tostring(os.date("%H:%M", at))
   end

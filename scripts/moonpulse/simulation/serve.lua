@@ -139,6 +139,16 @@ function Host:may_be_sooner(since_ns, wire_ns)
   return math.max(0, self.now_ns - wire_ns - since_ns)
 end
 
+--- Two ports tell nothing of their order where both were read late. A setting follows its pulse at once, and
+--- comes long before the next one: so what is at the trigger input came first.
+local function triggers_first(self)
+  local bytes, at_ns, since_ns = self.trigger_pty:look()
+  while bytes do
+    self:trigger(bytes, at_ns, since_ns)
+    bytes, at_ns, since_ns = self.trigger_pty:look()
+  end
+end
+
 --- Arrival is when the first bit left. A pseudo-terminal has no wire: the time that bytes would be on it is
 --- added to that. A wire hands them over when it is over, so that this is now.
 ---@param bytes string
@@ -150,6 +160,9 @@ function Host:receive(bytes, arrival_ns, since_ns)
   end
   self:catch_up(true)
   local wire = core.wire_ns(self.serial, #bytes)
+  if since_ns and self.trigger_pty then
+    triggers_first(self)
+  end
   if since_ns then
     self:came_since(since_ns)
   end

@@ -391,6 +391,12 @@ function M.new(job, record)
   self.link = links.new(driver, {
     reply = function(...) self:reply(...) end,
     outcome = function(outcome) self:outcome(outcome) end,
+    trigger = function(...)
+      if self.ahead then
+        self.ahead.heard(...)
+      end
+      self:wake()
+    end,
     gone = function(message, which)
       if self.watching then
         self.fault = self.fault or which == "trigger" and leaving.trigger_is_lost(self)

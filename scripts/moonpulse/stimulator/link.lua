@@ -30,7 +30,8 @@ end
 --- A link that is not open yet.
 ---@param driver moonpulse.Driver
 ---@param handlers { reply: fun(reply: moonpulse.Reply, arrival_ns: integer, bytes: string?),
----   outcome: fun(outcome: moonpulse.core.Told), gone: fun(message: string, which: "device"|"trigger") }
+---   outcome: fun(outcome: moonpulse.core.Told), gone: fun(message: string, which: "device"|"trigger"),
+---   trigger: fun(byte: integer, at_ns: integer, heard: string, started: integer, untold: integer) }
 ---@return moonpulse.Link
 function M.new(driver, handlers)
   local self = setmetatable({ driver = driver, buffer = "", handlers = handlers, dialect = {}, waited_ns = 0,
@@ -45,6 +46,7 @@ function M.new(driver, handlers)
       end
       handlers.outcome(outcome)
     end,
+    on_trigger = handlers.trigger,
     on_gone = function(message, which)
       if which == "trigger" then -- this port still answers: the device is to be disarmed over it
         return handlers.gone(message, which)

@@ -43,6 +43,8 @@ function M.hear(self, out, told_ns)
   end
   if out.what == "overdue" then
     self:wake()
+  elseif out.what == "begun" then
+    self.ahead.starts(out)
   elseif out.what == "finished" then
     self.finished = true
     self:wake()
@@ -61,6 +63,9 @@ function M.hear(self, out, told_ns)
     outcomes.enter(self.record, out, self.facts, now_ns)
     if out.send == "pulse" then
       pulse_outcome(self, out, now_ns)
+      if self.ahead then
+        self.ahead.gave(out)
+      end
     elseif out.send ~= "mark" then
       setting_outcome(self, out)
     end

@@ -103,6 +103,13 @@ function M.note_data(path, open)
   end
 end
 
+local shut = false
+
+--- From now on no file is loaded here. There is no way back.
+function M.shut()
+  shut = true
+end
+
 --- As loadfile, and the bytes are kept.
 ---@param path string
 ---@param mode "t"|"b"|"bt"|nil
@@ -111,6 +118,9 @@ end
 ---@return function? chunk
 ---@return string? message
 function M.load_file(path, mode, as, ...)
+  if shut then
+    return nil, ("%s: no file of a record is loaded"):format(path)
+  end
   local text, message = read(path)
   if not text then
     return nil, message

@@ -381,6 +381,11 @@ function core.prioritise() end
 ---@param most { seconds: integer, megabytes: integer, file_megabytes: integer }
 function core.confine(most) end
 
+--- From now on the kernel starts no program for this thread and those that it makes, and opens no socket:
+--- both fail. There is no way back.
+---@return boolean done false: this kernel cannot
+function core.shut_in() end
+
 --- How long so many bytes are on the wire.
 ---@param serial moonpulse.Serial
 ---@param bytes integer

@@ -108,6 +108,18 @@ function Wire:passed(steady, ends) end
 ---@field on_bytes fun(bytes: string, arrival_ns: integer)
 ---@field on_outcome fun(outcome: moonpulse.core.Told)
 ---@field on_gone fun(message: string, which: "device"|"trigger") a port is lost
+---@field on_trigger? fun(byte: integer, at_ns: integer, heard: moonpulse.core.Heard, started: integer,
+---   untold: integer) of a plan that waits for triggers: each that came, in order; started: so often was the
+---   plan by then; untold: so many more came before it, and faster than they could be told
+
+---@alias moonpulse.core.Heard what became of a trigger
+---| "starts" the plan starts with it
+---| "other" not the byte that is waited for
+---| "outside" before or after the time in which triggers count
+---| "counted" one of those between: each n-th starts the plan
+---| "busy" the plan was still going on
+---| "refractory" too soon after the last start
+---| "over" the plan was started as often as it may be
 
 ---@class moonpulse.core.Stopped an outcome: the safe frame was handed to the port
 ---@field what "stopped"
@@ -122,8 +134,26 @@ function Wire:passed(steady, ends) end
 ---@field what "finished"|"oneoff"|"overdue" overdue: a reply that near() waits for has not come
 ---@field stop string? "none"
 
+---@class moonpulse.core.Begun an outcome: a trigger has started a plan that waits for them
+---@field what "begun"
+---@field number integer which start of the plan it is
+---@field start_ns integer what follows counts from it (monotonic)
+---@field trigger_ns integer when the trigger came (monotonic)
+
 --- What on_outcome is given.
----@alias moonpulse.core.Told moonpulse.Outcome|moonpulse.core.Stopped|moonpulse.core.Other
+---@alias moonpulse.core.Told moonpulse.Outcome|moonpulse.core.Stopped|moonpulse.core.Begun
+---|moonpulse.core.Other
+
+---@class moonpulse.core.AheadRule
+---@field from moonpulse.core.Session connected; its port is read for triggers, and by nobody else meanwhile
+---@field play integer? the number of the first start in the flight record; 1
+---@field byte integer? of the trigger; any
+---@field every integer? each n-th of those that match; 1
+---@field most integer? so often the plan is started; 1
+---@field delay_ns integer? from the trigger to the start; 0
+---@field refractory_ns integer? from one start to the next, at least; 0
+---@field from_ns integer? before it triggers do not count (monotonic)
+---@field until_ns integer? behind it neither
 
 ---@class moonpulse.core.Session userdata moonpulse.session
 local Session = {}
@@ -165,6 +195,18 @@ function Session:arm(arming) end
 ---@return string? message
 ---@return string? code
 function Session:play(lowering, start_ns) end
+
+--- armed -> running: the lowering is played each time that a trigger comes on the port of another session.
+--- Raises as play().
+---@param lowering moonpulse.core.Lowering lent until "finished" or "stopped"
+---@param rule moonpulse.core.AheadRule
+---@return boolean? ok
+---@return string? message
+---@return string? code "state": that session is not connected, or lent already
+function Session:ahead(lowering, rule) end
+
+--- No trigger starts the plan any more; what was started goes on to its end.
+function Session:enough() end
 
 --- The device is safe when this returns, and the outcomes were told. Nothing if it is not armed.
 ---@param reason string? of core.stops; "requested"

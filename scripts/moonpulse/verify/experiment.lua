@@ -20,15 +20,25 @@ local M = {}
 local what = "the experiment's plans against its text, seed, parameters and answers"
 local again = "the kept text, seed, parameters and answers make"
 local most_events = 2000000000
+local most_said = 500 -- bytes of why it could not be
 
 --- Why it cannot be made again; nil: it can.
 local function why_not(manifest, begin)
-  local name = read.get(manifest, "device.name")
-  if not begin or begin.kind ~= "begin" or type(begin.options) ~= "table" then
+  if not begin or begin.kind ~= "begin" or type(begin.options) ~= "table"
+    or type(begin.device) ~= "table" then
     return "the journal does not say how it was driven"
-  elseif type(name) ~= "string" or not drivers.known(name) then
-    return ("its driver %s is no shipped one, and no driver that a record names is loaded"):format(
-      tostring(name))
+  end
+  for _, name in ipairs { read.get(manifest, "device.name") or false, begin.device.name or false } do
+    if not drivers.known(name) then
+      return ("its driver %s is no shipped one, and no driver that a record names is loaded"):format(
+        tostring(name))
+    end
+  end
+  for _, each in ipairs(type(manifest.files) == "table" and manifest.files or {}) do
+    if type(each) == "table" and each.role == "driver" then
+      return ("its driver %s is a file, and no driver that a record names is loaded"):format(
+        tostring(each.file))
+    end
   end
 end
 
@@ -52,7 +62,8 @@ local function run_again(folder, out)
       return path
     end
   end
-  return nil, (table.concat(said, " "):gsub("^.*moonpulse: ", ""))
+  local why = table.concat(said, " "):gsub("^.*moonpulse: ", "")
+  return nil, #why > most_said and why:sub(1, most_said) .. " ..." or why -- a script's may be endless
 end
 
 local function journal_of(made)

@@ -88,12 +88,7 @@ end
 ---@field seed integer
 ---@field drawn boolean its order is drawn from the seed
 
---- Make the plan of a protocol's run again.
----@param folder string
----@param manifest table
----@return moonpulse.KeptPlan?
----@return string? why it cannot be
-function M.again(folder, manifest)
+local function again(folder, manifest)
   local path = source_of(folder, manifest)
   if not path or lfs.symlinkattributes(path, "mode") ~= "file" then
     return nil, "the folder does not keep the protocol's text (sources/)"
@@ -106,6 +101,8 @@ function M.again(folder, manifest)
   local protocol, message = find(path, id, M.file_name(manifest))
   if not protocol then
     return nil, message
+  elseif type(protocol.plan) ~= "function" then
+    return nil, "what sources/ keeps as the protocol's text is none"
   end
   local values
   values, message = protocols.values(protocol, given_of(manifest, protocol.params or {}),
@@ -114,11 +111,25 @@ function M.again(folder, manifest)
     return nil, message
   end
   local plan, drawn
-  local before = shams.keep_to(M.shams(folder, manifest))
   plan, message, drawn = protocols.build(protocol, values, seed)
-  shams.keep_to(before)
   return plan and { protocol = protocol, plan = plan, values = values, seed = seed, drawn = drawn or false }
     or nil, message
+end
+
+--- Make the plan of a protocol's run again. Of the files that its text names only those of the folder are
+--- read.
+---@param folder string
+---@param manifest table
+---@return moonpulse.KeptPlan?
+---@return string? why it cannot be
+function M.again(folder, manifest)
+  local before = shams.keep_to(M.shams(folder, manifest))
+  local ok, kept, message = pcall(again, folder, manifest)
+  shams.keep_to(before)
+  if not ok then
+    error(kept, 0)
+  end
+  return kept, message
 end
 
 --- A threshold of the manifest: a number, or an object that has it as its value.

@@ -1,6 +1,8 @@
 --- Pulses of a run in real time against those of the same plans, made again: what stands in the plan must be
---- in the row. When each left is another matter: flight.bin tells that.
+--- in the row. When each left is another matter: flight.bin tells that. There may be a million of them, and
+--- what the numbers of a table from anywhere say costs nothing: only its rows do.
 local cells_of = require("moonpulse.text.cells").of
+local core = require "moonpulse.core"
 
 local M = {}
 
@@ -8,34 +10,81 @@ local M = {}
 local planned = { "trial_type", "channel", "intensity", "intensity_ref", "trial", "block" }
 local of_device = { "intensity_mso", "timed_by" }
 local nearest = 1 -- %MSO: another device has another step
+local furthest_us = 1e15
 
----@class moonpulse.PulseRow
----@field line integer of the table
----@field onset_ns integer? as planned
----@field cells table<string, string>
+local textual = { event = true }
+for _, list in ipairs { planned, of_device } do
+  for _, name in ipairs(list) do
+    textual[name] = true
+  end
+end
+local numeric = {
+  pulse = { key = "pulse", most = 2 ^ 53, whole = true },
+  onset_planned_us = { key = "onset", most = furthest_us },
+}
 
---- The pulses of a table, by their numbers.
-local function pulses_of(text)
-  local names, rows, most, number = nil, {}, 0, 0
-  for line in text:gmatch("([^\n]*)\n") do
-    number = number + 1
-    local cells = cells_of(line)
-    if not names then
-      names = cells
-    else
-      local row = {}
-      for i, name in ipairs(names) do
-        row[name] = cells[i] or ""
-      end
-      local pulse = row.event == "pulse" and math.tointeger(tonumber(row.pulse))
-      if pulse then
-        local us = tonumber(row.onset_planned_us)
-        rows[pulse] = { line = number, onset_ns = us and math.floor(us * 1000 + 0.5), cells = row }
-        most = math.max(most, pulse)
+local header = core.event_header:match("[^\n]*")
+local columns, names = {}, {} -- as core.row_lists takes them; of its texts
+for i, name in ipairs(cells_of(header)) do
+  columns[i] = numeric[name] or not textual[name]
+  names[#names + 1] = textual[name] and name or nil
+end
+
+---@class moonpulse.PulseRows
+---@field text string
+---@field order integer[] the rows of pulses by the pulse's number, of one number in the order of the text
+---@field lists { pulse: (integer|false)[], onset: (number|false)[] } by row
+---@field kind integer[] by row
+---@field rests string[] by kind: the cells of the texts, with tabs between them
+
+--- The rows of a table; those of a pulse by its number.
+---@return moonpulse.PulseRows?
+local function rows_of(text)
+  if text:match("^[^\n]*") ~= header then
+    return nil
+  end
+  local lists, kinds, rests = core.row_lists(text, math.min(#header + 2, #text + 1), columns)
+  local order, sorted, before = {}, true, 0
+  for row, kind in ipairs(kinds) do
+    local pulse = lists.pulse[row]
+    if pulse and rests[kind]:find("^[^\t]*\tpulse\t") then -- trial_type, event
+      order[#order + 1], sorted, before = row, sorted and pulse >= before, pulse
+    end
+  end
+  if not sorted then
+    table.sort(order, function(a, b)
+      local x, y = lists.pulse[a], lists.pulse[b]
+      return x < y or x == y and a < b
+    end)
+  end
+  return { text = text, order = order, lists = lists, kind = kinds, rests = rests }
+end
+
+--- The texts of a row by their column.
+local function texts_of(rows, row)
+  local made = {}
+  for i, cell in ipairs(cells_of(rows.rests[rows.kind[row]])) do
+    made[names[i]] = cell
+  end
+  return made
+end
+
+--- On which line of the text the n-th row of a pulse is; asked only where something differs.
+local function line_of(rows, pulse, nth)
+  if not rows.line_of then
+    rows.line_of = {}
+    local number = 0
+    for line in rows.text:gmatch("([^\n]*)\n?") do
+      number = number + 1
+      local found = line:match("^[^\t]*\t[^\t]*\t[^\t]*\t[^\t]*\tpulse\t([^\t]*)\t")
+      local of = found and math.tointeger(tonumber(found))
+      if of then
+        rows.line_of[of] = rows.line_of[of] or {}
+        table.insert(rows.line_of[of], number)
       end
     end
   end
-  return rows, most
+  return (rows.line_of[pulse] or {})[nth]
 end
 
 local function is_alike(name, a, b, same_device)
@@ -48,43 +97,82 @@ local function is_alike(name, a, b, same_device)
   return name == "timed_by" or x ~= nil and y ~= nil and math.abs(x - y) <= nearest
 end
 
---- What of a row is not as it was planned, in words.
-local function differences(row, made, since_ns, what, same_device)
-  local parts = {}
+local function in_ns(us)
+  return us and math.floor(us * 1000 + 0.5)
+end
+
+--- What of a row is not as it was planned, in words; nil: nothing.
+local function differences(rows, row, made, other, since_ns, how)
+  local onset_ns, should_ns = in_ns(rows.lists.onset[row]), in_ns(made.lists.onset[other])
+  local same_time = not onset_ns or not should_ns or math.abs(onset_ns - should_ns - since_ns) <= 1
+  if same_time and rows.rests[rows.kind[row]] == made.rests[made.kind[other]] then
+    return nil
+  end
+  local ours, theirs, parts = texts_of(rows, row), texts_of(made, other), {}
   local function add(name, a, b)
-    parts[#parts + 1] = ("%s is %s, and %s %s"):format(name, a, what, b)
+    parts[#parts + 1] = ("%s is %s, and %s %s"):format(name, a, how.what, b)
   end
   for _, name in ipairs(planned) do
-    if row.cells[name] ~= made.cells[name] then
-      add(name, row.cells[name], made.cells[name])
+    if ours[name] ~= theirs[name] then
+      add(name, ours[name], theirs[name])
     end
   end
   for _, name in ipairs(of_device) do
-    if not is_alike(name, row.cells[name], made.cells[name], same_device) then
-      add(name, row.cells[name], made.cells[name])
+    if not is_alike(name, ours[name], theirs[name], how.same_device) then
+      add(name, ours[name], theirs[name])
     end
   end
-  local should_ns = made.onset_ns and made.onset_ns + since_ns
-  if row.onset_ns and should_ns and math.abs(row.onset_ns - should_ns) > 1 then
-    add("onset_planned_us", row.cells.onset_planned_us, ("%.3f"):format(should_ns / 1e3))
+  if not same_time then
+    add("onset_planned_us", ("%.3f"):format(onset_ns / 1e3), ("%.3f"):format((should_ns + since_ns) / 1e3))
   end
-  return parts
+  return parts[1] and table.concat(parts, "; ")
+end
+
+--- A pulse that the table has no row of, and the made one has.
+local function tell_missing(made, other, how, findings)
+  local texts = texts_of(made, other)
+  findings:differ("events.tsv", nil, "it has no row of pulse %d, and %s one on channel %s, %s %%%s",
+    made.lists.pulse[other], how.what, texts.channel, texts.intensity, texts.intensity_ref)
 end
 
 ---@class moonpulse.PulsesHow
 ---@field since fun(pulse: integer): integer? how much later its plan began than in the made run, ns; nil:
----   it is of no plan that is known
+---   it is of no plan that is known; asked in the order of the pulses
 ---@field whole boolean the run came to its own end: it has all pulses
 ---@field same_device boolean
 ---@field what string what the made rows are, as "the kept text makes"
 ---@field certain integer? so many of the first pulses nothing excuses: what differs there goes to proven
 ---@field proven moonpulse.VerifyFindings?
 
+--- The rows of one pulse, from a place in the order on, against that of the made run.
+---@return integer next the place behind them
+local function compare_one(rows, from, made, other, how, findings)
+  local pulse, at = rows.lists.pulse[rows.order[from]], from
+  local since_ns = how.since(pulse)
+  while rows.order[at] and rows.lists.pulse[rows.order[at]] == pulse do
+    local nth = at - from + 1
+    if not other then
+      findings:differ("events.tsv", line_of(rows, pulse, nth), "pulse %d is one more than %s", pulse,
+        how.what)
+    elseif nth > 1 then
+      findings:differ("events.tsv", line_of(rows, pulse, nth), "pulse %d has a row already", pulse)
+    elseif since_ns then
+      local said = differences(rows, rows.order[at], made, other, since_ns, how)
+      if said then
+        findings:differ("events.tsv", line_of(rows, pulse, nth), "pulse %d: %s", pulse, said)
+      end
+    end
+    at = at + 1
+  end
+  return at
+end
+
 --- Each pulse of a run against the one of that number of the run that was made again.
 ---@param text string events.tsv
----@param made string the same of the run that was made again
+---@param made_text string the same of the run that was made again
 ---@param how moonpulse.PulsesHow
 ---@param findings moonpulse.VerifyFindings
+<<<<<<< HEAD
 function M.compare(text, made, how, findings)
   local rows, most = pulses_of(text)
   local others, count = pulses_of(made)
@@ -101,7 +189,26 @@ function M.compare(text, made, how, findings)
       local parts = differences(row, other, since_ns, how.what, how.same_device)
       if parts[1] then
         to:differ("events.tsv", row.line, "pulse %d: %s", pulse, table.concat(parts, "; "))
+=======
+function M.compare(text, made_text, how, findings)
+  local rows, made = rows_of(text), rows_of(made_text)
+  if not rows or not made then
+    findings:differ("events.tsv", 1, "its first line is not that of a record: %s", header)
+    return
+  end
+  local at, to = 1, 1
+  while rows.order[at] or made.order[to] do
+    local pulse = rows.lists.pulse[rows.order[at] or 0] or math.huge
+    local other = made.lists.pulse[made.order[to] or 0] or math.huge
+    if other < pulse then
+      if how.whole then
+        tell_missing(made, made.order[to], how, findings)
+>>>>>>> main
       end
+      to = to + 1
+    else
+      at = compare_one(rows, at, made, other == pulse and made.order[to] or nil, how, findings)
+      to = other == pulse and to + 1 or to
     end
   end
 end

@@ -149,6 +149,20 @@ describe("the folder of a run", function()
     assert.are.equal("return 1", shell.read(folder .. "/helper.lua"))
   end)
 
+  it("numbers sources of one name, whether it has an ending or not", function()
+    assert(require("lfs").mkdir(folder .. "/numbered"))
+    local sources = require("moonpulse.record.sources").new(folder .. "/numbered")
+    for i, name in ipairs { "README", "a.b.txt", "README", "A.b.txt", "readme" } do
+      assert(sources:keep("data", ("/%d/%s"):format(i, name), name))
+    end
+    local names = {}
+    for i, each in ipairs(sources.list) do
+      names[i] = each.file
+    end
+    assert.are.same({ "sources/README", "sources/a.b.txt", "sources/README_2", "sources/A.b_2.txt",
+      "sources/readme_3" }, names)
+  end)
+
   it("says of an empty list in its manifest that it is one, wherever a list may be", function()
     local text = manifest_files.encode { preflight = {}, files = {}, clock = { jumps = {} },
       thresholds = { found = {} }, experiment = { staircases = { { track = {} } } },

@@ -5,6 +5,7 @@ local chance = require "chance"
 local cjson = require "cjson"
 local clock = require "moonpulse.safety.clock"
 local courses = require "moonpulse.protocol.course"
+local lfs = require "lfs"
 local schedules = require "moonpulse.safety.schedule"
 local sessions = require "moonpulse.safety.sessions"
 local shell = require "shell"
@@ -12,6 +13,7 @@ local shell = require "shell"
 local MIN, HOUR, DAY = 60, 3600, 86400
 local monday = os.time { year = 2026, month = 11, day = 23, hour = 9, min = 0, sec = 0 }
 
+local program = shell.program:find("^/") and shell.program or lfs.currentdir() .. "/" .. shell.program
 local folder
 setup(function() folder = shell.folder() end)
 teardown(function() shell.remove(folder) end)
@@ -75,6 +77,25 @@ describe("a course file", function()
       .. "next\nphase 2 of 2  taper: 1 a day, on 3 days, at most on 2 days of any 7, 7 days after the phase "
       .. "before\n", said.show, 1, true)
     assert.is_nil(said.show:find("\nsessions", 1, true)) -- which are those of the protocol alone
+  end)
+
+  it("names the line of a protocol beside it as the protocol alone does, wherever it stands", function()
+    shell.write(folder .. "/over.lua", 'local mp = require "moonpulse"\nreturn mp.protocol {\n'
+      .. '  id = "over", name = "Over", target = "M1", plan = function()\n'
+      .. '    return mp.train { hz = 10, duration = 4, intensity = mp.rmt(90) }:times(3, { gap = 26 }) end,\n'
+      .. '  variants = { { id = "under", name = "Under" } } }\n')
+    local function lines_of(file)
+      local _, out, err = shell.sh(folder, ("cd %s && exec %s check %s --rmt 47 --out none"):format(
+        shell.quote(folder), shell.quote(program), file))
+      return (out .. err):match("(%S*over%.lua:%d+)")
+    end
+    local phases = ", phases = { { per_day = 1, days = 2 } }"
+    for _, written in ipairs { "./over.lua", "over.lua", ".//over.lua", "././over.lua", "over.lua:under" } do
+      course_file(('protocol = "%s"'):format(written) .. phases, "beside")
+      assert.are.equal("over.lua:4", lines_of "beside.lua", written)
+      assert.are.equal("./over.lua:4", lines_of "./beside.lua", written)
+      assert.are.equal(folder .. "/over.lua:4", lines_of(folder .. "/beside.lua"), written)
+    end
   end)
 
   it("finds a protocol beside itself, and names what is wrong with it", function()
@@ -158,6 +179,22 @@ describe("a participant's place in a course", function()
     -- a day with a session too few: its phase has used up its days
     assert.matches("^session 4 of 7, phase 2 of 2", upcoming({ monday, tuesday, tuesday + HOUR },
       monday + 9 * DAY))
+  end)
+
+  it("tells no minute at which a session would still be too soon, and none a minute late", function()
+    for ended_ms = 0, 120000, 1234 do
+      local runs = { { protocol = "saint", at = monday, ended = monday + 10 * MIN + ended_ms / 1000,
+        pulses = 1800 } }
+      local function at(now) return sessions.of(taper, { runs = runs }, now) end
+      local now = monday + 30 * MIN
+      local hour, minute = at(now):upcoming():match("at the earliest (%d+):(%d+) ")
+      local told = os.time { year = 2026, month = 11, day = 23, hour = hour, min = minute }
+      assert.matches("at the earliest now", at(told):upcoming(), 1, true)
+      assert.is_nil(at(told - MIN):upcoming():match("earliest now"))
+      local earliest = clock.micros_of(at(now):data().earliest)
+      assert.is_true(earliest >= (monday + HOUR) * 1000000 + ended_ms * 1000)
+      assert.is_true(earliest < (monday + HOUR) * 1000000 + ended_ms * 1000 + 1000000)
+    end
   end)
 
   it("makes what comes too early, or too often, beyond what was tested, and says what passes", function()

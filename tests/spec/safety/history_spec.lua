@@ -119,6 +119,13 @@ describe("a participant's history", function()
     assert.are.equal(HOUR - 60, of().last_end_s)
   end)
 
+  it("knows when the last session was over to the microsecond, as a gap is asked from then", function()
+    earlier { started = os.date("!%Y-%m-%dT%H:%M:%S.889400+00:00", now - HOUR),
+      result = { pulses_sent = 10, elapsed_s = 14.348574 } }
+    assert.are.equal("15.237974", ("%.6f"):format(of().runs[1].ended - (now - HOUR)))
+    assert.are.equal(now - HOUR, of().runs[1].at)
+  end)
+
   it("takes what began in the future, or does not say when, for today's", function()
     earlier { started = stamp(now + 40 * 24 * HOUR) }
     assert.are.same({ 10, 10, 0 }, { of().day, of().week, of().last_end_s })

@@ -1,9 +1,11 @@
 --- A protocol's own sessions against the participant's record. The clock is the test's.
 local catalogue = require "moonpulse.protocol.catalogue"
 local judge = require "moonpulse.safety.judge"
+local labs = require "moonpulse.safety.lab"
 local mp = require "moonpulse"
 local plan_file = require "moonpulse.protocol.plan_file"
 local protocols = require "moonpulse.protocol"
+local rules = require "moonpulse.safety.rules"
 local sessions = require "moonpulse.safety.sessions"
 local shell = require "shell"
 
@@ -103,6 +105,42 @@ describe("SAINT's sessions", function()
     assert.are.equal("beyond tested", day(9 * 1800 + 1, saint).verdict)
     assert.are.equal(3000, day(0).limit)
     assert.are.equal(3000, day(0, assert(catalogue.find "itbs600")).limit)
+  end)
+
+  it("say of a day and a week what this session may still have, and that passes", function()
+    local path = shell.folder() .. "/lab.lua"
+    shell.write(path, "return { pulses_per_session = 400, pulses_per_day = 500, pulses_per_week = 900 }")
+    local lab = assert(labs.load(path))
+    local spans = { ["pulses a session"] = "none", ["pulses a day"] = "day", ["pulses a week"] = "week" }
+    local function of(session, before)
+      local found = {}
+      local function add(finding)
+        found[#found + 1] = spans[finding.rule] and finding or nil
+      end
+      rules.totals({ session = session }, before, add)
+      lab:totals({ session = session, nerve = 5 }, before, {}, nil, nil, add)
+      assert.are.equal(4, #found)
+      return found
+    end
+    local seen = 0
+    for _, earlier in ipairs { 0, 1, 60, 495, 496, 700, 900, 3000 } do
+      local before = { day = earlier, week = earlier }
+      for i, finding in ipairs(of(4000, before)) do
+        seen = seen + 1
+        local said, counted = finding.nearest, spans[finding.rule] ~= "none" and earlier or 0
+        local left = math.tointeger(tonumber(said:match("^at most (%d+) pulses")))
+        assert.are.equal(counted > 0, said:find("given", 1, true) ~= nil, said)
+        if left then
+          local nerve = finding.lab and 5 or 0 -- to the lab all are pulses
+          assert.are.equal("within", of(left - nerve, before)[i].verdict, said)
+          assert.are_not.equal("within", of(left - nerve + 1, before)[i].verdict, said)
+        else
+          assert.matches("^no pulse in this session %(", said)
+          assert.is_true(counted >= finding.limit, said)
+        end
+      end
+    end
+    assert.are.equal(32, seen)
   end)
 end)
 

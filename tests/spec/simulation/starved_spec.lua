@@ -58,6 +58,24 @@ describe("a simulator that reads late", function()
     host:close()
   end)
 
+  it("takes what lies at its trigger input before a setting that it reads: it was sent so", function()
+    local host, receive <const> = armed()
+    local said, lies = {}, "\2\0"
+    host.note = function(_, log)
+      for _, row in ipairs(log or {}) do
+        said[#said + 1] = row.event .. " " .. (row.note or "")
+      end
+    end
+    host.trigger_pty = { watch = function() end, close = function() end, look = function()
+      local bytes, at_ns = lies, host.now_ns
+      lies = nil
+      return bytes, at_ns, bytes and at_ns - 100 * MS
+    end }
+    receive(commands.set_amplitude { a = 60 }, 1100, 100)
+    host:close()
+    assert.are.same({ "pulse 40 %", "set amplitude 60 %, 0 %" }, said)
+  end)
+
   it("refuses what really came too soon", function()
     assert.are.same({ 1, 1 }, { given { { 0 }, { 5 } } })
     assert.are.same({ 1, 1 }, { given { { 0, 0, 2 } } })

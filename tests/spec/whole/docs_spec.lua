@@ -72,6 +72,10 @@ describe("the pages' command lines", function()
     shell.write(folder .. "/answers.txt", ("y\nn\n"):rep(50))
     shell.write(folder .. "/locked.lua", file_in("docs/experiments.md",
       "-- locked.lua: a pulse 0.1 s after the EEG's byte, five times"))
+    shell.write(folder .. "/triggered.lua", file_in("docs/triggers.md",
+      "-- triggered.lua: a pulse at each byte 5, at most 20 of them, never closer than 4 s"))
+    shell.write(folder .. "/bytes.txt", block_in("docs/triggers.md",
+      "# seconds from the run's start, where, which"))
     shell.write(folder .. "/eeg.txt", block_in("docs/experiments.md",
       "# seconds from the run's start, where, what"))
   end)

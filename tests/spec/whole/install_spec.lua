@@ -6,10 +6,16 @@ local shell = require "shell"
 local is_plain = not shell.program:find("sanitize", 1, true)
   and not (os.getenv("LD_PRELOAD") or ""):find("vgpreload", 1, true)
 
-local commands = { "run", "check", "show", "methods", "events", "plot", "compile", "recover", "verify",
-  "sign", "export", "check-bids", "import", "sim", "devices", "frame", "decode", "ports", "doctor",
-    "protocols",
-  "new", "test", "bench", "explore", "lua" }
+--- Every command that the program lists.
+local function commands_of(folder)
+  local _, help = shell.moonpulse(folder, "--help")
+  local list = {}
+  for name in help:match("\nCommands:\n(.-)\n\n"):gmatch("\n? +([%w-]+)[^\n]*") do
+    list[#list + 1] = name
+  end
+  assert.is_true(#list >= 28, #list)
+  return list
+end
 
 local gmake = "env -u MAKEFLAGS -u MFLAGS make --no-print-directory" -- not that of a make which runs this
 
@@ -27,7 +33,7 @@ describe("the manual page", function()
         text = manual:match("(.-)\n%.S[SH]", from) }
     end
     assert.is_true(#sections >= 10)
-    for _, name in ipairs(commands) do
+    for _, name in ipairs(commands_of(folder)) do
       assert.matches("\n%.B " .. name:gsub("%-", "%%-") .. "[ \n]", manual, name)
       local own = ""
       for _, section in ipairs(sections) do
@@ -43,6 +49,27 @@ describe("the manual page", function()
       end
     end
     assert.is_true(seen > 70, seen)
+  end)
+
+  it("says with the general help of which commands 1 is a status: of those whose --help says so", function()
+    local _, general = shell.moonpulse(folder, "--help")
+    local own, pages = {}, { help = assert(general:match("Exit status: (.*)")),
+      manual = assert(manual:match("\n%.SH EXIT STATUS\n(.-)\n%.SH")) }
+    for _, name in ipairs(commands_of(folder)) do
+      local _, help = shell.moonpulse(folder, name .. " --help")
+      local said = help:gsub("%s+", " "):match("[Ee]xit status .*")
+      own[#own + 1] = said and said:find("%f[%d]1: ") and name or nil
+    end
+    table.sort(own)
+    assert.are.same({ "diff", "explore", "rerun", "verify" }, own)
+    for where, text in pairs(pages) do
+      local told = {}
+      for name in text:gsub("%s+", " "):match("5 stopped; (.*)"):gmatch("of ([%l-]+)") do
+        told[#told + 1] = name
+      end
+      table.sort(told)
+      assert.are.same(own, told, where)
+    end
   end)
 
   it("has every variable of the environment that is read", function()

@@ -55,7 +55,7 @@ describe("docs/schemas", function()
 
   -- what these print is for people, or is in a form that programs read as it is
   local without = { events = "TSV", plot = "pictures", frame = "hex", decode = "key=value",
-    test = "TAP, junit", bench = "a file of its own", new = "files",
+    test = "TAP, junit", new = "files",
     sim = "goes on", explore = "goes on", lua = "the file's" }
 
   it("has one for every command, or its output is no JSON for a reason", function()

@@ -1,0 +1,29 @@
+#include "engine/ahead.h"
+
+const char *mp_heard_name(enum mp_heard heard)
+{
+    static const char *const names[MP_HEARD_COUNT] = {
+        "starts", "other", "outside", "counted", "busy", "refractory", "over"};
+    return (unsigned)heard < MP_HEARD_COUNT ? names[heard] : "unknown";
+}
+
+enum mp_heard mp_ahead_hear(const struct mp_ahead_rule *rule, struct mp_ahead_past *past,
+                            uint8_t byte, int64_t at_ns)
+{
+    if (rule->byte >= 0 && byte != rule->byte)
+        return MP_HEARD_OTHER;
+    if (at_ns < rule->from_ns || at_ns > rule->until_ns)
+        return MP_HEARD_OUTSIDE;
+    past->matched++;
+    if (past->started >= rule->most)
+        return MP_HEARD_OVER;
+    if (past->matched % rule->every != 0)
+        return MP_HEARD_COUNTED;
+    if (past->playing)
+        return MP_HEARD_BUSY;
+    // from start to start; the next one would start delay_ns after its trigger
+    if (past->started > 0 && at_ns + rule->delay_ns < past->start_ns + rule->refractory_ns)
+        return MP_HEARD_REFRACTORY;
+    past->started++;
+    return MP_HEARD_STARTS;
+}

@@ -1,0 +1,104 @@
+/*
+ * dispatch_ahead.c - a plan that waits for triggers (ahead.h): hears them, and starts it. No
+ * Lua and no loop between the read and the first write.
+ */
+#include "engine/dispatcher_core.h"
+
+enum { HEARD = 256 }; // bytes read at once; what comes meanwhile is read after them
+
+void dispatch_ahead_begins(struct mp_dispatcher *d, const struct command *command)
+{
+    d->ahead = (struct dispatch_ahead){
+        .on = true, .rule = command->rule, .input = command->input, .play = command->play};
+}
+
+/* Told to the loop; where it does not read them for long, they are counted. */
+static void tell(struct mp_dispatcher *d, enum mp_heard heard, uint8_t byte, int64_t at_ns)
+{
+    const struct mp_trigger trigger = {.heard = heard,
+                                       .byte = byte,
+                                       .started = d->ahead.past.started,
+                                       .at_ns = at_ns,
+                                       .start_ns = d->ahead.past.start_ns};
+    if (!mp_ring_push(&d->triggers, &trigger))
+        (void)atomic_fetch_add_explicit(&d->untold, 1, memory_order_relaxed);
+}
+
+void dispatch_ahead_prepare(struct mp_dispatcher *d)
+{
+    struct dispatch_ahead *ahead = &d->ahead;
+    if (!ahead->on || ahead->past.playing)
+        return;
+    if (ahead->first == NULL) {
+        mp_lowering_rewind(d->lowering);
+        dispatch_plan_begins(d);
+        ahead->first = mp_lowering_draw(d->lowering); // there is one: that was looked at
+    }
+    dispatch_warm(d, ahead->first);
+    mp_ring_warm(&d->triggers);
+}
+
+/* The plan from its beginning: its first frame leaves at once, or later if the delay says so or
+ * the wire is not free. */
+static void start(struct mp_dispatcher *d, int64_t arrival_ns)
+{
+    struct dispatch_ahead *ahead = &d->ahead;
+    struct mp_flight *flight = d->config.arming.flight;
+    dispatch_ahead_prepare(d); // of several bytes read at once one may start it after another
+    d->next = ahead->first;
+    ahead->first = NULL;
+    const int64_t free_ns = d->past.wire_free_ns;
+    const int64_t soonest_ns = arrival_ns > free_ns ? arrival_ns : free_ns;
+    d->start_ns = arrival_ns + ahead->rule.delay_ns;
+    if (d->start_ns + d->next->send_ns < soonest_ns)
+        d->start_ns = soonest_ns - d->next->send_ns;
+    ahead->past.start_ns = d->start_ns;
+    ahead->past.playing = true;
+    if (flight != NULL)
+        (void)mp_flight_play(flight, ahead->play + ahead->past.started - 1, d->start_ns,
+                             arrival_ns);
+    struct mp_outcome out = {.kind = MP_OUT_BEGUN,
+                             .start_ns = d->start_ns,
+                             .woken_ns = arrival_ns,
+                             .send = {.number = ahead->past.started}};
+    dispatch_tell(d, &out); // the loop is woken once all that came is heard
+}
+
+static void hear(struct mp_dispatcher *d, uint8_t byte, int64_t at_ns)
+{
+    struct dispatch_ahead *ahead = &d->ahead;
+    if (atomic_load_explicit(&d->enough, memory_order_relaxed))
+        ahead->rule.most = ahead->past.started;
+    enum mp_heard heard = mp_ahead_hear(&ahead->rule, &ahead->past, byte, at_ns);
+    if (heard == MP_HEARD_STARTS) {
+        start(d, at_ns);
+        dispatch_now_if_due(d); // before anything is told
+    }
+    tell(d, heard, byte, at_ns);
+}
+
+void dispatch_hear(struct mp_dispatcher *d)
+{
+    uint8_t bytes[HEARD];
+    size_t got = sizeof bytes;
+    while (got == sizeof bytes && !dispatch_stopped(d)) {
+        enum mp_status status = mp_port_read(d->ahead.input, bytes, sizeof bytes, &got, NULL);
+        if (status != MP_OK) {
+            d->ahead.lost = true;
+            mp_latch_stop(&d->stop, MP_STOP_GONE);
+            return;
+        }
+        const int64_t at_ns = dispatch_now(d);
+        for (size_t i = 0; i < got; i++)
+            hear(d, bytes[i], at_ns);
+        if (got > 0)
+            d->config.wake(d->config.context);
+    }
+}
+
+bool dispatch_ahead_is_over(const struct mp_dispatcher *d)
+{
+    const struct dispatch_ahead *ahead = &d->ahead;
+    return ahead->past.started >= ahead->rule.most || dispatch_now(d) > ahead->rule.until_ns ||
+           atomic_load_explicit(&d->enough, memory_order_acquire);
+}

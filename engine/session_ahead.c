@@ -1,0 +1,79 @@
+/* session_ahead.c - a plan that waits for triggers: whose port is read by whom. */
+#include "engine/session_core.h"
+
+/* In virtual time there is no thread that polls: whoever is armed steps. */
+static void on_input(struct mp_session *s, int status)
+{
+    (void)status;
+    session_kick(s);
+}
+
+static enum mp_status lend(struct mp_session *s, struct mp_session *from, struct mp_error *err)
+{
+    enum mp_status status = MP_OK;
+    session_unwatch(&from->port_watch);
+    if (s->world->is_virtual)
+        status = session_watch(s, &s->input_watch, from->port, UV_READABLE, on_input, err);
+    s->lender = from;
+    from->lent_to = s;
+    return status;
+}
+
+void session_give_back(struct mp_session *s)
+{
+    struct mp_session *from = s->lender;
+    struct mp_error err = {0};
+    if (from == NULL)
+        return;
+    s->lender = from->lent_to = NULL;
+    session_unwatch(&s->input_watch);
+    if (from->state == MP_CONNECTED && session_watch(from, &from->port_watch, from->port,
+                                                     UV_READABLE, session_read, &err) != MP_OK)
+        session_lose_port(from, &err);
+}
+
+enum mp_status mp_session_ahead(struct mp_session *s, struct mp_lowering *lowering,
+                                const struct mp_ahead_rule *rule, struct mp_session *from,
+                                uint64_t play, struct mp_error *err)
+{
+    if (s->state != MP_ARMED)
+        return mp_fail(err, MP_ESTATE, "only an armed session can run a plan, this one is %s",
+                       mp_session_state_name(s->state));
+    if (from == s || from->state != MP_CONNECTED || from->lent_to != NULL)
+        return mp_fail(err, MP_ESTATE, "the port of the triggers is %s",
+                       from->lent_to != NULL ? "in use for another plan"
+                                             : mp_session_state_name(from->state));
+    enum mp_status status = lend(s, from, err);
+    s->state = MP_RUNNING; // before the first outcome can come
+    if (status == MP_OK)
+        status =
+            mp_dispatcher_ahead(session_dispatcher(s), lowering, rule, from->port, play, err);
+    if (status != MP_OK) {
+        s->state = MP_ARMED;
+        session_give_back(s);
+    }
+    session_kick(s);
+    return status;
+}
+
+void mp_session_enough(struct mp_session *s)
+{
+    struct mp_dispatcher *d = session_dispatcher(s);
+    if (d != NULL)
+        mp_dispatcher_enough(d);
+    session_kick(s);
+}
+
+void session_tell_triggers(struct mp_session *s, struct mp_dispatcher *d)
+{
+    struct mp_trigger trigger;
+    uint64_t untold;
+    while (s->events.trigger != NULL && mp_dispatcher_trigger(d, &trigger, &untold))
+        s->events.trigger(s->events.context, &trigger, untold);
+}
+
+void session_call_in(struct mp_session *lender)
+{
+    if (lender->lent_to != NULL)
+        mp_session_stop(lender->lent_to, MP_STOP_GONE);
+}

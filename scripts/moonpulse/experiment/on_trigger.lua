@@ -1,0 +1,99 @@
+--- stim:on_trigger: a plan that is armed ahead, and that the engine starts by itself when a trigger comes.
+local aheads = require "moonpulse.stimulator.ahead"
+local blame = require "moonpulse.text.author_line"
+local core = require "moonpulse.core"
+local numbers = require "moonpulse.text.numbers"
+local outputs = require "moonpulse.driver.outputs"
+local triggers_heard = require "moonpulse.experiment.triggers_heard"
+
+local M = {}
+
+local known = { count = "number", refractory = "number", byte = "?number", every = "?number",
+  delay = "?number", timeout = "?number" }
+local most_count, longest_s = 1000000, 1e6
+
+local function whole(key, value, least, most)
+  if math.type(value) ~= "integer" or value < least or value > most then
+    blame.fail("stim:on_trigger: %s must be a whole number from %d to %d, not %s", key, least, most,
+      tostring(value))
+  end
+  return value
+end
+
+local function seconds_ns(key, value)
+  if not math.type(value) or not (value >= 0 and value <= longest_s) then
+    blame.fail("stim:on_trigger: %s must be seconds from 0 to %d, not %s", key, longest_s, tostring(value))
+  end
+  return math.floor(value * 1e9 + 0.5)
+end
+
+--- The options as the engine has them.
+---@param options table
+---@return table rule
+function M.rule(options)
+  blame.options("stim:on_trigger", options, known)
+  local timeout_ns = options.timeout and seconds_ns("timeout", options.timeout)
+  return {
+    byte = options.byte and whole("byte", options.byte, 0, 255),
+    every = options.every and whole("every", options.every, 1, 1000000),
+    most = whole("count", options.count, 1, most_count),
+    delay_ns = options.delay and seconds_ns("delay", options.delay),
+    refractory_ns = seconds_ns("refractory", options.refractory),
+    until_ns = timeout_ns and core.clock_ns() + timeout_ns,
+  }
+end
+
+--- Raise where the plan cannot be started again and again as it is.
+---@param plan moonpulse.Plan
+---@param options table
+function M.check(plan, options)
+  local totals = plan:totals()
+  if totals.random then
+    blame.fail("stim:on_trigger: the plan has a rest that is drawn from the seed, and would have the same "
+      .. "one at each trigger: draw it with run:uniform() and call stim:on_trigger for each")
+  elseif options.refractory < totals.span then
+    blame.fail("stim:on_trigger: the plan takes %s, and the next trigger may start it %s after the last "
+      .. "start: make refractory at least as long", numbers.seconds(totals.span),
+      numbers.seconds(options.refractory))
+  end
+end
+
+--- Each output stays at one setting: between a start and the next there is no time for another.
+---@param admitted moonpulse.Admitted
+---@param output_of fun(action: moonpulse.Action): integer
+function M.check_settings(admitted, output_of)
+  local at = {}
+  for _, action in ipairs(admitted.actions) do
+    local output = output_of(action)
+    if at[output] and at[output] ~= action.mso then
+      blame.fail("stim:on_trigger: the plan has pulses of %g and %g %%MSO: the stimulator would have to be "
+        .. "set anew before each start; use one intensity, and stim:on_trigger again for the other",
+        at[output], action.mso)
+    end
+    at[output] = action.mso
+  end
+end
+
+--- The device must be ready for the plan's first pulse again when the refractory time is over.
+---@param admitted moonpulse.Admitted
+---@param limits moonpulse.Limits
+---@param refractory_ns integer
+function M.check_rest(admitted, limits, refractory_ns)
+  local last, needed_ns = {}, 0
+  local last_ns = math.ceil(admitted.plan:totals().last * 1e9)
+  for _, first in ipairs(admitted.firsts) do
+    last[first.output] = { action = first.action, at_ns = last_ns, fired_ns = last_ns }
+  end
+  for _, first in ipairs(admitted.firsts) do
+    needed_ns = math.max(needed_ns, outputs.free_at(last, limits, first) - first.onset_ns)
+  end
+  if refractory_ns < needed_ns then
+    blame.fail("stim:on_trigger: the stimulator takes the plan's first pulse again %s after a start at the "
+      .. "earliest (its shortest interval there): make refractory at least as long",
+      numbers.seconds(math.ceil(needed_ns / 1000) / 1e6))
+  end
+end
+
+M.heard, M.play = triggers_heard.new, aheads.play
+
+return M

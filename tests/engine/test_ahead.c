@@ -1,0 +1,399 @@
+/* A plan that waits for triggers: which byte starts it, what comes of the others, and that no
+ * storm, stop or loss gives a pulse that the rule does not allow. */
+#include "tests/engine/rig.h"
+
+#include <pthread.h>
+#include <sys/socket.h>
+
+#define MS MP_NS_PER_MS
+
+/* ---- the rule ---- */
+
+/* Byte 5 starts it, each one, up to 9 times; what is not 0 says otherwise. */
+struct row {
+    const char *says;
+    enum mp_heard expected;
+    uint8_t byte;
+    int64_t at;
+    bool any;
+    uint32_t every;
+    int64_t from, until, delay, refractory;
+    uint64_t most;
+    struct mp_ahead_past past;
+};
+
+static const struct row rows[] = {
+    {.says = "the byte", .expected = MP_HEARD_STARTS, .byte = 5, .at = 9},
+    {.says = "another byte", .expected = MP_HEARD_OTHER, .byte = 6, .at = 9},
+    {.says = "any byte", .expected = MP_HEARD_STARTS, .byte = 255, .at = 9, .any = true},
+    {.says = "at the window's begin",
+     .expected = MP_HEARD_STARTS,
+     .byte = 5,
+     .at = 7,
+     .from = 7},
+    {.says = "before it", .expected = MP_HEARD_OUTSIDE, .byte = 5, .at = 6, .from = 7},
+    {.says = "at its end", .expected = MP_HEARD_STARTS, .byte = 5, .at = 7, .until = 7},
+    {.says = "after it", .expected = MP_HEARD_OUTSIDE, .byte = 5, .at = 8, .until = 7},
+    {.says = "the first of three",
+     .expected = MP_HEARD_COUNTED,
+     .byte = 5,
+     .at = 9,
+     .every = 3},
+    {.says = "the second",
+     .expected = MP_HEARD_COUNTED,
+     .byte = 5,
+     .at = 9,
+     .every = 3,
+     .past = {.matched = 1}},
+    {.says = "the third",
+     .expected = MP_HEARD_STARTS,
+     .byte = 5,
+     .at = 9,
+     .every = 3,
+     .past = {.matched = 2}},
+    {.says = "while it plays",
+     .expected = MP_HEARD_BUSY,
+     .byte = 5,
+     .at = 9,
+     .past = {.playing = true, .started = 1}},
+    {.says = "as soon as may be",
+     .expected = MP_HEARD_STARTS,
+     .byte = 5,
+     .at = 30,
+     .refractory = 10,
+     .past = {.started = 1, .start_ns = 20}},
+    {.says = "a nanosecond sooner",
+     .expected = MP_HEARD_REFRACTORY,
+     .byte = 5,
+     .at = 29,
+     .refractory = 10,
+     .past = {.started = 1, .start_ns = 20}},
+    {.says = "its delay counts",
+     .expected = MP_HEARD_STARTS,
+     .byte = 5,
+     .at = 29,
+     .refractory = 10,
+     .delay = 1,
+     .past = {.started = 1, .start_ns = 20}},
+    {.says = "there was no start before",
+     .expected = MP_HEARD_STARTS,
+     .byte = 5,
+     .at = 1,
+     .refractory = 10},
+    {.says = "often enough",
+     .expected = MP_HEARD_OVER,
+     .byte = 5,
+     .at = 9,
+     .most = 2,
+     .past = {.started = 2}},
+};
+
+static struct mp_ahead_rule rule_of(const struct row *row)
+{
+    return (struct mp_ahead_rule){.byte = row->any ? -1 : 5,
+                                  .every = row->every == 0 ? 1 : row->every,
+                                  .from_ns = row->from == 0 ? INT64_MIN : row->from,
+                                  .until_ns = row->until == 0 ? INT64_MAX : row->until,
+                                  .delay_ns = row->delay,
+                                  .refractory_ns = row->refractory,
+                                  .most = row->most == 0 ? 9 : row->most};
+}
+
+static void each_trigger_has_its_verdict(void)
+{
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct mp_ahead_past past = rows[i].past;
+        const struct mp_ahead_rule rule = rule_of(&rows[i]);
+        enum mp_heard heard = mp_ahead_hear(&rule, &past, rows[i].byte, rows[i].at);
+        if (heard != rows[i].expected)
+            (void)fprintf(stderr, "%s: %s\n", rows[i].says, mp_heard_name(heard));
+        CHECK_INT(heard, rows[i].expected);
+        CHECK_INT(past.started - rows[i].past.started, heard == MP_HEARD_STARTS);
+    }
+    CHECK_STR(mp_heard_name(MP_HEARD_REFRACTORY), "refractory");
+    CHECK_STR(mp_heard_name(MP_HEARD_COUNT), "unknown");
+}
+
+/* ---- a dispatcher that hears ---- */
+
+static struct {
+    struct mp_port *port;
+    int far_fd;
+    struct mp_trigger told[1 << 17];
+    size_t count;
+    uint64_t untold;
+} input;
+
+static void open_input(void)
+{
+    struct mp_error err = {0};
+    int ends[2];
+    CHECK_INT(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+    must(mp_port_adopt(&input.port, ends[0], "triggers", &err), &err);
+    input.far_fd = ends[1];
+    input.count = 0;
+    input.untold = 0;
+}
+
+static void close_input(void)
+{
+    mp_port_close(input.port);
+    if (input.far_fd >= 0)
+        (void)close(input.far_fd);
+}
+
+static void send_bytes(const char *bytes, size_t length)
+{
+    while (length > 0) {
+        ssize_t sent = write(input.far_fd, bytes, length);
+        CHECK(sent > 0);
+        bytes += sent;
+        length -= (size_t)sent;
+    }
+}
+
+static void drain_triggers(void)
+{
+    uint64_t untold;
+    while (input.count < sizeof input.told / sizeof input.told[0] &&
+           mp_dispatcher_trigger(rig.d, &input.told[input.count], &untold)) {
+        input.untold += untold;
+        input.count++;
+    }
+    rig_drain();
+}
+
+static void await(bool (*is_there)(void))
+{
+    int64_t until = mp_clock_ns() + patience_ns;
+    while (!is_there() && mp_clock_ns() < until) {
+        drain_triggers();
+        (void)rig_read(1);
+    }
+    CHECK(is_there());
+}
+
+static size_t wanted;
+static bool all_told(void)
+{
+    return input.count + input.untold >= wanted;
+}
+static bool all_begun(void)
+{
+    return rig_tally(MP_OUT_BEGUN) >= wanted;
+}
+static bool is_finished(void)
+{
+    return rig_tally(MP_OUT_FINISHED) > 0;
+}
+static bool is_stopped(void)
+{
+    return rig_tally(MP_OUT_STOPPED) > 0;
+}
+
+static size_t tally(enum mp_heard heard)
+{
+    size_t found = 0;
+    for (size_t i = 0; i < input.count; i++)
+        found += input.told[i].heard == heard;
+    return found;
+}
+
+static const struct mp_ahead_rule five = {
+    .byte = 5, .every = 1, .from_ns = INT64_MIN, .until_ns = INT64_MAX, .most = 9};
+
+static struct mp_lowering *begin(struct mp_plan *take_plan, struct mp_ahead_rule rule)
+{
+    struct mp_error err = {0};
+    rig_open(MP_LATE_ABORT, forever_ns);
+    open_input();
+    struct mp_lowering *l = lower(take_plan, (struct rig_lowering){.lead_ns = -1});
+    must(mp_dispatcher_ahead(rig.d, l, &rule, input.port, 1, &err), &err);
+    return l;
+}
+
+static void end(struct mp_lowering *l)
+{
+    rig_close();
+    close_input();
+    mp_lowering_destroy(l);
+}
+
+/* Two pulses at each trigger, as often as is allowed, then it is over and a plan can follow. */
+static void a_trigger_starts_the_plan(void)
+{
+    struct mp_ahead_rule rule = five;
+    rule.most = 3;
+    struct mp_lowering *l = begin(repeat(mso(7), 2, MP_TRAIN, seconds(1, 1000)), rule);
+    for (size_t i = 1; i <= 3; i++) {
+        send_bytes("\x06\x05", 2);
+        wanted = i;
+        await(all_begun);
+        wanted = 2 * i;
+        await(all_told);
+        rig_read_all(4 * i);
+    }
+    await(is_finished);
+    CHECK_INT(rig_tally(MP_OUT_SENT), 6);
+    CHECK_INT(tally(MP_HEARD_STARTS), 3);
+    CHECK_INT(tally(MP_HEARD_OTHER), 3);
+    for (size_t i = 0; i + 1 < rig.count; i++)
+        if (rig.outcomes[i].kind == MP_OUT_BEGUN) { // its first pulse leaves after its trigger
+            CHECK(rig.outcomes[i].start_ns >= rig.outcomes[i].woken_ns);
+            CHECK_INT(rig.outcomes[i + 1].kind, MP_OUT_SENT);
+            CHECK_INT(rig.outcomes[i + 1].send.number, 1);
+            CHECK(rig.outcomes[i + 1].entered_ns >= rig.outcomes[i].start_ns);
+        }
+    rig_play(l, mp_clock_ns() + MS);
+    rig_read_all(16);
+    rig_end(MP_STOP_FINISHED, MP_STOP_FINISHED);
+    rig_wire_is((const unsigned char *)"P\aP\aP\aP\aP\aP\aP\aP\aXYZ", 19);
+    end(l);
+}
+
+static void a_delay_is_kept(void)
+{
+    struct mp_ahead_rule rule = five;
+    rule.delay_ns = 20 * MS;
+    rule.most = 1;
+    struct mp_lowering *l = begin(mso(7), rule);
+    send_bytes("\x05", 1);
+    await(is_finished);
+    CHECK_INT(rig.outcomes[0].kind, MP_OUT_BEGUN);
+    CHECK_INT(rig.outcomes[0].start_ns - rig.outcomes[0].woken_ns, 20 * MS);
+    CHECK(rig.outcomes[1].entered_ns >=
+          rig.outcomes[0].start_ns + rig.outcomes[1].send.send_ns);
+    rig_end(MP_STOP_FINISHED, MP_STOP_FINISHED);
+    end(l);
+}
+
+static void enough_ends_it(void)
+{
+    struct mp_lowering *l = begin(mso(7), five);
+    send_bytes("\x05", 1);
+    wanted = 1;
+    await(all_begun);
+    mp_dispatcher_enough(rig.d);
+    await(is_finished);
+    send_bytes("\x05", 1); // nobody reads it any more
+    (void)usleep(5000);
+    rig_end(MP_STOP_FINISHED, MP_STOP_FINISHED);
+    rig_wire_is((const unsigned char *)"P\aXYZ", 5);
+    end(l);
+}
+
+static void its_window_ends_it(void)
+{
+    struct mp_ahead_rule rule = five;
+    rule.until_ns = mp_clock_ns() + 30 * MS;
+    struct mp_lowering *l = begin(mso(7), rule);
+    await(is_finished);
+    CHECK(mp_clock_ns() > rule.until_ns);
+    rig_end(MP_STOP_FINISHED, MP_STOP_FINISHED);
+    rig_wire_is((const unsigned char *)"XYZ", 3);
+    end(l);
+}
+
+static void a_stop_comes_before_any_trigger(void)
+{
+    struct mp_lowering *l = begin(mso(7), five);
+    mp_dispatcher_stop(rig.d, MP_STOP_KEY);
+    send_bytes("\x05\x05\x05", 3);
+    await(is_stopped);
+    CHECK_INT(rig_tally(MP_OUT_SENT), 0);
+    rig_wire_is((const unsigned char *)"XYZ", 3);
+    rig_end(MP_STOP_KEY, MP_STOP_KEY);
+    end(l);
+}
+
+static void a_lost_input_stops(void)
+{
+    struct mp_lowering *l = begin(mso(7), five);
+    (void)close(input.far_fd);
+    input.far_fd = -1;
+    await(is_stopped);
+    CHECK(!mp_dispatcher_input_lost(rig.d)); // nobody has joined it
+    rig_end(MP_STOP_FINISHED, MP_STOP_GONE);
+    CHECK(mp_dispatcher_input_lost(rig.d));
+    rig_wire_is((const unsigned char *)"XYZ", 3);
+    end(l);
+}
+
+enum { STORM = 40000 };
+
+static void *storm(void *unused)
+{
+    static char bytes[STORM];
+    (void)unused;
+    memset(bytes, 5, sizeof bytes);
+    bool whole = true; // checked by whoever joins: a check counts, and is for one thread
+    for (size_t i = 0; i < STORM; i += 100) {
+        whole = write(input.far_fd, bytes + i, 100) == 100 && whole;
+        (void)usleep(500);
+    }
+    return whole ? bytes : NULL;
+}
+
+/* 200 triggers a millisecond: each has a verdict, and no two starts are closer than allowed. */
+static void a_storm_gives_no_pulse_more(void)
+{
+    pthread_t source;
+    struct mp_ahead_rule rule = five;
+    rule.refractory_ns = 3 * MS;
+    rule.most = STORM;
+    struct mp_lowering *l = begin(mso(7), rule);
+    CHECK_INT(pthread_create(&source, NULL, storm, NULL), 0);
+    wanted = STORM;
+    await(all_told);
+    void *all = NULL;
+    CHECK_INT(pthread_join(source, &all), 0);
+    CHECK(all != NULL);
+    mp_dispatcher_enough(rig.d);
+    await(is_finished);
+    drain_triggers();
+    CHECK_INT(input.count + input.untold, STORM);
+    const size_t begun = rig_tally(MP_OUT_BEGUN);
+    CHECK(begun > 10);
+    CHECK_INT(rig_tally(MP_OUT_SENT), begun);
+    CHECK(input.untold > 0 || tally(MP_HEARD_STARTS) == begun);
+    int64_t before_ns = INT64_MIN / 2;
+    for (size_t i = 0; i < rig.count; i++)
+        if (rig.outcomes[i].kind == MP_OUT_BEGUN) {
+            CHECK(rig.outcomes[i].start_ns - before_ns >= rule.refractory_ns);
+            before_ns = rig.outcomes[i].start_ns;
+        }
+    rig_end(MP_STOP_FINISHED, MP_STOP_FINISHED);
+    end(l);
+}
+
+static void what_is_no_rule_is_refused(void)
+{
+    struct mp_error err = {0};
+    struct mp_ahead_rule rule = five;
+    rig_open(MP_LATE_ABORT, forever_ns);
+    open_input();
+    struct mp_lowering *l = lower(mso(7), (struct rig_lowering){.lead_ns = -1});
+    rule.every = 0;
+    CHECK_INT(mp_dispatcher_ahead(rig.d, l, &rule, input.port, 1, &err), MP_EINVAL);
+    rule = five;
+    rule.most = 0;
+    CHECK_INT(mp_dispatcher_ahead(rig.d, l, &rule, input.port, 1, &err), MP_EINVAL);
+    must(mp_dispatcher_ahead(rig.d, l, &five, input.port, 1, &err), &err);
+    CHECK_INT(mp_dispatcher_play(rig.d, l, mp_clock_ns(), &err), MP_ESTATE); // one at a time
+    rig_end(MP_STOP_FINISHED, MP_STOP_FINISHED);
+    end(l);
+}
+
+int main(void)
+{
+    each_trigger_has_its_verdict();
+    a_trigger_starts_the_plan();
+    a_delay_is_kept();
+    enough_ends_it();
+    its_window_ends_it();
+    a_stop_comes_before_any_trigger();
+    a_lost_input_stops();
+    a_storm_gives_no_pulse_more();
+    what_is_no_rule_is_refused();
+    return CHECK_DONE("test_ahead");
+}
