@@ -172,24 +172,6 @@ end
 ---@param made_text string the same of the run that was made again
 ---@param how moonpulse.PulsesHow
 ---@param findings moonpulse.VerifyFindings
-<<<<<<< HEAD
-function M.compare(text, made, how, findings)
-  local rows, most = pulses_of(text)
-  local others, count = pulses_of(made)
-  for pulse = 1, math.max(most, how.whole and count or 0) do
-    local row, other = rows[pulse], others[pulse]
-    local since_ns = how.since(pulse)
-    local to = pulse <= (how.certain or 0) and how.proven or findings
-    if not row and other and how.whole then
-      to:differ("events.tsv", nil, "it has no row of pulse %d, and %s one on channel %s, %s %%%s",
-        pulse, how.what, other.cells.channel, other.cells.intensity, other.cells.intensity_ref)
-    elseif row and not other then
-      to:differ("events.tsv", row.line, "pulse %d is one more than %s", pulse, how.what)
-    elseif row and since_ns then
-      local parts = differences(row, other, since_ns, how.what, how.same_device)
-      if parts[1] then
-        to:differ("events.tsv", row.line, "pulse %d: %s", pulse, table.concat(parts, "; "))
-=======
 function M.compare(text, made_text, how, findings)
   local rows, made = rows_of(text), rows_of(made_text)
   if not rows or not made then
@@ -200,14 +182,14 @@ function M.compare(text, made_text, how, findings)
   while rows.order[at] or made.order[to] do
     local pulse = rows.lists.pulse[rows.order[at] or 0] or math.huge
     local other = made.lists.pulse[made.order[to] or 0] or math.huge
+    local tell = math.min(pulse, other) <= (how.certain or 0) and how.proven or findings
     if other < pulse then
       if how.whole then
-        tell_missing(made, made.order[to], how, findings)
->>>>>>> main
+        tell_missing(made, made.order[to], how, tell)
       end
       to = to + 1
     else
-      at = compare_one(rows, at, made, other == pulse and made.order[to] or nil, how, findings)
+      at = compare_one(rows, at, made, other == pulse and made.order[to] or nil, how, tell)
       to = other == pulse and to + 1 or to
     end
   end
