@@ -171,7 +171,8 @@ static struct mp_tail words_of(lua_State *L, uint32_t value)
  * late one was at most; 0): at most so many further rows. known: {index=, number= (of the pulse
  * of the next row), tail= (of core.event_action), words= (by the value of a confirmation),
  * proof=, condition=, trial=, block=, first=, per=}, as session:near takes them. How late each
- * was, in us, goes behind lateness if it is not 0. Nothing: there are no more.
+ * was, in us, goes behind lateness if it is not 0. Nothing: there are no more. Raises once the
+ * reader is closed.
  */
 static int rows_text(lua_State *L)
 {
@@ -180,6 +181,9 @@ static int rows_text(lua_State *L)
     lua_Integer most = mp_check_integer(L, 2, 1, LUA_MAXINTEGER), count = 0;
     luaL_checktype(L, 3, LUA_TTABLE);
     luaL_checktype(L, LATENESS, LUA_TTABLE);
+    lua_settop(L, LATENESS);
+    lua_getiuservalue(L, 1, 1);
+    rows->reader = mp_check_flight_reader(L, LATENESS + 1); // it may be closed by now
     lua_settop(L, LATENESS);
     lua_getfield(L, 3, "words");
     luaL_checktype(L, WORDS, LUA_TTABLE);

@@ -171,21 +171,29 @@ bool mp_stretch_begin(struct mp_stretch_rows *rows, const struct mp_flight_reade
     uint64_t play, confirmed = 0;
     if (!find_rows(rows))
         return false;
-    for (uint64_t place = stretch->first; confirmed < rows->count; place++)
+    for (uint64_t place = stretch->first; confirmed < rows->count; place++) {
+        if (place > stretch->last) // somebody writes to the file
+            return false;
         if (mp_flight_at(reader, place, &record, &play) && is_given(&record)) {
             rows->heard_ns = later(rows->heard_ns, record.woken_ns - facts->run_ns);
             confirmed++;
         }
+    }
     return true;
 }
 
-/* The next record from *place on that is a pulse, or a confirmation; *place is behind it. */
-static void find(const struct mp_stretch_rows *rows, uint64_t *place, bool sent,
+/*
+ * The next record from *place on that is a pulse, or a confirmation; *place is behind it.
+ * False: the stretch has no more, as somebody writes to the file.
+ */
+static bool find(const struct mp_stretch_rows *rows, uint64_t *place, bool sent,
                  struct mp_flight_record *record)
 {
     uint64_t play;
-    while (!mp_flight_at(rows->reader, (*place)++, record, &play) || is_sent(record) != sent)
-        continue;
+    while (*place <= rows->stretch.last)
+        if (mp_flight_at(rows->reader, (*place)++, record, &play) && is_sent(record) == sent)
+            return true;
+    return false;
 }
 
 bool mp_stretch_next(struct mp_stretch_rows *rows, struct mp_event_row *row, uint32_t *value)
@@ -193,12 +201,14 @@ bool mp_stretch_next(struct mp_stretch_rows *rows, struct mp_event_row *row, uin
     struct mp_flight_record record;
     if (rows->done == rows->count)
         return false;
-    find(rows, &rows->sent, true, &record);
+    if (!find(rows, &rows->sent, true, &record))
+        return false;
     const struct times times = times_of(rows, &record);
     row->planned_ns = times.planned_ns;
     row->sent_ns = times.sent_ns;
     row->late_ns = left_ns(rows, &record) - record.due_ns;
-    find(rows, &rows->said, false, &record);
+    if (!find(rows, &rows->said, false, &record))
+        return false;
     row->confirmed_ns = record.woken_ns - rows->facts.run_ns;
     *value = record.action;
     rows->done++;

@@ -72,13 +72,14 @@ struct mp_stretch_rows {
 /*
  * The rows of a stretch that can be written: those of its first pulses, up to one that is not
  * confirmed in it, or that what follows might come before. False: none, or its onsets are not
- * in order. The reader must live on.
+ * in order; or the file is not any more as it was when the stretch was found. The reader must
+ * live on.
  */
 bool mp_stretch_begin(struct mp_stretch_rows *rows, const struct mp_flight_reader *reader,
                       const struct mp_flight_stretch *stretch,
                       const struct mp_stretch_facts *facts);
 /* The times of the next row go into row, the value that its confirmation bears into *value.
- * False: that was the last one. */
+ * False: that was the last one, or the file was changed since and has no more. */
 bool mp_stretch_next(struct mp_stretch_rows *rows, struct mp_event_row *row, uint32_t *value);
 
 #endif

@@ -182,6 +182,26 @@ function M.difference(x, y, how)
   return found
 end
 
+--- Where two runs differ before something else than what they were told had a part in the second one.
+---@param x moonpulse.Decision[]
+---@param y moonpulse.Decision[]
+---@param whole boolean the first run came to its own end
+---@param lines integer so many lines of the second one's journal stood then
+---@return moonpulse.DecisionsDiffer?
+function M.difference_until(x, y, whole, lines)
+  local i = 0
+  for _, each in ipairs(y) do
+    if each.line > lines then
+      break
+    end
+    i = i + 1
+    local was = x[i] -- there were no parts yet
+    if was and was.text ~= each.text or was and was.part ~= each.part or not was and whole then
+      return { a = was, b = each }
+    end
+  end
+end
+
 --- Up to where the decisions of a run were its script's: a stop from outside, or an error, ends them.
 ---@param entries (table|false)[] the lines of its journal
 ---@param list moonpulse.Decision[] of it

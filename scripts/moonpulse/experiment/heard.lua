@@ -20,6 +20,7 @@ local most_in_line, most_pending = 200, 20
 ---@field spawned integer parts that were begun
 ---@field tries table<integer, integer> how often each part wanted to arm, to play or a trigger; 0: the script
 ---@field pending table[] what was told since the journal's last line
+---@field until_other { lines: integer, by: string }? the journal's lines before something else had a part
 ---@field kept integer readings that the journal has, or will
 local Heard = {}
 Heard.__index = Heard
@@ -35,14 +36,18 @@ function M.new(audit, recall)
   return self
 end
 
---- The part of the script that runs now is a new one, from run:spawn: from here on the journal's order is the
---- computer's.
+--- From now on something else has a part in what the script decides than what it is told: of a run that is
+--- made again, what stands in the journal before that must be the same.
+---@param by "parts"|"lost"|"outside" parts beside each other; readings that the journal does not keep; what
+---   it asked for, and is not given
+function Heard:other(by)
+  self.until_other = self.until_other or { lines = self.audit.journal.lines, by = by }
+end
+
+--- The part of the script that runs now is a new one, from run:spawn.
 function Heard:begin_part()
   self.spawned = self.spawned + 1
   self.parts[core.current()] = self.spawned
-  if not core.is_virtual() or self.recall then
-    self.pending[#self.pending + 1] = { part = self.spawned, what = "part" }
-  end
 end
 
 --- Which part of the script runs now.
@@ -69,6 +74,7 @@ local function keep(self, what, value)
   local part, last = self:part(), self.pending[#self.pending]
   if self.kept > most_kept then
     self.pending[#self.pending + 1] = { part = part, what = what, lost = true }
+    self:other "lost"
   elseif math.type(value) ~= "integer" then
     self.pending[#self.pending + 1] = { part = part, what = what, value = value }
   elseif last and last.what == what and last.part == part and #last.since_ns < most_in_line then

@@ -7,6 +7,7 @@ local doses = require "moonpulse.methods.doses"
 local edited = require "moonpulse.safety.edited"
 local facts_of = require "moonpulse.methods.facts"
 local known_fields = require "moonpulse.methods.known"
+local layers = require "moonpulse.record.verdict_layers"
 local numbers = require "moonpulse.text.numbers"
 local plan_file = require "moonpulse.protocol.plan_file"
 local catalogue = require "moonpulse.protocol.catalogue"
@@ -141,6 +142,13 @@ local function add_row_deviations(facts, events, planned, is_open)
   end
 end
 
+--- How a session was not as its schedule asks; when the next one could have begun is not for a paper.
+local function schedule_words(finding)
+  local said = tostring(finding.text or finding.table):gsub(";.*$", ""):gsub("^sessions: ", "")
+    :gsub(", next at the earliest [^(]*", " "):gsub(" +$", "")
+  return ("the schedule of sessions was not kept: %s"):format(said)
+end
+
 local function add_ending(facts, manifest)
   local list = facts.deviations
   local status = get(manifest, "result.status") or get(manifest, "status")
@@ -159,6 +167,10 @@ local function add_ending(facts, manifest)
   if type(override) == "table" then
     list[#list + 1] = ("published limits were passed: %s (approval %s)"):format(override.reason
       or "no reason given", plain_of(manifest, "safety.approval") or override.approval_ref or "not given")
+  end
+  local _, findings = layers.of(manifest)
+  for _, finding in ipairs(findings.sessions) do
+    list[#list + 1] = schedule_words(finding)
   end
   local faults = get(manifest, "device.faults")
   if faults then

@@ -3,6 +3,7 @@ local apparatus = require "moonpulse.methods.apparatus"
 local by_condition = require "moonpulse.methods.by_condition"
 local doses = require "moonpulse.methods.doses"
 local known_fields = require "moonpulse.methods.known"
+local layers = require "moonpulse.record.verdict_layers"
 local numbers = require "moonpulse.text.numbers"
 local threshold_words = require "moonpulse.methods.threshold_words"
 local wording = require "moonpulse.methods.wording"
@@ -235,22 +236,31 @@ local function finding_words(finding)
   return said and name and not said:find(name, 1, true) and ("%s: %s"):format(name, said) or said or name
 end
 
+--- " (what was found; and what else)"; "": nothing was.
+local function found_words(findings)
+  local list, known = {}, {}
+  for _, finding in ipairs(findings) do
+    local name = finding_words(finding)
+    if type(name) == "string" and not known[name] then
+      known[name], list[#list + 1] = true, name
+    end
+  end
+  return #list > 0 and (" (%s)"):format(table.concat(list, "; ")) or ""
+end
+
 --- The verdict is Moonpulse's, by tables that nobody has compared with the papers: that is for the author.
 function writers.safety(facts, add)
   local safety = facts.safety
   if type(safety) ~= "table" or type(safety.verdict) ~= "string" then
     return
   end
-  local tables, known = {}, {}
-  for _, finding in ipairs(type(safety.findings) == "table" and safety.findings or {}) do
-    local name = type(finding) == "table" and finding.verdict ~= "within" and finding_words(finding)
-    if type(name) == "string" and not known[name] then
-      known[name], tables[#tables + 1] = true, name
-    end
-  end
+  local of, findings = layers.of { safety = safety }
   add("By the tables of published limits in Moonpulse (%s) the verdict on the pulses%s was: %s%s",
-    known_fields.placeholder "limits", facts.nerve and " to the brain" or "", safety.verdict,
-    #tables > 0 and (" (%s)"):format(table.concat(tables, "; ")) or "")
+    known_fields.placeholder "limits", facts.nerve and " to the brain" or "", of.guidelines,
+    found_words(findings.guidelines))
+  if of.lab then
+    add("By the laboratory's own limits it was: %s%s", of.lab, found_words(findings.lab))
+  end
   if facts.nerve then
     add("The pulses to the nerve (channel %s) were not judged: the tables are for the brain",
       table.concat(facts.nerve.channels, ", "))

@@ -193,6 +193,7 @@ end
 
 local looked_at = setmetatable({}, { __mode = "k" }) -- environments of experiments that are: their file
 local outside = {} -- what those asked for, and did not get
+local tell_outside = function() end
 
 --- Why something is not there, and what to do.
 ---@param what string what it is, and what a protocol file sees
@@ -200,6 +201,7 @@ local function closed_to(environment, what)
   local file = looked_at[environment]
   if file then
     outside[#outside + 1] = ("%s (%s)"):format(what:match("^[^:]*"), blame.origin())
+    tell_outside()
     return ("%s, and an experiment that is only looked at no more: only `moonpulse run` lets it do that; "
       .. "`moonpulse run %s --speed max` tries it, with your rights"):format(what, file)
   end
@@ -405,6 +407,15 @@ function M.look(environment, file, kept)
   if kept then
     code_kept(environment, file, kept)
     environment.io = next(kept.files) and io_kept(environment, kept) or nil
+  end
+end
+
+--- From now on somebody is told when they ask for something that they do not get; at once, if they did.
+---@param tell fun()
+function M.on_outside(tell)
+  tell_outside = tell
+  if outside[1] then
+    tell()
   end
 end
 

@@ -2,6 +2,7 @@
 local facts = require "moonpulse.report.facts"
 local html = require "moonpulse.report.html"
 local intensity = require "moonpulse.report.intensity"
+local layers = require "moonpulse.record.verdict_layers"
 local record = require "moonpulse.record.read"
 local text = require "moonpulse.drawing.text"
 
@@ -85,13 +86,23 @@ local function what(manifest, s)
   return id ~= text.missing and (pulses and ("%s, %s"):format(id, pulses) or id) or nil
 end
 
+--- What judges beside the tables, where it is not within.
+local function others_words(verdicts)
+  local parts = {}
+  for _, layer in ipairs(layers.others) do
+    parts[#parts + 1] = verdicts[layer] and ("; %s %s"):format(layer == "lab" and "lab's limits" or layer,
+      text.value(verdicts[layer]))
+  end
+  return table.concat(parts)
+end
+
 local function guidelines(manifest)
-  local verdict = get(manifest, "safety.verdict")
+  local verdicts = layers.of(manifest)
   local of, lab = get(manifest, "safety.table"), get(manifest, "safety.lab")
-  return verdict and ("%s (%s%s%s)%s"):format(text.value(verdict), text.value(of),
+  return verdicts and ("%s (%s%s%s)%s%s"):format(text.value(verdicts.guidelines), text.value(of),
     lab and "; lab: " .. text.value(lab) or "",
     get(manifest, "safety.warning") and "; see the note under Safety" or "",
-    next(facts.nerves(manifest)) and "; nerve stimulation not judged" or "") or nil
+    others_words(verdicts), next(facts.nerves(manifest)) and "; nerve stimulation not judged" or "") or nil
 end
 
 local function override_words(manifest)

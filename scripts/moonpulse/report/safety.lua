@@ -2,6 +2,7 @@
 --- the preflight.
 local facts = require "moonpulse.report.facts"
 local html = require "moonpulse.report.html"
+local layers = require "moonpulse.record.verdict_layers"
 local record = require "moonpulse.record.read"
 local text = require "moonpulse.drawing.text"
 
@@ -54,6 +55,20 @@ local function earlier(manifest)
     text.count(week)) or nil
 end
 
+--- The gravest verdict, and whose it is where it is not that by the published limits.
+local function verdict_words(manifest)
+  local of, verdict = layers.of(manifest), get(manifest, "safety.verdict")
+  if not of or of.guidelines == verdict then
+    return verdict
+  end
+  local parts = { "published limits: " .. text.value(of.guidelines) }
+  for _, layer in ipairs(layers.others) do
+    parts[#parts + 1] = of[layer] and ("%s: %s"):format(layer == "lab" and "lab's limits" or layer,
+      text.value(of[layer])) or nil
+  end
+  return ("%s (%s)"):format(text.value(verdict), table.concat(parts, "; "))
+end
+
 --- The section on safety.
 ---@param manifest table
 ---@return string
@@ -64,7 +79,7 @@ function M.section(manifest)
   end
   local override, findings = facts.override(manifest), facts.findings(manifest)
   local rows = {
-    { "Verdict", get(manifest, "safety.verdict") },
+    { "Verdict", verdict_words(manifest) },
     { "Table", get(manifest, "safety.table") },
     { "Lab's limits", get(manifest, "safety.lab") or "none given" },
     { "Earlier pulses of the participant", facts.participant(manifest) and earlier(manifest)

@@ -79,6 +79,9 @@ end
 --- run:spawn(task): its error becomes the script's, at the script's next wait.
 local function spawn_of(stage)
   return function(task)
+    if stage.heard.recall then -- which one comes first was its computer's timing
+      stage.heard:other "parts"
+    end
     core.spawn(function()
       stage.heard:begin_part()
       stuck.guard()
@@ -117,6 +120,9 @@ local function make_stage(context, stimulator, journal, looking)
   show.slow_ns = stimulator.slow_ns
   stimulator.on_set = function(...) show:set(...) end
   stage.heard = heards.new(job.audit, context.recall)
+  if looking then
+    sandbox.on_outside(function() stage.heard:other "outside" end)
+  end
   stage.device = devices.new(stimulator, show, stage.waiting, stage.heard)
   stage.triggers = triggers.new(stage.waiting, stimulator.link.session, function(text)
     stimulator:lost_with(text)
@@ -250,7 +256,9 @@ local function perform(context, options, path, simulator)
   stage.waiting:wake()
   watch:wake()
   core.wait(0) -- what the script spawned ends
-  context.experiment.outside = options.look and sandbox.outside() or nil
+  if options.look then
+    context.experiment.outside, context.experiment.until_other = sandbox.outside(), stage.heard.until_other
+  end
   context.experiment.triggers = stage.triggers:counts()
   context.triggers_text = stage.triggers:summary()
   return outcome

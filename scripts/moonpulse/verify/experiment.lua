@@ -80,8 +80,8 @@ local function is_own(manifest)
   return read.get(manifest, "device.simulated") == true and read.get(manifest, "device.own_simulator") == true
 end
 
---- Compare what was decided. What differs goes to found, and before the line from to proven.
-local function compare_decisions(manifest, entries, made, found, is_real, from, proven)
+--- Compare what was decided. What differs goes to found.
+local function compare_decisions(manifest, entries, made, found, is_real)
   local list, whole = decisions.until_stop(entries, decisions.of(entries), is_real)
   local made_list = decisions.of(journal_of(made))
   if not is_own(manifest) then
@@ -89,11 +89,9 @@ local function compare_decisions(manifest, entries, made, found, is_real, from, 
   end
   local at = decisions.difference(list, made_list, { whole = whole, parts = is_real })
   if at then
-    local line = at.a and at.a.line or #entries
-    local to = line < from and proven or found
-    to:differ("journal.jsonl", line, "%s", decisions.words(at.a, at.b, again))
+    found:differ("journal.jsonl", at.a and at.a.line or #entries, "%s", decisions.words(at.a, at.b, again))
   end
-  return list, whole
+  return list, whole, made_list
 end
 
 --- When each plan started, in the order of their pulses: { first, ns } from the run's start.
@@ -109,23 +107,12 @@ local function starts_of(entries)
   return list
 end
 
---- The pulses of the plans that were played before a line of the journal.
-local function pulses_before(entries, from)
-  local count = 0
-  for number = 1, math.min(from - 1, #entries) do
-    local entry = entries[number]
-    count = count + (entry and entry.kind == "play" and math.tointeger(tonumber(entry.pulses)) or 0)
-  end
-  return count
-end
-
 --- Of a run in real time: what stands in the plans is in the rows.
-local function compare_pulses(folder, manifest, entries, made, found, whole, from, proven)
+local function compare_pulses(folder, manifest, entries, made, found, whole, upto)
   local text, other = rows.read(folder, found), core.read_file(made .. "/events.tsv", most_events)
   local ours, theirs, at = starts_of(entries), starts_of(journal_of(made)), 1
   pulses.compare(text or "", other or "", { whole = whole, what = again, same_device = is_own(manifest),
-    certain = pulses_before(entries, from), proven = proven,
-    since = function(pulse) -- they come in their order
+    upto = upto, since = function(pulse) -- they come in their order
       while ours[at + 1] and ours[at + 1].first <= pulse do
         at = at + 1
       end
@@ -133,48 +120,37 @@ local function compare_pulses(folder, manifest, entries, made, found, whole, fro
     end }, found)
 end
 
---- Where a part of the script begins beside it, and where looks are lost: the first such line of the journal.
-local function first_line(entries, is_such)
-  for number, entry in ipairs(entries) do
-    if entry and is_such(entry) then
-      return number
+--- Why what differs may be honest; nil: it is not. Only the run that was made again says so: anybody may have
+--- written a line into the journal of the other one.
+---@return string? why
+---@return integer? lines so many lines of its journal stood before
+local function excuse(made)
+  local other = read.get(made, "experiment.until_other") or {}
+  if other.by == "outside" then
+    return ("its script uses %s, which it is not given here"):format(
+      table.concat(read.get(made, "experiment.outside"), ", ")), other.lines
+  elseif other.by == "lost" then
+    return "its script looked at the clock or the device more often than the journal keeps", other.lines
+  elseif other.by == "parts" then
+    return "its script has parts side by side (run:spawn), and which came first is the computer's timing",
+      other.lines
+  end
+end
+
+--- What differs before what excuses the rest.
+local function compare_until(folder, manifest, entries, made, list, made_list, whole, lines)
+  local found, upto = findings_of.new(), 0
+  local at = decisions.difference_until(list, made_list, whole, lines)
+  if at then
+    found:differ("journal.jsonl", at.a and at.a.line or #entries, "%s", decisions.words(at.a, at.b, again))
+  end
+  for number, entry in ipairs(journal_of(made)) do
+    if number <= lines and entry and entry.kind == "play" then
+      upto = upto + (math.tointeger(tonumber(entry.pulses)) or 0)
     end
   end
-end
-
---- Why what differs may be honest, and from which line of the journal on; nil: it is not.
-local function excuse(manifest, made, entries, is_real)
-  local outside = read.get(made, "experiment.outside")
-  local parts = is_real and first_line(entries, function(entry) return entry.part ~= nil end)
-  local lost = is_real and first_line(entries, function(entry)
-    return entry.kind == "read" and entry.lost == true
-  end)
-  if type(outside) == "table" and outside[1] then
-    return ("its script uses %s, which it is not given here"):format(table.concat(outside, ", ")), 1
-  elseif is_real and read.get(manifest, "device.simulated") ~= true
-    and read.get(made, "device.name") ~= read.get(manifest, "device.name") then
-    return "it was on another device", 1
-  elseif lost and lost <= (parts or lost) then
-    return "its script looked at the clock or the device more often than the journal keeps", lost
-  elseif parts then
-    return "its script has parts side by side (run:spawn), and which came first is the computer's timing",
-      parts
-  end
-end
-
---- Everything of the run that was made again against the record: what differs goes to found, and to proven
---- where it came before the line from, and nothing excuses it.
----@return integer lines of the journal that were compared
----@return boolean whole the run came to its own end
-local function compare(folder, manifest, entries, made, is_real, found, from, proven)
-  local list, whole = compare_decisions(manifest, entries, made, found, is_real, from, proven)
-  if is_real then
-    compare_pulses(folder, manifest, entries, made, found, whole, from, proven)
-  end
-  for _, name in ipairs(is_real and {} or { "events.tsv", "twin.tsv" }) do
-    replays.compare(folder, made, name, found, replays.was_stopped(manifest), decisions.plain)
-  end
-  return #list, whole
+  compare_pulses(folder, manifest, entries, made, found, whole, upto)
+  return found
 end
 
 local function check(folder, manifest, entries, out, findings)
@@ -184,30 +160,37 @@ local function check(folder, manifest, entries, out, findings)
   if not made then
     return findings:leave("%s: %s", what, message)
   end
-  local why, from = excuse(manifest, read.manifest(made .. "/manifest.json") or {}, entries, is_real)
-  local found, other = findings_of.new(), versions.other(manifest)
-  local proven = findings_of.new()
-  local compared, whole = compare(folder, manifest, entries, made, is_real, found, from or 1, proven)
-  local first = found.differs[1]
-  if other then
-    table.move(found.differs, 1, #found.differs, #proven.differs + 1, proven.differs)
-    found, first = proven, proven.differs[1]
+  local found, made_manifest = findings_of.new(), read.manifest(made .. "/manifest.json")
+  local list, whole, made_list = compare_decisions(manifest, entries, made, found, is_real)
+  local stopped = replays.was_stopped(manifest)
+  if is_real then
+    compare_pulses(folder, manifest, entries, made, found, whole)
   end
-  if not first and not proven.differs[1] then
+  for _, name in ipairs(is_real and {} or { "events.tsv", "twin.tsv" }) do
+    replays.compare(folder, made, name, found, stopped, decisions.plain)
+  end
+  local other = versions.other(manifest)
+  local why, lines = excuse(made_manifest or {})
+  local first = found.differs[1]
+  if first and why then
+    local certain = compare_until(folder, manifest, entries, made, list, made_list, whole, lines)
+    if certain.differs[1] then
+      found, why = certain, nil
+    end
+  end
+  if not first then
     findings:check("the experiment's plans, settings, marks, questions and thresholds (%d lines of the "
-      .. "journal)%s are what %s%s", compared, is_real and " and the pulses of events.tsv"
-      or ", events.tsv and twin.tsv", again, whole and "" or " (until it was stopped)")
+      .. "journal)%s are what %s%s", #list, is_real and " and the pulses of events.tsv"
+      or stopped and " and events.tsv" or ", events.tsv and twin.tsv", again,
+      whole and not stopped and "" or " (until it was stopped or killed)")
   elseif other then
     versions.leave(findings, what, other, found.differs)
+  elseif why then
+    findings:leave("%s: %s; from %s:%s on what is made again differs", what, why, first.file,
+      tostring(first.line))
   else
-    for _, list in ipairs { proven.differs, why and {} or found.differs } do
-      for _, each in ipairs(list) do
-        findings:differ(each.file, each.line, "%s", each.text)
-      end
-    end
-    if why and not proven.differs[1] then
-      findings:leave("%s: %s; from %s:%s on what is made again differs", what, why, first.file,
-        tostring(first.line))
+    for _, each in ipairs(found.differs) do
+      findings:differ(each.file, each.line, "%s", each.text)
     end
   end
 end

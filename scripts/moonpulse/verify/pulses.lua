@@ -141,8 +141,6 @@ end
 ---@field whole boolean the run came to its own end: it has all pulses
 ---@field same_device boolean
 ---@field what string what the made rows are, as "the kept text makes"
----@field certain integer? so many of the first pulses nothing excuses: what differs there goes to proven
----@field proven moonpulse.VerifyFindings?
 
 --- The rows of one pulse, from a place in the order on, against that of the made run.
 ---@return integer next the place behind them
@@ -182,14 +180,13 @@ function M.compare(text, made_text, how, findings)
   while rows.order[at] or made.order[to] do
     local pulse = rows.lists.pulse[rows.order[at] or 0] or math.huge
     local other = made.lists.pulse[made.order[to] or 0] or math.huge
-    local tell = math.min(pulse, other) <= (how.certain or 0) and how.proven or findings
     if other < pulse then
       if how.whole then
-        tell_missing(made, made.order[to], how, tell)
+        tell_missing(made, made.order[to], how, findings)
       end
       to = to + 1
     else
-      at = compare_one(rows, at, made, other == pulse and made.order[to] or nil, how, tell)
+      at = compare_one(rows, at, made, other == pulse and made.order[to] or nil, how, findings)
       to = other == pulse and to + 1 or to
     end
   end

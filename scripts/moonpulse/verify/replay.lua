@@ -157,14 +157,14 @@ function M.check(folder, manifest, kept, why, begin, findings, progress)
   if same and in_real_time then
     findings:check("the pulses of events.tsv are those of the plan")
   elseif same then
-    findings:check("events.tsv and twin.tsv are what the plan gives when it is played again%s", stopped
-      and " (until a second before it was stopped)" or "")
+    findings:check("%s what the plan gives when it is played again%s", stopped and "events.tsv is"
+      or "events.tsv and twin.tsv are", stopped and " (until a second before it was stopped or killed)" or "")
   elseif other then
     versions.leave(findings, what, other, found.differs)
   end
 end
 
---- Did somebody stop the run, or kill it? Nobody can stop it again at that instant.
+--- Did somebody stop the run, or kill it? Nobody can do that again at that instant.
 ---@param manifest table
 ---@return boolean
 function M.was_stopped(manifest)

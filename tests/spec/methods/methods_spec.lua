@@ -246,6 +246,28 @@ describe("the sentences on what the rows say", function()
     end
   end)
 
+  it("tell the verdict on the pulses apart from the lab's and the schedule's", function()
+    local late = "sessions: session 2 of 3 today, 2 of 7, 0 min since the last: 10 min are asked, next at "
+      .. "the earliest 2026-11-28 01:44 (the course Short); passes: wait 10 min more"
+    local function of(verdict, findings)
+      return text_of({ { status = "delivered" } }, manifest { safety = { verdict = verdict, table = "T",
+        findings = findings } })
+    end
+    local sessions = { verdict = "beyond tested", layer = "sessions", table = "Short", text = late }
+    local text = of("beyond tested", { sessions })
+    assert.matches("the verdict on the pulses was: within.", text, 1, true)
+    assert.matches("he schedule of sessions was not kept: session 2 of 3 today, 2 of 7, 0 min since the "
+      .. "last: 10 min are asked (the course Short).", text, 1, true)
+    assert.is_nil(text:find("earliest", 1, true) or text:find("01:44", 1, true))
+    text = of("OVER", { { verdict = "OVER", layer = "lab", text = "intensity: 90 %RMT, the lab's limits" },
+      { verdict = "beyond tested", table = "Row 5" }, sessions })
+    assert.matches("the verdict on the pulses was: beyond tested (Row 5).", text, 1, true)
+    assert.matches("By the laboratory's own limits it was: OVER (intensity: 90 %RMT, the lab's limits).",
+      text, 1, true)
+    assert.matches("the verdict on the pulses was: OVER.", of("OVER", {}), 1, true)
+    assert.matches("the verdict on the pulses was: OVER.", of("OVER", { sessions }), 1, true)
+  end)
+
   it("count by condition", function()
     local text = text_of({ { status = "delivered", condition = "SICI" }, { status = "late", sent = false,
       condition = "SICI" }, { status = "delivered", condition = "alone" }, { status = "delivered",

@@ -223,7 +223,28 @@ describe("a stretch of the flight record", function()
       assert.has_error(function() rows(3, change) end)
     end
     assert.has_error(function() rows(0) end)
+    local known = { index = 1, number = 1, tail = "", words = {}, proof = "n/a", condition = "n/a", trial = 0,
+      block = 0, first = 1, per = 0 }
+    local left = rows(3)
+    assert.is_string(left:text(2, known, {}))
     reader:close()
     assert.has_error(function() rows(3) end)
+    assert.has_error(function() left:text(2, known, {}) end)
+  end)
+
+  it("comes to an end where somebody empties the file meanwhile", function()
+    local path, list = folder .. "/emptied.bin", { { kind = "start", due_ns = begin, planned_ns = S } }
+    add_plan(list, chance_of(1), 1, begin, 100, 10 * MS, 2 * MS, 1 << 30)
+    flight_files.write(path, list)
+    local reader <close> = assert(core.flight_read(path))
+    local rows = reader:rows(3, { run_ns = begin, begin_ns = begin, delay_ns = MS })
+    local file = assert(io.open(path, "r+b")) -- it is mapped
+    file:seek("end", -64 * (#list // 2))
+    file:write(("\0"):rep(64 * (#list // 2)))
+    file:close()
+    local text, count = rows:text(1000, { index = 1, number = 1, tail = "", words = {}, proof = "n/a",
+      condition = "n/a", trial = 0, block = 0, first = 1, per = 0 }, {})
+    assert.is_string(text)
+    assert.is_true(count > 10 and count < 90, tostring(count))
   end)
 end)

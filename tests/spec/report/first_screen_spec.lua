@@ -66,6 +66,24 @@ describe("the report's first screen", function()
     assert.same({ "191.84 s (3 min 11.84 s)", "1 s", "190.84 s less" }, row(html, "First to last pulse"))
   end)
 
+  it("does not call the pulses beyond the tables where the lab's limits or a schedule were passed", function()
+    local function of(verdict, findings)
+      local html = page_of(manifest_of { safety = { verdict = verdict, table = "T4", findings = findings } },
+        good_rows())
+      return term(first_screen(html), "Safety verdict"), html:match('<th scope="row">Verdict</th><td>([^<]*)')
+    end
+    local sessions = { verdict = "beyond tested", layer = "sessions", table = "x", text = "too soon" }
+    assert.same({ "within (T4); sessions beyond tested",
+      "beyond tested (published limits: within; sessions: beyond tested)" },
+      { of("beyond tested", { sessions }) })
+    assert.same({ "beyond tested (T4); lab&#39;s limits OVER; sessions beyond tested",
+      "OVER (published limits: beyond tested; lab&#39;s limits: OVER; sessions: beyond tested)" },
+      { of("OVER", { { verdict = "OVER", layer = "lab", table = "lab.lua", text = "too strong" },
+        { verdict = "beyond tested", table = "Row 5", text = "too long" }, sessions }) })
+    assert.same({ "OVER (T4)", "OVER" },
+      { of("OVER", { { verdict = "OVER", table = "Row 5", text = "x" } }) })
+  end)
+
   it("says a model once", function()
     for description, wanted in pairs { ["Magstim BiStim²"] = "Magstim BiStim²",
       ["Magstim"] = "Magstim BiStim²" } do

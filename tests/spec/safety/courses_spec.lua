@@ -79,6 +79,23 @@ describe("a course file", function()
     assert.is_nil(said.show:find("\nsessions", 1, true)) -- which are those of the protocol alone
   end)
 
+  it("is its protocol also by its own id, but none among the files of a record", function()
+    local path = course_file('name = "Own", protocol = "saint", phases = { { name = "a", per_day = 1, '
+      .. 'days = 4 } }')
+    local named = assert(catalogue.find(path .. ":made"))
+    assert.are.equal("saint", named.id)
+    assert.are.equal("Own", named.course.name)
+    catalogue.keep_to_record(true)
+    local of_file, why = catalogue.find(path)
+    local by_id, again = catalogue.find(path .. ":made")
+    catalogue.keep_to_record(false)
+    assert.is_nil(of_file or by_id)
+    for _, message in ipairs { why, again } do
+      assert.matches("is a course, and a record keeps the protocol that it is of", message, 1, true)
+    end
+    assert.is_truthy(catalogue.find(path))
+  end)
+
   it("names the line of a protocol beside it as the protocol alone does, wherever it stands", function()
     shell.write(folder .. "/over.lua", 'local mp = require "moonpulse"\nreturn mp.protocol {\n'
       .. '  id = "over", name = "Over", target = "M1", plan = function()\n'

@@ -230,4 +230,40 @@ describe("a folder that was made to harm", function()
         table.concat(cjson.decode(said).unchecked, "\n"), 1, true)
     end
   end)
+
+  it("finds a process that can load and start nothing, whatever else went wrong", function()
+    shell.write(folder .. "/evil.lua", driver_text())
+    shell.write(folder .. "/again.lua", ([[
+local core, drivers, looks = require "moonpulse.core", require "moonpulse.driver.find",
+  require "moonpulse.run.look"
+local popen, execute, bytes_read = io.popen, os.execute, require "moonpulse.text.bytes_read"
+package.path = package.path .. ";%s/?.lua"
+looks.shut()
+local function tell(name, ...)
+  local ok, value = pcall(...)
+  print(name, ok and value and "LET" or "refused")
+end
+tell("a path", drivers.find, "%s/evil.lua")
+tell("a path without its ending", drivers.find, "%s/evil")
+tell("a name of MOONPULSE_PATH", drivers.find, "evil")
+tell("a simulator's file", drivers.simulator, { name = "x", simulator = "%s/evil.lua" })
+tell("load_file", bytes_read.load_file, "%s/evil.lua")
+tell("dofile", dofile, "%s/evil.lua")
+tell("loadfile", loadfile, "%s/evil.lua")
+tell("require", require, "evil")
+tell("loadlib", package.loadlib, "libc.so.6", "*")
+tell("io.popen", io.popen, "touch %s/X")
+tell("os.execute", os.execute, "touch %s/X")
+tell("the kernel: system", execute, "touch %s/X")
+pcall(popen, "touch %s/X")
+print(drivers.find "rapid" and require "moonpulse.devices.duomag" and "shipped ones are there")
+]]):gsub("%%s", folder))
+    local status, said, err = shell.sh(folder, ("MOONPULSE_PATH=%s %s lua %s/again.lua"):format(folder,
+      shell.quote(shell.program), folder))
+    assert.are.equal(0, status, err)
+    assert.is_nil(lfs.attributes(witness))
+    assert.is_nil(said:find("LET", 1, true), said)
+    assert.are.equal(12, select(2, said:gsub("refused", "")))
+    assert.matches("shipped ones are there", said, 1, true)
+  end)
 end)

@@ -1,73 +1,54 @@
--- A run in virtual time that is killed, and a recover that is: what they leave is honest, and is made whole.
-local cjson = require "cjson"
+-- A run in virtual time that was killed, and recovered: nobody changed anything, and verify says so, wherever
+-- the kill came. What it left is compared until there.
 local fixture = require "job"
-local recover = require "moonpulse.record.recover"
-local seals = require "moonpulse.record.seal"
 local shell = require "shell"
-local verify = require "moonpulse.verify"
 
-local folder
-local long_experiment = [[local mp = require "moonpulse"
-  return mp.experiment { run = function(run)
-    local stim = run:device()
-    stim:arm()
-    for i = 1, 5000 do
-      run:sleep(run:uniform(0.3, 0.5))
-      stim:fire(mp.pulse(mp.mso(40 + i % 3)))
-      run:mark("fired " .. i)
-    end
-  end }]]
-local long_protocol = [[local mp = require "moonpulse"
-  return mp.protocol { id = "long", name = "Long", plan = function()
-    return (mp.pulse(mp.mso(40)) .. mp.rest { min = 0.3, max = 0.5 }):times(400000) end }]]
+local folder, jobs
+fixture.each_test(function(new, list) folder, jobs = new, list end)
 
---- Start it, and kill it when a file of its folder has so many lines.
-local function killed(name, text, file, lines)
-  shell.write(("%s/%s.lua"):format(folder, name), text)
-  local script = ([[%s run %s.lua --rmt 50 --seed 3 --speed max --beyond-guidelines t --approval n --out %s \
-    >/dev/null 2>&1 </dev/null & p=$!
-    while kill -0 $p 2>/dev/null && [ $(cat %s/*/%s 2>/dev/null | wc -l) -lt %d ]; do sleep 0.01; done
-    kill -9 $p; wait $p; true]]):format(shell.quote(shell.program:gsub("^build",
-    require("lfs").currentdir() .. "/build")), name, name, name, file, lines)
-  shell.sh(folder, "cd " .. folder .. "; " .. script)
-  local run = fixture.run_in(folder .. "/" .. name)
-  assert.are.equal("running", fixture.manifest(run).status)
-  return run
-end
-
-local function differences(run)
-  local found, texts = assert(verify.folder(run, {})), {}
-  for i, each in ipairs(found.differs) do
-    texts[i] = ("%s:%s: %s"):format(each.file, tostring(each.line), each.text)
-  end
-  return table.concat(texts, "\n")
-end
-
-describe("in virtual time", function()
-  setup(function() folder = shell.folder() end)
-  teardown(function() shell.remove(folder) end)
-
-  it("an experiment and a protocol that were killed are compared until there, once they are recovered",
-    function()
-      for _, run in ipairs { killed("exp", long_experiment, "journal.jsonl", 60),
-        killed("prot", long_protocol, "events.tsv", 100) } do
-        assert(recover.run(run, nil, require("moonpulse.report").write))
-        assert.are.equal("", differences(run))
+local texts = {
+  protocol = [[local mp = require "moonpulse"
+    return mp.train { pulses = 400, hz = 5, intensity = mp.mso(40) }:times(250, { gap = 5 })]],
+  experiment = [[local mp = require "moonpulse"
+    return mp.experiment(function(run)
+      local stim = run:device()
+      stim:arm()
+      for i = 1, 400 do
+        run:sleep(run:uniform(0.3, 0.5))
+        stim:fire(mp.pulse(mp.mso(30 + i % 20)):label "X")
+        run:mark("trial " .. i)
       end
-    end)
+    end)]],
+}
 
-  it("a recover that was killed between its manifest and its seal is made whole by the next one", function()
-    local run = killed("again", long_experiment, "journal.jsonl", 60)
-    local journal = shell.read(run .. "/journal.jsonl")
-    assert(recover.run(run, nil, require("moonpulse.report").write))
-    shell.write(run .. "/journal.jsonl", journal)
-    local manifest = fixture.manifest(run)
-    manifest.journal_head, manifest.journal_lines = ("0"):rep(64), 0
-    shell.write(run .. "/manifest.json", cjson.encode(manifest))
-    os.remove(run .. "/" .. seals.name)
-    os.remove(run .. "/verify.sh")
-    local summary, message = recover.run(run, nil, require("moonpulse.report").write)
-    assert.is_table(summary, message)
-    assert.are.equal("", differences(run))
+--- Bytes of the file of the run that is written first, by then.
+local function written(out, name)
+  local runs = shell.names(out)
+  local text = runs[1] and shell.read(("%s/%s/%s"):format(out, runs[1], name))
+  return text and #text or 0
+end
+
+for kind, text in pairs(texts) do
+  describe("an honest " .. kind .. " that was killed", function()
+    it("is whole once it is recovered", function()
+      shell.write(folder .. "/made.lua", text)
+      local interrupted = 0
+      for i, bytes in ipairs { 1, 20000, 60000, 200000 } do
+        local out = ("%s/runs%d"):format(folder, i)
+        local job = jobs:start("job" .. i, ("run %s/made.lua --speed max --out %s --beyond-guidelines test "
+          .. "--approval none"):format(folder, out))
+        shell.await(function()
+          return job:ended() or written(out, kind == "protocol" and "events.tsv" or "journal.jsonl") >= bytes
+        end, "some of its record")
+        job:signal "KILL"
+        job:wait()
+        local run = fixture.run_in(out)
+        shell.moonpulse(folder, "recover " .. run)
+        interrupted = interrupted + (fixture.manifest(run).status == "interrupted" and 1 or 0)
+        local status, said = shell.moonpulse(folder, "verify " .. run)
+        assert.are.equal(0, status, said)
+      end
+      assert.is_true(interrupted > 0, "no kill came in time")
+    end)
   end)
-end)
+end

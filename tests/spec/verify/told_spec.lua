@@ -58,7 +58,6 @@ describe("an experiment that is made again", function()
           run:mark(("beside %d at %.9f"):format(i, run:now()))
         end
       end)
-      run:sleep(0.01) -- it has begun: what came before it has no excuse
       local since = run:now()
       while run:now() < since + 0.01 do end
       stim:play(mp.train { pulses = 14, hz = 10, intensity = mp.mso(50) })
@@ -74,6 +73,64 @@ describe("an experiment that is made again", function()
     assert.are.equal("", differs) -- parts may come otherwise on another computer
     assert.matches("parts side by side (run:spawn)", unchecked, 1, true)
     assert.matches("from journal.jsonl:%d+ on what is made again differs", unchecked)
+  end)
+
+  local before = [[stim:arm()
+    for i = 1, 2 do
+      stim:fire(mp.pulse(mp.mso(50)))
+      run:mark("fired " .. i)
+    end
+    ]]
+
+  it("is not excused by what only its journal says: a part, a reading that is lost", function()
+    local run = record("alone", before, "--tolerance 5000")
+    is_whole(run)
+    stronger(run)
+    for _, line in ipairs { { kind = "read", what = "now", lost = true },
+      { kind = "note", text = "beside", part = 1 },
+      { kind = "read", what = "now", part = 1, since_ns = {} } } do
+      local copy = folder .. "/copy"
+      os.execute(("rm -rf %s; cp -r %s %s"):format(copy, run, copy))
+      resealed.edit(copy, function(entries) table.insert(entries, 3, line) end)
+      local differs, unchecked = look(copy)
+      assert.matches("pulse 1: intensity is 58, and the kept text, seed, parameters and answers make 50",
+        differs, 1, true)
+      assert.are.equal("", unchecked)
+    end
+  end)
+
+  it("differs where something is otherwise before it had parts, lost a reading or used the system", function()
+    for name, after in pairs {
+      parts = "run:spawn(function() run:sleep(0.1) run:note 'side' end) run:sleep(0.2)",
+      lost = "for _ = 1, 401 do for _ = 1, 500 do run:now() end run:sleep(0.001) end",
+      outside = "run:mark('is ' .. os.time())" } do
+      for _, then_what in ipairs { "", "stim:fire(mp.pulse(mp.mso(40)))" } do
+        local run = record(name .. #then_what, before .. after .. "\n" .. then_what, "--tolerance 5000")
+        local differs = look(run)
+        assert.are.equal("", differs, name)
+        local copy = folder .. "/copy"
+        local function copied()
+          os.execute(("rm -rf %s; cp -r %s %s"):format(copy, run, copy))
+          return copy
+        end
+        stronger(copied())
+        assert.matches("action.exact_mso is 58", (look(copy)), 1, true, name)
+        resealed.edit(copied(), function(entries) -- one mark less
+          for i, entry in ipairs(entries) do
+            if entry.text == "fired 1" then
+              return table.remove(entries, i)
+            end
+          end
+        end, { ["events.tsv"] = function(text) return (text:gsub("\n[^\n]*fired 1[^\n]*", "", 1)) end })
+        assert.matches('seed, parameters and answers make {"kind":"mark","text":"fired 1"}', (look(copy)), 1,
+          true, name)
+        resealed.edit(copied(), nil, { ["events.tsv"] = function(text) -- the rows alone
+          return (text:gsub("\t50\t50\tMSO", "\t58\t58\tMSO"))
+        end })
+        assert.matches("pulse 2: intensity is 58, and the kept text, seed, parameters and answers make 50",
+          (look(copy)), 1, true, name)
+      end
+    end
   end)
 
   it("has the modules that it loaded and the files that it read, as the record keeps them", function()
