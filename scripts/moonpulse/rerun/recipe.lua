@@ -58,7 +58,7 @@ local function check_whole(self)
     manifests.check(self.manifest, lines, nil, found)
   end
   for _, each in ipairs(found.differs) do
-    local list = is_needed(each.file) and self.wrong or self.told
+    local list = is_needed(each.file) and not each.text:find("^speed is ") and self.wrong or self.told
     list[#list + 1] = ("%s%s: %s"):format(each.file, each.line and ":" .. each.line or "", each.text)
   end
   return found, sums
