@@ -298,11 +298,13 @@ end
 --- there, or somebody took it away. Then the journal tells how the files were.
 ---@param differed string[]? of the seal, as recover found it
 ---@param lost boolean? likewise
+---@param chained boolean its manifest knows of the journal's chain: it is of a version that seals, or was
+---   recovered, perhaps by somebody who was killed before the seal
 ---@return table? summary { report, sealed, lost, differed }; nil: nothing is missing
 ---@return string? message
-local function complete(folder, manifest, write_report, differed, lost)
+local function complete(folder, write_report, differed, lost, chained)
   local report = not lfs.symlinkattributes(folder .. "/report.html", "mode")
-  local unsealed = lost or differed == nil and manifest.journal_head ~= journals.none
+  local unsealed = lost or differed == nil and chained
   if not report and not unsealed then
     return nil
   end
@@ -372,10 +374,11 @@ local function recover(folder, chosen, write_report)
   local found = is_found(folder, manifest)
   local message = why_not(folder, manifest, chosen, changed, changed or found)
   local differed, lost_seal = seals.differing(folder)
+  local chained = manifest.journal_head ~= nil
   manifest.journal_head = manifest.journal_head or journals.none -- until the journal has its last line
   manifest.journal_lines = manifest.journal_lines or 0
   if message and manifest.status ~= "running" then
-    local summary, why = complete(folder, manifest, write_report, differed, lost_seal)
+    local summary, why = complete(folder, write_report, differed, lost_seal, chained)
     if summary or why then
       return summary, why
     end

@@ -30,6 +30,9 @@ local later = { sealed = true, recovered = true, report = true, signature = true
 
 local most_line = 4000000
 
+--- The times that a run says it began at are seconds apart at the most, but a disk may hang in between.
+M.skew_s = 3600
+
 ---@class moonpulse.EditedRun
 ---@field what string which files are not as they were sealed, or what else shows that it was edited
 ---@field who table<string, boolean> key() of each participant who is named
@@ -93,6 +96,10 @@ local function contradiction(manifest, first)
   elseif type(first.device) == "table" and first.device.simulated == false
     and read.get(manifest, "device.simulated") == true then
     return "manifest.json says that it was simulated, journal.jsonl does not"
+  end
+  local began, started = clock.seconds_of(first.at), clock.seconds_of(read.get(manifest, "started"))
+  if began and (not started or math.abs(started - began) > M.skew_s) then
+    return "manifest.json says that it began at another time than journal.jsonl"
   end
 end
 

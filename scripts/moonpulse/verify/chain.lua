@@ -130,55 +130,6 @@ local function check_files(folder, lines, sums, findings)
   end
 end
 
---- What a damaged or a foreign file has in place of a table has no fields.
-local function table_of(value)
-  return type(value) == "table" and value or {}
-end
-
---- The first line says what was run, and for whom; where it does not, lines are lost.
-local function check_begin(lines, manifest, findings)
-  local first = lines[1] and lines[1].entry
-  if not first or (tonumber(manifest.record_version) or 0) < 3 then
-    return
-  elseif first.kind ~= "begin" then
-    return findings:differ(name, 1, "it is not the run's beginning: the lines before it are lost")
-  end
-  local device, then_device = table_of(manifest.device), table_of(first.device)
-  local by = table_of(manifest.moonpulse)
-  for _, fact in ipairs { { "participant", manifest.participant, first.participant },
-    { "device.name", device.name, then_device.name },
-    { "moonpulse.version", by.version, first.moonpulse },
-    { "moonpulse.commit", first.commit and by.commit, first.commit },
-    { "device.simulated", tostring(device.simulated == true), tostring(then_device.simulated == true) } } do
-    local now, before = said(fact[2]), said(fact[3])
-    if now ~= before then
-      findings:differ("manifest.json", nil, "%s is %s, and %s in line 1 of journal.jsonl", fact[1], now,
-        before)
-    end
-  end
-end
-
-local counts = { sent = "pulses_sent", confirmed = "pulses_confirmed", skipped = "pulses_skipped" }
-
---- The line that says how the run ended, or, of one that was killed, what was recovered of it last: its
---- counts are the manifest's.
-local function check_end(lines, manifest, findings)
-  local entry, number
-  for i, line in ipairs(lines) do
-    local kind = line.entry and line.entry.kind
-    if kind == "end" or kind == "recovered" and (not entry or entry.kind ~= "end") then
-      entry, number = line.entry, i
-    end
-  end
-  for told, field in pairs(counts) do
-    local now = table_of(manifest.result)[field]
-    if entry and entry[told] and now and entry[told] ~= now then
-      findings:differ("manifest.json", nil, "result.%s is %s, and %s in line %d of journal.jsonl", field,
-        said(now), said(entry[told]), number)
-    end
-  end
-end
-
 --- Check the journal of a run.
 ---@param folder string
 ---@param manifest table of it
@@ -225,8 +176,6 @@ function M.check(folder, manifest, sums, findings)
   if manifest.status ~= "running" then
     check_head(lines, head, manifest, findings)
   end
-  check_begin(lines, manifest, findings)
-  check_end(lines, manifest, findings)
   check_files(folder, lines, sums, findings)
   check_sealed_again(lines, findings)
   if #findings.differs == before then

@@ -2,6 +2,7 @@
 local chains = require "moonpulse.verify.chain"
 local files = require "moonpulse.verify.files"
 local findings_of = require "moonpulse.verify.findings"
+local manifests = require "moonpulse.verify.manifest"
 local plans = require "moonpulse.verify.plan"
 local opened = require "moonpulse.record.opened"
 local rows = require "moonpulse.verify.rows"
@@ -73,6 +74,7 @@ local function check_contents(folder, manifest, lines, findings, progress)
     kept, why = plans.again(folder, manifest)
     plans.check(folder, manifest, kept, why, findings)
   end
+  rows.check_twin(folder, manifest, findings)
   if not virtual then
     rows.against_flight(folder, manifest, lines, findings, progress)
   end
@@ -104,11 +106,10 @@ function M.folder(folder, by, progress)
     return nil, message
   end
   local sums, seal = files.check(folder, findings, progress)
-  local lines = {}
+  local lines, chained = {}, false
   if not manifest then
     findings:differ("manifest.json", nil, "%s", message)
   else
-    local chained
     lines, chained = chains.check(folder, manifest, sums, findings)
     if sealed or chained or (tonumber(manifest.record_version) or 0) >= 3 then
       check_ended(manifest, findings, sealed)
@@ -117,6 +118,10 @@ function M.folder(folder, by, progress)
     end
   end
   local signed, unsigned
+  if chained and manifest.status ~= "running" and (tonumber(manifest.record_version) or 0) >= 3 then
+    manifests.check(manifest, lines, not findings:has "events.tsv" and rows.read(folder, findings) or nil,
+      findings)
+  end
   if seal then
     signed, unsigned = check_signature(folder, lines, by, findings)
   end

@@ -58,6 +58,31 @@ local function told_before(manifest, lines)
   return told
 end
 
+--- Why a run in real time has no flight record, as its own record says; nil: it says nothing of that.
+local function why_no_flight(manifest)
+  if read.get(manifest, "result.flight_lost") then
+    return "there was none when the run was recovered"
+  end
+  local files = read.get(manifest, "result.files")
+  for _, sentence in ipairs(type(files) == "table" and files or {}) do
+    if tostring(sentence):find("flight.bin", 1, true) then
+      return tostring(sentence)
+    end
+  end
+end
+
+--- A run on a simulator of ours has what that simulator gave.
+---@param folder string
+---@param manifest table
+---@param findings moonpulse.VerifyFindings
+function M.check_twin(folder, manifest, findings)
+  local own = read.get(manifest, "device.own_simulator") == true
+  if own and manifest.status ~= "not run" and (tonumber(manifest.record_version) or 0) >= 3
+    and not lfs.symlinkattributes(folder .. "/twin.tsv", "mode") and not findings:has "twin.tsv" then
+    findings:differ("twin.tsv", nil, "it is missing, and every run on a simulator has one")
+  end
+end
+
 --- Row by row against the flight record of a run in real time.
 ---@param folder string
 ---@param manifest table
@@ -69,7 +94,11 @@ function M.against_flight(folder, manifest, lines, findings, progress)
     if manifest.status == "not run" then
       return -- nothing was sent
     end
-    return findings:leave("events.tsv against flight.bin: there is no flight.bin")
+    local why = why_no_flight(manifest)
+    if not why and (tonumber(manifest.record_version) or 0) >= 3 then
+      return findings:differ("flight.bin", nil, "it is missing, and every run in real time has one")
+    end
+    return findings:leave("events.tsv against flight.bin: %s", why or "there is no flight.bin")
   elseif read.get(manifest, "result.flight_lost") then
     return findings:leave("events.tsv against flight.bin: there was none when the run was recovered")
   end

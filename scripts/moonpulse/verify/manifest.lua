@@ -1,0 +1,217 @@
+--- manifest.json against what else in the folder says the same: the first and the last lines of the journal,
+--- and the rows of events.tsv. Whoever edits it and closes the folder again leaves these behind.
+local clock = require "moonpulse.safety.clock"
+local edited = require "moonpulse.safety.edited"
+local read = require "moonpulse.record.read"
+
+local M = {}
+
+local name = "manifest.json"
+local count_names = { "sent", "confirmed", "skipped" }
+
+--- A value of a record that anybody may have written.
+local function said(value)
+  if type(value) == "table" then
+    return "something else"
+  end
+  return value == nil and "missing" or tostring(math.tointeger(value) or value)
+end
+
+--- What a damaged or a foreign file has in place of a table has no fields.
+local function table_of(value)
+  return type(value) == "table" and value or {}
+end
+
+local function differ(findings, field, now, before, where)
+  findings:differ(name, nil, "%s is %s, and %s in %s", field, said(now), said(before), where)
+end
+
+local function line_of(number)
+  return ("line %d of journal.jsonl"):format(number)
+end
+
+--- Times of one moment: who reads them rounds, and a disk that hangs lies between.
+local function check_time(findings, field, text, at, where)
+  local now, before = clock.seconds_of(text), clock.seconds_of(at)
+  if before and (not now or math.abs(now - before) > edited.skew_s) then
+    differ(findings, field, text, at, where)
+  end
+end
+
+--- A seed as its digits; nil: the reader of JSON cannot tell.
+local function digits_of(seed)
+  return math.tointeger(seed) and ("%d"):format(math.tointeger(seed))
+    or type(seed) == "string" and not seed:find("^about ") and seed or nil
+end
+
+--- The first line says what was run, when, and for whom.
+local function check_begin(lines, manifest, findings)
+  local first = lines[1] and lines[1].entry
+  if not first then
+    return
+  elseif first.kind ~= "begin" then
+    return findings:differ("journal.jsonl", 1, "it is not the run's beginning: the lines before it are lost")
+  end
+  local device, then_device = table_of(manifest.device), table_of(first.device)
+  local by, seed = table_of(manifest.moonpulse), digits_of(manifest.seed)
+  local now_virtual = manifest.speed ~= nil and manifest.speed ~= 1
+  local was_virtual = table_of(first.options).speed ~= 1
+  for _, fact in ipairs { { "participant", manifest.participant, first.participant },
+    { "device.name", device.name, then_device.name },
+    { "moonpulse.version", by.version, first.moonpulse },
+    { "moonpulse.commit", first.commit and by.commit, first.commit },
+    { "device.simulated", tostring(device.simulated == true), tostring(then_device.simulated == true) },
+    { "speed", now_virtual and "virtual" or 1, was_virtual and "virtual" or 1 },
+    { "seed", seed, (seed or manifest.seed == nil) and digits_of(first.seed) or seed } } do
+    if said(fact[2]) ~= said(fact[3]) then
+      differ(findings, fact[1], fact[2], fact[3], line_of(1))
+    end
+  end
+  check_time(findings, "started", manifest.started, first.at, line_of(1))
+  check_time(findings, "clock.start.wall", read.get(manifest, "clock.start.wall"), first.at, line_of(1))
+end
+
+--- The line that says how the run ended, or, of one that was killed, what was recovered of it last; and the
+--- line of the two that is the last: of a run that was killed behind its end its status is recover's.
+local function end_of(lines)
+  local entry, number, last, last_number
+  for i, line in ipairs(lines) do
+    local kind = line.entry and line.entry.kind
+    if kind == "end" or kind == "recovered" then
+      last, last_number = line.entry, i
+      if kind == "end" or not entry or entry.kind ~= "end" then
+        entry, number = line.entry, i
+      end
+    end
+  end
+  return entry, number, last, last_number
+end
+
+local function check_status(manifest, entry, number, findings)
+  local status = entry.status or entry.new
+  local of_result = entry.kind == "end" and read.get(manifest, "result.status") or status
+  for field, now in pairs { status = manifest.status ~= "not run" and manifest.status or status,
+    ["result.status"] = of_result } do
+    if status and status ~= now then
+      differ(findings, field, now, status, line_of(number))
+    end
+  end
+end
+
+local function check_end(lines, manifest, findings)
+  local entry, number, last, last_number = end_of(lines)
+  if not entry then
+    return findings:differ("journal.jsonl", nil, "no line of it says how the run ended, and manifest.json "
+      .. "says %s", said(manifest.status))
+  end
+  for _, told in ipairs(count_names) do
+    local now = read.get(manifest, "result.pulses_" .. told)
+    if entry[told] and now and entry[told] ~= now then
+      differ(findings, "result.pulses_" .. told, now, entry[told], line_of(number))
+    end
+  end
+  check_status(manifest, last, last_number, findings)
+  if last.kind == "end" then
+    check_time(findings, "ended", manifest.ended, last.at, line_of(number))
+    check_time(findings, "clock.end.wall", read.get(manifest, "clock.end.wall"), last.at, line_of(number))
+  end
+end
+
+local short = { yes = "y", no = "n" }
+
+--- An answer as the manifest has it.
+local function answer_of(text)
+  local plain = said(text):lower():match("^%s*(.-)%s*$")
+  return short[plain] or plain
+end
+
+--- The answers to the questions before the run.
+local function check_preflight(lines, manifest, findings)
+  local answers = {}
+  for i, line in ipairs(lines) do
+    local entry = line.entry or {}
+    if entry.kind == "answer" and entry.of == "preflight" and type(entry.question) == "string" then
+      answers[entry.question:gsub(" %[[^%[%]]*%] $", "")] = { text = entry.answer, line = i }
+    end
+  end
+  for i, each in ipairs(table_of(manifest.preflight)) do
+    each = table_of(each)
+    local told = answers[each.question]
+    if told and answer_of(told.text) ~= answer_of(each.answer) then
+      differ(findings, ("preflight[%d].answer"):format(i), each.answer, told.text, line_of(told.line))
+    end
+  end
+end
+
+--- The thresholds that the operator gave with the command.
+local function check_thresholds(lines, manifest, findings)
+  local options = table_of(table_of(lines[1] and lines[1].entry).options)
+  for i, line in ipairs(lines) do
+    local entry = line.entry or {}
+    local key = entry.kind == "threshold" and entry.how == "given" and said(entry.name):lower()
+    if key and options[key] ~= entry.new then
+      findings:differ("journal.jsonl", i, "the %s is %s, and %s in line 1", key:upper(), said(entry.new),
+        said(options[key]))
+    end
+    if key and manifest.kind ~= "experiment" then -- a script may find another
+      local value = read.get(manifest, "thresholds." .. key)
+      value = type(value) == "table" and value.value or value
+      if value ~= entry.new then
+        differ(findings, "thresholds." .. key, value, entry.new, line_of(i))
+      end
+    end
+  end
+end
+
+--- The pulses of a table of events that count as given, those that are confirmed, and all others.
+local function counts_in(text)
+  local rows = read.lists(text, "events.tsv", { trial = true, lateness = true })
+  if not rows or rows.incomplete > 0 then
+    return nil
+  end
+  local counts = { sent = 0, confirmed = 0, skipped = 0 }
+  for _, place in ipairs(rows.kind) do
+    local kind = rows.kinds[place]
+    if kind.event == "pulse" then
+      local given = kind.was_sent or kind.status == "perhaps_sent"
+      local key = given and "sent" or "skipped"
+      counts[key] = counts[key] + 1
+      counts.confirmed = counts.confirmed
+        + ((kind.status == "delivered" or kind.status == "otherwise") and 1 or 0)
+    end
+  end
+  return counts
+end
+
+local function check_counts(events, manifest, findings)
+  local counts = counts_in(events)
+  for _, told in ipairs(counts and count_names or {}) do
+    local now = read.get(manifest, "result.pulses_" .. told)
+    if now == nil and manifest.status ~= "not run" or now and now ~= counts[told]
+      or now == nil and counts[told] > 0 then
+      differ(findings, "result.pulses_" .. told, now, counts[told], "the rows of events.tsv")
+    end
+  end
+end
+
+--- Check the manifest of a run that has ended and whose journal has a chain.
+---@param manifest table
+---@param lines moonpulse.ChainLine[] the journal
+---@param events string? the text of events.tsv; nil: it is damaged, which is told elsewhere
+---@param findings moonpulse.VerifyFindings
+function M.check(manifest, lines, events, findings)
+  local before = #findings.differs
+  check_begin(lines, manifest, findings)
+  check_end(lines, manifest, findings)
+  check_preflight(lines, manifest, findings)
+  check_thresholds(lines, manifest, findings)
+  if events then
+    check_counts(events, manifest, findings)
+  end
+  if #findings.differs == before then
+    findings:check("manifest.json says what the journal and the rows of events.tsv say: when, for whom, how "
+      .. "many, how it ended")
+  end
+end
+
+return M
