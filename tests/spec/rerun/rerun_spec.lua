@@ -1,5 +1,4 @@
--- moonpulse rerun: the same again from the folder alone, in another directory: the same plan, the same bytes
--- at the simulator, the same decisions. What differs is told before anything is armed.
+-- moonpulse rerun: the same plan, bytes and decisions, from the folder alone; what differs is told before.
 local cjson = require "cjson"
 local fixture = require "job"
 local lfs = require "lfs"
@@ -19,7 +18,6 @@ return mp.protocol { id = "drawn", name = "Drawn", params = { n = { default = 3,
 ]]
 
 local answers = "(for i in 1 2 3 4 5 6 7 8 9; do echo y; echo n; done) |"
-
 local decides = [[
 local mp = require "moonpulse"
 return mp.experiment { name = "Decides", params = { start = { default = 45, min = 1 } }, run = function(run)
