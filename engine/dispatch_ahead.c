@@ -72,7 +72,9 @@ static void hear(struct mp_dispatcher *d, uint8_t byte, int64_t at_ns)
     enum mp_heard heard = mp_ahead_hear(&ahead->rule, &ahead->past, byte, at_ns);
     if (heard == MP_HEARD_STARTS) {
         start(d, at_ns);
+        ahead->telling = true;
         dispatch_now_if_due(d); // before anything is told
+        ahead->telling = false;
     }
     tell(d, heard, byte, at_ns);
 }

@@ -65,6 +65,7 @@ struct dispatch_handed {
 struct dispatch_ahead {
     bool on; // its lowering is d->lowering
     bool lost;
+    bool telling; // a trigger started the plan, and is still to be told: it is not over before
     struct mp_ahead_rule rule;
     struct mp_ahead_past past;
     struct mp_port *input;       // borrowed

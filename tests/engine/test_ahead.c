@@ -251,6 +251,55 @@ static void a_trigger_starts_the_plan(void)
     end(l);
 }
 
+static struct {
+    struct mp_dispatcher *d;
+    size_t triggers, finished, triggers_by_then;
+} heard;
+
+/* What a loop thread may read when it is woken: it may be as quick as this. */
+static void read_at_once(void *context)
+{
+    struct mp_outcome out;
+    struct mp_trigger trigger;
+    uint64_t untold;
+    (void)context;
+    while (mp_dispatcher_outcome(heard.d, &out))
+        heard.finished += out.kind == MP_OUT_FINISHED;
+    while (mp_dispatcher_trigger(heard.d, &trigger, &untold))
+        heard.triggers++;
+    if (heard.finished > 0 && heard.triggers_by_then == 0)
+        heard.triggers_by_then = heard.triggers;
+}
+
+/* Who hears that it is over has been told of every trigger before, also of the last one. */
+static void the_end_comes_after_its_last_trigger(void)
+{
+    struct mp_error err = {0};
+    struct mp_ahead_rule rule = five;
+    struct mp_next next = {0};
+    rig_ports();
+    open_input();
+    struct mp_dispatch_config config = rig_config(MP_LATE_ABORT, forever_ns);
+    config.wake = read_at_once;
+    must(mp_dispatcher_create_stepped(&heard.d, &config, &err), &err);
+    struct mp_lowering *l = lower(mso(7), (struct rig_lowering){.lead_ns = -1});
+    rule.most = 2;
+    must(mp_dispatcher_ahead(heard.d, l, &rule, input.port, 1, &err), &err);
+    (void)mp_dispatcher_step(heard.d, &next);
+    for (int i = 0; i < 2; i++) {
+        send_bytes("\x05", 1);
+        for (int k = 0; k < 4; k++)
+            (void)mp_dispatcher_step(heard.d, &next);
+    }
+    CHECK_INT(heard.finished, 1);
+    CHECK_INT(heard.triggers_by_then, 2);
+    mp_dispatcher_destroy(heard.d);
+    rig.d = NULL;
+    rig_close();
+    close_input();
+    mp_lowering_destroy(l);
+}
+
 static void a_delay_is_kept(void)
 {
     struct mp_ahead_rule rule = five;
@@ -388,6 +437,7 @@ int main(void)
 {
     each_trigger_has_its_verdict();
     a_trigger_starts_the_plan();
+    the_end_comes_after_its_last_trigger();
     a_delay_is_kept();
     enough_ends_it();
     its_window_ends_it();
