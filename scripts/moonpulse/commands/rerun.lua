@@ -89,17 +89,14 @@ end
 
 --- The folder that the run is made in, with a copy of what it reads; to be closed.
 local function make_scratch()
-  local path, back = os.tmpname(), lfs.currentdir()
-  os.remove(path)
-  local made, message = core.make_folder(path)
-  if not (made and lfs.chdir(path)) then
-    cli.fail("fault", "cannot make a folder for what the run reads: %s", message or path)
+  local back = lfs.currentdir()
+  local scratch, message = folders.scratch()
+  if not (scratch and lfs.chdir(scratch.path)) then
+    cli.fail("fault", "cannot make a folder for what the run reads: %s", message or scratch.path)
   end
-  return setmetatable({ path = path }, { __close = function()
+  return setmetatable({ path = scratch.path }, { __close = function()
     lfs.chdir(back)
-    if lfs.attributes(path, "mode") == "directory" then
-      folders.remove(path)
-    end
+    local _ <close> = scratch -- from outside of it
   end })
 end
 

@@ -87,4 +87,22 @@ function M.remove(folder)
   lfs.rmdir(folder)
 end
 
+--- A new folder in the system's place for temporary files, which only its owner may enter. Closed, it is gone
+--- with all that is in it.
+---@return { path: string }? folder to be closed
+---@return string? message why it cannot be made
+function M.scratch()
+  local path = os.tmpname()
+  os.remove(path)
+  local made, message = core.make_folder(path)
+  if not made then
+    return nil, message
+  end
+  return setmetatable({ path = path }, { __close = function()
+    if lfs.attributes(path, "mode") == "directory" then
+      M.remove(path)
+    end
+  end })
+end
+
 return M

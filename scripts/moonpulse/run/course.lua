@@ -106,12 +106,10 @@ function M.perform(args)
   return said, status
 end
 
---- A folder of its own, in which the participant's earlier runs are, too, where they count.
+--- A folder of its own, to be closed, in which the participant's earlier runs are, too, where they count.
 local function make_folder(options)
-  local folder = os.tmpname()
-  os.remove(folder)
-  local made, message = core.make_folder(folder)
-  if not made then
+  local folder, message = folders.scratch()
+  if not folder then
     refusals.raise("usage", "cannot make a folder for the course: %s", message)
   end
   local earlier = options.participant and { options.out, table.unpack(options.older or {}) } or {}
@@ -119,7 +117,7 @@ local function make_folder(options)
     if lfs.attributes(from, "mode") == "directory" then
       for name in lfs.dir(from) do
         if name ~= "." and name ~= ".." then
-          lfs.link(from .. "/" .. name, ("%s/%d-%s"):format(folder, number, name), true)
+          lfs.link(from .. "/" .. name, ("%s/%d-%s"):format(folder.path, number, name), true)
         end
       end
     end
@@ -142,8 +140,7 @@ end
 ---@return moonpulse.Course? nil: it did not begin, and has said why
 ---@return integer status
 function M.of(options)
-  local folder <close> = setmetatable({ path = make_folder(options) },
-    { __close = function(self) folders.remove(self.path) end })
+  local folder <close> = make_folder(options)
   local seed = options.seed or 1
   io.stdout:flush()
   local said, status = M.perform(arguments_of(options, folder.path, seed))

@@ -205,15 +205,9 @@ function M.check(folder, manifest, lines, findings)
   if why then
     return findings:leave("%s: %s", what, why)
   end
-  local out <close> = setmetatable({ path = os.tmpname() }, { __close = function(self)
-    if lfs.attributes(self.path, "mode") == "directory" then
-      folders.remove(self.path)
-    end
-  end })
-  os.remove(out.path)
-  local ok, message = core.make_folder(out.path)
-  if not ok then
-    return findings:leave("%s: %s", what, message)
+  local out <close>, problem = folders.scratch()
+  if not out then
+    return findings:leave("%s: %s", what, problem)
   end
   check(folder, manifest, entries, out.path, findings)
 end

@@ -128,12 +128,10 @@ function M.check(folder, manifest, kept, why, begin, findings, progress)
   if not kept then
     return findings:leave("%s: %s", what, why)
   end
-  local out <close> = setmetatable({ path = os.tmpname() }, { __close = function(self)
-    if lfs.attributes(self.path, "mode") == "directory" then
-      folders.remove(self.path)
-    end
-  end })
-  os.remove(out.path)
+  local out <close>, problem = folders.scratch()
+  if not out then
+    return findings:leave("%s: %s", what, problem)
+  end
   local record, message = play(kept, manifest, out.path, begin, progress)
   if not record then
     return findings:leave("%s: %s", what, message)
