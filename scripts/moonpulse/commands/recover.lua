@@ -19,7 +19,7 @@ function M.parser()
       .. "missing, and events.tsv where it is missing or too short.",
     "moonpulse recover ~/.local/share/moonpulse/runs/2026-11-22T101500_itbs600\n"
       .. "moonpulse recover 2026-11-22T101500_itbs600 --device ./mine.lua")
-  parser:argument("run", "The folder of the run, or its name in the place of all records."):argname("RUN")
+  parser:argument("run", "The run: " .. records.named .. "."):argname("RUN")
   parser:option("--device", "The run's driver, where it is a file: it has the words for the device's replies "
     .. "(else \"confirmed\" is written), and is loaded only where you name it, because a record may be "
     .. "somebody else's. Also for a run that was recovered without."):argname("FILE")

@@ -3,6 +3,7 @@ local as_json = require "moonpulse.cli.as_json"
 local cli = require "moonpulse.cli"
 local core = require "moonpulse.core"
 local escapes = require "moonpulse.text.escapes"
+local records = require "moonpulse.cli.records_option"
 local seals = require "moonpulse.record.seal"
 local signatures = require "moonpulse.record.signature"
 local verify = require "moonpulse.verify"
@@ -16,7 +17,7 @@ function M.parser()
       .. "record that does not verify is not signed. moonpulse run --sign KEY does it at the end of a run.",
     "ssh-keygen -t ed25519 -f lab\n"
       .. "moonpulse sign runs/2026-11-27T101500_itbs600 --key lab")
-  parser:argument("run", "The folder of the run."):argname("RUN")
+  parser:argument("run", "The run: " .. records.named .. "."):argname("RUN")
   parser:option("--key", "The private key; or the public one, where an agent has the private one.")
     :argname("KEY"):count(1)
   parser:option("--operator", "Who signs, for the journal."):argname("CODE")
@@ -31,7 +32,7 @@ local function lacks_only_signature(found)
 end
 
 function M.run(options)
-  local folder = options.run:gsub("(.)/+$", "%1")
+  local folder = records.find(options.run)
   local key, message = signatures.fingerprint(options.key)
   if not key then
     cli.fail("usage", "--key: %s", message)
