@@ -55,7 +55,7 @@ function M.run(options)
     cli.fail("fault", "%s is not signed, and is as it was: the key cannot be used here: %s; a key with a "
       .. "passphrase is loaded by ssh-add", folder, message)
   end
-  local seal
+  local seal, before = nil, seals.current(folder)
   seal, message = seals.again(folder, "signature", { key = key, who = options.operator or "n/a",
     why = "moonpulse sign" })
   ok = seal ~= nil
@@ -66,9 +66,11 @@ function M.run(options)
     cli.fail("fault", "%s is not signed: %s", folder, message)
   end
   if options.json then
-    return as_json.tell { what = "moonpulse sign", folder = folder, key = key, seal = seal }
+    return as_json.tell { what = "moonpulse sign", folder = folder, key = key, seal = seal,
+      seal_before = before }
   end
-  print(escapes.shown(("signed %s with %s; seal %s"):format(folder, key, seals.short(seal)), true))
+  print(escapes.shown(("signed %s with %s; seal %s (note it elsewhere; the one before was %s)"):format(folder,
+    key, seals.short(seal), before and seals.short(before) or "n/a"), true))
 end
 
 return M

@@ -46,6 +46,7 @@ local function tell(found)
   end
   if found.short then
     say("seal", ("%s  (%s)"):format(found.short, found.signed and "signed " .. found.signed
+      or found.sealed_again and "compare the seal before it with the one that was noted when the run ended"
       or "compare it with the one that was noted when the run ended"))
   end
 end
