@@ -308,9 +308,9 @@ function fills.total(facts)
     local is_whole = (pulses.confirmed or 0) >= pulses.delivered -- delivered is only what is confirmed
     local proven = is_whole and "" or (", %s of them confirmed by the stimulator"):format(
       numbers.count(pulses.confirmed or 0))
-    return ("%s %s of %s planned%s"):format(numbers.count(pulses.delivered),
-      is_whole and "delivered" or "sent", pulses.planned and numbers.count(pulses.planned) or "?",
-      proven), "engine"
+    return ("%s %s of %s %s%s"):format(numbers.count(pulses.delivered), is_whole and "delivered" or "sent",
+      pulses.planned and numbers.count(pulses.planned) or "?",
+      facts.kind == "experiment" and "asked for by the script" or "planned", proven), "engine"
   end
   return pulses.planned and numbers.count(pulses.planned), "engine"
 end

@@ -150,13 +150,15 @@ end
 --- only what it confirmed.
 ---@param pulses { planned: integer?, delivered: integer, confirmed: integer? } delivered: sent
 ---@param cannot_confirm boolean? the stimulator cannot say that it fired
+---@param scripted boolean? nothing was planned: a script asked for them as it ran
 ---@return string
-function M.given_words(pulses, cannot_confirm)
+function M.given_words(pulses, cannot_confirm, scripted)
   local sent, confirmed, planned = pulses.delivered, pulses.confirmed or 0, pulses.planned
   local is_all = planned == sent and sent > 0
-  local who = is_all and (sent == 1 and "The one planned pulse"
-      or ("All %s planned pulses"):format(numbers.count(sent)))
-    or planned and ("Of %s, %s"):format(counted(planned, "planned pulse"), sent == 0 and "none"
+  local kind, by = scripted and "" or "planned ", scripted and " that the script asked for" or ""
+  local who = is_all and (sent == 1 and ("The one %spulse%s"):format(kind, by)
+      or ("All %s %spulses%s"):format(numbers.count(sent), kind, by))
+    or planned and ("Of %s%s, %s"):format(counted(planned, kind .. "pulse"), by, sent == 0 and "none"
       or numbers.count(sent))
     or counted(sent, "pulse")
   local were = (sent == 1 or sent == 0) and "was" or "were"
@@ -194,7 +196,7 @@ function writers.dose(facts, add)
   if facts.of == "course" then
     add("This course has %s", counted(pulses.delivered, "pulse"))
   elseif pulses.delivered then
-    add("%s", M.given_words(pulses, facts.cannot_confirm))
+    add("%s", M.given_words(pulses, facts.cannot_confirm, facts.kind == "experiment"))
   elseif pulses.unknown then
     add("The number of pulses is not known: the source does not give %s", pulses.unknown)
   else

@@ -69,7 +69,8 @@ local function of_record(manifest, add)
     add("bad", "NOT ENDED", "the record has no end: the run is going on, or was killed. "
       .. "'moonpulse recover' tells.")
   end
-  if get(manifest, "result.disarmed") == false or
+  local disarmed = get(manifest, "result.disarmed")
+  if disarmed == false or disarmed == nil and status == "interrupted" or
     text.value(get(manifest, "result.reason")):find("NOT CONFIRMED SAFE", 1, true) then
     add("bad", "NOT CONFIRMED SAFE", "the stimulator did not say that it was disarmed at the end.")
   end

@@ -151,8 +151,11 @@ describe("the report's first screen", function()
       change(manifest)
       return table.concat({ banner(page_of(manifest, good_rows())) }, " ")
     end
+    assert.equal("bad NOT NORMAL: INTERRUPTED, TORN, NOT CONFIRMED SAFE", words(function(m)
+      m.status, m.result.status = "interrupted", "interrupted" -- nothing says that it was disarmed
+    end))
     assert.equal("bad NOT NORMAL: INTERRUPTED, TORN", words(function(m)
-      m.status, m.result.status = "interrupted", "interrupted"
+      m.status, m.result.status, m.result.disarmed = "interrupted", "interrupted", true
     end))
     assert.equal("bad NOT NORMAL: ENDING NOT RECORDED, NOT ENDED", words(function(m)
       m.status, m.result = "running", nil
