@@ -87,8 +87,7 @@ local function kind_text(kind, nerve)
   end
   return ("%s of %d pulses, %s from the first to the last, %s from pulse to pulse, %s"):format(
     counted(kind.count, "train"), kind.pulses, seconds(kind.span),
-    kind.longest - kind.shortest < 1e-5 and seconds(kind.shortest)
-      or ("%s to %s"):format(seconds(kind.shortest), seconds(kind.longest)), at(1))
+    numbers.range(kind.shortest, kind.longest, seconds), at(1))
 end
 
 local most_kinds = 12
@@ -112,12 +111,12 @@ end
 --- From onset to onset, as far as there are two.
 local function add_intervals(found, words, add)
   if found and found.shortest then
-    add("%s %s, %s in the mean", words, found.longest - found.shortest < 5e-6 and seconds(found.shortest)
-      or ("%s to %s"):format(seconds(found.shortest), seconds(found.longest)), seconds(found.mean))
+    local all = numbers.range(found.shortest, found.longest, seconds)
+    add("%s %s%s", words, all, all == seconds(found.mean) and ""
+      or (", %s in the mean"):format(seconds(found.mean)))
     if found.break_shortest then
-      add("From the last of a block to the first of the next it was %s%s", seconds(found.break_shortest),
-        found.break_longest - found.break_shortest < 5e-3 and ""
-          or " to " .. seconds(found.break_longest))
+      add("From the last of a block to the first of the next it was %s",
+        numbers.range(found.break_shortest, found.break_longest, seconds))
     end
   end
 end

@@ -65,7 +65,8 @@ local function intervals(list)
     words[i] = milliseconds(us)
   end
   if #words > 3 then
-    return ("%s to %s (%d intervals)"):format(words[1], words[#words], #words)
+    return ("%s%s (%d intervals)"):format(words[1], words[#words] ~= words[1] and " to " .. words[#words]
+      or "", #words)
   end
   return #words > 0 and table.concat(words, ", ") or "–"
 end

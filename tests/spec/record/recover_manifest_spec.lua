@@ -96,7 +96,7 @@ describe("the manifest of a run that was killed", function()
     judge_clock(manifest, run)
   end)
 
-  it("calls what a script asked for that, and never planned: recover, methods, runs and the report", function()
+  it("calls what a script asked for that, and never planned, wherever it is told", function()
     local _, _, run, out = killed("asks", [[local mp = require "moonpulse"
       return mp.experiment { run = function(run)
         local stim = run:device()
@@ -135,7 +135,8 @@ describe("the manifest of a run that was killed", function()
       end }]]
     local manifest, _, run, out = killed("armed", text:format "", "", "here")
     assert.is_false(manifest.result.disarmed)
-    assert.matches("NOT CONFIRMED SAFE: the record does not say that the stimulator was disarmed", out, 1, true)
+    assert.matches("NOT CONFIRMED SAFE: the record does not say that the stimulator was disarmed", out, 1,
+      true)
     assert.matches("NOT NORMAL: INTERRUPTED, TORN, NOT CONFIRMED SAFE", banner(run), 1, true)
     manifest, _, run, out = killed("disarmed", text:format "stim:disarm()", "", "here")
     assert.is_true(manifest.result.disarmed)
