@@ -167,10 +167,10 @@ describe("the report's first screen", function()
     local lost = manifest_of()
     lost.status, lost.result.flight_lost, lost.result.pulses_unknown = "interrupted", true, 31
     local page = page_of(lost, good_rows())
-    for words, is_there in pairs { ["the record is what was in events.tsv by then"] = true,
+    for said, is_there in pairs { ["the record is what was in events.tsv by then"] = true,
       ["nobody knows whether 31 more pulses behind the last row were given"] = true,
       ["recovered from its flight record"] = false, ["in the flight record belong"] = false } do
-      assert.equal(is_there, page:find(words, 1, true) ~= nil, words)
+      assert.equal(is_there, page:find(said, 1, true) ~= nil, said)
     end
     assert.equal("bad NOT NORMAL: UNEXPLAINED", words(function(m) m.result.pulses_unknown = 3 end))
     assert.equal("note WITH NOTES: REBUILT", words(function(m) m.result.rebuilt = "written again" end))

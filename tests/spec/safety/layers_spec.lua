@@ -73,7 +73,7 @@ describe("the layers of the gate", function()
     local function head(...)
       return preflight.beyond({ verdict = "OVER", findings = { ... } })[1].text:match("^This is (.-):\n")
     end
-    local function finding(verdict, more)
+    local function found(verdict, more)
       local made = { verdict = verdict, rule = "train duration", table = "T", row = "1 s", value = 3,
         unit = "s", words = "train 1" }
       for key, value in pairs(more or {}) do
@@ -81,10 +81,10 @@ describe("the layers of the gate", function()
       end
       return made
     end
-    local tested, early = finding "beyond tested", finding("beyond tested", { layer = "sessions" })
-    assert.are.equal("OVER a published limit", head(tested, finding "OVER"))
-    assert.are.equal("OVER a published limit", head(finding("OVER", { lab = true }), finding "OVER"))
-    assert.are.equal("OVER the lab's own limits", head(tested, finding("OVER", { lab = true })))
+    local tested, early = found "beyond tested", found("beyond tested", { layer = "sessions" })
+    assert.are.equal("OVER a published limit", head(tested, found "OVER"))
+    assert.are.equal("OVER a published limit", head(found("OVER", { lab = true }), found "OVER"))
+    assert.are.equal("OVER the lab's own limits", head(tested, found("OVER", { lab = true })))
     assert.are.equal("beyond what was tested, or not covered by any table", head(early, tested))
     assert.are.equal("beyond the lab's limits or the protocol's sessions", head(early))
   end)
