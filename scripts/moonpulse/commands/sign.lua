@@ -55,7 +55,8 @@ function M.run(options)
     cli.fail("fault", "%s is not signed, and is as it was: the key cannot be used here: %s; a key with a "
       .. "passphrase is loaded by ssh-add", folder, message)
   end
-  local before, seal = seals.current(folder)
+  local before = seals.current(folder)
+  local seal
   seal, message = seals.again(folder, "signature", { key = key, who = options.operator or "n/a",
     why = "moonpulse sign" })
   ok = seal ~= nil
