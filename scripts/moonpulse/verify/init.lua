@@ -122,6 +122,9 @@ function M.folder(folder, by, progress)
   if not manifest then
     findings:differ("manifest.json", nil, "%s", message)
   else
+    for _, each in ipairs(type(message) == "table" and message or {}) do
+      findings:differ("manifest.json", nil, "%s", (each:gsub("^manifest.json: ", "")))
+    end
     lines, chained = chains.check(folder, manifest, sums, findings)
     if sealed or chained or (tonumber(manifest.record_version) or 0) >= 3 then
       check_ended(manifest, findings, sealed)

@@ -39,6 +39,20 @@ local function given_of(manifest, declared)
   return given
 end
 
+local texts = { protocol = true, experiment = true, plan = true }
+
+--- How the name of the file ends that sources/ keeps of a run's protocol or experiment: ".lua" or ".plan".
+---@param manifest table
+---@return string? ending nil: manifest.json does not say
+---@return string? file by its path in the folder
+function M.kept_ending(manifest)
+  for _, each in ipairs(type(manifest.files) == "table" and manifest.files or {}) do
+    if type(each) == "table" and texts[each.role] and type(each.file) == "string" then
+      return each.file:match("%.%w+$"), each.file
+    end
+  end
+end
+
 --- What the file of a run's protocol or experiment was called: sources/ keeps it by a name without blanks,
 --- quotes and the like, and each pulse and the id may have the one that it had.
 ---@param manifest table
@@ -46,7 +60,8 @@ end
 function M.file_name(manifest)
   local file = read.get(manifest, "protocol.file") or read.get(manifest, "experiment.file")
   local base = type(file) == "string" and file:match("([^/]+)$")
-  return base and base ~= "." and base ~= ".." and not base:find("\0", 1, true) and base or nil
+  local ending = base and base:match("%.%w+$")
+  return base and ending == M.kept_ending(manifest) and not base:find("\0", 1, true) and base or nil
 end
 
 local function find(path, id, called)
