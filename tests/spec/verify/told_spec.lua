@@ -133,7 +133,7 @@ describe("an experiment that is made again", function()
     local differs, unchecked, verdict = edited(drop, swap)
     assert.are_not.equal("whole", verdict, differs .. unchecked)
     differs = edited(drop)
-    assert.matches('make {"kind":"mark","text":"beside, fired"}', differs, 1, true)
+    assert.matches('make: {"kind":"mark","part":1,"text":"beside, fired"}', differs, 1, true)
   end)
 
   local before = [[stim:arm()
