@@ -1,6 +1,7 @@
 --- moonpulse verify: is the record of a run as the run left it?
 local cli = require "moonpulse.cli"
 local escapes = require "moonpulse.text.escapes"
+local interrupts = require "moonpulse.run.interrupts"
 local json = require "moonpulse.text.sorted_json"
 local progresses = require "moonpulse.text.progress"
 local records = require "moonpulse.cli.records_option"
@@ -8,13 +9,18 @@ local verify = require "moonpulse.verify"
 
 local M = {}
 
+local words = { whole = "whole", differs = "DIFFERS", ["not all checked"] = "NOT ALL CHECKED " }
+local gravest_first = { "differs", "not all checked", "whole" }
+
 function M.parser()
   local parser = cli.parser("verify",
     "Check the record of a run: the SHA-256 of every file, the chain of its journal, its signature; "
       .. "events.tsv against flight.bin (or, of a run with --speed, against the plan played again), and "
       .. "resolved.plan against the protocol's text, parameters and seed; of an experiment what its script, "
       .. "shut in and told what the journal says that it was told, decides again. What differs is told with "
-      .. "file and line. Exit status 0: whole; 1: something differs. That all is whole shows no damage; "
+      .. "file and line. Exit status 0: whole; 1: something differs (DIFFERS); 6: nothing differs, but "
+      .. "something cannot be checked here (NOT ALL CHECKED; each \"unchecked\" says what, why, and what to "
+      .. "do). That all is whole shows no damage; "
       .. "compare the seal with the one that was noted when the run ended, or check a signature "
       .. "(docs/verify.md).",
     "moonpulse verify runs/2026-11-27T101500_itbs600\n"
@@ -34,7 +40,7 @@ local function say(key, text)
 end
 
 local function tell(found)
-  say(found.whole and "whole" or "DIFFERS", found.folder)
+  say(words[found.verdict], found.folder)
   for _, each in ipairs(found.differs) do
     say("", ("%s%s: %s"):format(each.file, each.line and ":" .. each.line or "", each.text))
   end
@@ -58,25 +64,38 @@ local function tell_json(found)
   print(json.encode(found))
 end
 
-function M.run(options)
-  local all_whole = true
+--- Verify them; which verdicts there were.
+local function verify_all(options)
+  local told, heard <close> = {}, interrupts.begin()
   for _, path in ipairs(options.run) do
     local folder = records.find(path)
     local bar <close> = progresses.new()
     local found, message = verify.folder(folder, { signers = options.allowed_signers, key = options.key },
-      function(...) bar:show(...) end)
+      function(...)
+        bar:show(...)
+        heard:check "interrupted while the record was looked at; nothing was changed"
+      end)
     bar:close()
     if not found then
       cli.fail("usage", "%s", message)
     end
-    all_whole = all_whole and found.whole
+    told[found.verdict] = true
     if options.json then
       tell_json(found)
     else
       tell(found)
     end
   end
-  return all_whole and 0 or 1
+  return told
+end
+
+function M.run(options)
+  local told = verify_all(options)
+  for _, verdict in ipairs(gravest_first) do
+    if told[verdict] then
+      return verify.status[verdict]
+    end
+  end
 end
 
 return M

@@ -49,8 +49,8 @@ local function text_of(value)
   if value == nil then
     return nil
   elseif type(value) == "table" then -- { value, unit, source }
-    return value.value ~= nil and text_of(value.value) .. (value.unit and " " .. tostring(value.unit) or "")
-      or nil
+    local found = type(value.value) ~= "table" and text_of(value.value) or nil
+    return found and found .. (type(value.unit) == "string" and " " .. value.unit or "")
   elseif math.type(value) == "float" then
     return ("%.10g"):format(value)
   end

@@ -181,7 +181,8 @@ function M.check(folder, manifest, sums, findings)
     head = sha256.of(line.text)
   end
   if older > 0 then
-    findings:leave("lines 1 to %d of journal.jsonl are of an older version, which had no chain", older)
+    findings:leave("the chain of the journal", ("lines 1 to %d of journal.jsonl are of an older version, "
+      .. "which had no chain"):format(older), "compare them with a copy that was kept elsewhere")
   end
   check_damaged(lines, torn, findings)
   if manifest.status ~= "running" then
