@@ -14,6 +14,7 @@ local M = {}
 ---@field checked string[] a sentence each
 ---@field unchecked string[] what cannot be checked, and why: a sentence each
 ---@field notes string[]
+---@field events { folder: string, text: string }? what was read of events.tsv (moonpulse.verify.rows)
 local Findings = {}
 Findings.__index = Findings
 
