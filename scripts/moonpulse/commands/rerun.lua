@@ -67,7 +67,7 @@ function M.parser()
     "moonpulse rerun 2026-11-22T101500_itbs600\n"
       .. "moonpulse rerun ./theirs --out /tmp/again\n"
       .. "moonpulse rerun 2026-11-22T101500_itbs600 --port /dev/ttyUSB0 --participant P07 --amt 46")
-  parser:argument("run", "The folder of the run, or its name in the place of all records."):argname("RUN")
+  parser:argument("run", "The run: " .. records.named .. "."):argname("RUN")
   add_options(parser)
   return parser
 end

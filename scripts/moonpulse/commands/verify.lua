@@ -3,6 +3,7 @@ local cli = require "moonpulse.cli"
 local escapes = require "moonpulse.text.escapes"
 local json = require "moonpulse.text.sorted_json"
 local progresses = require "moonpulse.text.progress"
+local records = require "moonpulse.cli.records_option"
 local verify = require "moonpulse.verify"
 
 local M = {}
@@ -19,7 +20,7 @@ function M.parser()
     "moonpulse verify runs/2026-11-27T101500_itbs600\n"
       .. "moonpulse verify runs/* --json\n"
       .. "moonpulse verify runs/2026-11-27T101500_itbs600 --key lab.pub")
-  parser:argument("run", "The folder of a run."):argname("RUN"):args("+")
+  parser:argument("run", "A run: " .. records.named .. "."):argname("RUN"):args("+")
   parser:flag("--json", "The result as JSON: an object a run, a line each.")
   parser:option("--allowed-signers", "Who may have signed it: a file as ssh-keygen -Y verify takes it.")
     :argname("FILE")
@@ -45,6 +46,7 @@ local function tell(found)
   end
   if found.short then
     say("seal", ("%s  (%s)"):format(found.short, found.signed and "signed " .. found.signed
+      or found.sealed_again and "compare the seal before it with the one that was noted when the run ended"
       or "compare it with the one that was noted when the run ended"))
   end
 end
@@ -59,7 +61,7 @@ end
 function M.run(options)
   local all_whole = true
   for _, path in ipairs(options.run) do
-    local folder = path:gsub("(.)/+$", "%1")
+    local folder = records.find(path)
     local bar <close> = progresses.new()
     local found, message = verify.folder(folder, { signers = options.allowed_signers, key = options.key },
       function(...) bar:show(...) end)

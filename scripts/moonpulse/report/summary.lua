@@ -349,6 +349,7 @@ function M.compute(manifest, events)
   local kinds, count = kinds_of(stretches)
   local out = counts(kinds, count)
   out.planned = number("result.pulses_planned") or number("protocol.pulses")
+  out.wanted = facts.wanted(manifest)
   out.time = time_kind(manifest)
   out.simulated = record.get(manifest, "device.simulated")
   out.cannot_confirm = record.get(manifest, "device.confirms") == false and out.confirmed == 0

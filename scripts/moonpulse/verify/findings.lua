@@ -15,6 +15,7 @@ local M = {}
 ---@field unchecked string[] what cannot be checked, and why: a sentence each
 ---@field notes string[]
 ---@field events { folder: string, text: string }? what was read of events.tsv (moonpulse.verify.rows)
+---@field sealed_again true? the seal is another one than the run's own
 local Findings = {}
 Findings.__index = Findings
 

@@ -20,6 +20,7 @@ local M = {}
 ---@field lines integer of the journal
 ---@field signed string? by whom
 ---@field unsigned true? the journal says that it was signed, and there is no signature
+---@field sealed_again true? the seal is another one than the run's own: a note has the one before
 ---@field differs moonpulse.Difference[]
 ---@field checked string[]
 ---@field unchecked string[]
@@ -129,7 +130,7 @@ function M.folder(folder, by, progress)
     check_contents(folder, manifest, lines, findings, progress)
   end
   return { folder = folder, whole = #findings.differs == 0, seal = seal, short = seal and seals.short(seal),
-    lines = #lines, signed = signed, unsigned = unsigned,
+    lines = #lines, signed = signed, unsigned = unsigned, sealed_again = findings.sealed_again,
     differs = findings.differs, checked = findings.checked,
     unchecked = findings.unchecked, notes = findings.notes }
 end
