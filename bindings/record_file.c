@@ -280,7 +280,7 @@ static int read_file(lua_State *L)
     }
     stream->closef = close_stream;
     luaL_Buffer buffer;
-    luaL_buffinit(L, &buffer);
+    luaL_buffinitsize(L, &buffer, (size_t)stat_of.st_size);
     bool whole = read_all(&buffer, fd, (size_t)stat_of.st_size, &code);
     luaL_pushresult(&buffer);
     stream->closef = NULL;
