@@ -15,7 +15,7 @@ M.bound_s = 60
 -- of the C programs, those on a clock of their own
 local virtual_programs = {}
 for name in ([[dispatch_late safe play cut flight_long port_wire unconfirmed trigger_virtual shortest
-  stop_virtual
+  stop_virtual backstop_words
   ring stop events flight_foreign short_cuts]]):gmatch("%S+") do
   virtual_programs["test_" .. name] = true
 end
@@ -143,16 +143,19 @@ local lists = {
       sending, virtual, program "test_memory", sending_long)
   end },
   { "^bindings/backstop", function()
-    return list(program "test_backstop", spec "record/hung_disk", spec "run/held_up",
+    return list(program "test_backstop_words", program "test_backstop", spec "record/hung_disk",
+      spec "run/held_up",
       spec "run/signals", spec "run/ends_driver")
   end },
   { "^bindings/arm", function()
-    return list(spec "run/before_arming", spec "run/stop", spec "run/signals", explore(40),
+    return list(program "test_backstop_words", spec "run/before_arming", spec "run/stop", spec "run/signals",
+      explore(40),
       steady "whole/tasks",
       program "test_memory", spec "stimulator/own_disarm", spec "run/held_up", spec "run/kill")
   end },
   { "^bindings/signals", function()
-    return list(spec "run/signals", spec "run/stop", spec "cli/no_exit", program "test_memory")
+    return list(program "test_backstop_words", spec "run/signals", spec "run/stop", spec "cli/no_exit",
+      program "test_memory")
   end },
   { "^bindings/stops", function() return list(steady "run/stops", spec "run/stop", spec "run/signals") end },
   { "stimulator/leaving", function()
