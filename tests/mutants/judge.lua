@@ -15,7 +15,7 @@ M.bound_s = 60
 -- of the C programs, those on a clock of their own
 local virtual_programs = {}
 for name in ([[dispatch_late safe play cut flight_long port_wire unconfirmed trigger_virtual shortest
-  stop_virtual backstop_words
+  stop_virtual backstop_words taken
   ring stop events flight_foreign short_cuts]]):gmatch("%S+") do
   virtual_programs["test_" .. name] = true
 end
@@ -63,8 +63,8 @@ local function list(...)
   return all
 end
 
-local sending = { program "test_dispatch_late", program "test_safe", program "test_play",
-  program "test_cut",
+local sending = { program "test_taken", program "test_dispatch_late", program "test_safe",
+  program "test_play", program "test_cut",
   program "test_flight_long", program "test_port_wire", program "test_unconfirmed",
   program "test_trigger_virtual", program "test_trigger", program "test_trigger_session",
   program "test_session", program "test_session_inside", program "test_told",
