@@ -174,15 +174,20 @@ local lists = {
       spec "record/unproven_end", spec "stimulator/one_reason", spec "experiment/look",
       spec "stimulator/unasked", spec "record/hung_disk")
   end },
+  { "safety/upcoming", function() return list(steady "safety/upcoming", spec "commands/runs", gate) end },
+  { "safety/coverage", function() return list(spec "safety/coverage", gate, gate_long) end },
+  { "safety/worst", function() return list(steady "safety/cases", gate, gate_long) end },
   { "safety/check_report", function() return list(steady "commands/check", gate, gate_long) end },
   { "safety/drawn", function()
-    return list(steady "safety/drawn_meetings", steady("safety/check_worst", { env = "MP_PLANS=20" }),
+    return list(steady "safety/cases", steady "safety/drawn_meetings",
+      steady("safety/check_worst", { env = "MP_PLANS=20" }),
       steady "safety/worst", gate, gate_long)
   end },
-  { "safety/orders", function() return list(steady "safety/worst", steady("safety/check_worst",
-    { env = "MP_PLANS=20" }), gate, gate_long) end },
+  { "safety/orders", function() return list(steady "safety/cases", steady "safety/worst",
+    steady("safety/check_worst", { env = "MP_PLANS=20" }), gate, gate_long) end },
   { "safety/given", function()
-    return list(steady "safety/history", spec "safety/edited", explore(40), steady "experiment/dose",
+    return list(steady "safety/given_record", steady "safety/history", spec "safety/edited", explore(40),
+      steady "experiment/dose",
       steady "safety/sessions", spec "record/kept_rows", gate, gate_long)
   end },
   { "safety/run_", function()
