@@ -102,13 +102,14 @@ local recorded = list(steady "record/event_rows", steady "record/counted", stead
   spec("record/recover", { env = "MP_QUICK=1" }), spec "stimulator/unasked",
   spec "stimulator/unanswered", spec "record/stalled_write", spec "record/full_disk", spec "record/private")
 
-local recovery = { explore(40), spec("record/recover", { env = "MP_QUICK=1" }), spec "record/kept_rows",
+local recovery = { steady "record/replay", explore(40), spec("record/recover", { env = "MP_QUICK=1" }),
+  spec "record/kept_rows",
   spec "record/recovered_live", spec "record/unread_flight", spec "record/cut_flight",
   spec "record/recover_manifest", explore(150), spec "record/record", spec "record/stalled_write",
   spec "record/unproven_end", spec "record/full_disk", spec "record/recover", spec "run/kill" }
 
-local sealed = { spec "verify/laundered", spec "verify/seal", spec "verify/trail", spec "verify/damage",
-  spec "safety/edited" }
+local sealed = { spec "verify/changed", spec "verify/laundered", spec "verify/seal", spec "verify/trail",
+  spec "verify/damage", spec "safety/edited" }
 
 local function manifests()
   return list(spec "record/manifest_schema", spec "record/manifest_path", spec "record/readable_numbers",
@@ -261,7 +262,8 @@ local lists = {
   { "record/clocks", function() return list(spec "verify/trail", spec "record/recover_manifest",
     recovery) end },
   { "record/sources", function()
-    return list(spec "record/folder", spec "verify/content", spec "record/private", spec "rerun/rerun",
+    return list(steady "record/order", spec "record/folder", spec "verify/content", spec "record/private",
+      spec "rerun/rerun",
       spec "verify/seal", spec "record/record")
   end },
   { "record/schema", function()
@@ -297,6 +299,7 @@ local lists = {
     return list(spec "verify/laundered", spec "verify/seal", spec "verify/content", spec "verify/trail",
       spec "verify/damage", spec "rerun/rerun", spec "record/folder", spec "provenance/crate")
   end },
+  { "record/order", function() return list(steady "record/order", recorded) end },
   { "record/", function() return list(recorded) end },
   { "^engine/flight", function()
     return list(program "test_flight_foreign", program "test_flight", program "test_flight_long",
@@ -305,7 +308,8 @@ local lists = {
   { "^engine/events", function() return list(program "test_events", steady "record/event_rows",
     recorded) end },
   { "^bindings/record_file", function()
-    return list(steady "record/record_file", spec "record/private", spec "record/replaced_record",
+    return list(steady "record/order", steady "record/record_file", spec "record/private",
+      spec "record/replaced_record",
       spec "record/full_disk", spec "record/record", program "test_memory")
   end },
   { "^bindings/rows", function()
