@@ -166,10 +166,12 @@ local lists = {
       spec "stimulator/lost_port", spec "run/stop")
   end },
   { "run/stop_sources", function()
-    return list(steady "experiment/virtual_experiment", spec "run/stop", spec "run/signals", spec "run/ends")
+    return list(steady "run/ending", steady "experiment/virtual_experiment", spec "run/stop",
+      spec "run/signals", spec "run/ends")
   end },
   { "run/ending", function()
-    return list(spec "record/replaced_record", steady "experiment/virtual_experiment", spec "run/run_virtual",
+    return list(steady "run/ending", spec("driver/box_channels", { only = "is said at the end of a run" }),
+      spec "record/replaced_record", steady "experiment/virtual_experiment", spec "run/run_virtual",
       spec "verify/trail", spec "run/run", spec "simulation/simulator_faults", spec "run/stop",
       spec "experiment/exit", spec "run/held_up", spec "run/ends", spec "record/full_disk",
       spec "record/unproven_end", spec "stimulator/one_reason", spec "experiment/look",
