@@ -182,7 +182,7 @@ local lists = {
   { "safety/worst", function() return list(steady "safety/cases", gate, gate_long) end },
   { "safety/check_report", function() return list(steady "commands/check", gate, gate_long) end },
   { "safety/drawn", function()
-    return list(steady "safety/cases", steady "safety/drawn_meetings",
+    return list(steady "safety/silences", steady "safety/cases", steady "safety/drawn_meetings",
       steady("safety/check_worst", { env = "MP_PLANS=20" }),
       steady "safety/worst", gate, gate_long)
   end },

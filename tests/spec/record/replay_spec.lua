@@ -40,14 +40,14 @@ describe("what recover makes of a flight record", function()
     flight.losses.version = version or flight.losses.version
     local record, text = records.in_memory()
     record.start_ns = flight.start_ns
-    replays.all(record, flight, entries, driver, flight.said)
+    local complete, planned, unknown = replays.all(record, flight, entries, driver, flight.said)
     record:close()
     local rows = {}
     for line in text():gmatch("[^\n]+") do
       local status = line:match("\t(%a+_?%a*)" .. ("\t[^\t]*"):rep(5) .. "$")
       rows[#rows + 1] = status ~= "status" and status or nil
     end
-    return table.concat(rows, " "), record
+    return table.concat(rows, " "), record, { complete, planned, unknown, table.concat(flight.said, "; ") }
   end
 
   it("says of the pulse that was being written when the run was killed that it perhaps left", function()
@@ -59,6 +59,22 @@ describe("what recover makes of a flight record", function()
         woken_ns = begin + S }
       assert.are.equal("sent sent " .. status, (rows_of(list, { entry_of(1, begin, 3) })))
     end
+  end)
+
+  it("tells of each pulse whose record is lost, and counts it as one that perhaps was given", function()
+    local list = { { kind = "play", number = 1, play = 1, due_ns = begin } }
+    add(list, 1, begin, 6, begin + S)
+    table.remove(list, 6)
+    list[4].torn = true
+    list[#list + 1] = { kind = "finished", play = 1, woken_ns = begin + S, due_ns = begin + S }
+    list[#list + 1] = { kind = "stopped", play = 1, detail = 1, action = 2, sent_ns = begin + 2 * S,
+      woken_ns = begin + 2 * S }
+    local rows, record, told = rows_of(list, { entry_of(1, begin, 6) })
+    assert.are.equal("sent sent sent sent", rows)
+    assert.are.equal(6, record.last_number)
+    assert.are.equal(6, told[2])
+    assert.are.equal(2, told[3])
+    assert.matches("no record of pulses 3, 5: nobody knows whether they were sent", told[4], 1, true)
   end)
 
   it("has the pulses of each plan where the flight record is an older one, which names none", function()
