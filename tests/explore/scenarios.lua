@@ -78,6 +78,25 @@ local function experiment(more)
   return scenario
 end
 
+-- plans that triggers start, and a part of the script that hears each of them
+M.triggered = experiment { script = { {
+  { what = "arm", plan = { parts = { train(1, 40) } } },
+  { what = "on_trigger", plan = { parts = { train(1, 40) } }, count = 9, refractory = 2, byte = 1 },
+  { what = "disarm" } }, { { what = "wait", timeout = 9 }, { what = "wait", byte = 1, timeout = 9 } } },
+  triggers = { { at_s = 1, byte = 1 }, { at_s = 1.5, byte = 1 }, { at_s = 2.2, byte = 1 },
+    { at_s = 3.5, byte = 1 }, { at_s = 4, byte = 2 }, { at_s = 6, byte = 1 }, { at_s = 6.5, byte = 1 } } }
+M.triggered_by_the_second = experiment { script = { { { what = "arm" },
+  { what = "on_trigger", plan = { parts = { train(2, 40) } }, count = 2, refractory = 2, every = 2,
+    delay = 0.25, until_s = 20 }, { what = "disarm" } } },
+  triggers = { { at_s = 1, byte = 1, times = 300, apart_s = 0.01 }, { at_s = 9, byte = 1, times = 4,
+    apart_s = 0 } } }
+M.triggered_and_stopped = experiment { script = { {
+  { what = "arm", plan = { parts = { train(3, 40) } } },
+  { what = "on_trigger", plan = { parts = { train(3, 40) } }, count = 9, refractory = 4 },
+  { what = "disarm" } } },
+  triggers = { { at_s = 1, byte = 1 }, { at_s = 6, byte = 1 }, { at_s = 6.1, byte = 1, times = 99,
+    apart_s = 1e-4 }, { at_s = 10.5, byte = 1 } }, troubles = { { what = "stop", source = "key", at_s = 6.05 } } }
+
 local key_amid = { what = "stop", source = "key", at_s = 1.5 }
 M.key_in_script = experiment { catches = true, troubles = { key_amid }, script = { { { what = "arm" },
   { what = "play", plan = { parts = { train(9, 40) } } }, { what = "disarm" }, { what = "arm" },
