@@ -98,6 +98,21 @@ describe("stim:on_trigger on a simulated", function()
 end)
 
 describe("stim:on_trigger", function()
+  it("waits until the device takes a pulse again, whatever triggers come before", function()
+    -- a Magstim 200 of 40 %MSO takes the next pulse 2 s after the one before
+    local status, out, path = run([[
+      local pulse = mp.pulse(mp.mso(40))
+      stim:arm(pulse)
+      stim:fire(pulse)
+      stim:on_trigger(pulse, { count = 3, refractory = 3 })]],
+      { { 1.9, 1 }, { 1.9001, 1 }, { 2.5, 1 }, { 4, 1 } }, "--device sim:magstim200")
+    assert.are.equal(0, status, out)
+    assert.are.equal(2, #rows(path, "twin.tsv", "pulse"))
+    local heard = journal(path, "trigger")
+    assert.are.same({ 1, "4000000000" }, { #heard, heard[1].at_ns })
+    verifies(path)
+  end)
+
   it("is no later than a keep-alive that is on the wire, and no trigger is refused for one", function()
     -- 9600 baud, a keep-alive each half second: triggers everywhere around it
     local triggers = {}

@@ -329,18 +329,17 @@ return {
     says = "What the script is told of starts and triggers, and the record's sentence, are their numbers.",
     when = has_told,
     check = function(run)
-      local sentences = {}
-      for _, row in ipairs(run.rows) do
-        sentences[#sentences + 1] = row.event == "mark" and row.reply:match "^triggers: ([%d,]+), " and row
-          or nil
-      end
-      local at = 0
       return of_calls(run, function(call)
-        at = at + 1
-        local came, starts = (sentences[at] or { reply = "" }).reply:match "^triggers: ([%d,]+), ([%d,]+) st"
+        local said
+        for _, row in ipairs(run.rows) do
+          local is_its = row.event == "mark" and row.onset >= call.from_ns
+            and row.onset <= call.returned_ns - run.start_ns
+          said = is_its and row.reply:match "^triggers: .*" or said
+        end
+        local came, starts = (said or ""):match "^triggers: ([%d,]+), ([%d,]+) st"
         if not came or plain(starts) ~= #call.begun or plain(came) < call.told.count then
           return ("%d triggers have a verdict, %d starts; the record says: %s"):format(call.told.count,
-            #call.begun, sentences[at] and sentences[at].reply or "nothing")
+            #call.begun, said or "nothing")
         end
         return call.ok and (call.starts ~= #call.begun or call.came ~= call.told.count) and ("%d triggers "
           .. "have a verdict, %d starts; the script was told of %s, %s"):format(call.told.count, #call.begun,
