@@ -23,10 +23,10 @@ static bool stopped(struct mp_dispatcher *d)
 
 static void publish_finished(struct mp_dispatcher *d)
 {
-    d->ahead.on = false;
     dispatch_let_go(d);
     atomic_store(&d->playing, false);
     dispatch_publish(d, &(struct mp_outcome){.kind = MP_OUT_FINISHED, .start_ns = d->start_ns});
+    d->ahead.on = false;
 }
 
 /* Its last frame is out. A plan that triggers start waits for the next one, if one may come. */

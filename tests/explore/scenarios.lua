@@ -97,6 +97,13 @@ M.triggered_and_stopped = experiment { script = { {
   triggers = { { at_s = 1, byte = 1 }, { at_s = 6, byte = 1 }, { at_s = 6.1, byte = 1, times = 99,
     apart_s = 1e-4 }, { at_s = 10.5, byte = 1 } }, troubles = { { what = "stop", source = "key", at_s = 6.05 } } }
 
+-- a plan is cut before its first pulse left, and no trigger starts the next one
+M.triggered_by_none = experiment { script = { { { what = "arm" }, { what = "sleep", s = 2 },
+  { what = "cut", plan = { parts = { train(1, 40) } }, after = 0.208029 }, { what = "arm" },
+  { what = "on_trigger", plan = { parts = { train(1, 40) } }, count = 20, refractory = 22, until_s = 3.1251 },
+  { what = "play", plan = { parts = { train(1, 40) } } } } },
+  troubles = { { what = "clock", kind = "stall", who = "sender", at_s = 1, for_ms = 1500 } } }
+
 local key_amid = { what = "stop", source = "key", at_s = 1.5 }
 M.key_in_script = experiment { catches = true, troubles = { key_amid }, script = { { { what = "arm" },
   { what = "play", plan = { parts = { train(9, 40) } } }, { what = "disarm" }, { what = "arm" },
