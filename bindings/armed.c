@@ -1,6 +1,7 @@
 #include "bindings/armed.h"
 
 #include "bindings/backstop.h"
+#include "bindings/tasks.h"
 
 #include "engine/clock.h"
 
@@ -133,14 +134,17 @@ static void insist(int number)
 static void on_signal(int number)
 {
     int saved = errno;
+    atomic_store(&pending, number); // first: what is being armed now looks at it (armed.h)
     mp_armed_stop(MP_STOP_SIGNAL);
     mp_backstop_signal();
-    atomic_store(&pending, number);
     if (!mp_backstop_on())
         insist(number);
     uv_async_t *async = atomic_load(&wake_async);
-    if (async != NULL)
+    if (async != NULL) {
+        struct mp_host *host = async->data;
+        mp_world_call(&host->world);
         (void)uv_async_send(async);
+    }
     errno = saved;
 }
 
@@ -187,6 +191,11 @@ void mp_signal_restore(void)
 void mp_signal_ignore(void)
 {
     give_back(SIG_IGN);
+}
+
+int mp_signal_pending(void)
+{
+    return atomic_load(&pending);
 }
 
 int mp_signal_take(void)

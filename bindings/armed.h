@@ -35,7 +35,8 @@ bool mp_armed_add(struct mp_session *session);
 void mp_armed_remove(struct mp_session *session);
 
 /* Catch SIGINT, SIGTERM, SIGHUP, SIGQUIT and SIGTSTP (Ctrl-Z would leave the device armed):
- * stop what is armed, then uv_async_send(wake). A SIGHUP that was ignored stays so: nohup. */
+ * stop what is armed, then uv_async_send(wake), whose data is the host (tasks.h). A SIGHUP that
+ * was ignored stays so: nohup. */
 void mp_signal_catch(uv_async_t *wake);
 /* Which coroutine a second signal, or the backstop, interrupts: told at every resume; NULL:
  * none. Returns the one before. */
@@ -48,6 +49,9 @@ void mp_signal_restore(void);
 /* For the end of the program: if they were caught, a further one must not change its status.
  */
 void mp_signal_ignore(void);
+/* The number of the signal that came and was not taken; 0 if none. Whoever arms looks at it
+ * once what is armed can be stopped: the handler may have come just before. */
+int mp_signal_pending(void);
 /* The number of the signal that came, once; 0 if none. */
 int mp_signal_take(void);
 

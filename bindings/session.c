@@ -325,7 +325,9 @@ static int session_arm(lua_State *L)
         return done(L, status, &err);
     }
     lua_pushvalue(L, flight_at);
-    lua_setiuservalue(L, 1, 2); // the dispatcher borrows it
+    lua_setiuservalue(L, 1, 2);   // the dispatcher borrows it
+    if (mp_signal_pending() != 0) // it found nothing to stop, and nobody was told yet
+        mp_session_latch(device->session, MP_STOP_SIGNAL);
     return done(L, status, &err);
 }
 

@@ -4,6 +4,7 @@
 #include "bindings/tasks.h"
 
 #include <lauxlib.h>
+#include <signal.h>
 
 struct received {
     struct mp_host *host;
@@ -30,7 +31,8 @@ static void on_signal(uv_async_t *async)
 
 /*
  * core.on_signal(function|nil): call function(number) on SIGINT, SIGTERM and SIGHUP
- * instead of ending the process. What is armed is stopped before, without Lua.
+ * instead of ending the process. What is armed is stopped before, without Lua. With nil, one
+ * that came and that nobody was told of ends the process.
  */
 static int set_on_signal(lua_State *L)
 {
@@ -39,7 +41,10 @@ static int set_on_signal(lua_State *L)
     luaL_unref(L, LUA_REGISTRYINDEX, host->on_signal);
     host->on_signal = LUA_NOREF;
     if (lua_isnil(L, 1)) {
+        int untold = mp_signal_pending();
         mp_signal_restore();
+        if (untold != 0) // it does what it does from now on: it is not swallowed
+            (void)raise(untold);
         return 0;
     }
     luaL_checktype(L, 1, LUA_TFUNCTION);

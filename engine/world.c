@@ -246,6 +246,7 @@ static void hear(struct mp_world *w, int64_t real_ns)
 {
     w->heard_ns = real_ns;
     w->hears = false;
+    atomic_store(&w->called, false); // before the loop looks: a later call is another turn's
     hold_loop(w, true); // a loop that nothing holds returns without a look at what has come
     if (w->exact < 0)
         (void)uv_timer_start(&w->timer, on_timer, 0, 0);
@@ -281,9 +282,10 @@ static bool turn_virtual(struct mp_world *w)
         (void)uv_run(w->loop, UV_RUN_ONCE);
         return true;
     }
-    if (w->hears || ++w->turns % LOOK_TURNS == 0) {
+    bool asked = w->hears || atomic_load(&w->called);
+    if (asked || ++w->turns % LOOK_TURNS == 0) {
         int64_t real_ns = mp_clock_ns();
-        if (w->hears || real_ns - w->heard_ns >= hear_ns) {
+        if (asked || real_ns - w->heard_ns >= hear_ns) {
             hear(w, real_ns);
             return true; // an alarm may have been set, or the world be real again
         }

@@ -19,14 +19,15 @@
  *         continue;
  *     mp_world_close(&world);         // and let the loop run once more
  *
- * All of it belongs to the loop's thread. Nothing here allocates: an alarm is the owner's
- * memory, and must be cancelled before it goes.
+ * All of it belongs to the loop's thread, but for mp_world_call. Nothing here allocates: an
+ * alarm is the owner's memory, and must be cancelled before it goes.
  */
 #ifndef MP_WORLD_H
 #define MP_WORLD_H
 
 #include "engine/clock.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <uv.h>
@@ -105,8 +106,9 @@ struct mp_world {
     double pace; // 0: nothing waits
     int64_t now_ns;
     int64_t begun_ns, begun_real_ns;
-    bool hears;       // the loop is asked in the next turn
-    int64_t heard_ns; // when the loop was asked last, by the real clock
+    bool hears;          // the loop is asked in the next turn
+    _Atomic bool called; // as well: from a signal handler, or another thread
+    int64_t heard_ns;    // when the loop was asked last, by the real clock
     uint64_t turns;
     uint64_t here; // turns since the time has moved
     unsigned held; // somebody outside is waited for: time stands still
@@ -125,6 +127,16 @@ static inline int64_t mp_world_now(const struct mp_world *world)
 }
 /* The soonest instant by which what has come from outside by now is heard. */
 int64_t mp_world_soon(struct mp_world *world);
+
+/*
+ * Something outside is to be heard of before anything else happens: a virtual world that never
+ * waits asks its loop now and then only, and a short run may be over by then. From any thread,
+ * and from signal handlers. In a real world the loop's own wake is enough.
+ */
+static inline void mp_world_call(struct mp_world *world)
+{
+    atomic_store(&world->called, true);
+}
 
 /* Ring at due_ns, or as soon as can be if that is over; one that is set is moved. */
 void mp_world_set(struct mp_world *world, struct mp_alarm *alarm, int64_t due_ns);

@@ -275,6 +275,7 @@
 ---@field timing "host"|"device"|"auto"
 ---@field faults moonpulse.FaultList? of a simulator in virtual time
 ---@field simulator moonpulse.Simulator? virtual time: another far side than a new simulator; tests write it
+---@field away number? s for which the loop may be away at least, and no pulse confirmed: conformance/runs.lua
 ---@field cuts { near: boolean?, far: boolean? }? virtual time: what the engine does (near_cut.lua, serve.lua)
 ---@field protocol moonpulse.Protocol|moonpulse.Experiment run/protocol.lua, run/experiment.lua
 ---@field plan moonpulse.Plan? of a protocol

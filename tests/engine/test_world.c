@@ -283,13 +283,19 @@ static void on_told(uv_async_t *async)
     told = async->data == &told;
 }
 
-/* A signal's handle holds no loop: what it says is heard all the same, soon and however busy
- * the world is. */
-static void hears_what_holds_nothing(bool asks)
+enum asks { ASKS_NOT, ASKS_FOR_ALL, CALLED };
+
+/*
+ * A signal's handle holds no loop: what it says is heard all the same, however busy the world
+ * is. With a call, or if it is asked for, in one of the next two turns; else once 10 ms have
+ * passed and it has looked at the clock, which it does every 64 turns.
+ */
+static void hears_what_holds_nothing(enum asks asks)
 {
+    enum { SOON = 2, A_LOOK = 2 * 64 };
     uv_async_t outside;
     begin();
-    nested = -1000000;
+    nested = -1000000000;
     told = false;
     again.alarm.ring = set_again;
     mp_world_go_virtual(&world, 7, 0);
@@ -298,9 +304,12 @@ static void hears_what_holds_nothing(bool asks)
     uv_unref((uv_handle_t *)&outside);
     mp_world_set(&world, &again.alarm, 8);
     CHECK_INT(uv_async_send(&outside), 0);
-    int64_t until_ns = mp_clock_ns() + 100 * MP_NS_PER_MS;
-    for (int i = 0; !told && (asks ? i < 2 : mp_clock_ns() < until_ns); i++) {
-        if (asks)
+    if (asks == CALLED)
+        mp_world_call(&world);
+    const int64_t due_ns = mp_clock_ns() + 10 * MP_NS_PER_MS;
+    for (int turns = 0; !told && turns < (asks == ASKS_NOT ? A_LOOK : SOON);) {
+        turns += asks != ASKS_NOT || mp_clock_ns() >= due_ns;
+        if (asks == ASKS_FOR_ALL)
             (void)mp_world_soon(&world);
         CHECK(mp_world_turn(&world));
     }
@@ -384,7 +393,8 @@ int main(void)
     an_idle_alarm_is_no_reason_to_go_on(true);
     keeps_the_pace();
     stands_still_while_something_outside_is_waited_for();
-    hears_what_holds_nothing(false);
-    hears_what_holds_nothing(true);
+    hears_what_holds_nothing(ASKS_NOT);
+    hears_what_holds_nothing(ASKS_FOR_ALL);
+    hears_what_holds_nothing(CALLED);
     return CHECK_DONE("test_world");
 }

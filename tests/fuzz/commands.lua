@@ -11,6 +11,7 @@ package.path = "tests/?.lua;tests/helpers/?.lua;tests/fuzz/?.lua;" .. package.pa
 local cli = require "moonpulse.cli"
 local core = require "moonpulse.core"
 local lfs = require "lfs"
+local progress = require "progress"
 local shell = require "shell"
 local trial = require "trial_run"
 
@@ -147,10 +148,10 @@ local function run(line)
     exited = status == true and 0 or status
     error({ message = "EXITED" }, 0)
   end
-  local began = os.clock()
+  local began = progress.own_s()
   local errors = os.tmpname()
   local ok, result = with_errors_of_children(errors, function() return cli.main(line) end)
-  local seconds = os.clock() - began
+  local seconds = progress.own_s() - began
   err:write(assert(shell.read(errors)))
   os.remove(errors)
   os.exit, io.stdout, io.stderr, io.write, print = kept.exit, kept.out, kept.err, kept.write, kept.print -- luacheck: ignore

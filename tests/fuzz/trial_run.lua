@@ -2,6 +2,7 @@
 local cli = require "moonpulse.cli"
 local escapes = require "moonpulse.text.escapes"
 local history = require "moonpulse.safety.history"
+local progress = require "progress"
 local reports = require "moonpulse.report"
 local verify = require "moonpulse.verify"
 
@@ -27,7 +28,7 @@ end
 
 --- Call it as the command line would, with what it prints.
 local function watched(call)
-  local began, printed, say, write = os.clock(), {}, print, io.stderr
+  local began, printed, say, write = progress.own_s(), {}, print, io.stderr
   print = function(...) -- luacheck: ignore
     for _, each in ipairs { ... } do
       printed[#printed + 1] = tostring(each)
@@ -45,7 +46,7 @@ local function watched(call)
     printed[#printed + 1] = (type(problem) == "table" and "" or "raw: ")
       .. cli.explain(problem)
   end
-  return table.concat(printed, "\n"), os.clock() - began
+  return table.concat(printed, "\n"), progress.own_s() - began
 end
 
 --- What is wrong with what a command said; nil: nothing.

@@ -1,4 +1,5 @@
 --- Commands of a device as data: what they take, checked, and the bytes that they are.
+local in_order = require "moonpulse.text.in_order"
 local refusals = require "moonpulse.text.refusal"
 
 local M = {}
@@ -119,7 +120,7 @@ function M.values(name, specs, given)
       M.refuse("%s needs %s%s", name, key, spec.help and " (" .. spec.help .. ")" or "")
     end
   end
-  for key in pairs(given) do
+  for key in in_order.pairs(given) do
     if not known[key] and not tostring(key):find("^state_") then
       local names = {}
       for i, spec in ipairs(specs) do

@@ -88,6 +88,7 @@ local function attend(run, inside, put)
   end
   if troubles.has(run.scenario, "disk") then -- the witness has a disk of its own
     run.noted = { witness.header }
+    served.log:close() -- else its header reaches the disk when the garbage collector comes to it
     served.log = { write = function(_, text) table.insert(run.noted, text) end, close = nothing }
   end
   troubles.begin(run, put)

@@ -2,6 +2,7 @@
 --- checked like a protocol's, in the same sandbox, and stands where a protocol does: it is that protocol,
 --- with a course.
 local blame = require "moonpulse.text.author_line"
+local in_order = require "moonpulse.text.in_order"
 local lists = require "moonpulse.text.lists"
 local protocols = require "moonpulse.protocol"
 
@@ -46,7 +47,7 @@ local function check_phase(who, phase)
   if phase.name ~= nil then
     text_of(who, "name", phase.name)
   end
-  for key, highest in pairs(most) do
+  for key, highest in in_order.pairs(most) do
     local value = phase[key]
     local is_whole = type(value) == "number" and math.tointeger(value) ~= nil
     if value ~= nil and (not is_whole or value < 1 or value > highest) then

@@ -3,6 +3,7 @@ local blame = require "moonpulse.text.author_line"
 local building = require "moonpulse.compose.context"
 local compose = require "moonpulse.compose"
 local escapes = require "moonpulse.text.escapes"
+local in_order = require "moonpulse.text.in_order"
 local intensities = require "moonpulse.compose.intensity"
 local known_names = require "moonpulse.text.known_names"
 local lists = require "moonpulse.text.lists"
@@ -186,7 +187,7 @@ local function check_variant(spec, variant)
     check_sessions("variant " .. variant.id, variant.sessions)
   end
   local who = "variant " .. variant.id
-  for name, value in pairs(check_table(who, "defaults", variant.defaults)) do
+  for name, value in in_order.pairs(check_table(who, "defaults", variant.defaults)) do
     local declared = spec.params[name]
     if not declared then
       blame.fail("%s: there is no parameter %q", who, tostring(name))
@@ -205,7 +206,7 @@ function M.check_parameters(who, spec)
   check_texts(who, spec)
   check_nerve(who, spec.nerve)
   spec.params = check_table(who, "params", spec.params)
-  for name, declared in pairs(spec.params) do
+  for name, declared in in_order.pairs(spec.params) do
     check_parameter(name, declared)
   end
 end
@@ -385,7 +386,7 @@ function M.values(protocol, given, thresholds)
   for name, declared in pairs(protocol.params) do
     values[name] = thresholds and thresholds.amt and declared.with_amt or declared.default
   end
-  for name, text in pairs(given) do
+  for name, text in in_order.pairs(given) do
     local declared = protocol.params[name]
     if not declared then
       return nil, no_such_parameter(protocol, name, text)

@@ -57,7 +57,9 @@ local function strongest(train, given, limits)
     local value, its_unit = in_own_unit(action, given)
     if not value then
       return nil
-    elseif not most or value / limits[its_unit] > most / limits[unit] then
+    end
+    local part, most_part = value / limits[its_unit], most and most / limits[unit]
+    if not most or part > most_part or part == most_part and its_unit < unit then
       most, unit = value, its_unit
     end
   end

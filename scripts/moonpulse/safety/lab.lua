@@ -1,5 +1,6 @@
 --- A lab's own limits, from a file; they can only be stricter than the published ones, which are
 --- checked as well, and nothing but the file itself lifts them.
+local in_order = require "moonpulse.text.in_order"
 local known_names = require "moonpulse.text.known_names"
 local lists = require "moonpulse.text.lists"
 local rules = require "moonpulse.safety.rules"
@@ -29,12 +30,12 @@ local function check_rows(rows)
       "train_duration"
   end
   for i, row in ipairs(rows) do
-    for key in pairs(type(row) == "table" and row or { [""] = true }) do
+    for _, key in ipairs(type(row) == "table" and in_order.keys(row) or { "" }) do
       if not row_known[key] then
         return ("train_duration[%d]: write { hz = 10, percent = 120, s = 4 }"):format(i), "train_duration"
       end
     end
-    for key in pairs(row_known) do
+    for key in in_order.pairs(row_known) do
       local value = row[key]
       if type(value) ~= "number" or value ~= value or math.abs(value) == math.huge then
         return ("train_duration[%d]: %s must be a finite number"):format(i, key), key, i
@@ -65,7 +66,7 @@ local function check(spec)
   if type(spec) ~= "table" then
     return "the file must return a table"
   end
-  for key, value in pairs(spec) do
+  for key, value in in_order.pairs(spec) do
     if not known[key] then
       local names = {}
       for name in pairs(known) do

@@ -65,8 +65,10 @@ local function repeated(self, plan, view, at, channel)
     end
     walk(self, child, at + i * every, channel)
   end
-  for finder, mark in pairs(before or {}) do
-    finder:again(mark, view.count - shown, every)
+  for _, finder in ipairs(before and self.order or {}) do
+    if before[finder] then -- in their order: trains are handed out in it
+      finder:again(before[finder], view.count - shown, every)
+    end
   end
 end
 
@@ -341,7 +343,12 @@ function M.trains(plan, seed, emit, progress, by_pulse, more)
     actions[#actions + 1] = action
   end
   table.sort(actions, function(a, b)
-    return a.channel < b.channel or a.channel == b.channel and a.intensity < b.intensity
+    if a.channel ~= b.channel then
+      return a.channel < b.channel
+    elseif a.intensity ~= b.intensity then
+      return a.intensity < b.intensity
+    end
+    return a.reference < b.reference
   end)
   return { structural = structural, actions = actions, trains = count, counts = counts, pulses = pulses,
     nerve_pulses = nerve_pulses, not_pooled = not_pooled }

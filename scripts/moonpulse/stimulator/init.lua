@@ -37,6 +37,7 @@ Stimulator.device_fault = replies.device_fault
 Stimulator.missing = replies.missing
 
 local lead_in_ns = 200000000 -- from "go" to the plan's start
+local stuck_s = 0.5 -- a loop that is away for longer stops the run
 
 Stimulator.outcome = outcomes.hear
 
@@ -192,11 +193,12 @@ function Stimulator:arm(first, actions, firsts)
   if not driver.trigger then
     self.own_line = self.own_line or firing.open_own(self.link, driver, actions)
   end
+  local away = job.away or 0
   local ok, message = link.session:arm {
-    safe = driver.safe, safe_line = driver.safe_line, stuck = 0.5, guard = true,
+    safe = driver.safe, safe_line = driver.safe_line, stuck = math.max(stuck_s, away), guard = true,
     tolerance = job.tolerance, late = job.late,
     -- a device that no longer reads must not find a heap of commands when it does
-    unconfirmed = driver.confirms ~= false and 2 * self.slow_ns / 1e9 or nil,
+    unconfirmed = driver.confirms ~= false and math.max(2 * self.slow_ns / 1e9, away) or nil,
     settings = driver.tells ~= nil,
     keepalive = driver.keepalive and driver.keepalive.bytes,
     keepalive_period = driver.keepalive and driver.keepalive.period,

@@ -1,4 +1,6 @@
 --- Errors that name the author's line, not ours.
+local in_order = require "moonpulse.text.in_order"
+
 local M = {}
 
 local library = debug.getinfo(1, "S").source:match("^@(.*)text/author_line%.lua$")
@@ -125,6 +127,15 @@ local function has_comma(options)
   return named and math.type(options[1]) == "integer"
 end
 
+local function has_unknown(options, known)
+  for key in pairs(options) do
+    if not known[key] then
+      return true
+    end
+  end
+  return false
+end
+
 --- Check an option table: it is one, and has no key that nobody reads.
 ---@param who string the function, for the message
 ---@param options any
@@ -134,7 +145,7 @@ function M.options(who, options, known)
   if type(options) ~= "table" then
     M.fail("%s: a table of options expected, like %s{ ... }, not %s", who, who, type(options))
   end
-  for key in pairs(options) do
+  for _, key in ipairs(has_unknown(options, known) and in_order.keys(options) or {}) do
     local instead = not known[key] and instead_of(who, key)
     if instead then
       M.fail("%s: %s", who, instead)
@@ -148,10 +159,13 @@ function M.options(who, options, known)
       M.fail("%s: there is no option %q; known: %s", who, tostring(key), names_of(known))
     end
   end
+  local missing -- of several the same one in every run
   for key, kind in pairs(known) do
-    if options[key] == nil and kind:sub(1, 1) ~= "?" then
-      M.fail("%s: %s is missing (%s)", who, key, kind)
-    end
+    local is_missing = options[key] == nil and kind:sub(1, 1) ~= "?"
+    missing = is_missing and (not missing or key < missing) and key or missing
+  end
+  if missing then
+    M.fail("%s: %s is missing (%s)", who, missing, known[missing])
   end
   return options
 end

@@ -71,11 +71,6 @@ describe("moonpulse bench latency", function()
 
   it("is there with --json, as docs/schemas says, and has lost and doubled nothing", function()
     local folder = shell.folder()
-    local built = io.open(require("moonpulse.bench.programs").bench)
-    if not built then
-      return pending "the programs of the benchmark are not built"
-    end
-    built:close()
     local status, out, err = shell.moonpulse(folder, "bench latency --triggers 20 --json")
     assert.are.equal(0, status, err)
     local found = cjson.decode(out)

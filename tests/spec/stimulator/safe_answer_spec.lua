@@ -13,7 +13,7 @@ describe("the answer to the safe frame", function()
     shell.write(folder .. "/made.lua", [[
       local mp = require "moonpulse"
       return mp.protocol { id = "made", name = "Made", plan = function()
-        return mp.train { pulses = 3, every = 5, intensity = mp.mso(30) }
+        return mp.train { pulses = 3, every = 15, intensity = mp.mso(30) }
       end }]])
   end)
 
@@ -21,7 +21,9 @@ describe("the answer to the safe frame", function()
     shell.remove(folder)
   end)
 
-  --- The command of a run on device, with a folder of its own; what happens to the second fire command:
+  --- The command of a run on device, with a folder of its own. A driver that is a file is judged as a device
+  --- is (stimulator/patience.lua), also while its simulator's process waits for a processor: it grants 5 s,
+  --- which are over long before the next pulse. what: what happens to the second fire command:
   --- "refused" (a bit is flipped on its way), "lost" (its answer is), "sound".
   local function command(device, what, speed)
     local own = ("%s/%s_%s"):format(folder, device, what)
@@ -30,6 +32,7 @@ describe("the answer to the safe frame", function()
       local driver = {}
       for key, value in pairs(require "moonpulse.devices.%s") do driver[key] = value end
       driver.name, driver.simulator = "liar", "liar_simulator.lua"
+      driver.reply_slow, driver.reply_timeout = 5, 5
       return driver]]):format(device))
     shell.write(own .. "/liar_simulator.lua", ([[
       local driver = require "moonpulse.devices.%s"
@@ -53,7 +56,7 @@ describe("the answer to the safe frame", function()
         return simulator
       end
       return M]]):format(device, device, what, what))
-    return ("timeout -k 1 30 %s run %s/made.lua --device sim:%s/liar.lua --timing host --tolerance 1000 "
+    return ("timeout -k 1 120 %s run %s/made.lua --device sim:%s/liar.lua --timing host --tolerance 1000 "
       .. "--speed %s --out %s/runs"):format(shell.quote(shell.program), folder, own, speed, own)
   end
 

@@ -41,6 +41,35 @@ describe("the fuzzer", function()
     assert.is_nil(trial.fault_of("events.tsv cannot be written: make room\n", 1))
   end)
 
+  --- Looks at a process, one each second: what it has computed, and whether it runs.
+  local function judged(progress, looks, computed_of, runs)
+    local watch = progress.new(1, 0)
+    for second = 1, looks do
+      local why = watch:look(second, "case " .. second // 3600, computed_of(second), runs)
+      if why then
+        return second, why
+      end
+    end
+  end
+
+  it("judges what was computed, not how long a busy computer took", function()
+    package.path = "tests/fuzz/?.lua;" .. package.path
+    local progress = require "progress"
+    -- 100 s of computing within the hour of each case; of the processor it hardly ever has its turn
+    assert.is_nil(judged(progress, 36000, function(second) return second / 36 end, true))
+    assert.is_nil(judged(progress, 36000, function() return 7 end, true)) -- it waits for a processor
+    assert.is_nil(judged(progress, 36000, function(second) return second // 25 / 4 end, false))
+    local second, why = judged(progress, 3000, function(at) return at end, true)
+    assert.are.same({ 122, "it computed 121 s" }, { second, why })
+    second, why = judged(progress, 3000, function() return 3 end, false)
+    assert.are.same({ 32, "it did nothing for 31 s" }, { second, why })
+    local seconds = progress.computed(math.tointeger(shell.read("/proc/self/stat"):match("^%d+")))
+    assert(seconds > 0)
+    local before = progress.own_s()
+    os.execute("i=0; while [ $i -lt 30000 ]; do i=$((i + 1)); done") -- a child computes
+    assert(progress.own_s() > before)
+  end)
+
   it("'s case that never ended is refused: a train of 10^18 pulses in a manifest", function()
     local run = folder .. "/run"
     os.execute("mkdir " .. run)
