@@ -95,7 +95,8 @@ M.triggered_and_stopped = experiment { script = { {
   { what = "on_trigger", plan = { parts = { train(3, 40) } }, count = 9, refractory = 4 },
   { what = "disarm" } } },
   triggers = { { at_s = 1, byte = 1 }, { at_s = 6, byte = 1 }, { at_s = 6.1, byte = 1, times = 99,
-    apart_s = 1e-4 }, { at_s = 10.5, byte = 1 } }, troubles = { { what = "stop", source = "key", at_s = 6.05 } } }
+    apart_s = 1e-4 }, { at_s = 10.5, byte = 1 } },
+  troubles = { { what = "stop", source = "key", at_s = 6.05 } } }
 
 -- a plan is cut before its first pulse left, and no trigger starts the next one
 M.triggered_by_none = experiment { script = { { { what = "arm" }, { what = "sleep", s = 2 },

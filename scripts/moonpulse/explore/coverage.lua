@@ -2,8 +2,8 @@
 local M = {}
 
 --- The groups, in the order in which they are told.
-M.groups = { "device", "run", "part of a plan", "verb", "script's play", "trigger", "trouble planned", "trouble met",
-  "stop", "reason", "exit status" }
+M.groups = { "device", "run", "part of a plan", "verb", "script's play", "trigger", "trouble planned",
+  "trouble met", "stop", "reason", "exit status" }
 
 local function add(counts, group, name, more)
   counts[group] = counts[group] or {}
