@@ -33,6 +33,8 @@ static void publish_finished(struct mp_dispatcher *d)
 static void plan_is_over(struct mp_dispatcher *d)
 {
     d->ahead.past.playing = false;
+    if (d->ahead.on)
+        dispatch_record_finished(d);
     if (!d->ahead.on || (!d->ahead.telling && dispatch_ahead_is_over(d)))
         publish_finished(d);
 }

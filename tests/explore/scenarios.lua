@@ -105,6 +105,17 @@ M.triggered_by_none = experiment { script = { { { what = "arm" }, { what = "slee
   { what = "play", plan = { parts = { train(1, 40) } } } } },
   troubles = { { what = "clock", kind = "stall", who = "sender", at_s = 1, for_ms = 1500 } } }
 
+-- more bytes than the port keeps, while nobody reads it
+M.triggered_in_a_stall = experiment { late = "skip", script = { { { what = "arm" },
+  { what = "on_trigger", plan = { parts = { train(1, 40) } }, count = 9, refractory = 1 } } },
+  triggers = { { at_s = 1, byte = 1, times = 6000, apart_s = 1e-4 } },
+  troubles = { { what = "clock", kind = "stall", who = "sender", at_s = 1.1, for_ms = 900 } } }
+-- two pairs of one command each, of which the first is over long before the call is
+M.triggered_pairs = experiment { device = "bistim", timing = "auto", script = { { { what = "arm" },
+  { what = "on_trigger", plan = { parts = { { kind = "pair", isi = 0.01, ref = "MSO", value = 29 } } },
+    count = 2, refractory = 4.51, delay = 0.02 } } },
+  triggers = { { at_s = 20, byte = 0 }, { at_s = 26, byte = 0 } } }
+
 local key_amid = { what = "stop", source = "key", at_s = 1.5 }
 M.key_in_script = experiment { catches = true, troubles = { key_amid }, script = { { { what = "arm" },
   { what = "play", plan = { parts = { train(9, 40) } } }, { what = "disarm" }, { what = "arm" },

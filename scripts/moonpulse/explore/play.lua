@@ -71,7 +71,11 @@ local function overheard(run, wire)
     end
     return run.lost_ns == nil and wire:write(bytes)
   end }, { __index = function(_, key)
-    return function(_, ...) return wire[key](wire, ...) end
+    return function(_, ...)
+      if run.lost_ns == nil then
+        return wire[key](wire, ...)
+      end
+    end
   end })
 end
 

@@ -10,6 +10,7 @@ local M = {}
 local floor, max = math.floor, math.max
 local rounding_ns = 3
 local wire_ns = 25000000 -- the longest frame on the slowest line: a pulse may have to wait for it
+local full_ns = 2000000 -- a buffer that nobody reads is full: the next byte comes soon after there is room
 local look_ns = 2500000000 -- what goes wrong so long after a trigger came may still hold it up
 
 local function ns_of(s)
@@ -21,8 +22,9 @@ local function bytes_of(run)
   local list, disturbed = {}, troubles.disturbed_ns(run) < math.huge
   for _, each in ipairs(triggers.each(run.scenario.triggers)) do
     if each.byte then
-      each.late_ns = disturbed and run.start_ns and troubles.held_ns(run, run.start_ns + each.ns,
+      local held_ns = disturbed and troubles.held_ns(run, run.start_ns + each.ns - full_ns,
         run.start_ns + each.ns + look_ns) or 0
+      each.late_ns = held_ns > 0 and held_ns + full_ns or 0
       list[#list + 1] = each
     end
   end
@@ -152,7 +154,8 @@ end
 local function heard_until(run, call)
   local last = call.begun[#call.begun]
   if call.ok and #call.begun >= call.step.count then
-    return last.start_ns + call.last_ns - lead_ns(run) - rounding_ns - 1
+    local last_ns = run.scenario.timing == "host" and call.last_ns or 0 -- of others the first command may do
+    return math.max(last.trigger_ns, last.start_ns + last_ns - lead_ns(run) - rounding_ns - 1)
   elseif call.ok then
     return call.until_ns or math.maxinteger -- no further one could come
   end

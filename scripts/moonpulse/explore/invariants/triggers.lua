@@ -332,7 +332,7 @@ return {
       return of_calls(run, function(call)
         local said
         for _, row in ipairs(run.rows) do
-          local is_its = row.event == "mark" and row.onset >= call.from_ns
+          local is_its = not said and row.event == "mark" and row.onset >= call.from_ns
             and row.onset <= call.returned_ns - run.start_ns
           said = is_its and row.reply:match "^triggers: .*" or said
         end
