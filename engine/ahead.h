@@ -38,7 +38,8 @@ struct mp_ahead_rule {
     int16_t byte;              // 0 to 255; -1: any
     uint32_t every;            // each n-th of those that match, the n-th first; at least 1
     int64_t from_ns, until_ns; // both included; outside, triggers do not count
-    int64_t delay_ns;          // from the trigger to the plan's start, if it can be so soon
+    int64_t delay_ns;          // from the trigger to the plan's start,
+    int64_t lead_ns;           // and at least that: its first command takes so long
     int64_t refractory_ns;     // from one start to the next, at least
     uint64_t most;             // so often the plan is started; at least 1
 };
