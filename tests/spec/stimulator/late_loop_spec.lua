@@ -80,8 +80,8 @@ describe("a loop that comes back late", function()
   end
 
   it("names the pulses that a late reply left in doubt, and none where the reply came in time", function()
-    shell.write(folder .. "/row.lua", 'local mp = require "moonpulse"\nreturn mp.protocol { id = "row", name ='
-      .. ' "Row", plan = function() return mp.train { pulses = 12, every = 0.3, '
+    shell.write(folder .. "/row.lua", 'local mp = require "moonpulse"\nreturn mp.protocol { id = "row",'
+      .. ' name = "Row", plan = function() return mp.train { pulses = 12, every = 0.3, '
       .. 'intensity = mp.mso(40) } end }')
     local words = "6 pulses, from pulse 2 on, were sent, and no answer came that is surely theirs"
     for fault, in_doubt in pairs { ["delay@2"] = true, ["split@2"] = false } do
