@@ -162,8 +162,7 @@
 ---@field bytes string what it came of
 ---@field note string? in words
 ---@field at_ns integer? nil: now
----@field given { channel: string?, intensity: number?, waveform: string?, mode: string? }? of a pulse, from
----   the model's own state
+---@field given { channel: string?, intensity: number?, waveform: string?, mode: string? }? of a pulse
 
 ---@class moonpulse.Steady what every further command of a simulator will do; docs/drivers.md has its fields
 ---@field reply string
@@ -460,6 +459,7 @@
 ---@field pulses_confirmed integer
 ---@field pulses_skipped integer
 ---@field pulses_unmeasured integer sent, and timed by the stimulator
+---@field left_sent { count: integer, first: integer? } pulses that it should confirm, written as "sent"
 ---@field skipped_by table<string, integer> how many, by the reason
 ---@field lateness number[] microseconds, of each start that left late
 ---@field punctual integer starts that left in time, to the nanosecond
