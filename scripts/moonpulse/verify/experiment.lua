@@ -208,6 +208,21 @@ local function lists_of(manifest, entries, made, is_real)
   return { list = list, made = made_list, whole = whole }
 end
 
+--- A script that came to its end comes to it again.
+---@return string? cut why that cannot be said
+local function compare_end(manifest, made, found)
+  local ended, again_ended = read.get(manifest, "result.stop"), read.get(made or {}, "result.stop")
+  if ended ~= "finished" or again_ended == "finished" then
+    return nil
+  end
+  local why = tostring(read.get(made or {}, "result.reason"))
+  if again_ended == "stuck" or not is_own(manifest) then -- this computer says so, or another device
+    return "made again it did not come to its end: " .. why
+  end
+  found:differ("manifest.json", nil, "it says that the script came to its end, and %s another one: %s",
+    again, why)
+end
+
 local function check(folder, manifest, entries, scratch, findings, progress)
   -- a run that was told what an earlier one was told has its times as well
   local is_real = manifest.speed == nil or manifest.speed == 1 or entries[1].options.recalled == true
@@ -222,6 +237,7 @@ local function check(folder, manifest, entries, scratch, findings, progress)
   for _, name in ipairs(is_real and {} or { "events.tsv", "twin.tsv" }) do
     replays.compare(folder, made, name, found, stopped, decisions.plain)
   end
+  cut = compare_end(manifest, made_manifest, found) or cut
   local other, first = versions.other(manifest), found.differs[1]
   local outside, lines = excuse(made_manifest or {})
   if first and outside then

@@ -5,6 +5,7 @@ local core = require "moonpulse.core"
 local drawn = require "drawn_experiment"
 local fixture = require "job"
 local resealed = require "resealed"
+local sha256 = require "moonpulse.text.sha256"
 local shell = require "shell"
 local verify = require "moonpulse.verify"
 
@@ -194,5 +195,18 @@ describe("the record of an experiment", function()
     resealed.edit(run)
     is_whole(run)
     finds_edits(run)
+  end)
+
+  it("shows a script that comes to another end when it is run again", function()
+    shell.write(folder .. "/answers", ("y\nn\n"):rep(9))
+    local run = record("ended", staircase, ("--speed max --answers %s/answers"):format(folder))
+    local other = staircase:gsub("(stim:play%(plan%)\n)(%s*end })$", "%1      run:stop()\n%2")
+    assert.are_not.equal(staircase, other)
+    shell.write(run .. "/sources/ended.lua", other)
+    resealed.edit(run, nil, { ["manifest.json"] = function(text)
+      return (text:gsub(sha256.of(staircase), sha256.of(other)))
+    end })
+    assert.matches("manifest.json:: it says that the script came to its end, and the kept text, .- make "
+      .. "another one: stopped on request", (differences(run)))
   end)
 end)
