@@ -55,6 +55,14 @@ static enum mp_status map_file(struct mp_flight *flight, const char *path, struc
     return MP_OK;
 }
 
+/* What could not be made is no record of anything; /dev/full and its like stay. */
+static void discard(int fd, const char *path)
+{
+    struct stat found;
+    if (fd >= 0 && fstat(fd, &found) == 0 && S_ISREG(found.st_mode))
+        (void)unlink(path);
+}
+
 enum mp_status mp_flight_create(struct mp_flight **out, const char *path, uint64_t capacity,
                                 struct mp_error *err)
 {
@@ -68,6 +76,8 @@ enum mp_status mp_flight_create(struct mp_flight **out, const char *path, uint64
     flight->bytes = FLIGHT_HEADER_BYTES + (size_t)capacity * sizeof(struct mp_flight_record);
     enum mp_status status = map_file(flight, path, err);
     if (status != MP_OK) {
+        if (status != MP_EBUSY)
+            discard(flight->fd, path);
         if (flight->fd >= 0)
             (void)close(flight->fd);
         free(flight);

@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -151,6 +152,16 @@ static void refuses_what_it_cannot_make(void)
     CHECK_HAS(err.text, "/no/such/folder/flight.bin");
     if (access("/dev/full", W_OK) == 0) // opens, but has no room
         CHECK_INT(mp_flight_create(&flight, "/dev/full", 10, NULL), MP_EIO);
+    CHECK_INT(access("/dev/full", F_OK), access("/dev", F_OK));
+    struct rlimit before, little = {0};
+    CHECK_INT(getrlimit(RLIMIT_FSIZE, &before), 0);
+    little = before;
+    little.rlim_cur = 65536;
+    (void)signal(SIGXFSZ, SIG_IGN);
+    CHECK_INT(setrlimit(RLIMIT_FSIZE, &little), 0);
+    CHECK_INT(mp_flight_create(&flight, path, 100000, NULL), MP_EIO); // as on a full disk
+    CHECK_INT(setrlimit(RLIMIT_FSIZE, &before), 0);
+    CHECK_INT(access(path, F_OK), -1); // half a file would be taken for a damaged record
     CHECK(flight == NULL);
 }
 
