@@ -255,6 +255,15 @@ function M.difference_until(x, y, whole, lines)
   end
 end
 
+--- Does a stop come from outside of the run, from its operator or its computer? It does not come again at
+--- that instant when the run is made again.
+---@param stop string? the reason's name
+---@return boolean
+function M.from_outside(stop)
+  local known = core.stops[stop]
+  return known ~= nil and (known.blame == "operator" or known.blame == "host")
+end
+
 --- Up to where the decisions of a run were its script's: a stop from outside, or an error, ends them.
 ---@param entries (table|false)[] the lines of its journal
 ---@param list moonpulse.Decision[] of it
@@ -265,10 +274,8 @@ function M.until_stop(entries, list, is_real)
   local last, ended, failed = math.huge, false, false
   for number, entry in ipairs(entries) do
     local stop = entry and (entry.kind == "stop" and entry.reason or entry.kind == "end" and entry.stop)
-    local known = stop and core.stops[stop]
-    local asked = known and known.asked_for and stop ~= "requested" and stop ~= "finished"
     local real = stop and is_real and stop ~= "requested" and stop ~= "finished"
-    if (asked or real or stop == "stuck") and last == math.huge then
+    if (M.from_outside(stop) or real) and last == math.huge then
       last = number
     end
     failed = failed or entry and entry.kind == "end" and is_real and entry.stop == "error"

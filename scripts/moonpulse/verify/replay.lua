@@ -1,6 +1,7 @@
 --- A protocol's run in virtual time, played again: the same plan through the same driver and the same
 --- simulator gives the same rows, or one of them was changed.
 local core = require "moonpulse.core"
+local decisions = require "moonpulse.compare.decisions"
 local findings_of = require "moonpulse.verify.findings"
 local lfs = require "lfs"
 local pulses = require "moonpulse.verify.pulses"
@@ -106,12 +107,7 @@ end
 ---@param manifest table
 ---@return boolean
 function M.was_stopped(manifest)
-  if manifest.status == "interrupted" then
-    return true
-  end
-  local stop = manifest.result and manifest.result.stop
-  return core.stops[stop] ~= nil and core.stops[stop].asked_for and stop ~= "finished"
-    and stop ~= "requested" -- which a script does again
+  return manifest.status == "interrupted" or decisions.from_outside(read.get(manifest, "result.stop"))
 end
 
 return M

@@ -1,5 +1,5 @@
--- A run in virtual time that was killed, and recovered: nobody changed anything, and verify says so, wherever
--- the kill came. What it left is compared until there.
+-- A run in virtual time that was killed, and recovered, or that its operator stopped: nobody changed a thing,
+-- and verify says so, wherever the end came. What it left is compared until there.
 local fixture = require "job"
 local shell = require "shell"
 
@@ -28,27 +28,33 @@ local function written(out, name)
   return text and #text or 0
 end
 
+local ends = { KILL = { "that was killed is whole once it is recovered", "interrupted", "--speed max" },
+  INT = { "that was stopped is whole", "stopped", "--speed max" },
+  TERM = { "that was stopped at a pace is whole", "stopped", "--speed 1000" } }
+
 for kind, text in pairs(texts) do
-  describe("an honest " .. kind .. " that was killed", function()
-    it("is whole once it is recovered", function()
+  for signal, ending in pairs(ends) do
+    it("an honest " .. kind .. " " .. ending[1], function()
       shell.write(folder .. "/made.lua", text)
-      local interrupted = 0
+      local ended_so = 0
       for i, bytes in ipairs { 1, 20000, 60000, 200000 } do
         local out = ("%s/runs%d"):format(folder, i)
-        local job = jobs:start("job" .. i, ("run %s/made.lua --speed max --out %s --beyond-guidelines test "
-          .. "--approval none"):format(folder, out))
+        local job = jobs:start("job" .. i, ("run %s/made.lua %s --out %s --beyond-guidelines test "
+          .. "--approval none"):format(folder, ending[3], out))
         shell.await(function()
           return job:ended() or written(out, kind == "protocol" and "events.tsv" or "journal.jsonl") >= bytes
         end, "some of its record")
-        job:signal "KILL"
+        job:signal(signal)
         job:wait()
         local run = fixture.run_in(out)
-        shell.moonpulse(folder, "recover " .. run)
-        interrupted = interrupted + (fixture.manifest(run).status == "interrupted" and 1 or 0)
+        if signal == "KILL" then
+          shell.moonpulse(folder, "recover " .. run)
+        end
+        ended_so = ended_so + (fixture.manifest(run).status == ending[2] and 1 or 0)
         local status, said = shell.moonpulse(folder, "verify " .. run)
         assert.are.equal(0, status, said)
       end
-      assert.is_true(interrupted > 0, "no kill came in time")
+      assert.is_true(ended_so > 0, "none came in time")
     end)
-  end)
+  end
 end
