@@ -205,17 +205,20 @@ local function fill_clock(manifest, lines, list)
   clock.jumps = jumps
 end
 
---- Did the stimulator say that it was disarmed, the last time that it was armed? nil: nothing tells of it.
-local function was_disarmed(lines)
-  local said
-  for _, line in ipairs(lines) do
+--- Did the stimulator say that it was disarmed, the last time that it was armed?
+---@param lines table[] entries of the journal
+---@return boolean? said nil: nothing tells of it
+---@return integer? number of the line that tells
+function M.was_disarmed(lines)
+  local said, number
+  for i, line in ipairs(lines) do
     if line.kind == "arm" then
-      said = false
+      said, number = false, i
     elseif line.kind == "disarm" then
-      said = line.new == "disarmed"
+      said, number = line.new == "disarmed", i
     end
   end
-  return said
+  return said, number
 end
 
 --- Fill it in.
@@ -230,7 +233,7 @@ function M.fill(folder, manifest, entries, list)
   end
   fill_device(manifest, lines, entries, list)
   fill_clock(manifest, lines, list)
-  manifest.result.disarmed = was_disarmed(lines)
+  manifest.result.disarmed = M.was_disarmed(lines)
 end
 
 return M

@@ -208,19 +208,20 @@ local function lists_of(manifest, entries, made, is_real)
   return { list = list, made = made_list, whole = whole }
 end
 
---- A script that came to its end comes to it again.
+--- A script that came to its end, asked for a stop or raised comes to that again.
 ---@return string? cut why that cannot be said
-local function compare_end(manifest, made, found)
-  local ended, again_ended = read.get(manifest, "result.stop"), read.get(made or {}, "result.stop")
-  if ended ~= "finished" or again_ended == "finished" then
+local function compare_end(manifest, made, found, is_real)
+  local ended, ended_again = read.get(manifest, "result.stop"), read.get(made or {}, "result.stop")
+  local is_scripts = ended == "finished" or not is_real and (ended == "requested" or ended == "error")
+  if not is_scripts or ended_again == ended then
     return nil
   end
   local why = tostring(read.get(made or {}, "result.reason"))
-  if again_ended == "stuck" or not is_own(manifest) then -- this computer says so, or another device
-    return "made again it did not come to its end: " .. why
+  if ended_again == "stuck" or not is_own(manifest) then -- this computer says so, or another device
+    return "made again it did not come to the same end: " .. why
   end
-  found:differ("manifest.json", nil, "it says that the script came to its end, and %s another one: %s",
-    again, why)
+  found:differ("manifest.json", nil, "it says how the script ended: %s; and %s another end: %s",
+    tostring(read.get(manifest, "result.reason")), again, why)
 end
 
 local function check(folder, manifest, entries, scratch, findings, progress)
@@ -237,7 +238,7 @@ local function check(folder, manifest, entries, scratch, findings, progress)
   for _, name in ipairs(is_real and {} or { "events.tsv", "twin.tsv" }) do
     replays.compare(folder, made, name, found, stopped, decisions.plain)
   end
-  cut = compare_end(manifest, made_manifest, found) or cut
+  cut = compare_end(manifest, made_manifest, found, is_real) or cut
   local other, first = versions.other(manifest), found.differs[1]
   local outside, lines = excuse(made_manifest or {})
   if first and outside then

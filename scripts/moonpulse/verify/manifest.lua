@@ -2,6 +2,7 @@
 --- and the rows of events.tsv. Whoever edits it and closes the folder again leaves these behind.
 local clock = require "moonpulse.safety.clock"
 local edited = require "moonpulse.safety.edited"
+local ends = require "moonpulse.verify.ends"
 local plans = require "moonpulse.verify.plan"
 local read = require "moonpulse.record.read"
 
@@ -146,6 +147,9 @@ local function check_end(lines, manifest, findings)
   end
   check_safety(manifest, entry.safety, line_of(number), findings)
   check_status(manifest, last, last_number, findings)
+  for _, each in ipairs(ends.otherwise(manifest, lines, entry, number, last == entry)) do
+    differ(findings, each.field, each.now, each.before, line_of(each.line))
+  end
   if last.kind == "end" then
     check_time(findings, "ended", manifest.ended, last.at, line_of(number))
     check_time(findings, "clock.end.wall", read.get(manifest, "clock.end.wall"), last.at, line_of(number))

@@ -108,6 +108,10 @@ describe("a record that contradicts itself, however well it is sealed,", functio
     { "protocol.file", function(m) m.protocol.file = "three.dua" end },
     { "files", function(m) m.files[1] = 0 end, says = "files is not a list of objects" },
     { "result.pulses_skipped", function(m) m.result.pulses_skipped = 1 end },
+    { "result.stop", function(m) m.result.stop = "signal" end },
+    { "result.reason", function(m) m.result.reason = "stopped by Ctrl-C (SIGINT)" end },
+    { "result.disarmed", function(m) m.result.disarmed = false end },
+    { "operator", function(m) m.operator = "ZZ" end },
   }
   for _, case in ipairs(of_manifest) do
     it("is told of its manifest's " .. case[1], function()

@@ -206,7 +206,7 @@ describe("the record of an experiment", function()
     resealed.edit(run, nil, { ["manifest.json"] = function(text)
       return (text:gsub(sha256.of(staircase), sha256.of(other)))
     end })
-    assert.matches("manifest.json:: it says that the script came to its end, and the kept text, .- make "
-      .. "another one: stopped on request", (differences(run)))
+    assert.matches("manifest.json:: it says how the script ended: the script came to its end; and the kept "
+      .. "text, .- make another end: stopped on request", (differences(run)))
   end)
 end)
