@@ -59,6 +59,21 @@ local function sum_of(text)
   return ("%016x"):format(value)
 end
 
+--- What of a record names the folder in which all of them lie: the run's, or what recover made of it.
+local function naming(run)
+  local name = run.folder:match("([^/]+)/[^/]+$")
+  local texts = { ["events.tsv"] = run.events_text, ["manifest.json"] = run.manifest_text,
+    ["journal.jsonl"] = run.journal_text, ["what recover made"] = run.recovered and run.recovered.kept,
+    ["what recover made of the killed run"] = run.killed and run.killed.recovered
+      and run.killed.recovered.kept }
+  for what, text in pairs(texts) do
+    local from = text:find(name, 1, true)
+    if from then
+      return ("%s: ...%s..."):format(what, text:sub(math.max(1, from - 60), from + 60):gsub("%c", " "))
+    end
+  end
+end
+
 --- The first pulse whose condition or trial is not what the plan that was written says: trials count on from
 --- pulse to pulse, whatever became of them.
 local function misplaced(pulses)
@@ -81,6 +96,10 @@ local function misplaced(pulses)
 end
 
 return {
+  { name = "names-no-folder",
+    says = "No text of a record names the folder in which it lies: it is the same wherever it is kept.",
+    when = function(run) return run.folder end,
+    check = naming },
   { name = "pulses-have-their-place",
     says = "Each pulse has the condition that was written for it, and trials are numbered from 1 on.",
     when = function(run) return has_rows(run) and not run.full end,
