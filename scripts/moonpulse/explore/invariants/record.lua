@@ -61,13 +61,13 @@ end
 
 --- What of a record names the folder in which all of them lie: the run's, or what recover made of it.
 local function naming(run)
-  local name = run.folder:match("([^/]+)/[^/]+$")
+  local path = run.folder:match("([^/]+)/[^/]+$"):gsub("%p", "%%%0") .. "\\?/" -- its name alone may be told
   local texts = { ["events.tsv"] = run.events_text, ["manifest.json"] = run.manifest_text,
     ["journal.jsonl"] = run.journal_text, ["what recover made"] = run.recovered and run.recovered.kept,
     ["what recover made of the killed run"] = run.killed and run.killed.recovered
       and run.killed.recovered.kept }
   for what, text in pairs(texts) do
-    local from = text:find(name, 1, true)
+    local from = text:find(path)
     if from then
       return ("%s: ...%s..."):format(what, text:sub(math.max(1, from - 60), from + 60):gsub("%c", " "))
     end
