@@ -96,7 +96,7 @@ describe("what explore reads of a run", function()
   end)
 
   -- seed 31303: the pulse was given to the cut train's row, which is there for up to the tolerance
-  it("is of each pulse the row that tells of it: one that was sent for it before one of a cut train", function()
+  it("is of each pulse its row: one that was sent for it before one of a cut train", function()
     local function train(hz, pulses, ref, value)
       return { parts = { { kind = "train", hz = { hz, 1 }, pulses = pulses, ref = ref, value = value } } }
     end
