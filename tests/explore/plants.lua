@@ -227,6 +227,9 @@ return {
   -- record
   { "pulses-have-their-place", runs.quiet, function(run) run.pulses[2].trial = run.pulses[1].trial + 2 end },
   { "pulses-have-their-place", runs.quiet, function(run) run.pulses[2].condition = "mark" end },
+  { "names-no-folder", runs.quiet, function(run)
+    run.manifest_text = run.manifest_text .. run.folder .. "/events.tsv"
+  end },
   { "rows-are-whole", runs.quiet, function(run) run.odd_row = "1.0" end },
   { "rows-in-order", runs.quiet, function(run) run.rows[3].onset = run.rows[2].onset - 1 end },
   { "rows-are-numbered", runs.quiet, function(run) run.rows[2].index = 9 end },

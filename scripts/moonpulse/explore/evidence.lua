@@ -114,13 +114,30 @@ local function latest_of(row, within, tolerance_ns)
   return row.onset + within + (row.timed_by == "device" and not row.sent and tolerance_ns or 0)
 end
 
+--- Is there a row behind this one that was sent for this very instant? Then it tells of the pulse, and not a
+--- row of a cut train, which is met by the tolerance only.
+local function is_of_later(rows, at, given_at, within)
+  local behind = at + 1
+  if given_at <= rows[at].onset + within then
+    return false
+  end
+  while rows[behind] and rows[behind].onset <= given_at + within do
+    if rows[behind].sent and rows[behind].onset >= given_at - within then
+      return true
+    end
+    behind = behind + 1
+  end
+  return false
+end
+
 --- Give each pulse the row that tells of it at its time, as far as there is one.
 local function match_times(run, rows, within)
   local at, tolerance_ns = 1, floor(run.scenario.tolerance_ms * 1e6)
   local row = rows[1]
   for _, pulse in ipairs(run.given) do
     local given_at = pulse.at
-    while row and latest_of(row, within, tolerance_ns) < given_at do
+    while row and (latest_of(row, within, tolerance_ns) < given_at
+      or is_of_later(rows, at, given_at, within)) do
       at = at + 1
       row = rows[at]
     end

@@ -1,6 +1,7 @@
 --- The journal of a run begins: what is run, on what, and what the operator gave with the command.
 local clocks = require "moonpulse.record.clocks"
 local core = require "moonpulse.core"
+local manifests = require "moonpulse.run.manifest"
 local refusals = require "moonpulse.text.refusal"
 
 local M = {}
@@ -43,7 +44,7 @@ function M.begin(context, origin_ns)
       stop_line = job.stop_line, guidelines = job.policy.profile,
       device_options = context.device_options, faults = device.faults, rmt = job.thresholds.rmt,
       amt = job.thresholds.amt, trigger = trigger and device.simulated and trigger.text or nil },
-  }, origin_ns, { (job.protocol.file or ""):match("^(.+)/[^/]*$") }, context.speed ~= 1)
+  }, origin_ns, manifests.folders_of(context), context.speed ~= 1)
   if not journal then
     refusals.raise("limit", "cannot make the journal: %s: make room, or name another folder with --out DIR",
       message)

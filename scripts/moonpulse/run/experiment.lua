@@ -179,7 +179,7 @@ local function outcome_of(stage, ok, problem)
     outcome.stop = "error"
     outcome.text, outcome.code = text_and_code(problem, job.driver)
     -- the device is safe: a full disk changes nothing
-    pcall(stage.mark, manifests.placeless(job, outcome.text), stage.failed_ns or over_ns)
+    pcall(stage.mark, outcome.text, stage.failed_ns or over_ns)
   elseif stopped == "requested" or stage.device.asked_to_stop and ok then
     outcome.stop = "requested"
     outcome.text = core.stops.requested.words .. (stage.why and " (" .. stage.why .. ")" or "")

@@ -71,7 +71,7 @@ function Show:mark(text, at_ns, of)
   local clean = text:gsub("%c", " ") -- a row is a line
   clean = utf8.len(clean) and clean or escapes.shown(clean)
   -- and names no folder of this computer: a script may note what was refused, with its place
-  clean = manifests.placeless(self.context.job, clean)
+  clean = manifests.placeless(self.context, clean)
   local since_ns = (at_ns or core.clock_ns()) - self.record.start_ns
   self.journal:write("mark", { at_ns = since_ns, text = clean, of = of })
   self.record:event("mark", since_ns, nil, "passed", clean)

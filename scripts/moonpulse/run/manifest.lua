@@ -40,9 +40,12 @@ local function protocol_of(context)
   }
 end
 
---- Folders that the texts of a run may name.
-local function folders_of(job)
-  local list = {}
+--- Folders that the texts of a run may name: its own (what a full disk did not take is in it), and those of
+--- the files that it was made from.
+---@param context moonpulse.Context
+---@return string[]
+function M.folders_of(context)
+  local job, list = context.job, { context.record.folder }
   for _, path in ipairs { job.protocol.file or false, job.driver.file or false } do
     list[#list + 1] = path and path:match("^(.+)/[^/]*$") or nil
   end
@@ -50,11 +53,11 @@ local function folders_of(job)
 end
 
 --- A sentence for the record, without places of this computer.
----@param job moonpulse.Job
+---@param context moonpulse.Context
 ---@param text string
 ---@return string
-function M.placeless(job, text)
-  return machine_paths.without(text, folders_of(job))
+function M.placeless(context, text)
+  return machine_paths.without(text, M.folders_of(context))
 end
 
 --- The device, with how it gave its pulses as far as it has said that by now.
@@ -89,7 +92,7 @@ function M.of(context, status, result)
     start = context.waited_s and { waited_s = context.waited_s },
     moonpulse = { version = core.version, commit = core.commit ~= "" and core.commit or nil,
       compiler = core.compiler },
-  }, folders_of(job))
+  }, M.folders_of(context))
   manifest.parameters, manifest.seed, manifest.speed = context.parameters, job.seed, context.speed
   manifest.clock = job.audit.clock and job.audit.clock:facts()
   manifest.conditions = next(context.conditions) and context.conditions or nil

@@ -19,21 +19,25 @@ local function known_folders()
 end
 
 --- A text whose absolute paths are names of files: "/home/kim/lab/mine.lua:7: ..." becomes "mine.lua:7: ...".
---- A device's name stays whole: "/dev/pts/3" becomes "pts/3".
+--- A device's name stays whole: "/dev/pts/3" becomes "pts/3"; the files in /dev/shm are no devices.
 ---@param text string
----@param folders string[]? more folders that may be named
+---@param folders string[]? more folders that may be named, also with spaces; itself it becomes its name
 ---@return string
 function M.without(text, folders)
   if not text:find("/", 1, true) then
     return text
   end
-  for _, list in ipairs { folders or {}, known_folders() } do
-    for _, folder in ipairs(list) do
-      text = text:gsub("%f[/]" .. literally((folder:gsub("/$", ""))) .. "/", "")
-    end
+  for _, folder in ipairs(folders or {}) do
+    local whole = "%f[/]" .. literally((folder:gsub("/$", "")))
+    local name = folder:match("([^/]+)/?$") or ""
+    text = text:gsub(whole .. "/", ""):gsub(whole .. "%f[^%w_%-]", (name:gsub("%%", "%%%%")))
+  end
+  for _, folder in ipairs(known_folders()) do
+    text = text:gsub("%f[/]" .. literally((folder:gsub("/$", ""))) .. "/", "")
   end
   return (("\n" .. text):gsub("([%s\"'(=,:<>|])(/[^%s\"'(),:;<>|/][^%s\"'(),:;<>|]*)", function(before, path)
-    return before .. (path:match("^/dev/(.+)$") or path:match("^/.*/([^/]+)/?$") or path)
+    local device = not path:find("^/dev/shm/") and path:match("^/dev/(.+)$")
+    return before .. (device or path:match("^/.*/([^/]+)/?$") or path)
   end):sub(2))
 end
 

@@ -1,5 +1,8 @@
 --- What explore reads of a run is what stands there: against patterns, on whole lines and on damaged ones.
 local core = require "moonpulse.core"
+local evidence = require "moonpulse.explore.evidence"
+local play = require "moonpulse.explore.play"
+local shell = require "shell"
 
 local tointeger = math.tointeger
 
@@ -90,5 +93,39 @@ describe("what explore reads of a run", function()
     assert.are.equal("integer", math.type(given[1].mso))
     assert.are.same({ { ns = 1000001302084, event = "get", bytes = "fe01", note = "status 2" },
       { ns = 1003500000000, event = "disarm", bytes = "n/a", note = "no command for 1 s" } }, log)
+  end)
+
+  -- seed 31303: the pulse was given to the cut train's row, which is there for up to the tolerance
+  it("is of each pulse its row: one that was sent for it before one of a cut train", function()
+    local function train(hz, pulses, ref, value)
+      return { parts = { { kind = "train", hz = { hz, 1 }, pulses = pulses, ref = ref, value = value } } }
+    end
+    local folder = shell.folder()
+    local run = play.run({ device = "stimjim", kind = "experiment", late = "abort", timing = "device",
+      seed = 31303, tolerance_ms = 1, troubles = {}, script = { {
+        { what = "arm" }, { what = "cut", after = 0.300592, plan = train(20, 5, "MSO", 40) },
+        { what = "arm" }, { what = "fire", plan = train(1, 2, "RMT", 119) },
+      } } }, folder)
+    shell.remove(folder)
+    local function status_of_each(text)
+      local list = {}
+      run.simulator_text = text
+      for i, pulse in ipairs(evidence.read(run).given) do
+        local row = pulse.row
+        list[i] = ("%g %s"):format(pulse.mso, row and row.number .. " " .. row.status or "none")
+      end
+      return list
+    end
+    local text = run.simulator_text
+    assert.are.same({ "40 1 sent", "40 2 sent", "59.5 6 delivered", "59.5 7 delivered" },
+      status_of_each(text))
+    -- one that the cut train gave all the same has its own row, which says that it was stopped
+    local line = "(1000%.40)(%d+)(\tpulse[^\n]*\t)59%.5(\t[^\n]*\n)"
+    local with_one_more, count = text:gsub(line, function(s, ns, event, more)
+      return ("%s%07d%s40%s%s%s%s59.5%s"):format(s, ns - 300000, event, more, s, ns, event, more)
+    end)
+    assert.are.equal(1, count, text)
+    assert.are.same({ "40 1 sent", "40 2 sent", "40 5 stopped", "59.5 6 delivered", "59.5 7 delivered" },
+      status_of_each(with_one_more))
   end)
 end)

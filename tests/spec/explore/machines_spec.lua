@@ -2,6 +2,7 @@
 local evidence = require "moonpulse.explore.evidence"
 local folders = require "moonpulse.record.folder"
 local histories = require "moonpulse.explore.history"
+local lfs = require "lfs"
 local machines = require "machines"
 local play = require "moonpulse.explore.play"
 local scenarios = require "moonpulse.explore.scenario"
@@ -11,8 +12,12 @@ local shell = require "shell"
 --- line, which says when the folder was sealed.
 local function bare(text)
   return text and text:gsub('[^\n]*"kind":"sealed"[^\n]*\n$', ""):gsub("wire:%d+", "wire")
-    :gsub('"prev":"%x+"', ""):gsub('"check":"%x+"', ""):gsub("/%S*_explored[_%d]*", "")
-    :gsub("took%s[^\n]*", ""):gsub("seal%s[^\n]*", "")
+    :gsub('"prev":"%x+"', ""):gsub('"check":"%x+"', "")
+end
+
+--- What is said to who is there names the folder, which no record does, and how long it took.
+local function said(text)
+  return text and bare(text):gsub("/%S*_explored[_%d]*", ""):gsub("took%s[^\n]*", ""):gsub("seal%s[^\n]*", "")
 end
 
 local function same_lines(wanted, text, what)
@@ -46,7 +51,7 @@ describe("a seed", function()
     folders.empty(folder)
     local run = machines.on(machine, play.run, scenario, folder)
     return { events = run.events_text, twin = run.simulator_text, journal = bare(run.journal_text),
-      told = bare(table.concat(run.told)), ends = ("%d %s"):format(run.status, bare(run.message) or "") }
+      told = said(table.concat(run.told)), ends = ("%d %s"):format(run.status, said(run.message) or "") }
   end
 
   -- 9010512: its simulator's log was dropped, not closed, and its hash was that of what the garbage collector
@@ -64,6 +69,31 @@ describe("a seed", function()
       end
     end)
   end
+
+  -- 20400, 23392, 23487, 31328: what a full disk did not take was told with its folder, if that was one of
+  -- /dev/shm or had a space in its name
+  it("leaves the same bytes in every folder, also on a full disk", function()
+    local full = { { at_s = 0, kind = "full", what = "disk" } }
+    local places = { folder .. "/one", folder .. "/the lab's runs/of P07" }
+    places[3] = lfs.attributes("/dev/shm", "mode") and "/dev/shm/" .. folder:match("[^/]*$") or nil
+    local pulse = { kind = "pulse", ref = "MSO", value = 40 }
+    for _, of in ipairs { { kind = "protocol", plan = { parts = { pulse } } },
+      { kind = "experiment", script = { {} } } } do
+      local scenario = { device = "duomag", late = "abort", seed = 1, timing = "host", tolerance_ms = 1,
+        troubles = full, kind = of.kind, plan = of.plan, script = of.script }
+      local first
+      for _, place in ipairs(places) do
+        assert(folders.make_all(place))
+        local run = play.run(scenario, place)
+        local name = place:match("[^/]*$")
+        shell.remove(place)
+        assert.matches("File too large", run.journal_text, 1, true)
+        assert.is_nil(run.manifest_text:find(name, 1, true), run.manifest_text)
+        first = first or bare(run.journal_text)
+        same_lines(first, bare(run.journal_text), ("%s in %s"):format(of.kind, place))
+      end
+    end
+  end)
 
   it("leaves the same bytes in every process", function()
     for _, seed in ipairs { 9010512, 5 } do

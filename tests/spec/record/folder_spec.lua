@@ -306,6 +306,10 @@ describe("a sentence", function()
       ["https://doi.org/10.1000/x/y"] = "https://doi.org/10.1000/x/y",
       ["10.1016/j.neuron.2004"] = "10.1016/j.neuron.2004", ["1 pulse/s and/or 3/4"] = "1 pulse/s and/or 3/4",
       ["/my lab/x y/mine.lua:7: bad"] = "mine.lua:7: bad",
+      ["the disk did not take /my lab/x y/journal.jsonl: bad"] = "the disk did not take journal.jsonl: bad",
+      ["/my lab/x y: another program moved it"] = "x y: another program moved it",
+      ["/my lab/x y_2: another"] = "/my lab/x y_2: another", -- not that folder
+      ["/dev/shm/lab/run/journal.jsonl: bad"] = "journal.jsonl: bad",
     } do
       assert.are.equal(expected, machine_paths.without(text, { "/my lab/x y" }))
     end

@@ -59,6 +59,19 @@ local function sum_of(text)
   return ("%016x"):format(value)
 end
 
+--- What of a run's record names the folder in which it lies. (What recover adds is not asked yet.)
+local function naming(run)
+  local path = run.folder:match("([^/]+)/[^/]+$"):gsub("%p", "%%%0") .. "\\?/" -- its name alone may be told
+  local texts = { ["events.tsv"] = run.events_text, ["manifest.json"] = run.manifest_text,
+    ["journal.jsonl"] = run.journal_text }
+  for what, text in pairs(texts) do
+    local from = text:find(path)
+    if from then
+      return ("%s: ...%s..."):format(what, text:sub(math.max(1, from - 60), from + 60):gsub("%c", " "))
+    end
+  end
+end
+
 --- The first pulse whose condition or trial is not what the plan that was written says: trials count on from
 --- pulse to pulse, whatever became of them.
 local function misplaced(pulses)
@@ -81,6 +94,10 @@ local function misplaced(pulses)
 end
 
 return {
+  { name = "names-no-folder",
+    says = "No text of a run's record names the folder in which it lies: it is the same wherever it is kept.",
+    when = function(run) return run.folder end,
+    check = naming },
   { name = "pulses-have-their-place",
     says = "Each pulse has the condition that was written for it, and trials are numbered from 1 on.",
     when = function(run) return has_rows(run) and not run.full end,
