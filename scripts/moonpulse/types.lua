@@ -162,8 +162,7 @@
 ---@field bytes string what it came of
 ---@field note string? in words
 ---@field at_ns integer? nil: now
----@field given { channel: string?, intensity: number?, waveform: string?, mode: string? }? of a pulse, from
----   the model's own state
+---@field given { channel: string?, intensity: number?, waveform: string?, mode: string? }? of a pulse
 
 ---@class moonpulse.Steady what every further command of a simulator will do; docs/drivers.md has its fields
 ---@field reply string
@@ -272,6 +271,7 @@
 ---@field meta table<string, string|number|boolean>? what --meta says: record/meta.lua
 ---@field coil string? what --coil says
 ---@field stop_line "none"|"cts"|"dsr"
+---@field start_on moonpulse.StartSource? what the start waits for: run/start_on.lua
 ---@field timing "host"|"device"|"auto"
 ---@field faults moonpulse.FaultList? of a simulator in virtual time
 ---@field simulator moonpulse.Simulator? virtual time: another far side than a new simulator; tests write it

@@ -7,6 +7,7 @@ local M = {}
 ---@class moonpulse.Recall
 ---@field lost boolean? the script read more than the journal keeps
 ---@field parts boolean? the script had several parts
+---@field began { at_ns: integer, byte: integer }? the trigger that the run's start waited for
 local Recall = {}
 Recall.__index = Recall
 
@@ -69,6 +70,9 @@ end
 function takes.trigger(self, entry)
   if entry.heard ~= nil then
     return take_heard(self, entry)
+  elseif entry.starts ~= nil then
+    self.began = { at_ns = whole(entry.at_ns) or 0, byte = whole(entry.byte) or 0 }
+    return
   end
   put(self, entry.part, "trigger", { at_ns = whole(entry.at_ns) or 0, byte = whole(entry.byte),
     again = entry.again == true })

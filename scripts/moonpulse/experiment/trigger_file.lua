@@ -5,6 +5,7 @@
 ---     4        port  0x80
 ---     6        cts   rising     a line of the stimulator's port
 ---     6.010    cts   falling
+local refusals = require "moonpulse.text.refusal"
 local text_files = require "moonpulse.text.text_file"
 
 local M = {}
@@ -66,6 +67,22 @@ function M.read(path)
     end
   end
   return entries
+end
+
+--- What the options say of where triggers come from. Raises a refusal where that cannot be.
+---@param options table of the command
+---@return moonpulse.TriggerEntry[]? entries of --triggers
+function M.of_options(options)
+  if options.speed ~= 1 and options.trigger_in then
+    refusals.raise("usage", "--trigger-in is a port of this computer, and virtual time has none: write "
+      .. "what comes, and when, into a file and take --triggers FILE")
+  elseif options.speed == 1 and options.triggers then
+    refusals.raise("usage", "--triggers FILE is for virtual time: take --speed max, or --trigger-in PATH")
+  elseif not options.triggers then
+    return nil
+  end
+  local entries, message = M.read(options.triggers)
+  return entries or refusals.raise("usage", "--triggers: %s", message)
 end
 
 return M

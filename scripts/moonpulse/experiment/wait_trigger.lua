@@ -135,8 +135,7 @@ function Triggers:give_again()
     return
   end
   local armed_ns = self.start_ns + was.from_ns
-  self.waiting:until_true(function() return core.clock_ns() >= armed_ns or nil end,
-    math.max(0, armed_ns - core.clock_ns()) / 1e9)
+  self.waiting:until_ns(armed_ns)
   local from_ns = core.clock_ns()
   self.to_come.bytes, self.bytes = #was.triggers, self.queue.came + #was.triggers
   core.spawn(function()
@@ -216,7 +215,7 @@ local function give_turn(self)
   end
 end
 
-local function wait_for_byte(self, byte, timeout, fresh)
+local function wait_for_byte(self, byte, timeout, fresh, who)
   local part, first = core.current(), nil
   listen(self, part, fresh)
   give_turn(self)
@@ -227,7 +226,7 @@ local function wait_for_byte(self, byte, timeout, fresh)
     end
     at_ns, found, first = self.queue:take(part, byte)
     if not at_ns then
-      check_to_come(self, "bytes", timeout)
+      check_to_come(self, "bytes", timeout, who)
     end
     return at_ns
   end, timeout)
@@ -316,8 +315,7 @@ local function wait_as_then(self)
   end
   self.queue:listen(core.current())
   local at_ns = self.start_ns + (was.at_ns or was.over_ns)
-  self.waiting:until_true(function() return core.clock_ns() >= at_ns or nil end,
-    math.max(0, at_ns - core.clock_ns()) / 1e9)
+  self.waiting:until_ns(at_ns)
   self.queue.taken = self.queue.taken + (was.byte and not was.again and 1 or 0)
   self.edges = was.at_ns and not was.byte and (self.edges or 0) + 1 or self.edges
   return true, was.at_ns and at_ns, was.byte, not was.again
@@ -329,8 +327,9 @@ end
 ---   { line = "cts"|"dsr", edge = "rising"|"falling" } of the device's port; { timeout } in seconds
 ---@return integer? at_ns when it came (monotonic); nil: the time was over
 ---@return integer? byte that came
+---@param who string? for messages, instead of run:wait_trigger
 ---@return boolean? first no other part of the script was given this byte before
-function Triggers:wait(options)
+function Triggers:wait(options, who)
   options = blame.options("run:wait_trigger", options or {}, known)
   local line = choice("line", options.line, "cts", "dsr")
   local edge = choice("edge", options.edge, "rising", "falling") or "rising"
@@ -350,7 +349,24 @@ function Triggers:wait(options)
   elseif not self.session then
     blame.fail("run:wait_trigger: where do bytes come from? Run it with --trigger-in PATH")
   end
-  return wait_for_byte(self, byte, timeout, options.fresh)
+  return wait_for_byte(self, byte, timeout, options.fresh, who)
+end
+
+--- Wait for the byte that starts the run; whoever waits next in this part is given what comes after it.
+---@param byte integer? nil: any
+---@param timeout number? seconds
+---@return integer? at_ns when it came (monotonic); nil: the time was over
+---@return integer? byte
+function Triggers:wait_for_start(byte, timeout)
+  local was = self.heard.recall and self.heard.recall.began
+  if not was then
+    return self:wait({ byte = byte, timeout = timeout }, "--start-on")
+  end
+  local at_ns = self.start_ns + was.at_ns
+  self.queue:listen(core.current())
+  self.waiting:until_ns(at_ns)
+  self.queue.taken = self.queue.taken + 1
+  return at_ns, was.byte
 end
 
 return M

@@ -51,6 +51,7 @@ local orders = {
   clock = { "start", "end", "moved_apart_s", "jumps" },
   ["clock.start"] = { "wall", "monotonic_ns" }, ["clock.end"] = { "wall", "monotonic_ns", "why" },
   ["clock.jumps[]"] = { "at", "old", "new", "by_s" },
+  start = { "waited_s", "trigger", "byte", "trigger_waited_s", "after_trigger_s", "passed_over" },
   host = { "kernel", "cpus", "realtime" },
   moonpulse = { "version", "commit", "compiler" },
   thresholds = { "rmt", "amt", "found" },

@@ -6,6 +6,7 @@ local drivers = require "moonpulse.driver.find"
 local faults = require "moonpulse.simulation.faults"
 local folders = require "moonpulse.record.folder"
 local insides = require "moonpulse.run.inside"
+local journal_lines = require "moonpulse.record.journal_lines"
 local lfs = require "lfs"
 local plans = require "moonpulse.verify.plan"
 local records = require "moonpulse.record"
@@ -13,6 +14,7 @@ local pulses = require "moonpulse.verify.pulses"
 local read = require "moonpulse.record.read"
 local rows = require "moonpulse.verify.rows"
 local sha256 = require "moonpulse.text.sha256"
+local start_ons = require "moonpulse.run.start_on"
 local triggers = require "moonpulse.driver.trigger_path"
 local versions = require "moonpulse.verify.version"
 
@@ -46,10 +48,25 @@ local function options_of(begin)
   return options, from
 end
 
+--- What its start waited for, and when that came; nil where it waited for nothing.
+local function started_of(folder, from)
+  if type(from.start_on) ~= "string" then
+    return nil
+  end
+  local text = core.read_file(folder .. "/journal.jsonl", journal_lines.most_bytes)
+  for _, entry in ipairs(journal_lines.whole((journal_lines.of(text or "")))) do
+    if entry and entry.kind == "trigger" and entry.starts ~= nil then
+      return { spec = start_ons.parse(from.start_on), entries = { { at_ns = math.tointeger(
+        tonumber(entry.at_ns)), byte = math.tointeger(tonumber(entry.byte)) } } }
+    end
+  end
+end
+
 --- The job of the run, as its options made it.
-local function job_of(kept, manifest, options, from)
+local function job_of(kept, manifest, options, from, started)
   local driver = devices.choose(options)
-  return { policy = { real = false, protocol = kept.protocol }, seed = kept.seed, driver = driver,
+  return { start_on = started, policy = { real = false, protocol = kept.protocol }, seed = kept.seed,
+    driver = driver,
     thresholds = { rmt = plans.threshold(manifest, "rmt"), amt = plans.threshold(manifest, "amt") },
     tolerance = (tonumber(from.tolerance_ms) or 1) / 1e3, late = from.late or "abort", stop_line = "none",
     timing = options.timing, faults = options.fault, protocol = kept.protocol, plan = kept.plan,
@@ -57,13 +74,13 @@ local function job_of(kept, manifest, options, from)
 end
 
 --- Play it into a folder; the record.
-local function play(kept, manifest, out, begin, progress)
+local function play(kept, manifest, folder, out, begin, progress)
   local options, from = options_of(begin)
   if not options then
     return nil, from
   end
   options.fault = not is_real(manifest) and options.fault or nil -- of the plan alone
-  local job = job_of(kept, manifest, options, from)
+  local job = job_of(kept, manifest, options, from, not is_real(manifest) and started_of(folder, from) or nil)
   local record, message = records.create(out, "again")
   if not record then
     return nil, message
@@ -132,7 +149,7 @@ function M.check(folder, manifest, kept, why, begin, findings, progress)
   if not out then
     return findings:leave("%s: %s", what, problem)
   end
-  local record, message = play(kept, manifest, out.path, begin, progress)
+  local record, message = play(kept, manifest, folder, out.path, begin, progress)
   if not record then
     return findings:leave("%s: %s", what, message)
   end
