@@ -81,7 +81,7 @@ end
 ---@param untold integer so many more came before it
 function Heard:add(byte, at_ns, verdict, untold)
   self.untold, self.run.untold = self.untold + untold, self.run.untold + untold
-  self.from:hear(byte, at_ns, verdict ~= "other")
+  self.from:hear(byte, at_ns, verdict)
   if verdict == "other" then
     return
   end

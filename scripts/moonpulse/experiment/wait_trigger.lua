@@ -156,9 +156,10 @@ end
 --- What the engine read of it, in order.
 ---@param byte integer
 ---@param at_ns integer
----@param taken boolean it was waited for
-function Triggers:hear(byte, at_ns, taken)
-  self.queue:push(string.char(byte), at_ns)
+---@param heard moonpulse.core.Heard what became of it
+function Triggers:hear(byte, at_ns, heard)
+  local taken = heard ~= "other"
+  self.queue:push(string.char(byte), at_ns, taken and heard or nil)
   if taken then
     self.queue:take(self, byte)
   end
@@ -292,6 +293,7 @@ local function wait_for_edge(self, line, edge, timeout)
     local now = level()
     if now ~= before and now == wanted then
       self.edges = (self.edges or 0) + 1
+      self.queue.log:edge(line, edge, core.clock_ns())
       return core.clock_ns()
     end
     before = now
