@@ -225,6 +225,16 @@ static int process_finish(lua_State *L)
     return 0;
 }
 
+/* process:kill(): ends the child with all that it started at once, whatever they do; on_exit
+ * tells when */
+static int process_kill(lua_State *L)
+{
+    const struct process *process = mp_owned_at(L, 1, PROCESS);
+    if (process != NULL && !process->ended)
+        (void)uv_kill(-(int)uv_process_get_pid(&process->child), SIGKILL);
+    return 0;
+}
+
 /* process:close(); also __gc: ends the child with all that it started, and lets go of it */
 static int process_close(lua_State *L)
 {
@@ -235,8 +245,10 @@ static int process_close(lua_State *L)
 void mp_open_process(lua_State *L)
 {
     static const luaL_Reg functions[] = {{"process", process_new}, {NULL, NULL}};
-    static const luaL_Reg methods[] = {
-        {"finish", process_finish}, {"close", process_close}, {NULL, NULL}};
+    static const luaL_Reg methods[] = {{"finish", process_finish},
+                                       {"kill", process_kill},
+                                       {"close", process_close},
+                                       {NULL, NULL}};
     static const luaL_Reg metamethods[] = {
         {"__gc", process_close}, {"__close", process_close}, {NULL, NULL}};
     luaL_setfuncs(L, functions, 0);

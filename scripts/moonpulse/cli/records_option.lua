@@ -9,6 +9,10 @@ local M = {}
 --- Where it is without --out, for help.
 M.default = "Default: $MOONPULSE_RUNS, else ~/.local/share/moonpulse/runs."
 
+--- How a run is named on a command line, for help: what find takes.
+M.named = "its folder, or its name alone in the place of all records ($MOONPULSE_RUNS, else "
+  .. "~/.local/share/moonpulse/runs)"
+
 --- The option.
 ---@param parser table of argparse; changed
 ---@param words string what lies there
@@ -52,13 +56,33 @@ function M.settle(options, writes)
 end
 
 --- The folder of a run that was named: a path, or its name alone where it lies in the place of all records.
+--- Every command that takes a run takes both.
 ---@param named string
----@return string path
+---@return string path without slashes at its end
 function M.find(named)
   local path = named:gsub("(.)/+$", "%1")
   local place = not path:find("/", 1, true) and lfs.attributes(path, "mode") == nil and places.folder()
   local there = place and place .. "/" .. path
   return there and lfs.attributes(there, "mode") == "directory" and there or path
+end
+
+--- The folders of several runs, as find gives each.
+---@param named string[]
+---@return string[]
+function M.find_all(named)
+  local paths = {}
+  for i, each in ipairs(named) do
+    paths[i] = M.find(each)
+  end
+  return paths
+end
+
+--- The shortest that find finds a run by: its name alone, or where it lies elsewhere its path.
+---@param path string absolute
+---@return string
+function M.name_of(path)
+  local folder, name = path:match("^(.*)/([^/]+)$")
+  return name and folder == places.folder() and lfs.attributes(name, "mode") == nil and name or path
 end
 
 return M

@@ -23,8 +23,8 @@ function M.parser()
       .. "moonpulse diff itbs600 itbs600 --param-b trains=10\n"
       .. "moonpulse diff itbs600 2026-11-22T101500_itbs600 --amt 50 --json")
   for _, name in ipairs { "a", "b" } do
-    parser:argument(name, "A run (its folder, or its name in the place of all records), a plan file, or a "
-      .. "protocol (its id, or the path of its file)."):argname(name:upper())
+    parser:argument(name, "A run (" .. records.named .. "), a plan file, or a protocol (its id, or the path "
+      .. "of its file)."):argname(name:upper())
   end
   parser:option("--rmt", "Of protocols and plan files: the resting motor threshold, %MSO.")
     :convert(common.number(1, 100, "%MSO")):argname("N")

@@ -11,6 +11,7 @@ local json = require "moonpulse.text.sorted_json"
 local lfs = require "lfs"
 local meta_files = require "moonpulse.bids.meta"
 local numbers = require "moonpulse.text.numbers"
+local records = require "moonpulse.cli.records_option"
 local runs = require "moonpulse.bids.run"
 local statements = require "moonpulse.provenance.statement"
 
@@ -29,7 +30,8 @@ function M.parser()
       .. "moonpulse export prov runs/2026-11-27T101500_itbs600 -o itbs.intoto.json")
   parser:argument("what", "The format: bids, crate or prov."):choices({ "bids", "crate", "prov" })
     :argname("FORMAT")
-  parser:argument("runs", "The folder of a run; bids: several, of one participant."):args("+"):argname("RUN")
+  parser:argument("runs", "A run: " .. records.named .. "; bids: several, of one participant."):args("+")
+    :argname("RUN")
   parser:option("--bids", "bids: the dataset, a new folder, or one that is a BIDS dataset."):argname("DIR")
   parser:option("--sub", "bids: the participant's label in the dataset, such as 01. Nothing else of the "
     .. "participant is written but under sourcedata/."):argname("LABEL")
@@ -222,6 +224,7 @@ function formats.prov(options)
 end
 
 function M.run(options)
+  options.runs = records.find_all(options.runs)
   return formats[options.what](options)
 end
 

@@ -41,8 +41,8 @@ function M.parser()
     "moonpulse methods itbs600 --amt 50\nmoonpulse methods runs/2026-11-22T101500_itbs600 --meta "
       .. "lab.json\nmoonpulse methods runs/2026-11-22T101500_itbs600 --checklist chipchase --format html > "
       .. "sheet.html")
-  common.add_protocol(parser, { name = "RUN|FILE|ID", text = "A run's folder, a protocol's id or the path of "
-    .. "its file (FILE:ID is a variant in it), a plan file, an experiment." })
+  common.add_protocol(parser, { name = "RUN|FILE|ID", text = "A run (" .. records.named .. "), a protocol's "
+    .. "id or the path of its file (FILE:ID is a variant in it), a plan file, an experiment." })
   parser:argument("more", "Further runs of the study: one section is written of all of them."):args("*")
     :argname("RUN")
   parser:option("--device", "Of a protocol: which stimulator, and what it will be set to.")

@@ -58,13 +58,13 @@ local function write_png(path, text)
 end
 
 function M.run(options)
-  local protocol, plan = common.load(options)
+  local protocol, plan, _, drawn = common.load(options)
   local seed = options.seed or 1
   local facts = common.measure(plan, seed)
   if facts.pulses == 0 then
     cli.fail("usage", "the plan has no pulse: there is nothing to draw")
   end
-  local scene = scenes.of(protocol, plan, facts, seed, { rmt = options.rmt, amt = options.amt })
+  local scene = scenes.of(protocol, plan, facts, seed, { rmt = options.rmt, amt = options.amt }, drawn)
   local path = options.output
   if path == "terminal" then
     print(terminal.draw(scene, term.isatty(io.stdout) and core.terminal_width() or 80))

@@ -19,7 +19,7 @@ function M.parser()
       .. "missing, and events.tsv where it is missing or too short.",
     "moonpulse recover ~/.local/share/moonpulse/runs/2026-11-22T101500_itbs600\n"
       .. "moonpulse recover 2026-11-22T101500_itbs600 --device ./mine.lua")
-  parser:argument("run", "The folder of the run, or its name in the place of all records."):argname("RUN")
+  parser:argument("run", "The run: " .. records.named .. "."):argname("RUN")
   parser:option("--device", "The run's driver, where it is a file: it has the words for the device's replies "
     .. "(else \"confirmed\" is written), and is loaded only where you name it, because a record may be "
     .. "somebody else's. Also for a run that was recovered without."):argname("FILE")
@@ -81,14 +81,16 @@ function M.run(options)
   if not summary.sent then
     return say_seal(summary)
   end
-  say("recovered %s of %s planned pulses: %s confirmed by the device, %s skipped",
-    numbers.count(summary.sent), numbers.count(summary.planned), numbers.count(summary.confirmed),
+  say("recovered %s of %s: %s confirmed by the device, %s skipped", numbers.count(summary.sent),
+    summary.scripted and numbers.counted(summary.planned, "pulse") .. " that the script asked for"
+      or numbers.counted(summary.planned, "planned pulse"), numbers.count(summary.confirmed),
     numbers.count(summary.skipped))
   for _, sentence in ipairs(summary.said) do
     say(sentence)
   end
-  if not summary.safe then
-    say("the record ends before the safe frame; the guard process sends it when Moonpulse dies")
+  if not summary.disarmed then
+    say("NOT CONFIRMED SAFE: the record does not say that the stimulator was disarmed%s: look at its panel",
+      summary.safe and "" or "; the guard process sends the safe frame when Moonpulse dies")
   end
   if summary.unloaded then
     -- somebody else's text: nothing but a plain path is shown as something to type

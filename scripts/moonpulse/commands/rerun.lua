@@ -55,6 +55,7 @@ local function add_options(parser)
   parser:flag("--real-pty", "As for run.")
   parser:flag("--look", "In virtual time, of an experiment: it may do no more than a protocol; for verify.")
     :hidden(true)
+  parser:flag("--look-plan", "The same of a protocol's run."):hidden(true)
   parser:flag("--json", runs.json_help)
 end
 
@@ -69,7 +70,7 @@ function M.parser()
     "moonpulse rerun 2026-11-22T101500_itbs600\n"
       .. "moonpulse rerun ./theirs --out /tmp/again\n"
       .. "moonpulse rerun 2026-11-22T101500_itbs600 --port /dev/ttyUSB0 --participant P07 --amt 46")
-  parser:argument("run", "The folder of the run, or its name in the place of all records."):argname("RUN")
+  parser:argument("run", "The run: " .. records.named .. "."):argname("RUN")
   add_options(parser)
   return parser
 end
@@ -89,10 +90,11 @@ local function settle_paths(options)
   options.device = path and (kind or "") .. places.absolute(path) or options.device
 end
 
---- The folder that the run is made in, with a copy of what it reads; to be closed.
-local function make_scratch()
+--- The folder that the run is made in, with a copy of what it reads; to be closed. One of verify lies where
+--- verify removes it, however this process ends.
+local function make_scratch(options)
   local back = lfs.currentdir()
-  local scratch, message = folders.scratch()
+  local scratch, message = folders.scratch(options.look and options.out and options.out .. ".read" or nil)
   if not (scratch and lfs.chdir(scratch.path)) then
     cli.fail("fault", "cannot make a folder for what the run reads: %s", message or scratch.path)
   end
@@ -205,7 +207,7 @@ local function perform(options)
   end
   local recipe = recipe_of(options)
   settle_paths(options)
-  local scratch <close> = make_scratch() -- luacheck: ignore 211
+  local scratch <close> = make_scratch(options) -- luacheck: ignore 211
   recipes.copy(recipe, ".")
   local given = recipes.free_name(".", "given"):gsub("/.*", "")
   assert(core.make_folder(given))
@@ -250,6 +252,11 @@ local function perform(options)
 end
 
 function M.run(options)
+  if options.look_plan then
+    assert(core.make_folder(options.out))
+    require("moonpulse.verify.play_again").make(places.absolute(options.run), options.out)
+    return 0
+  end
   local aside <close> = options.json and as_json.aside() or nil -- luacheck: ignore 211
   return perform(options)
 end

@@ -32,10 +32,11 @@ end
 
 function M.parser()
   local parser = cli.parser("runs",
-    "List the runs that there are, the newest last: when, for whom, what, pulses given of planned, which "
-      .. "session of how many, the worst onset error, how it ended. With --participant also the course: what "
-      .. "was given today, within 7 days and in all, what comes next and when at the earliest. Runs that "
-      .. "were killed, and not recovered, are named with the command that recovers them.",
+    "List the runs that there are, the newest last: when, for whom, what, pulses given of planned (of a "
+      .. "script: asked for), which session of how many, the worst onset error, the run's name, as other "
+      .. "commands take it, and how it ended. With --participant also the course: what was given today, "
+      .. "within 7 days and in all, what comes next and when at the earliest. Runs that were killed, and not "
+      .. "recovered, are named with the command that recovers them.",
     "moonpulse runs\nmoonpulse runs --participant P07 --json\nmoonpulse runs --protocol itbs600 --since "
       .. "2026-11-01 --all\nmoonpulse runs --recover")
   parser:option("--participant", "Only this participant's, and their course."):argname("CODE")
@@ -124,16 +125,17 @@ end
 
 local function row_of(run)
   local facts, session = run.facts, run.session
-  local planned = facts.planned and facts.planned > 0
-    and (" of %s"):format(numbers.count(facts.planned // 1 | 0))
+  local planned = facts.planned and facts.planned > 0 and (" of %s%s"):format(
+    numbers.count(facts.planned // 1 | 0), facts.kind == "experiment" and " asked for" or "")
   return { os.date("%Y-%m-%d %H:%M", run.at), facts.participant or "-", facts.protocol or "-",
     facts.given and (run.running and "..." or numbers.count(facts.given // 1 | 0)) .. (planned or "") or "?",
     session and ("%d%s"):format(session.number, session.of and (" of %d"):format(session.of) or "")
       or facts.simulated and "simulated" or "-",
-    facts.worst_us and numbers.seconds(facts.worst_us / 1e6) or "-", ending(run) }
+    facts.worst_us and numbers.seconds(facts.worst_us / 1e6) or "-", records.name_of(run.path),
+    ending(run) }
 end
 
-local headings = { "date", "participant", "protocol", "pulses", "session", "onset error", "ended" }
+local headings = { "date", "participant", "protocol", "pulses", "session", "onset error", "run", "ended" }
 
 local function print_table(runs)
   local rows, widths = { headings }, {}
@@ -243,8 +245,9 @@ local function recover_all(torn)
     elseif summary.report then
       line("recovered", "%s: its report", run.path)
     else
-      line("recovered", "%s: %s of %s planned", run.path, numbers.counted(summary.sent, "pulse"),
-        numbers.count(summary.planned))
+      line("recovered", "%s: %s of %s %s%s", run.path, numbers.counted(summary.sent, "pulse"),
+        numbers.count(summary.planned), summary.scripted and "asked for" or "planned",
+        summary.disarmed and "" or "; NOT CONFIRMED SAFE: it does not say that the stimulator was disarmed")
     end
   end
   if #torn == 0 then

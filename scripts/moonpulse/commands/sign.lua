@@ -3,6 +3,7 @@ local as_json = require "moonpulse.cli.as_json"
 local cli = require "moonpulse.cli"
 local core = require "moonpulse.core"
 local escapes = require "moonpulse.text.escapes"
+local records = require "moonpulse.cli.records_option"
 local seals = require "moonpulse.record.seal"
 local signatures = require "moonpulse.record.signature"
 local verify = require "moonpulse.verify"
@@ -16,7 +17,7 @@ function M.parser()
       .. "record that does not verify is not signed. moonpulse run --sign KEY does it at the end of a run.",
     "ssh-keygen -t ed25519 -f lab\n"
       .. "moonpulse sign runs/2026-11-27T101500_itbs600 --key lab")
-  parser:argument("run", "The folder of the run."):argname("RUN")
+  parser:argument("run", "The run: " .. records.named .. "."):argname("RUN")
   parser:option("--key", "The private key; or the public one, where an agent has the private one.")
     :argname("KEY"):count(1)
   parser:option("--operator", "Who signs, for the journal."):argname("CODE")
@@ -31,7 +32,7 @@ local function lacks_only_signature(found)
 end
 
 function M.run(options)
-  local folder = options.run:gsub("(.)/+$", "%1")
+  local folder = records.find(options.run)
   local key, message = signatures.fingerprint(options.key)
   if not key then
     cli.fail("usage", "--key: %s", message)
@@ -44,7 +45,7 @@ function M.run(options)
   found, message = verify.folder(folder, {})
   if not found then
     cli.fail("usage", "%s", message)
-  elseif not found.whole and not lacks_only_signature(found) then
+  elseif found.verdict == "differs" and not lacks_only_signature(found) then
     local first = found.differs[1]
     cli.fail("limit", "%s does not verify, so it is not signed: %s: %s", folder, first.file, first.text)
   end
@@ -54,6 +55,7 @@ function M.run(options)
     cli.fail("fault", "%s is not signed, and is as it was: the key cannot be used here: %s; a key with a "
       .. "passphrase is loaded by ssh-add", folder, message)
   end
+  local before = seals.current(folder)
   local seal
   seal, message = seals.again(folder, "signature", { key = key, who = options.operator or "n/a",
     why = "moonpulse sign" })
@@ -65,9 +67,11 @@ function M.run(options)
     cli.fail("fault", "%s is not signed: %s", folder, message)
   end
   if options.json then
-    return as_json.tell { what = "moonpulse sign", folder = folder, key = key, seal = seal }
+    return as_json.tell { what = "moonpulse sign", folder = folder, key = key, seal = seal,
+      seal_before = before }
   end
-  print(escapes.shown(("signed %s with %s; seal %s"):format(folder, key, seals.short(seal)), true))
+  print(escapes.shown(("signed %s with %s; seal %s (note it elsewhere; the one before was %s)"):format(folder,
+    key, seals.short(seal), before and seals.short(before) or "n/a"), true))
 end
 
 return M

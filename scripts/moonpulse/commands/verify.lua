@@ -1,11 +1,16 @@
 --- moonpulse verify: is the record of a run as the run left it?
 local cli = require "moonpulse.cli"
 local escapes = require "moonpulse.text.escapes"
+local interrupts = require "moonpulse.run.interrupts"
 local json = require "moonpulse.text.sorted_json"
 local progresses = require "moonpulse.text.progress"
+local records = require "moonpulse.cli.records_option"
 local verify = require "moonpulse.verify"
 
 local M = {}
+
+local words = { whole = "whole", differs = "DIFFERS", ["not all checked"] = "NOT ALL CHECKED " }
+local gravest_first = { "differs", "not all checked", "whole" }
 
 function M.parser()
   local parser = cli.parser("verify",
@@ -13,13 +18,15 @@ function M.parser()
       .. "events.tsv against flight.bin (or, of a run with --speed, against the plan played again), and "
       .. "resolved.plan against the protocol's text, parameters and seed; of an experiment what its script, "
       .. "shut in and told what the journal says that it was told, decides again. What differs is told with "
-      .. "file and line. Exit status 0: whole; 1: something differs. That all is whole shows no damage; "
+      .. "file and line. Exit status 0: whole; 1: something differs (DIFFERS); 6: nothing differs, but "
+      .. "something cannot be checked here (NOT ALL CHECKED; each \"unchecked\" says what, why, and what to "
+      .. "do). That all is whole shows no damage; "
       .. "compare the seal with the one that was noted when the run ended, or check a signature "
       .. "(docs/verify.md).",
     "moonpulse verify runs/2026-11-27T101500_itbs600\n"
       .. "moonpulse verify runs/* --json\n"
       .. "moonpulse verify runs/2026-11-27T101500_itbs600 --key lab.pub")
-  parser:argument("run", "The folder of a run."):argname("RUN"):args("+")
+  parser:argument("run", "A run: " .. records.named .. "."):argname("RUN"):args("+")
   parser:flag("--json", "The result as JSON: an object a run, a line each.")
   parser:option("--allowed-signers", "Who may have signed it: a file as ssh-keygen -Y verify takes it.")
     :argname("FILE")
@@ -33,7 +40,7 @@ local function say(key, text)
 end
 
 local function tell(found)
-  say(found.whole and "whole" or "DIFFERS", found.folder)
+  say(words[found.verdict], found.folder)
   for _, each in ipairs(found.differs) do
     say("", ("%s%s: %s"):format(each.file, each.line and ":" .. each.line or "", each.text))
   end
@@ -45,6 +52,7 @@ local function tell(found)
   end
   if found.short then
     say("seal", ("%s  (%s)"):format(found.short, found.signed and "signed " .. found.signed
+      or found.sealed_again and "compare the seal before it with the one that was noted when the run ended"
       or "compare it with the one that was noted when the run ended"))
   end
 end
@@ -56,25 +64,38 @@ local function tell_json(found)
   print(json.encode(found))
 end
 
-function M.run(options)
-  local all_whole = true
+--- Verify them; which verdicts there were.
+local function verify_all(options)
+  local told, heard <close> = {}, interrupts.begin()
   for _, path in ipairs(options.run) do
-    local folder = path:gsub("(.)/+$", "%1")
+    local folder = records.find(path)
     local bar <close> = progresses.new()
     local found, message = verify.folder(folder, { signers = options.allowed_signers, key = options.key },
-      function(...) bar:show(...) end)
+      function(...)
+        bar:show(...)
+        heard:check "interrupted while the record was looked at; nothing was changed"
+      end)
     bar:close()
     if not found then
       cli.fail("usage", "%s", message)
     end
-    all_whole = all_whole and found.whole
+    told[found.verdict] = true
     if options.json then
       tell_json(found)
     else
       tell(found)
     end
   end
-  return all_whole and 0 or 1
+  return told
+end
+
+function M.run(options)
+  local told = verify_all(options)
+  for _, verdict in ipairs(gravest_first) do
+    if told[verdict] then
+      return verify.status[verdict]
+    end
+  end
 end
 
 return M

@@ -31,6 +31,15 @@ function M.plain(text)
   return (sides.without_place(text):gsub(": 0x%x+", ""))
 end
 
+--- Of a plan without its number: that is its place among all, and parts may come in another order.
+local function text_of(bare)
+  local number = bare.play
+  bare.play = nil
+  local text = sorted_json.encode(bare)
+  bare.play = number
+  return text
+end
+
 --- What one line decided; nil: nothing that is compared.
 ---@param entry table
 ---@param number integer of the line
@@ -49,7 +58,7 @@ local function decision_of(entry, number)
   end
   bare.source = nil -- who answered: somebody, or a file
   return { line = number, part = math.tointeger(tonumber(entry.part)) or 0, kind = entry.kind, bare = bare,
-    text = sorted_json.encode(bare) }
+    text = text_of(bare) }
 end
 
 --- All that was decided, in the order of the journal.
@@ -76,7 +85,7 @@ function M.without_device(list)
     end
     if each.kind ~= "set" and not of.by_hand and each.bare.of ~= "stimulator" then
       kept[#kept + 1] = { line = each.line, part = each.part, kind = each.kind, bare = bare,
-        text = sorted_json.encode(bare) }
+        text = text_of(bare) }
     end
   end
   return kept
@@ -180,6 +189,50 @@ function M.difference(x, y, how)
     end
   end
   return found
+end
+
+local of_dose = { play = true, set = true, threshold = true }
+
+--- Those that say what is given, and how strong, without the seeds that plans draw from one after the other.
+---@param list moonpulse.Decision[]
+---@return moonpulse.Decision[]
+function M.of_dose(list)
+  local kept = {}
+  for _, each in ipairs(list) do
+    if of_dose[each.kind] then
+      local bare = {}
+      for key, value in pairs(each.bare) do
+        bare[key] = key ~= "seed" and value or nil
+      end
+      kept[#kept + 1] = { line = each.line, part = each.part, kind = each.kind, bare = bare,
+        text = text_of(bare) }
+    end
+  end
+  return kept
+end
+
+local function place_of(list, decision)
+  for i, each in ipairs(list) do
+    if each == decision then
+      return i
+    end
+  end
+  return 0
+end
+
+--- Have the parts of a script come in another order, before they differ or there? Which of them is first is
+--- the computer's timing.
+---@param x moonpulse.Decision[]
+---@param y moonpulse.Decision[]
+---@param at moonpulse.DecisionsDiffer where a part does not do the same
+---@return boolean
+function M.is_reordered(x, y, at)
+  for i = 1, math.min(math.max(place_of(x, at.a), place_of(y, at.b)), #x, #y) do
+    if x[i].part ~= y[i].part then
+      return true
+    end
+  end
+  return false
 end
 
 --- Where two runs differ before something else than what they were told had a part in the second one.

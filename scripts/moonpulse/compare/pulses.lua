@@ -172,7 +172,7 @@ local function range(pulses, last)
     local interval = pulses[i].at_us - pulses[i - 1].at_us
     low, high = math.min(low, interval), math.max(high, interval)
   end
-  return ("%s to %s"):format(seconds(low), seconds(high))
+  return numbers.range(low, high, seconds)
 end
 
 --- Intervals that count for nothing, in a line: how many, and by how much.

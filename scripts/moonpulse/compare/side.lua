@@ -1,9 +1,11 @@
 --- What is compared: a run, from its folder, or a plan. Both as facts in the field's words, pulses and marks.
 local core = require "moonpulse.core"
+local cursors = require "moonpulse.compose.stimulus_cursor"
 local edited = require "moonpulse.safety.edited"
 local journal_lines = require "moonpulse.record.journal_lines"
 local numbers = require "moonpulse.text.numbers"
 local read = require "moonpulse.record.read"
+local stimuli = require "moonpulse.compose.stimuli"
 
 local M = {}
 
@@ -47,8 +49,8 @@ local function text_of(value)
   if value == nil then
     return nil
   elseif type(value) == "table" then -- { value, unit, source }
-    return value.value ~= nil and text_of(value.value) .. (value.unit and " " .. tostring(value.unit) or "")
-      or nil
+    local found = type(value.value) ~= "table" and text_of(value.value) or nil
+    return found and found .. (type(value.unit) == "string" and " " .. value.unit or "")
   elseif math.type(value) == "float" then
     return ("%.10g"):format(value)
   end
@@ -168,6 +170,11 @@ local function given_of(row)
   return row.was_sent and "given" or "not given"
 end
 
+--- The condition of a row; nil: it is of an older record, which had none.
+local function condition_of(row)
+  return (row.trial or row.trial_type ~= "pulse") and row.trial_type or nil
+end
+
 --- A run, from its folder.
 ---@param folder string
 ---@param name string
@@ -187,10 +194,9 @@ function M.of_run(folder, name)
     parameters = parameters_of(manifest.parameters),
     live = manifest.kind == "experiment" and (manifest.speed == nil or manifest.speed == 1) }
   for i, row in ipairs(events.pulses) do
-    local condition = row.trial_type
     side.pulses[i] = { at_us = row.planned or (row.onset or 0) * 1e6, channel = row.channel,
       intensity = row.intensity, ref = row.ref, mso = row.mso, status = row.status, given = given_of(row),
-      condition = condition ~= "pulse" and condition or nil }
+      condition = condition_of(row) }
   end
   local starts = manifest.kind == "experiment" and starts_of(folder)
   side.plans = starts and plans_of(side.pulses, starts) or nil
@@ -227,10 +233,10 @@ function M.of_plan(name, protocol, plan, more)
     facts = { kind = "protocol", protocol = protocol.id, outline = more.outline,
       seed = tostring(more.seed), rmt = threshold_of(more.thresholds.RMT),
       amt = threshold_of(more.thresholds.AMT) } }
-  local schedule = core.schedule(plan, more.seed)
+  local schedule, cursor = core.schedule(plan, more.seed), cursors.new(stimuli.of(plan, more.seed))
   local actions = schedule:actions()
   while true do
-    local kind, us, _, what, ns = schedule:next()
+    local kind, us, number, what, ns = schedule:next()
     if not kind then
       return side
     elseif kind == "mark" then
@@ -240,6 +246,7 @@ function M.of_plan(name, protocol, plan, more)
       local of = action.reference ~= "MSO" and more.thresholds[action.reference]
       side.pulses[#side.pulses + 1] = { at_us = ns and ns / 1e3 or us, channel = action.channel,
         intensity = action.intensity, ref = action.reference,
+        condition = cursor:find(number) and cursor.condition or nil,
         mso = of and of * action.intensity / 100 or action.reference == "MSO" and action.intensity or nil }
     end
   end

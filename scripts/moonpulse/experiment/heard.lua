@@ -38,8 +38,7 @@ end
 
 --- From now on something else has a part in what the script decides than what it is told: of a run that is
 --- made again, what stands in the journal before that must be the same.
----@param by "parts"|"lost"|"outside" parts beside each other; readings that the journal does not keep; what
----   it asked for, and is not given
+---@param by "lost"|"outside" readings that the journal does not keep; what it asked for, and is not given
 function Heard:other(by)
   self.until_other = self.until_other or { lines = self.audit.journal.lines, by = by }
 end

@@ -3,6 +3,7 @@ local fills = require "moonpulse.methods.fills"
 local known_fields = require "moonpulse.methods.known"
 local lists = require "moonpulse.methods.lists"
 local metas = require "moonpulse.record.meta"
+local threshold_words = require "moonpulse.methods.threshold_words"
 
 local M = {}
 
@@ -34,6 +35,7 @@ end
 
 M.names = { "chipchase", "rtms", "tms-rat" }
 
+local of_threshold = { threshold_location = true, threshold_criterion = true }
 local no_structure = "does not apply: no repeated trains are planned"
 local of_structure = { train_pulses = true, rate = true, train_duration = true, gap = true, trains = true,
   burst_pulses = true, burst_gap = true, bursts = true }
@@ -107,6 +109,7 @@ local function item_of(facts, spec)
     item.fill = (keys or spec.ask) and ask_for(facts, keys or { spec.ask }, all) or spec.fill
       or "a run that gave pulses"
     local so_far = keys and known_fields.words(facts.known, keys[1])
+      or keys and of_threshold[keys[1]] and threshold_words.method(facts) -- which may say it, or not
     if so_far then
       item.fill = ("%s (so far only: %s)"):format(item.fill, so_far)
     elseif spec.ask == "threshold_method" and facts.threshold_by then

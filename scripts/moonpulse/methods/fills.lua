@@ -16,7 +16,7 @@ local function stimuli_of(facts)
 end
 
 local function range(low, high)
-  return told(low) == told(high) and told(low) or ("%s to %s"):format(told(low), told(high))
+  return numbers.range(low, high, told)
 end
 
 local fills = {}
@@ -308,9 +308,9 @@ function fills.total(facts)
     local is_whole = (pulses.confirmed or 0) >= pulses.delivered -- delivered is only what is confirmed
     local proven = is_whole and "" or (", %s of them confirmed by the stimulator"):format(
       numbers.count(pulses.confirmed or 0))
-    return ("%s %s of %s planned%s"):format(numbers.count(pulses.delivered),
-      is_whole and "delivered" or "sent", pulses.planned and numbers.count(pulses.planned) or "?",
-      proven), "engine"
+    return ("%s %s of %s %s%s"):format(numbers.count(pulses.delivered), is_whole and "delivered" or "sent",
+      pulses.planned and numbers.count(pulses.planned) or "?",
+      facts.kind == "experiment" and "asked for by the script" or "planned", proven), "engine"
   end
   return pulses.planned and numbers.count(pulses.planned), "engine"
 end
@@ -355,24 +355,6 @@ function fills.sessions(facts)
   return planned or known and known.value, planned and "protocol" or known and known.source
 end
 
---- What is said of one side of the threshold, or of all of it together.
-local function of_threshold(key)
-  return function(facts)
-    local known, parts = facts.known[key] or facts.known.threshold_method, {}
-    if known then
-      return known.value, known.source
-    end
-    for _, each in ipairs(facts.thresholds) do
-      parts[#parts + 1] = each.how and not threshold_words.in_part[each.how]
-        and ("%s: %s"):format(each.name, each.how) or nil
-    end
-    return parts[1] and table.concat(parts, "; "), "operator"
-  end
-end
-
-fills.threshold_location = of_threshold "threshold_location"
-fills.threshold_criterion = of_threshold "threshold_criterion"
-
 function fills.threshold_algorithm(facts)
   local parts = {}
   for i, each in ipairs(facts.staircases) do
@@ -381,7 +363,11 @@ function fills.threshold_algorithm(facts)
   if parts[1] then
     return table.concat(parts, "; "), "engine"
   end
-  return of_threshold "threshold_algorithm" (facts)
+  local known = facts.known.threshold_algorithm
+  if known then
+    return known.value, known.source
+  end
+  return threshold_words.method(facts)
 end
 
 function fills.threshold_type(facts)

@@ -130,9 +130,10 @@ local function add_row_deviations(facts, events, planned, is_open)
   end
   local missing = planned and planned - #events.pulses or 0
   if missing > 0 then
-    local text = is_open and "of %s of the plan there is no row" or missing == 1 and "%s of the plan was not "
-      .. "reached" or "%s of the plan were not reached"
-    say(text, numbers.counted(missing, "pulse"))
+    local of = facts.kind == "experiment" and "that the script asked for" or "of the plan"
+    local text = is_open and "of %s %s there is no row" or missing == 1 and "%s %s was not reached"
+      or "%s %s were not reached"
+    say(text, numbers.counted(missing, "pulse"), of)
   end
   if #events.unasked > 0 then
     say("the stimulator reported %s that nobody had asked for", numbers.counted(#events.unasked, "pulse"))

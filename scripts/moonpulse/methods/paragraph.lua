@@ -87,8 +87,7 @@ local function kind_text(kind, nerve)
   end
   return ("%s of %d pulses, %s from the first to the last, %s from pulse to pulse, %s"):format(
     counted(kind.count, "train"), kind.pulses, seconds(kind.span),
-    kind.longest - kind.shortest < 1e-5 and seconds(kind.shortest)
-      or ("%s to %s"):format(seconds(kind.shortest), seconds(kind.longest)), at(1))
+    numbers.range(kind.shortest, kind.longest, seconds), at(1))
 end
 
 local most_kinds = 12
@@ -112,12 +111,12 @@ end
 --- From onset to onset, as far as there are two.
 local function add_intervals(found, words, add)
   if found and found.shortest then
-    add("%s %s, %s in the mean", words, found.longest - found.shortest < 5e-6 and seconds(found.shortest)
-      or ("%s to %s"):format(seconds(found.shortest), seconds(found.longest)), seconds(found.mean))
+    local all = numbers.range(found.shortest, found.longest, seconds)
+    add("%s %s%s", words, all, all == seconds(found.mean) and ""
+      or (", %s in the mean"):format(seconds(found.mean)))
     if found.break_shortest then
-      add("From the last of a block to the first of the next it was %s%s", seconds(found.break_shortest),
-        found.break_longest - found.break_shortest < 5e-3 and ""
-          or " to " .. seconds(found.break_longest))
+      add("From the last of a block to the first of the next it was %s",
+        numbers.range(found.break_shortest, found.break_longest, seconds))
     end
   end
 end
@@ -150,13 +149,15 @@ end
 --- only what it confirmed.
 ---@param pulses { planned: integer?, delivered: integer, confirmed: integer? } delivered: sent
 ---@param cannot_confirm boolean? the stimulator cannot say that it fired
+---@param scripted boolean? nothing was planned: a script asked for them as it ran
 ---@return string
-function M.given_words(pulses, cannot_confirm)
+function M.given_words(pulses, cannot_confirm, scripted)
   local sent, confirmed, planned = pulses.delivered, pulses.confirmed or 0, pulses.planned
   local is_all = planned == sent and sent > 0
-  local who = is_all and (sent == 1 and "The one planned pulse"
-      or ("All %s planned pulses"):format(numbers.count(sent)))
-    or planned and ("Of %s, %s"):format(counted(planned, "planned pulse"), sent == 0 and "none"
+  local kind, by = scripted and "" or "planned ", scripted and " that the script asked for" or ""
+  local who = is_all and (sent == 1 and ("The one %spulse%s"):format(kind, by)
+      or ("All %s %spulses%s"):format(numbers.count(sent), kind, by))
+    or planned and ("Of %s%s, %s"):format(counted(planned, kind .. "pulse"), by, sent == 0 and "none"
       or numbers.count(sent))
     or counted(sent, "pulse")
   local were = (sent == 1 or sent == 0) and "was" or "were"
@@ -194,7 +195,7 @@ function writers.dose(facts, add)
   if facts.of == "course" then
     add("This course has %s", counted(pulses.delivered, "pulse"))
   elseif pulses.delivered then
-    add("%s", M.given_words(pulses, facts.cannot_confirm))
+    add("%s", M.given_words(pulses, facts.cannot_confirm, facts.kind == "experiment"))
   elseif pulses.unknown then
     add("The number of pulses is not known: the source does not give %s", pulses.unknown)
   else

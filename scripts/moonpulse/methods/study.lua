@@ -101,14 +101,16 @@ end
 
 --- The pulses of all runs together; a run whose plan nobody kept has none that are planned.
 local function dose(all, add)
-  local pulses = { planned = 0, delivered = 0, confirmed = 0 }
+  local pulses, scripted = { planned = 0, delivered = 0, confirmed = 0 }, true
   for _, facts in ipairs(all) do
     local each = facts.pulses
+    scripted = scripted and facts.kind == "experiment"
     pulses.planned = pulses.planned and each.planned and pulses.planned + each.planned or nil
     pulses.delivered = pulses.delivered + each.delivered
     pulses.confirmed = pulses.confirmed + (each.confirmed or 0)
   end
-  add("dose", "In all runs together: " .. paragraphs.given_words(pulses):gsub("^%u", string.lower))
+  local words = paragraphs.given_words(pulses, nil, scripted):gsub("^%u", string.lower)
+  add("dose", "In all runs together: " .. words)
 end
 
 --- The sentences on all runs, in the order of a methods section.

@@ -18,6 +18,23 @@ local function how_words(facts, how)
     or M.in_part[how] and ("%s, %s"):format(how, known_fields.placeholder "criterion") or how
 end
 
+--- What is said of how thresholds were found, in whatever words; nil: nothing.
+---@param facts moonpulse.MethodsFacts
+---@return string?
+---@return string? source
+function M.method(facts)
+  local known, parts = facts.known.threshold_method, {}
+  if known then
+    return known.value, known.source
+  end
+  for _, each in ipairs(facts.thresholds) do
+    parts[#parts + 1] = each.how and not M.in_part[each.how] and ("%s: %s"):format(each.name, each.how) or nil
+  end
+  if parts[1] then
+    return table.concat(parts, "; "), "operator"
+  end
+end
+
 --- References that intensities need and that no threshold is given for.
 ---@param facts moonpulse.MethodsFacts
 ---@return table<string, boolean>

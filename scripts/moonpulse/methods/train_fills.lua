@@ -62,7 +62,7 @@ end)
 
 local function between(level)
   if not level.gap then
-    return ("%s to %s from onset to onset, drawn"):format(told(level.every), told(level.longest))
+    return numbers.range(level.every, level.longest, told) .. " from onset to onset, drawn"
   end
   return ("%s from the nominal end to the next onset, %s from the last pulse to the next one, %s from onset "
     .. "to onset"):format(seconds(level.gap), seconds(level.silence), seconds(level.every))

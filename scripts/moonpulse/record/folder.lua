@@ -87,13 +87,23 @@ function M.remove(folder)
   lfs.rmdir(folder)
 end
 
---- A new folder in the system's place for temporary files, which only its owner may enter. Closed, it is gone
---- with all that is in it.
+--- A name in the place for temporary files ($TMPDIR, else /tmp) that nobody can know before.
+local function temporary_name()
+  local place = os.getenv "TMPDIR"
+  place = place and place:find "^/" and place:gsub("(.)/+$", "%1") or "/tmp"
+  local file <close> = io.open("/dev/urandom", "rb")
+  local bytes = file and file:read(8) or tostring(core.real_ns())
+  return ("%s/moonpulse-%s"):format(place, bytes:gsub(".", function(byte)
+    return ("%02x"):format(byte:byte())
+  end))
+end
+
+--- A new folder, which only its owner may enter. Closed, it is gone with all that is in it.
+---@param path string? that nothing has yet; nil: one in the place for temporary files
 ---@return { path: string }? folder to be closed
 ---@return string? message why it cannot be made
-function M.scratch()
-  local path = os.tmpname()
-  os.remove(path)
+function M.scratch(path)
+  path = path or temporary_name()
   local made, message = core.make_folder(path)
   if not made then
     return nil, message

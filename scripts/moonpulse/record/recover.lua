@@ -405,6 +405,7 @@ local function recover(folder, chosen, write_report)
   end
   if summary then
     summary.unloaded, summary.lost, summary.differed = unloaded, lost_seal, differed
+    summary.disarmed, summary.scripted = manifest.result.disarmed == true, manifest.kind == "experiment"
     summary.no_report = select(2, write_report(folder))
     seal(folder, manifest, summary, differed)
   end
@@ -417,7 +418,8 @@ end
 ---@param chosen string? the name or the file of the run's driver, as the user gives it: then a run that
 ---   was recovered without may be recovered again
 ---@param write_report fun(folder: string): string?, string? as write of moonpulse.report
----@return table? summary { sent, confirmed, skipped, planned, said, safe, unloaded, no_report }, or of a run
+---@return table? summary { sent, confirmed, skipped, planned, said, safe, disarmed, scripted, unloaded,
+---   no_report }: disarmed: the stimulator said so; scripted: planned is what a script asked for; or of a run
 ---   that ended, and only its report or its seal was missing, { report, sealed, lost, differed }; said: what
 ---   is missing or damaged, a sentence each; unloaded: the file of the run's driver, where it was not loaded;
 ---   no_report: why there is no report.html; sealed: the seal; not_sealed: why there is none; lost: it had

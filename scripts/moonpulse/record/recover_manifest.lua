@@ -205,6 +205,19 @@ local function fill_clock(manifest, lines, list)
   clock.jumps = jumps
 end
 
+--- Did the stimulator say that it was disarmed, the last time that it was armed? nil: nothing tells of it.
+local function was_disarmed(lines)
+  local said
+  for _, line in ipairs(lines) do
+    if line.kind == "arm" then
+      said = false
+    elseif line.kind == "disarm" then
+      said = line.new == "disarmed"
+    end
+  end
+  return said
+end
+
 --- Fill it in.
 ---@param folder string
 ---@param manifest table of a run that was killed; changed
@@ -217,6 +230,7 @@ function M.fill(folder, manifest, entries, list)
   end
   fill_device(manifest, lines, entries, list)
   fill_clock(manifest, lines, list)
+  manifest.result.disarmed = was_disarmed(lines)
 end
 
 return M

@@ -3,6 +3,8 @@
 --- pulses. Where it is written anew, no row is lost that only it has.
 local core = require "moonpulse.core"
 local counted = require "moonpulse.record.counted"
+local escapes = require "moonpulse.text.escapes"
+local files = require "moonpulse.record.file"
 local journals = require "moonpulse.record.journal"
 local lfs = require "lfs"
 local read = require "moonpulse.record.read"
@@ -45,6 +47,21 @@ local function describe(folder, events)
   end
 end
 
+--- A last row that the kill tore is no row: it is taken out of the table, and told instead. The pulse that it
+--- was of counts with those of which nobody knows.
+---@param path string events.tsv
+---@return string? torn as it stood there; nil: the last row is whole, or the table has no row
+---@return string? message it cannot be taken out
+local function cut_torn(path)
+  local text = lfs.symlinkattributes(path, "mode") == "file" and core.read_file(path, most_events)
+  local whole, torn = (text or ""):match("^(.*\n)([^\n]+)$")
+  if not whole then
+    return nil
+  end
+  local ok, message = files.put(path, whole)
+  return ok and torn or nil, message
+end
+
 --- Count them, and say in the manifest that the run was interrupted.
 ---@param folder string
 ---@param manifest table of a run that says "running"; changed: to be written
@@ -54,15 +71,25 @@ end
 ---@return string? message
 function M.keep(folder, manifest, why, said)
   local path = folder .. "/events.tsv"
+  local torn, message
   local events = read.events(path)
-  if not events then
-    return nil, ("%s, and there is no events.tsv that can be read"):format(why)
+  if events then
+    torn, message = cut_torn(path)
+    events = torn and read.events(path) or events
+  end
+  if not events or message then
+    return nil, message and ("%s cannot be written, and is as it was: %s: make room, and recover again")
+      :format(path, message) or ("%s, and there is no events.tsv that can be read"):format(why)
   end
   describe(folder, events)
   local planned = planned_of(folder, manifest)
   local sent, confirmed, skipped = counts_of(events)
   said[#said + 1] = ("%s: events.tsv stays as the run left it; nobody knows whether more was sent behind its "
     .. "last row"):format(why)
+  if torn then
+    said[#said + 1] = ('events.tsv: its last row was torn as the run was killed, and is cut: "%s"'):format(
+      escapes.shown(torn:gsub("\t", "  ")))
+  end
   if events.incomplete > 0 then
     said[#said + 1] = ("events.tsv: %d row%s not whole"):format(events.incomplete,
       events.incomplete == 1 and " is" or "s are")

@@ -51,6 +51,34 @@ local threshold = { "a number from 0 to 1000, or an object with one as its value
   return type(found) == "number" and found >= 0 and found <= 1000 and value or nil
 end }
 
+local plain = { string = true, number = true, boolean = true }
+
+local fact = { "a text, a number, or an object with one as its value", function(value)
+  local found = value
+  if type(value) == "table" then
+    found = value.value
+  end
+  return plain[type(found)] and value or nil
+end }
+
+local of_file = { "file", "role", "sha256", "as" } -- texts of an entry of files
+
+local kept = { "a list of objects whose file, role, as and sha256 are texts", function(value)
+  if type(value) ~= "table" then
+    return nil
+  end
+  for _, each in ipairs(value) do
+    local is_entry = type(each) == "table"
+    for _, key in ipairs(of_file) do
+      is_entry = is_entry and (each[key] == nil or type(each[key]) == "string")
+    end
+    if not is_entry then
+      return nil
+    end
+  end
+  return value
+end }
+
 local pulses, seconds = whole(0, most_virtual), number(0, 1e9)
 
 -- what a field of a manifest may hold; those that are not here are only ever shown
@@ -72,6 +100,9 @@ local fields = {
   { "result.pulses_sent", pulses }, { "result.pulses_confirmed", pulses },
   { "result.pulses_skipped", pulses }, { "result.pulses_planned", pulses },
   { "result.pulses_unknown", pulses }, { "result.events_sum", text }, { "result.flight_lost", flag },
+  { "files", kept }, { "device.waveform", fact }, { "device.current_direction", fact },
+  { "device.mode", fact }, { "device.coil", fact }, { "device.serial", fact }, { "device.firmware", fact },
+  { "experiment.file", text }, { "safety.verdict", text },
 }
 
 local null = require "cjson".null

@@ -80,6 +80,14 @@ function M.short(digits)
   return (digits:sub(1, 16):gsub("....", "%0 "):sub(1, -2))
 end
 
+--- The seal that a folder has now.
+---@param folder string
+---@return string? digits nil: it is not sealed
+function M.current(folder)
+  local text = core.read_file(folder .. "/" .. M.name, most_list)
+  return text and sha256.of(text) or nil
+end
+
 --- Seal the folder of a run: verify.sh is written, then SHA256SUMS. A signature of an older seal goes.
 ---@param folder string
 ---@param known table<string, string>? SHA-256 of files by their name that were just computed
@@ -411,7 +419,7 @@ function M.again(folder, kind, entry, differed, hashed)
   end
   local is_own = kind == "sealed" and not differed and ends_as_named(now)
   differed = not is_own and with_journal(differed, now) or nil
-  local told = { at = clocks.now(), who = "n/a", differed = differed }
+  local told = { at = clocks.now(), who = "n/a", differed = differed, seal_before = M.current(folder) }
   for key, value in pairs(entry) do
     told[key] = value
   end

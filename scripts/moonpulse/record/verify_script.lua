@@ -10,7 +10,7 @@ M.name = "verify.sh"
 M.text = [==[
 #!/bin/sh
 # Is this folder of a Moonpulse run as the run left it? It needs sh, sha256sum and awk.
-#   sh verify.sh [FOLDER]     exit status 0: whole, 1: it differs
+#   sh verify.sh [FOLDER]     exit status 0: whole, 1: it differs, 6: it cannot be checked here
 # It is the same in every run: where this file itself is in doubt, take that of another one.
 # That all is whole shows no damage; who rewrites everything can also seal everything anew. So compare the
 # seal that is printed with the one that was noted when the run ended, or check the signature.
@@ -30,10 +30,16 @@ fi
 export parts
 cd -- "$folder" || exit 1
 bad=0
+unsure=0
 differs() {
   printf 'differs: %s\n' "$1"
   bad=1
 }
+for program in sha256sum awk; do
+  command -v "$program" >/dev/null && continue
+  printf 'not checked: there is no %s here: install it, or take another computer\n' "$program"
+  exit 6
+done
 
 # the sums of all files in the folder $1, which is "" or ends with a slash
 list() {
@@ -88,7 +94,8 @@ lines=0
 head=$(printf '%064d' 0)
 signed=
 if [ -f journal.jsonl ] && [ -z "$parts" ]; then
-  differs "journal.jsonl: it cannot be checked: no folder can be made in ${TMPDIR:-/tmp}: set TMPDIR"
+  printf 'not checked: journal.jsonl: no folder can be made in %s: set TMPDIR\n' "${TMPDIR:-/tmp}"
+  unsure=6
 elif [ -f journal.jsonl ]; then
   awk '
     function differs(number, why) { print "differs: journal.jsonl:" number ": " why; bad = 1 }
@@ -154,8 +161,9 @@ if [ -n "$signed" ] && [ ! -f SHA256SUMS.sig ]; then
 fi
 [ -f SHA256SUMS.sig ] && printf 'signed: check it with moonpulse verify, or with ssh-keygen -Y verify\n'
 printf 'seal:    %s\n' "$seal"
-[ "$bad" = 0 ] && printf 'whole:   every file is as sealed, and the journal has its %s lines\n' "$lines"
-exit "$bad"
+[ "$bad" = 0 ] || exit 1
+[ "$unsure" = 0 ] && printf 'whole:   every file is as sealed, and the journal has its %s lines\n' "$lines"
+exit "$unsure"
 ]==]
 
 return M

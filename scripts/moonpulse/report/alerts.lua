@@ -62,24 +62,28 @@ end
 
 local function of_record(manifest, add)
   local status = get(manifest, "status")
+  local lost = get(manifest, "result.flight_lost") == true
   if status == "interrupted" then
-    add("bad", "TORN", "Moonpulse was killed during this run; the record was recovered from its flight "
-      .. "record. What was being written at that moment is perhaps sent.")
+    add("bad", "TORN", "Moonpulse was killed during this run; " .. (lost and "the record is what was in "
+      .. "events.tsv by then." or "the record was recovered from its flight record. What was being written "
+      .. "at that moment is perhaps sent."))
   elseif status == "running" then
     add("bad", "NOT ENDED", "the record has no end: the run is going on, or was killed. "
       .. "'moonpulse recover' tells.")
   end
-  if get(manifest, "result.disarmed") == false or
+  local disarmed = get(manifest, "result.disarmed")
+  if disarmed == false or disarmed == nil and status == "interrupted" or
     text.value(get(manifest, "result.reason")):find("NOT CONFIRMED SAFE", 1, true) then
     add("bad", "NOT CONFIRMED SAFE", "the stimulator did not say that it was disarmed at the end.")
   end
-  if get(manifest, "result.flight_lost") == true then
+  if lost then
     add("bad", "RECORD LOST", "the flight record is lost: what events.tsv has is all that is known.")
   end
   local unknown = text.number(get(manifest, "result.pulses_unknown"))
   if unknown and unknown > 0 then
-    add("bad", "UNEXPLAINED", ("%s in the flight record belong to no plan that is on record."):format(
-      text.counted(unknown, "pulse")))
+    add("bad", "UNEXPLAINED", (lost and "nobody knows whether %s behind the last row were given: they count "
+      .. "as given." or "%s in the flight record belong to no plan that is on record."):format(
+      text.counted(unknown, lost and "more pulse" or "pulse")))
   end
   local rebuilt = get(manifest, "result.rebuilt")
   if rebuilt then

@@ -65,7 +65,8 @@ local function intervals(list)
     words[i] = milliseconds(us)
   end
   if #words > 3 then
-    return ("%s to %s (%d intervals)"):format(words[1], words[#words], #words)
+    return ("%s%s (%d intervals)"):format(words[1], words[#words] ~= words[1] and " to " .. words[#words]
+      or "", #words)
   end
   return #words > 0 and table.concat(words, ", ") or "–"
 end
@@ -96,7 +97,7 @@ function M.table(manifest, s)
       s.cannot_confirm and "cannot" or text.count(condition.confirmed), intervals(condition.intervals),
       intensities(condition), intensity.percentages(manifest, condition.doses) }
   end
-  local out = html.grid("By condition: what was given of what was planned", { "Condition", "#Trials",
+  local out = html.grid("By condition: what was given of what was " .. s.wanted, { "Condition", "#Trials",
     "#Pulses", "#Confirmed", "ISI or IPI", "Intensity", "% of threshold" }, rows)
   local more = #list - #rows
   out = out .. (more > 0 and html.p("and " .. text.count(more) .. " more.") or "")

@@ -65,7 +65,7 @@ end
 function M.dose(manifest, s)
   local brain, nerve = intensity.apart(s.doses)
   local rows = {
-    { "Pulses planned", s.planned and text.count(s.planned), true },
+    { "Pulses " .. s.wanted, s.planned and text.count(s.planned), true },
     { "Pulses sent", text.count(s.sent), true },
     { "Pulses confirmed by the device", facts.confirmed(s), true },
     { "Intensity, %MSO", intensity.spread(intensity.distinct(brain, "mso"), " %MSO") },

@@ -128,6 +128,13 @@ function M.is_experiment(manifest)
   return get(manifest, "kind") == "experiment"
 end
 
+--- What pulses are that were not given yet: planned, or of a script asked for.
+---@param manifest table
+---@return string
+function M.wanted(manifest)
+  return M.is_experiment(manifest) and "asked for" or "planned"
+end
+
 --- A file's base name.
 ---@param path any
 ---@return any

@@ -185,7 +185,8 @@ function M.given(manifest, s)
   local row, of_nerve = intensity.given_rows(manifest, s)
   rows[#rows + 1], rows[#rows + 2] = row, of_nerve
   rows[#rows + 1] = span_row(manifest, s)
-  return html.grid("Given against planned", { "", "#Planned", "#Given", "Difference" }, rows, "given")
+  return html.grid("Given against " .. s.wanted, { "", "#" .. s.wanted:gsub("^%l", string.upper), "#Given",
+    "Difference" }, rows, "given")
 end
 
 return M

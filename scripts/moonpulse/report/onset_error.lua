@@ -231,7 +231,7 @@ local function unasked_table(list)
   return more > 0 and out .. html.p("and " .. text.count(more) .. " more.") or out
 end
 
-local function missing_words(missing)
+local function missing_words(missing, wanted)
   local ranges = {}
   for i = 1, math.min(most_listed, #missing) do
     local range = missing[i]
@@ -240,8 +240,9 @@ local function missing_words(missing)
   end
   local more = #missing > most_listed
     and string.format(", and %d more ranges", #missing - most_listed) or ""
-  return string.format("%s never reached, or without a row in events.tsv: %s%s.",
-    text.counted(missing.total, "planned pulse"), table.concat(ranges, ", "), more)
+  return string.format("%s never reached, or without a row in events.tsv: %s%s.", wanted == "planned"
+    and text.counted(missing.total, "planned pulse") or text.counted(missing.total, "pulse") .. " asked for",
+    table.concat(ranges, ", "), more)
 end
 
 --- Every pulse that was not delivered as planned.
@@ -256,7 +257,7 @@ function M.exceptions(s)
     parts[#parts + 1] = unasked_table(s.unasked)
   end
   if s.missing.total > 0 then
-    parts[#parts + 1] = html.p(missing_words(s.missing))
+    parts[#parts + 1] = html.p(missing_words(s.missing, s.wanted))
   end
   if #parts == 0 then
     local words = s.recorded == 0 and "No pulse is on record." or s.confirmed > 0

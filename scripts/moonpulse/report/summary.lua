@@ -308,6 +308,7 @@ function M.compute(manifest, events)
   end
   local out = counts(events.pulses)
   out.planned = number("result.pulses_planned") or number("protocol.pulses")
+  out.wanted = facts.wanted(manifest)
   out.time = time_kind(manifest)
   out.simulated = record.get(manifest, "device.simulated")
   out.cannot_confirm = record.get(manifest, "device.confirms") == false and out.confirmed == 0

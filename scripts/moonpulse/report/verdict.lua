@@ -4,11 +4,11 @@ local text = require "moonpulse.drawing.text"
 
 local M = {}
 
-local function pulses_of(n, planned)
-  if planned then
-    return text.count(n) .. " of " .. text.counted(planned, "pulse")
+local function pulses_of(s)
+  if s.planned then
+    return text.count(s.sent) .. " of " .. text.counted(s.planned, "pulse")
   end
-  return text.counted(n, "pulse") .. " (number planned not recorded)"
+  return ("%s (number %s not recorded)"):format(text.counted(s.sent, "pulse"), s.wanted)
 end
 
 local function onset_clause(s)
@@ -37,11 +37,11 @@ end
 
 local function delivery(s)
   if s.confirmed > 0 and s.confirmed == s.sent then
-    return pulses_of(s.sent, s.planned) .. " delivered and confirmed" .. confirmed_by(s)
+    return pulses_of(s) .. " delivered and confirmed" .. confirmed_by(s)
   end
   local confirmed = s.cannot_confirm and "which cannot confirm any" or ("%s confirmed"):format(
     s.confirmed == 0 and "none" or text.count(s.confirmed))
-  return string.format("%s sent%s, %s", pulses_of(s.sent, s.planned),
+  return string.format("%s sent%s, %s", pulses_of(s),
     s.cannot_confirm and s.simulated ~= true and " to a device" or sent_to(s), confirmed)
 end
 
@@ -51,15 +51,15 @@ end
 
 local function completed(s)
   if s.planned == 0 and s.sent == 0 then
-    return "No pulse was planned and none was sent.", "note"
+    return ("No pulse was %s and none was sent."):format(s.wanted), "note"
   elseif s.sent == 0 then
     local planned = s.planned and "0 of " .. text.counted(s.planned, "pulse") .. " sent"
-      or "events.tsv holds no sent pulse and the number planned was not recorded"
+      or ("events.tsv holds no sent pulse and the number %s was not recorded"):format(s.wanted)
     return "NOTHING SENT: the run ended as completed, but " .. planned .. ".", "bad"
   end
   local sentence = delivery(s) .. "; " .. onset_clause(s) .. "."
   if s.planned and s.sent > s.planned then
-    return "MORE THAN PLANNED: " .. sentence, "bad"
+    return ("MORE THAN %s: %s"):format(s.wanted:upper(), sentence), "bad"
   elseif s.planned and s.delivered < s.planned or s.delivered < s.sent then
     return "INCOMPLETE: " .. sentence, "bad"
   end
@@ -80,7 +80,7 @@ local function ended_early(s, status, reason)
     s.confirmed == s.sent and "all confirmed" or
     s.confirmed == 0 and "none confirmed" or text.count(s.confirmed) .. " confirmed"
   local is_whole = why:find("[.?!]$") -- a question or a sentence of its own is not run on
-  return string.format("%s after %s%s: %s%s %s%s; %s.", head, pulses_of(s.sent, s.planned),
+  return string.format("%s after %s%s: %s%s %s%s; %s.", head, pulses_of(s),
     s.confirmed == 0 and sent_to(s) or "", why, is_whole and "" or ";",
     is_whole and confirmed:gsub("^%l", string.upper) or confirmed,
     s.confirmed > 0 and confirmed_by(s) or "", onset_clause(s)), "bad"

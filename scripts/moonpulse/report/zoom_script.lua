@@ -213,7 +213,7 @@ function words() {
     + seconds(pulses[group[0]].t) + " to " + seconds(pulses[group[1]].t) + ": " + given + " given";
   Object.keys(odd).forEach(function (key) { text += ", " + key + " " + odd[key] + " " + data.signs[key]; });
   if (state.level === 0 && data.planned > count) {
-    text += "; " + (data.planned - count) + " more were planned and have no row";
+    text += "; " + (data.planned - count) + " more have no row";
   }
   return text;
 }

@@ -36,7 +36,8 @@ local M = {}
 ---@field told string[] what else of the folder is not
 ---@field wrong string[] what of the folder is not as the run left it: then nothing can be run again
 
-local most_bytes = 1 << 28
+local most_bytes = 1 << 28 -- of one file, and of all that are copied; a run keeps much less
+local most_files = 2000
 
 --- What must be as the run left it, so that the same can be done again; the rest is told.
 local function is_needed(file)
@@ -80,23 +81,50 @@ local function add_asked_for(self, each, path)
   end
 end
 
+--- The entries of manifest.files that the run read, by their numbers.
+---@return { number: integer, each: table, file: string }[]
+local function kept_files(self)
+  local list, kept = self.manifest.files, {}
+  for number, each in ipairs(type(list) == "table" and list or {}) do
+    local file = type(each) == "table" and type(each.file) == "string" and each.file
+    if file and file:find("^sources/[^/]+$") and type(each.role) == "string" then
+      kept[#kept + 1] = { number = number, each = each, file = file }
+    end
+  end
+  return kept
+end
+
+--- Is it more than a run keeps? All of it would be copied.
+---@return string? message
+local function too_much(self)
+  local kept, bytes = kept_files(self), 0
+  if #kept > most_files then
+    return ("%s: manifest.json: files has %d entries that a run reads, at most %s are copied"):format(
+      self.folder, #kept, numbers.count(most_files))
+  end
+  for _, one in ipairs(kept) do
+    bytes = bytes + (lfs.symlinkattributes(self.folder .. "/" .. one.file, "size") or 0)
+    if bytes > most_bytes then
+      return ("%s: manifest.json: files[%d] (%s): with it more than %d MB are to be copied"):format(
+        self.folder, one.number, one.file, most_bytes >> 20)
+    end
+  end
+end
+
 --- The files that the run read, where each is as it was.
 local function check_files(self)
   local found, sums = check_whole(self)
-  local list = self.manifest.files
-  for _, each in ipairs(type(list) == "table" and list or {}) do
-    local file = type(each) == "table" and type(each.file) == "string" and each.file
-    if file and file:find("^sources/[^/]+$") then
-      local path = self.folder .. "/" .. file
-      local is_file = lfs.symlinkattributes(path, "mode") == "file"
-      if not (is_file and sums[file] == each.sha256) and not found:has(file) then
-        self.wrong[#self.wrong + 1] = file .. (is_file and ": it is not what was run"
-          or sums[file] and ": it is no file" or ": it is missing")
-      end
-      self.files[each.role] = self.files[each.role] or path
-      if each.role == "module" or each.role == "data" then
-        add_asked_for(self, each, path)
-      end
+  for _, one in ipairs(kept_files(self)) do
+    local each, file = one.each, one.file
+    local path = self.folder .. "/" .. file
+    local is_file = lfs.symlinkattributes(path, "mode") == "file"
+    if not (is_file and sums[file] == each.sha256) and not found:has(file) then
+      self.wrong[#self.wrong + 1] = file .. (is_file and ": it is not what was run"
+        or sums[file] and ": it is no file" or ": it is missing")
+    end
+    self.files[each.role] = self.files[each.role] or path
+    if each.role == "module" or each.role == "data" then
+      add_asked_for(self, each, path)
     end
   end
 end
@@ -229,6 +257,10 @@ function M.read(folder)
   local self = { folder = folder, manifest = manifest, begin = begin, lines = lines, wrong = {}, told = {},
     files = {}, modules = {}, asked = {}, twice = {},
     answers = {}, triggers = {}, is_experiment = begin.what == "experiment" }
+  local much = too_much(self)
+  if much then
+    return nil, much
+  end
   check_files(self)
   self.changed = why
   self.wrong[#self.wrong + 1] = why and "journal.jsonl:1: " .. why

@@ -3,6 +3,7 @@
 --- in that program it may do no more than a protocol, and not for ever (moonpulse.run.look).
 local core = require "moonpulse.core"
 local folders = require "moonpulse.record.folder"
+local interrupts = require "moonpulse.run.interrupts"
 local lfs = require "lfs"
 local looks = require "moonpulse.run.look"
 local places = require "moonpulse.text.places"
@@ -70,23 +71,43 @@ end
 
 local most_said = 1 << 24 -- bytes of what it said: more nobody reads
 
+---@class moonpulse.PerformHow
+---@field kind ("experiment"|"protocol")? what is looked at; "experiment" unless it is given
+---@field longest_s number? by a clock on the wall: then it is ended
+---@field each (fun(seconds: number))? called several times a second, with how long it has taken
+---@field on_line (fun(text: string): boolean?)? a line that it says; true: it is not part of what it said
+
+local each_s = 0.25
+
+--- Wait until it is over, by its own end, a signal to this process, or the bound; what the bound was.
+local function await(is_over, heard, how)
+  local since_ns = core.real_ns()
+  while not is_over() and not heard.heard do
+    heard:wait((how.each or how.longest_s) and each_s or nil)
+    local took_s = (core.real_ns() - since_ns) / 1e9
+    if how.each then
+      how.each(took_s)
+    end
+    if how.longest_s and took_s > how.longest_s and not is_over() then
+      return looks.too_long(how.longest_s)
+    end
+  end
+end
+
 --- Run this program on an experiment to its end, or to a signal that this one gets. Raises a refusal where a
---- signal ends one of the two.
+--- signal ends one of the two, or it takes too long.
 ---@param args string[] with the program
+---@param how moonpulse.PerformHow?
 ---@return string[] said lines of its standard output
 ---@return integer status of its exit
-function M.perform(args)
-  local task, said, bytes, status, signal, interrupted = core.current(), {}, 0, nil, nil, nil
-  local deaf <close> = -- luacheck: ignore 211
-    setmetatable({}, { __close = function() core.on_signal(nil) end })
-  core.on_signal(function()
-    interrupted = true
-    task:wake()
-  end)
+function M.perform(args, how)
+  how = how or {}
+  local task, said, bytes, status, signal = core.current(), {}, 0, nil, nil
+  local heard <close> = interrupts.begin()
   local process <close> = assert(core.process { args = args,
     on_line = function(text)
       bytes = bytes + #text
-      if bytes < most_said then
+      if not (how.on_line and how.on_line(text)) and bytes < most_said then
         said[#said + 1] = text
       end
     end,
@@ -94,14 +115,21 @@ function M.perform(args)
       status, signal = ...
       task:wake()
     end })
-  while not status and not interrupted do
-    core.wait()
-  end
-  process:finish()
-  if interrupted then
+  local killed <close> = setmetatable({}, { __close = function() -- luacheck: ignore 211
+    if not status then
+      process:kill()
+    end
+    while not status do -- it writes where we take away
+      core.wait()
+    end
+  end })
+  local late = await(function() return status ~= nil end, heard, how)
+  if heard.heard then
     refusals.raise("stopped", "interrupted while the experiment was looked at")
+  elseif late then
+    refusals.raise("usage", "%s", late)
   elseif signal and signal ~= 0 then
-    refusals.raise("usage", "%s", looks.ended(signal))
+    refusals.raise("usage", "%s", looks.ended(signal, how.kind))
   end
   return said, status
 end

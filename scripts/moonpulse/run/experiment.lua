@@ -79,9 +79,6 @@ end
 --- run:spawn(task): its error becomes the script's, at the script's next wait.
 local function spawn_of(stage)
   return function(task)
-    if stage.heard.recall then -- which one comes first was its computer's timing
-      stage.heard:other "parts"
-    end
     core.spawn(function()
       stage.heard:begin_part()
       stuck.guard()

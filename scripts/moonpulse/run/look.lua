@@ -4,19 +4,26 @@ local blame = require "moonpulse.text.author_line"
 local bytes_read = require "moonpulse.text.bytes_read"
 local core = require "moonpulse.core"
 local drivers = require "moonpulse.driver.find"
+local refusals = require "moonpulse.text.refusal"
 
 local M = {}
 
 local longest_h = 24 -- of the experiment's own time
-local most = { seconds = 60, megabytes = 1024, file_megabytes = 512 } -- of this process
-local by_signal = {
-  [24] = ("it took more than %d s of computing"):format(most.seconds), -- SIGXCPU
-  [25] = ("it recorded more than %d MB"):format(most.file_megabytes), -- SIGXFSZ
-}
+-- of this process: a script's may go on for ever; a plan has an end, and may have millions of pulses
+local most = { experiment = { seconds = 60, megabytes = 1024, file_megabytes = 512 },
+  protocol = { seconds = 900, megabytes = 8192, file_megabytes = 4096 } }
 
---- From now on this process is one that looks at an experiment.
-function M.begin()
-  core.confine(most)
+--- What a process that looks at an experiment, or at a protocol's run, may take.
+---@param kind "experiment"|"protocol"
+---@return { seconds: integer, megabytes: integer, file_megabytes: integer }
+function M.most(kind)
+  return most[kind]
+end
+
+--- From now on this process is one that looks at an experiment, or at a protocol's run.
+---@param kind ("experiment"|"protocol")? "experiment" unless it is given
+function M.begin(kind)
+  core.confine(most[kind or "experiment"])
 end
 
 -- the library, and what it is built with: nothing else is loaded by its name
@@ -31,10 +38,14 @@ end
 
 --- From now on this process reads a folder that may have been made to harm, and runs nothing of it but the
 --- kept text in its sandbox: whatever else goes wrong, no file is loaded as a program, and none is started.
---- There is no way back.
-function M.shut()
-  M.begin()
-  core.shut_in()
+--- There is no way back. Raises a refusal where the kernel has no part in it.
+---@param kind ("experiment"|"protocol")? as for begin
+function M.shut(kind)
+  M.begin(kind)
+  if not core.shut_in() then
+    refusals.raise("limit", "the kernel does not shut this process in (seccomp: an old kernel, a container "
+      .. "that forbids it, or a processor that is neither x86-64 nor ARM64), so nothing of the folder is run")
+  end
   drivers.keep_to_shipped()
   bytes_read.shut()
   table.insert(package.searchers, 1, function(name)
@@ -57,10 +68,21 @@ end
 
 --- Why the process that looked was ended by a signal.
 ---@param signal integer
+---@param kind ("experiment"|"protocol")? as for begin
 ---@return string
-function M.ended(signal)
-  return ("the look at the experiment was ended: %s: does it come to an end?"):format(by_signal[signal]
-    or ("by signal %d"):format(signal))
+function M.ended(signal, kind)
+  local bound = most[kind or "experiment"]
+  local why = signal == 24 and ("it took more than %d s of computing"):format(bound.seconds) -- SIGXCPU
+    or signal == 25 and ("it recorded more than %d MB"):format(bound.file_megabytes) -- SIGXFSZ
+    or ("by signal %d"):format(signal)
+  return ("the look at the %s was ended: %s: does it come to an end?"):format(kind or "experiment", why)
+end
+
+--- Why the process that looked was ended by the one that had started it.
+---@param seconds number
+---@return string
+function M.too_long(seconds)
+  return ("the look was ended after %g s: does it come to an end?"):format(seconds)
 end
 
 return M

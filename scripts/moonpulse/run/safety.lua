@@ -154,4 +154,16 @@ function M.facts(job, started)
   }
 end
 
+--- The same for the journal's last line of the run, so that the manifest does not say it alone.
+---@param job moonpulse.Job as for facts
+---@return { verdict: string?, findings: string[]?, override: string?, approval: string? }
+function M.judged(job)
+  local facts, findings = M.facts(job), {}
+  for i, each in ipairs(facts.findings) do
+    findings[i] = ("%s: %s"):format(each.verdict, each.text)
+  end
+  return { verdict = facts.verdict, findings = findings[1] and findings or nil,
+    override = facts.override and facts.override.reason, approval = facts.approval }
+end
+
 return M

@@ -7,6 +7,7 @@ local escapes = require "moonpulse.text.escapes"
 local files = require "moonpulse.record.file"
 local lfs = require "lfs"
 local manifests = require "moonpulse.run.manifest"
+local run_safety = require "moonpulse.run.safety"
 local seals = require "moonpulse.record.seal"
 local sha256 = require "moonpulse.text.sha256"
 local signs = require "moonpulse.record.signature"
@@ -52,7 +53,7 @@ function M.end_journal(context, stop, result)
     ["flight.bin"] = context.speed == 1 and context.hashes["flight.bin"] or nil }
   audit:finish { status = result.status, reason = result.reason, stop = stop, planned = result.pulses_planned,
     sent = result.pulses_sent, confirmed = result.pulses_confirmed, skipped = result.pulses_skipped,
-    files = told }
+    files = told, safety = run_safety.judged(context.job) }
   if context.sign then -- a line that says so demands a signature for ever
     local ok, why = signs.can_sign(context.sign)
     if not ok then

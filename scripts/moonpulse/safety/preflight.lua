@@ -48,9 +48,11 @@ local MOST_SENTENCES = 5
 ---@param report moonpulse.Report of moonpulse.safety.judge
 ---@return moonpulse.Question[] empty where all is within
 function M.beyond(report)
-  local concerns, parts, of_guidelines = judge.concerns(report), {}, false
+  local concerns, parts, of_guidelines, over = judge.concerns(report), {}, false, {}
   for i, finding in ipairs(concerns) do
-    of_guidelines = of_guidelines or check_report.layer_of(finding) == "guidelines"
+    local layer = check_report.layer_of(finding)
+    of_guidelines = of_guidelines or layer == "guidelines"
+    over[layer] = over[layer] or finding.verdict == "OVER"
     parts[i] = i <= MOST_SENTENCES and finding.verdict .. ": " .. judge.sentence(finding) or nil
   end
   if #concerns == 0 then
@@ -58,12 +60,11 @@ function M.beyond(report)
   elseif #concerns > MOST_SENTENCES then
     parts[#parts + 1] = ("and %d more"):format(#concerns - MOST_SENTENCES)
   end
-  if not of_guidelines then -- of which no guideline says anything
-    return { { id = "beyond_tested", text = ("This is beyond the lab's limits or the protocol's sessions:\n  "
-      .. "%s\nGo on?"):format(table.concat(parts, "\n  ")) } }
-  end
-  return { { id = "beyond_tested", text = ("This is beyond what was tested, or not covered by any table:\n  "
-    .. "%s\nGo on?"):format(table.concat(parts, "\n  ")) }, monitoring }
+  local head = over.guidelines and "OVER a published limit" or over.lab and "OVER the lab's own limits"
+    or of_guidelines and "beyond what was tested, or not covered by any table"
+    or "beyond the lab's limits or the protocol's sessions"
+  return { { id = "beyond_tested", text = ("This is %s:\n  %s\nGo on?"):format(head,
+    table.concat(parts, "\n  ")) }, of_guidelines and monitoring or nil }
 end
 
 --- The same for an experiment, whose plans are not known yet.

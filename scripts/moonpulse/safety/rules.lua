@@ -178,7 +178,7 @@ local function judge_duration(context, train, add)
   end
   local verdict = M.compare(cell, below, train.duration)
   add(finding("train duration", source, {
-    row = ("%s%g s (%g Hz,%g %%)%s"):format(cell.kind == "tested_to" and ">" or "", cell.limit_s, cell.hz,
+    row = ("%s%g s (%g Hz, %g %%)%s"):format(cell.kind == "tested_to" and ">" or "", cell.limit_s, cell.hz,
       cell.percent, known and "" or ", the strongest column: no threshold is known"),
     why = beyond_text(cell, below, verdict),
     value = train.duration, unit = "s", limit = cell.limit_s, verdict = verdict,
@@ -359,7 +359,7 @@ local function judge_stretch(context, train, add)
   local verdict = M.compare(cell, below, train.duration)
   if verdict ~= "within" then
     add(finding("pulses without a pause", rule, {
-      row = (">%g s (1 Hz,%g %%)%s"):format(cell.limit_s, cell.percent, known and ""
+      row = (">%g s (1 Hz, %g %%)%s"):format(cell.limit_s, cell.percent, known and ""
         or ", the strongest column: no threshold is known"), why = beyond_text(cell, below, verdict),
       value = train.duration, unit = "s", limit = cell.limit_s, verdict = verdict,
       nearest = ("at most %g s, the pause of %g s behind it counted"):format(cell.limit_s, rule.pause_s) }))

@@ -53,8 +53,7 @@ function kinds.rest(_, view, lines, depth)
   if view.min == view.max then
     lines(depth, ("rest %s"):format(numbers.seconds(view.min)))
   else
-    lines(depth, ("rest %s to %s, drawn from the seed"):format(numbers.seconds(view.min),
-      numbers.seconds(view.max)))
+    lines(depth, ("rest %s, drawn from the seed"):format(numbers.range(view.min, view.max)))
   end
 end
 
@@ -88,16 +87,21 @@ local function outlined(call, ...)
   return table.unpack(results, 1, results.n)
 end
 
+local most_order = 12 -- trials whose order is told
+
 local function trials_of(plan, view)
-  local found, by_text, shortest, longest = {}, {}, nil, nil
+  local found, by_text, order, shortest, longest = {}, {}, {}, nil, nil
   local before = 0 -- the span of the trial before a rest
   local function count(trial, times)
     local text = M.of(trial)
     if not by_text[text] then
-      by_text[text] = { count = 0, plan = trial }
+      by_text[text] = { count = 0, plan = trial, number = #found + 1 }
       found[#found + 1] = by_text[text]
     end
     by_text[text].count = by_text[text].count + times
+    for _ = 1, math.min(times, most_order + 1 - #order) do
+      order[#order + 1] = by_text[text].number
+    end
     before = trial:totals().span
   end
   local function interval(rest)
@@ -119,7 +123,7 @@ local function trials_of(plan, view)
       end
     end
   end
-  return found, shortest, longest
+  return found, shortest, longest, #order <= most_order and order or nil
 end
 
 --- Trials, in a drawn or given order, counted by kind; the shortest and the longest interval from
@@ -129,6 +133,7 @@ end
 ---@return { count: integer, plan: moonpulse.Plan }[] by first appearance
 ---@return number? shortest seconds
 ---@return number? longest
+---@return integer[]? order which of them comes when; nil: there are more than anybody reads
 function M.trials(plan, view)
   return outlined(trials_of, plan, view)
 end
@@ -140,7 +145,7 @@ local function trials(plan, view, lines, depth)
     total = total + kind.count
   end
   local interval = shortest == longest and "every " .. numbers.seconds(shortest)
-    or ("%s to %s apart, drawn from the seed"):format(numbers.seconds(shortest), numbers.seconds(longest))
+    or numbers.range(shortest, longest) .. " apart, drawn from the seed"
   lines(depth, ("trials: %s, %s, onset to onset"):format(numbers.count(total), interval))
   for _, kind in ipairs(found) do
     lines(depth + 1, ("%s of these:"):format(numbers.count(kind.count)))

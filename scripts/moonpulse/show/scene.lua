@@ -106,8 +106,9 @@ end
 ---@param facts table from catalogue.measure
 ---@param seed integer
 ---@param thresholds { rmt: number?, amt: number? }
+---@param drawn boolean? the order of trials is drawn from the seed
 ---@return moonpulse.Scene
-function M.of(protocol, plan, facts, seed, thresholds)
+function M.of(protocol, plan, facts, seed, thresholds, drawn)
   local schedule = core.schedule(plan, seed)
   local actions = schedule:actions()
   local in_mso = resolved(actions, thresholds)
@@ -115,6 +116,9 @@ function M.of(protocol, plan, facts, seed, thresholds)
   local scene = { title = protocol.name, panels = {},
     subtitle = ("%s, %s from first to last pulse"):format(numbers.counted(facts.pulses, "pulse"),
       numbers.duration(facts.first_to_last_s)) }
+  if facts.random or drawn then -- another seed gives another picture
+    scene.subtitle = ("%s; drawn with seed %d"):format(scene.subtitle, seed)
+  end
   if #pulses < facts.pulses then
     scene.subtitle = ("%s; the first %s are shown"):format(scene.subtitle, numbers.count(#pulses))
   end

@@ -18,11 +18,27 @@ local most_cell, most_parts, most_nodes = 6, 12, 400 -- pulses of a cell; parts 
 
 local nouns = { pulse = true, burst = true, train = true, pair = true }
 
+--- Is a pair, or trials, among the parts of a sequence? Then each part is told for itself, since a pair has a
+--- conditioning and a test pulse.
+local function has_pair(plan, view)
+  if view.kind == "sequence" and (view.label == "trials" or view.label == "pair") then
+    return true
+  end
+  for i = 1, (view.kind == "sequence" or view.kind == "repeat") and view.children or 0 do
+    local child = plan:child(i)
+    if has_pair(child, child:view()) then
+      return true
+    end
+  end
+  return false
+end
+
 --- Few pulses at fixed times: told one by one.
 local function is_cell(plan, view)
   local totals = plan:totals()
   return view.kind ~= "repeat" and view.kind ~= "pulse" and not totals.random and totals.pulses >= 1
     and totals.pulses <= most_cell and totals.leaves <= 4 * most_cell
+    and (totals.pulses == 2 and view.label ~= "trials" or not has_pair(plan, view))
 end
 
 --- What one part is called.
@@ -37,9 +53,7 @@ local function noun_of(plan, view)
   return pulses > most_cell and "block" or "part"
 end
 
-local function range(from, to)
-  return math.abs(to - from) < 1e-12 and seconds(from) or ("%s to %s"):format(seconds(from), seconds(to))
-end
+local range = numbers.range
 
 local function intensity(words, view)
   local channel = words.channel
@@ -206,8 +220,25 @@ kinds["repeat"] = function(plan, view, words)
   return ("%s; each %s: %s"):format(text, noun, phrase(child, words))
 end
 
+--- The order of a few trials that was not drawn, by their conditions; "" where these do not tell them apart.
+local function order_words(found, order)
+  local names, seen = {}, {}
+  for i, kind in ipairs(found) do
+    names[i] = kind.plan:view().condition
+    if names[i] == "" or seen[names[i]] then
+      return ""
+    end
+    seen[names[i]] = true
+  end
+  local list = {}
+  for i, number in ipairs(#found > 1 and order or {}) do
+    list[i] = names[number]
+  end
+  return #list > 0 and (", in the order %s"):format(table.concat(list, ", ")) or ""
+end
+
 local function trials(plan, view, words)
-  local found, shortest, longest = outline.trials(plan, view)
+  local found, shortest, longest, order = outline.trials(plan, view)
   local parts = {}
   for i, kind in ipairs(found) do
     parts[i] = ("%s with %s"):format(numbers.counted(kind.count, "trial"), phrase(kind.plan, words))
@@ -215,12 +246,12 @@ local function trials(plan, view, words)
   if words.drawn then
     table.sort(parts, function(a, b) return sorting.key(a:match(" .*")) < sorting.key(b:match(" .*")) end)
   end
-  local text = table.concat(parts, ", and ")
+  local text, ordered = table.concat(parts, ", and "), words.drawn and "" or order_words(found, order)
   if shortest == longest then
-    return shortest and ("%s, one trial every %s, from onset to onset"):format(text, seconds(shortest))
-      or text
+    return (shortest and ("%s, one trial every %s, from onset to onset"):format(text, seconds(shortest))
+      or text) .. ordered
   end
-  return ("%s, %s from onset to onset, drawn from the seed"):format(text, range(shortest, longest))
+  return ("%s, %s from onset to onset, drawn from the seed%s"):format(text, range(shortest, longest), ordered)
 end
 
 --- A pause between two parts: from the nominal end, and what that is from pulse to pulse.

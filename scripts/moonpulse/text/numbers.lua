@@ -32,6 +32,16 @@ function M.duration(seconds)
   return ("%s (%d min %s)"):format(text, minutes, rest)
 end
 
+--- "4 s to 6 s"; one number where both ends print alike.
+---@param from number
+---@param to number
+---@param tell (fun(value: number): string)? M.seconds
+---@return string
+function M.range(from, to, tell)
+  local first, last = (tell or M.seconds)(from), (tell or M.seconds)(to)
+  return first == last and first or ("%s to %s"):format(first, last)
+end
+
 --- 3000 -> "3,000".
 ---@param n integer
 ---@return string

@@ -27,6 +27,9 @@ local Process = {}
 --- Close its standard input: a simulator takes that as the end.
 function Process:finish() end
 
+--- End it with all that it started at once, whatever they do; on_exit tells when.
+function Process:kill() end
+
 --- End it with all that it started; it is told nothing more. Also at the end of its scope.
 function Process:close() end
 

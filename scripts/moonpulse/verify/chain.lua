@@ -86,6 +86,18 @@ end
 
 local mended = { ["events.tsv"] = true, ["report.html"] = true } -- recover writes them again
 
+local commands = { recovered = "recover", report = "recover", signature = "sign" } -- that seal again
+
+--- The seal of a run is another one since somebody sealed again: which one was it, and who did it?
+local function tell_sealed_again(entry, number, findings)
+  local who, before = entry.who ~= "n/a" and said(entry.who) .. ", " or "", entry.seal_before
+  before = type(before) == "string" and seals.short(before)
+  findings.sealed_again = findings.sealed_again or before and true or nil
+  findings:note("sealed %sby moonpulse %s (%s%s): %s%s (line %d of journal.jsonl)", before and "again " or "",
+    commands[entry.kind], who, said(entry.at), said(entry.why),
+    before and "; the seal before was " .. before or "", number)
+end
+
 --- What did not fit the seal before, when somebody sealed again.
 local function check_sealed_again(lines, findings)
   for number, line in ipairs(lines) do
@@ -99,9 +111,8 @@ local function check_sealed_again(lines, findings)
           said(file))
       end
     end
-    if entry and (entry.kind == "recovered" or entry.kind == "report") then
-      findings:note("sealed again on %s: %s (line %d of journal.jsonl)", said(entry.at),
-        said(entry.why), number)
+    if entry and commands[entry.kind] and entry.why ~= "--sign" then -- with that the run itself signed
+      tell_sealed_again(entry, number, findings)
     end
   end
 end
@@ -170,7 +181,8 @@ function M.check(folder, manifest, sums, findings)
     head = sha256.of(line.text)
   end
   if older > 0 then
-    findings:leave("lines 1 to %d of journal.jsonl are of an older version, which had no chain", older)
+    findings:leave("the chain of the journal", ("lines 1 to %d of journal.jsonl are of an older version, "
+      .. "which had no chain"):format(older), "compare them with a copy that was kept elsewhere")
   end
   check_damaged(lines, torn, findings)
   if manifest.status ~= "running" then

@@ -1,14 +1,12 @@
 --- An experiment's run, made again: its kept script, shut in, with its parameters and seed, is told what the
 --- journal says that it was told, and must decide the same. In virtual time its rows are the same, too.
+local children = require "moonpulse.verify.child"
 local core = require "moonpulse.core"
-local courses = require "moonpulse.run.course"
 local decisions = require "moonpulse.compare.decisions"
 local drivers = require "moonpulse.driver.find"
 local findings_of = require "moonpulse.verify.findings"
-local folders = require "moonpulse.record.folder"
 local journal_lines = require "moonpulse.record.journal_lines"
 local lfs = require "lfs"
-local places = require "moonpulse.text.places"
 local pulses = require "moonpulse.verify.pulses"
 local read = require "moonpulse.record.read"
 local replays = require "moonpulse.verify.replay"
@@ -20,7 +18,6 @@ local M = {}
 local what = "the experiment's plans against its text, seed, parameters and answers"
 local again = "the kept text, seed, parameters and answers make"
 local most_events = 2000000000
-local most_said = 500 -- bytes of why it could not be
 
 --- Why it cannot be made again; nil: it can.
 local function why_not(manifest, begin)
@@ -42,28 +39,20 @@ local function why_not(manifest, begin)
   end
 end
 
---- Run it again into a folder of that folder: the new run's folder, or nil and what was said last.
-local function run_again(folder, out)
-  if not pcall(core.current) then
-    return core.run(run_again, folder, out)
-  end
-  local args = { "/bin/sh", "-c", 'exec "$0" "$@" </dev/null 2>&1', places.program(), "rerun", folder,
-    "--look", "--out", out }
-  local ok, said = pcall(courses.perform, args)
-  if not ok then
-    if type(said) == "table" and said.code == "stopped" then
-      error(said, 0)
-    end
-    return nil, type(said) == "table" and said.message or tostring(said)
+--- Run it again: the new run's folder, or nil and why there is none.
+local function run_again(folder, scratch, progress)
+  local ended, said = children.make("experiment", folder, scratch, progress)
+  local out = scratch .. "/made"
+  if not ended or lfs.attributes(out, "mode") ~= "directory" then
+    return nil, said
   end
   for name in lfs.dir(out) do
     local path = out .. "/" .. name
-    if name ~= "." and name ~= ".." and lfs.attributes(path, "mode") == "directory" then
+    if name ~= "." and name ~= ".." and lfs.symlinkattributes(path, "mode") == "directory" then
       return path
     end
   end
-  local why = table.concat(said, " "):gsub("^.*moonpulse: ", "")
-  return nil, #why > most_said and why:sub(1, most_said) .. " ..." or why -- a script's may be endless
+  return nil, said
 end
 
 local function journal_of(made)
@@ -76,43 +65,65 @@ local function is_own(manifest)
   return read.get(manifest, "device.simulated") == true and read.get(manifest, "device.own_simulator") == true
 end
 
---- Compare what was decided. What differs goes to found.
-local function compare_decisions(manifest, entries, made, found, is_real)
-  local list, whole = decisions.until_stop(entries, decisions.of(entries), is_real)
-  local made_list = decisions.of(journal_of(made))
-  if not is_own(manifest) then
-    list, made_list = decisions.without_device(list), decisions.without_device(made_list)
-  end
-  local at = decisions.difference(list, made_list, { whole = whole, parts = is_real })
-  if at then
-    found:differ("journal.jsonl", at.a and at.a.line or #entries, "%s", decisions.words(at.a, at.b, again))
-  end
-  return list, whole, made_list
-end
-
---- When each plan started, in the order of their pulses: { first, ns } from the run's start.
+--- When each plan started, in the order of their pulses: { first, pulses, ns } from the run's start; of is
+--- its number among those of its part.
 local function starts_of(entries)
   local origin_ns, list, first = math.tointeger(tonumber(entries[1] and entries[1].clock_ns)) or 0, {}, 1
+  local counts = {}
   for _, entry in ipairs(entries) do
     local start_ns = entry and entry.kind == "play" and math.tointeger(tonumber(entry.start_ns))
     if start_ns then
-      list[#list + 1] = { first = first, ns = start_ns - origin_ns }
-      first = first + (math.tointeger(tonumber(entry.pulses)) or 0)
+      local count = math.tointeger(tonumber(entry.pulses)) or 0
+      local part = math.tointeger(tonumber(entry.part)) or 0
+      counts[part] = (counts[part] or 0) + 1
+      list[#list + 1] = { first = first, pulses = count, ns = start_ns - origin_ns, seed = entry.seed,
+        of = ("%d of part %d"):format(counts[part], part) }
+      first = first + count
     end
   end
   return list
 end
 
+--- The plans of the run that was made again, by those of the run: a part's first by that part's first. Where
+--- they are not all in the same order also the pulses of the run by those of the one that was made again.
+local function match(ours, theirs)
+  local by_name, matched, same = {}, {}, #ours == #theirs
+  for i, each in ipairs(theirs) do
+    by_name[each.of] = each
+    same = same and ours[i].of == each.of
+  end
+  for _, each in ipairs(ours) do
+    matched[each] = by_name[each.of]
+  end
+  if same then
+    return matched
+  end
+  local at, back = 1, {}
+  for mine, other in pairs(matched) do
+    back[other] = mine
+  end
+  return matched, function(pulse) -- they come in their order
+    while theirs[at + 1] and theirs[at + 1].first <= pulse do
+      at = at + 1
+    end
+    local other = theirs[at]
+    local mine, nth = back[other], pulse - (other and other.first or 0)
+    return mine and nth < math.min(mine.pulses, other.pulses) and mine.first + nth or nil
+  end
+end
+
 --- Of a run in real time: what stands in the plans is in the rows.
-local function compare_pulses(folder, manifest, entries, made, found, whole, upto)
+local function compare_pulses(folder, manifest, entries, made, found, whole, upto, cut)
   local text, other = rows.read(folder, found), core.read_file(made .. "/events.tsv", most_events)
-  local ours, theirs, at = starts_of(entries), starts_of(journal_of(made)), 1
+  local ours, at = starts_of(entries), 1
+  local matched, place = match(ours, starts_of(journal_of(made)))
   pulses.compare(text or "", other or "", { whole = whole, what = again, same_device = is_own(manifest),
-    upto = upto, since = function(pulse) -- they come in their order
+    upto = upto, place = place, cut = cut, since = function(pulse) -- they come in their order
       while ours[at + 1] and ours[at + 1].first <= pulse do
         at = at + 1
       end
-      return ours[at] and theirs[at] and ours[at].ns - theirs[at].ns
+      local mine, theirs = ours[at], matched[ours[at] or false]
+      return mine and theirs and mine.seed == theirs.seed and mine.ns - theirs.ns
     end }, found)
 end
 
@@ -127,16 +138,27 @@ local function excuse(made)
       table.concat(read.get(made, "experiment.outside"), ", ")), other.lines
   elseif other.by == "lost" then
     return "its script looked at the clock or the device more often than the journal keeps", other.lines
-  elseif other.by == "parts" then
-    return "its script has parts side by side (run:spawn), and which came first is the computer's timing",
-      other.lines
   end
 end
 
+local function has_parts(list)
+  for _, each in ipairs(list) do
+    if each.part ~= 0 then
+      return true
+    end
+  end
+  return false
+end
+
+local cut_why = "its script has parts side by side (run:spawn), and an error in one of them ended it: here "
+  .. "amid a plan of another one, before pulse %d"
+local parts_why = "its script has parts side by side (run:spawn), which came in another order here, as the "
+  .. "computer's timing has it, and then a part did not do the same"
+
 --- What differs before what excuses the rest.
-local function compare_until(folder, manifest, entries, made, list, made_list, whole, lines)
+local function compare_until(folder, manifest, entries, made, lists, lines)
   local found, upto = findings_of.new(), 0
-  local at = decisions.difference_until(list, made_list, whole, lines)
+  local at = decisions.difference_until(lists.list, lists.made, lists.whole, lines)
   if at then
     found:differ("journal.jsonl", at.a and at.a.line or #entries, "%s", decisions.words(at.a, at.b, again))
   end
@@ -145,45 +167,79 @@ local function compare_until(folder, manifest, entries, made, list, made_list, w
       upto = upto + (math.tointeger(tonumber(entry.pulses)) or 0)
     end
   end
-  compare_pulses(folder, manifest, entries, made, found, whole, upto)
+  compare_pulses(folder, manifest, entries, made, found, lists.whole, upto)
   return found
 end
 
-local function check(folder, manifest, entries, out, findings)
+--- Compare what was decided, and in real time what was given. What differs goes to found. Of parts side by
+--- side only the order among them may be otherwise: what each gave and set must be the same in any case, and
+--- all else that it did wherever they came in the same order.
+---@return string? why what differs may be the order's doing
+---@return string? cut why not all could be compared
+local function compare_lists(folder, manifest, entries, made, found, lists, is_real)
+  local list, made_list = lists.list, lists.made
+  local at = decisions.difference(list, made_list, { whole = lists.whole, parts = is_real })
+  local reordered = is_real and at ~= nil and decisions.is_reordered(list, made_list, at)
+  local certain = reordered and decisions.difference(decisions.of_dose(list), decisions.of_dose(made_list),
+    { whole = false, parts = true }) or nil
+  if certain and not certain.b then
+    certain = nil -- one that the other order left out
+  end
+  at = certain or at
+  if at then
+    found:differ("journal.jsonl", at.a and at.a.line or #entries, "%s", decisions.words(at.a, at.b, again))
+  end
+  local before, cut = #found.differs, nil
+  if is_real then
+    local may_be_cut = not lists.whole and has_parts(made_list)
+    compare_pulses(folder, manifest, entries, made, found, lists.whole and not reordered, nil,
+      may_be_cut and function(pulse) cut = cut or cut_why:format(pulse) end or nil)
+  end
+  return reordered and not certain and #found.differs == before and parts_why or nil, cut
+end
+
+--- What both runs decided, until something from outside ended the first.
+local function lists_of(manifest, entries, made, is_real)
+  local list, whole = decisions.until_stop(entries, decisions.of(entries), is_real)
+  local made_list = decisions.of(journal_of(made))
+  if not is_own(manifest) then
+    list, made_list = decisions.without_device(list), decisions.without_device(made_list)
+  end
+  return { list = list, made = made_list, whole = whole }
+end
+
+local function check(folder, manifest, entries, scratch, findings, progress)
   -- a run that was told what an earlier one was told has its times as well
   local is_real = manifest.speed == nil or manifest.speed == 1 or entries[1].options.recalled == true
-  local made, message = run_again(folder, out)
+  local made, message = run_again(folder, scratch, progress)
   if not made then
-    return findings:leave("%s: %s", what, message)
+    return findings:leave(what, message, children.remedy "experiment")
   end
   local found, made_manifest = findings_of.new(), read.manifest(made .. "/manifest.json")
-  local list, whole, made_list = compare_decisions(manifest, entries, made, found, is_real)
+  local lists = lists_of(manifest, entries, made, is_real)
+  local why, cut = compare_lists(folder, manifest, entries, made, found, lists, is_real)
   local stopped = replays.was_stopped(manifest)
-  if is_real then
-    compare_pulses(folder, manifest, entries, made, found, whole)
-  end
   for _, name in ipairs(is_real and {} or { "events.tsv", "twin.tsv" }) do
     replays.compare(folder, made, name, found, stopped, decisions.plain)
   end
-  local other = versions.other(manifest)
-  local why, lines = excuse(made_manifest or {})
-  local first = found.differs[1]
-  if first and why then
-    local certain = compare_until(folder, manifest, entries, made, list, made_list, whole, lines)
-    if certain.differs[1] then
-      found, why = certain, nil
-    end
+  local other, first = versions.other(manifest), found.differs[1]
+  local outside, lines = excuse(made_manifest or {})
+  if first and outside then
+    local certain = compare_until(folder, manifest, entries, made, lists, lines)
+    found, why = certain.differs[1] and certain or found, not certain.differs[1] and outside or nil
   end
-  if not first then
+  if not first and cut then
+    findings:leave(what, cut, "look there, and at sources/, yourself")
+  elseif not first then
     findings:check("the experiment's plans, settings, marks, questions and thresholds (%d lines of the "
-      .. "journal)%s are what %s%s", #list, is_real and " and the pulses of events.tsv"
+      .. "journal)%s are what %s%s", #lists.list, is_real and " and the pulses of events.tsv"
       or stopped and " and events.tsv" or ", events.tsv and twin.tsv", again,
-      whole and not stopped and "" or " (until it was stopped or killed)")
+      lists.whole and not stopped and "" or " (until it was stopped or killed)")
   elseif other then
     versions.leave(findings, what, other, found.differs)
   elseif why then
-    findings:leave("%s: %s; from %s:%s on what is made again differs", what, why, first.file,
-      tostring(first.line))
+    findings:leave(what, ("%s; from %s:%s on what is made again differs: %s"):format(why, first.file,
+      tostring(first.line), first.text), "look there, and at sources/, yourself")
   else
     for _, each in ipairs(found.differs) do
       findings:differ(each.file, each.line, "%s", each.text)
@@ -195,21 +251,19 @@ end
 ---@param folder string
 ---@param manifest table
 ---@param lines moonpulse.ChainLine[] the journal
+---@param scratch string a folder of ours that is there, for what is made
 ---@param findings moonpulse.VerifyFindings
-function M.check(folder, manifest, lines, findings)
+---@param progress fun(what: string, done: integer, total: integer, of: string)
+function M.check(folder, manifest, lines, scratch, findings, progress)
   local entries = journal_lines.whole(lines)
   if manifest.status == "not run" then
     return -- nothing was played
   end
   local why = why_not(manifest, entries[1])
   if why then
-    return findings:leave("%s: %s", what, why)
+    return findings:leave(what, why, "compare it with a copy that was kept elsewhere")
   end
-  local out <close>, problem = folders.scratch()
-  if not out then
-    return findings:leave("%s: %s", what, problem)
-  end
-  check(folder, manifest, entries, out.path, findings)
+  check(folder, manifest, entries, scratch, findings, progress)
 end
 
 return M

@@ -12,8 +12,9 @@ local M = {}
 ---@class moonpulse.VerifyFindings
 ---@field differs moonpulse.Difference[]
 ---@field checked string[] a sentence each
----@field unchecked string[] what cannot be checked, and why: a sentence each
+---@field unchecked string[] what cannot be checked, why, and what to do: a sentence each
 ---@field notes string[]
+---@field sealed_again true? the seal is another one than the run's own
 local Findings = {}
 Findings.__index = Findings
 
@@ -44,10 +45,18 @@ function Findings:check(text, ...)
   table.insert(self.checked, select("#", ...) > 0 and text:format(...) or text)
 end
 
---- Something cannot be checked.
----@param text string a format if values follow
-function Findings:leave(text, ...)
-  table.insert(self.unchecked, select("#", ...) > 0 and text:format(...) or text)
+--- Something cannot be checked: the record is not whole then, whatever else was.
+---@param what string that was to be checked
+---@param why string
+---@param remedy string what somebody can do about it
+function Findings:leave(what, why, remedy)
+  table.insert(self.unchecked, ("%s: %s; %s"):format(what, why, remedy))
+end
+
+--- What all that was found comes to.
+---@return "whole"|"differs"|"not all checked"
+function Findings:verdict()
+  return self.differs[1] and "differs" or self.unchecked[1] and "not all checked" or "whole"
 end
 
 --- Something that should be known.

@@ -1,10 +1,14 @@
 --- Is the folder of a run as the run left it, and does what is in it fit together?
 local chains = require "moonpulse.verify.chain"
+local children = require "moonpulse.verify.child"
+local experiments = require "moonpulse.verify.experiment"
 local files = require "moonpulse.verify.files"
 local findings_of = require "moonpulse.verify.findings"
+local folders = require "moonpulse.record.folder"
 local manifests = require "moonpulse.verify.manifest"
 local plans = require "moonpulse.verify.plan"
 local opened = require "moonpulse.record.opened"
+local replays = require "moonpulse.verify.replay"
 local rows = require "moonpulse.verify.rows"
 local seals = require "moonpulse.record.seal"
 local signatures = require "moonpulse.record.signature"
@@ -12,14 +16,19 @@ local lfs = require "lfs"
 
 local M = {}
 
+--- The exit status of each verdict.
+M.status = { whole = 0, differs = 1, ["not all checked"] = 6 }
+
 ---@class moonpulse.Verified
 ---@field folder string
----@field whole boolean nothing differs
+---@field verdict "whole"|"differs"|"not all checked"
+---@field whole boolean the verdict is that: nothing differs, and all was checked
 ---@field seal string? SHA-256 of SHA256SUMS; nil: the folder is not sealed
 ---@field short string? the same as a run's last lines print it
 ---@field lines integer of the journal
 ---@field signed string? by whom
 ---@field unsigned true? the journal says that it was signed, and there is no signature
+---@field sealed_again true? the seal is another one than the run's own: a note has the one before
 ---@field differs moonpulse.Difference[]
 ---@field checked string[]
 ---@field unchecked string[]
@@ -69,10 +78,13 @@ end
 local function check_contents(folder, manifest, lines, findings, progress)
   local virtual = manifest.speed ~= nil and manifest.speed ~= 1
   local begin = lines[1] and lines[1].entry
-  local kept, why
-  if manifest.kind ~= "experiment" then
-    kept, why = plans.again(folder, manifest)
-    plans.check(folder, manifest, kept, why, findings)
+  local scratch <close>, problem = folders.scratch()
+  if not scratch then
+    return findings:leave("what the folder says, made again", problem, "make room where temporary files are")
+  end
+  local made = manifest.kind ~= "experiment" and children.protocol(folder, scratch.path, progress)
+  if made then
+    plans.check(folder, manifest, made, findings)
   end
   rows.check_twin(folder, manifest, findings)
   if not virtual then
@@ -82,16 +94,17 @@ local function check_contents(folder, manifest, lines, findings, progress)
     if virtual then
       rows.against_journal(folder, lines, findings)
     end
-    require("moonpulse.verify.experiment").check(folder, manifest, lines, findings)
+    experiments.check(folder, manifest, lines, scratch.path, findings, progress)
   elseif not begin or begin.kind ~= "begin" then
-    findings:leave("events.tsv against the plan played again: the journal does not say how it was driven")
+    findings:leave("events.tsv against the plan played again", "the journal does not say how it was driven",
+      "compare it with a copy that was kept elsewhere")
   elseif manifest.status ~= "not run" then
-    require("moonpulse.verify.replay").check(folder, manifest, kept, why, begin, findings, progress)
+    replays.check(folder, manifest, made, findings)
   end
 end
 
---- Verify the folder of a run. Changes nothing in it, and runs no code of its but its protocol's text, in the
---- sandbox of protocols.
+--- Verify the folder of a run. Changes nothing in it, and runs no code of its but its protocol's or its
+--- experiment's text, in a process of its own that is shut in.
 ---@param folder string
 ---@param by { signers: string?, key: string? } whose signature is expected: moonpulse.record.signature
 ---@param progress (fun(what: string, done: integer, total: integer, of: string))?
@@ -110,11 +123,15 @@ function M.folder(folder, by, progress)
   if not manifest then
     findings:differ("manifest.json", nil, "%s", message)
   else
+    for _, each in ipairs(type(message) == "table" and message or {}) do
+      findings:differ("manifest.json", nil, "%s", (each:gsub("^manifest.json: ", "")))
+    end
     lines, chained = chains.check(folder, manifest, sums, findings)
     if sealed or chained or (tonumber(manifest.record_version) or 0) >= 3 then
       check_ended(manifest, findings, sealed)
     else
-      findings:leave("the files: the run is of an older version, which did not seal its folder")
+      findings:leave("the files", "the run is of an older version, which did not seal its folder",
+        "compare them with a copy that was kept elsewhere")
     end
   end
   local signed, unsigned
@@ -128,8 +145,10 @@ function M.folder(folder, by, progress)
   if manifest and manifest.status ~= "running" then
     check_contents(folder, manifest, lines, findings, progress)
   end
-  return { folder = folder, whole = #findings.differs == 0, seal = seal, short = seal and seals.short(seal),
-    lines = #lines, signed = signed, unsigned = unsigned,
+  local verdict = findings:verdict()
+  return { folder = folder, verdict = verdict, whole = verdict == "whole", seal = seal,
+    short = seal and seals.short(seal),
+    lines = #lines, signed = signed, unsigned = unsigned, sealed_again = findings.sealed_again,
     differs = findings.differs, checked = findings.checked,
     unchecked = findings.unchecked, notes = findings.notes }
 end

@@ -2,6 +2,7 @@
 --- and the rows of events.tsv. Whoever edits it and closes the folder again leaves these behind.
 local clock = require "moonpulse.safety.clock"
 local edited = require "moonpulse.safety.edited"
+local plans = require "moonpulse.verify.plan"
 local read = require "moonpulse.record.read"
 
 local M = {}
@@ -71,6 +72,16 @@ local function check_begin(lines, manifest, findings)
   check_time(findings, "clock.start.wall", read.get(manifest, "clock.start.wall"), first.at, line_of(1))
 end
 
+--- The name of the file that was run, against the one that is kept.
+local function check_file(manifest, findings)
+  local field = manifest.kind == "experiment" and "experiment.file" or "protocol.file"
+  local file = read.get(manifest, field) or read.get(manifest, "protocol.file")
+  local ending, kept = plans.kept_ending(manifest)
+  if type(file) == "string" and kept and file:match("%.%w+$") ~= ending then
+    differ(findings, field, file, kept, "files")
+  end
+end
+
 --- The line that says how the run ended, or, of one that was killed, what was recovered of it last; and the
 --- line of the two that is the last: of a run that was killed behind its end its status is recover's.
 local function end_of(lines)
@@ -98,6 +109,29 @@ local function check_status(manifest, entry, number, findings)
   end
 end
 
+--- The gate's judgement, and what was allowed to be passed. Older versions did not write it into the journal.
+local function check_safety(manifest, told, where, findings)
+  if type(told) ~= "table" then
+    return
+  end
+  local safety = table_of(manifest.safety)
+  for field, pair in pairs { verdict = { safety.verdict, told.verdict },
+    approval = { safety.approval, told.approval },
+    ["override.reason"] = { table_of(safety.override).reason, told.override } } do
+    if said(pair[1]) ~= said(pair[2]) then
+      differ(findings, "safety." .. field, pair[1], pair[2], where)
+    end
+  end
+  local now, before = table_of(safety.findings), table_of(told.findings)
+  for i = 1, math.max(#now, #before) do
+    local each = table_of(now[i])
+    local sentence = now[i] ~= nil and ("%s: %s"):format(said(each.verdict), said(each.text)) or nil
+    if sentence ~= before[i] then
+      differ(findings, ("safety.findings[%d]"):format(i), sentence, before[i], where)
+    end
+  end
+end
+
 local function check_end(lines, manifest, findings)
   local entry, number, last, last_number = end_of(lines)
   if not entry then
@@ -110,6 +144,7 @@ local function check_end(lines, manifest, findings)
       differ(findings, "result.pulses_" .. told, now, entry[told], line_of(number))
     end
   end
+  check_safety(manifest, entry.safety, line_of(number), findings)
   check_status(manifest, last, last_number, findings)
   if last.kind == "end" then
     check_time(findings, "ended", manifest.ended, last.at, line_of(number))
@@ -202,6 +237,7 @@ end
 function M.check(manifest, lines, events, findings)
   local before = #findings.differs
   check_begin(lines, manifest, findings)
+  check_file(manifest, findings)
   check_end(lines, manifest, findings)
   check_preflight(lines, manifest, findings)
   check_thresholds(lines, manifest, findings)

@@ -1,8 +1,8 @@
 --- The plan of a protocol's run, made again from what the folder keeps: the text, the parameters and the
 --- seed.
-local compiled = require "moonpulse.safety.compiled"
 local core = require "moonpulse.core"
 local catalogue = require "moonpulse.protocol.catalogue"
+local findings_of = require "moonpulse.verify.findings"
 local lfs = require "lfs"
 local protocols = require "moonpulse.protocol"
 local read = require "moonpulse.record.read"
@@ -39,6 +39,20 @@ local function given_of(manifest, declared)
   return given
 end
 
+local texts = { protocol = true, experiment = true, plan = true }
+
+--- How the name of the file ends that sources/ keeps of a run's protocol or experiment: ".lua" or ".plan".
+---@param manifest table
+---@return string? ending nil: manifest.json does not say
+---@return string? file by its path in the folder
+function M.kept_ending(manifest)
+  for _, each in ipairs(type(manifest.files) == "table" and manifest.files or {}) do
+    if type(each) == "table" and texts[each.role] and type(each.file) == "string" then
+      return each.file:match("%.%w+$"), each.file
+    end
+  end
+end
+
 --- What the file of a run's protocol or experiment was called: sources/ keeps it by a name without blanks,
 --- quotes and the like, and each pulse and the id may have the one that it had.
 ---@param manifest table
@@ -46,7 +60,8 @@ end
 function M.file_name(manifest)
   local file = read.get(manifest, "protocol.file") or read.get(manifest, "experiment.file")
   local base = type(file) == "string" and file:match("([^/]+)$")
-  return base and base ~= "." and base ~= ".." and not base:find("\0", 1, true) and base or nil
+  local ending = base and base:match("%.%w+$")
+  return base and ending == M.kept_ending(manifest) and not base:find("\0", 1, true) and base or nil
 end
 
 local function find(path, id, called)
@@ -145,31 +160,31 @@ end
 --- Does resolved.plan say what the kept text, parameters and seed make?
 ---@param folder string
 ---@param manifest table
----@param kept moonpulse.KeptPlan?
----@param why string? there is none
+---@param made moonpulse.MadeAgain
 ---@param findings moonpulse.VerifyFindings
-function M.check(folder, manifest, kept, why, findings)
-  local path = folder .. "/" .. name
+function M.check(folder, manifest, made, findings)
+  local path, what = folder .. "/" .. name, "resolved.plan against the protocol's text"
   if not lfs.symlinkattributes(path, "mode") then
-    return findings:leave("the plan: the folder has no resolved.plan")
-  elseif not kept then
-    return findings:leave("resolved.plan against the protocol's text: %s", why)
+    return findings:leave("the plan", "the folder has no resolved.plan",
+      "compare the rows with a copy that was kept elsewhere")
+  elseif made.why or made.plan_why then
+    return findings:leave(what, made.why or made.plan_why, made.remedy)
   end
   local text, message = core.read_file(path, most_bytes)
   if not text then
     return findings:differ(name, nil, "%s", message)
   end
-  local ok, made = pcall(compiled.like, text, kept)
-  if not ok then
-    return findings:leave("resolved.plan against the protocol's text: %s", type(made) == "table"
-      and made.message or tostring(made))
+  local like
+  like, message = core.read_file(made.path .. "/" .. name, most_bytes)
+  if not like then
+    return findings:leave(what, message, made.remedy)
   end
   local other = versions.other(manifest)
-  local found = other and require("moonpulse.verify.findings").new() or findings
-  if found:compare(name, text, made, "the kept text, parameters and seed make") then
+  local found = other and findings_of.new() or findings
+  if found:compare(name, text, like, "the kept text, parameters and seed make") then
     findings:check("resolved.plan is what the kept text, parameters and seed make")
   elseif other then
-    versions.leave(findings, "resolved.plan against the protocol's text", other, found.differs)
+    versions.leave(findings, what, other, found.differs)
   end
 end
 

@@ -9,6 +9,7 @@ local M = {}
 -- columns that the plan decides, and those that the device has a part in
 local planned = { "trial_type", "channel", "intensity", "intensity_ref", "trial", "block" }
 local of_device = { "intensity_mso", "timed_by" }
+local of_order = { trial = true, block = true } -- numbers through all plans
 local nearest = 1 -- %MSO: another device has another step
 local furthest_us = 1e15
 
@@ -97,6 +98,17 @@ local function is_alike(name, a, b, same_device)
   return name == "timed_by" or x ~= nil and y ~= nil and math.abs(x - y) <= nearest
 end
 
+--- Give the rows of pulses other numbers; those that get none are none any more.
+local function renumber(rows, place)
+  local list, order = rows.lists.pulse, {}
+  for _, row in ipairs(rows.order) do
+    list[row] = place(list[row])
+    order[#order + 1] = list[row] and row or nil
+  end
+  table.sort(order, function(a, b) return list[a] < list[b] or list[a] == list[b] and a < b end)
+  rows.order = order
+end
+
 local function in_ns(us)
   return us and math.floor(us * 1000 + 0.5)
 end
@@ -113,7 +125,7 @@ local function differences(rows, row, made, other, since_ns, how)
     parts[#parts + 1] = ("%s is %s, and %s %s"):format(name, a, how.what, b)
   end
   for _, name in ipairs(planned) do
-    if ours[name] ~= theirs[name] then
+    if ours[name] ~= theirs[name] and not (how.place and of_order[name]) then
       add(name, ours[name], theirs[name])
     end
   end
@@ -142,6 +154,9 @@ end
 ---@field same_device boolean
 ---@field what string what the made rows are, as "the kept text makes"
 ---@field upto integer? the pulses up to this one only
+---@field cut (fun(pulse: integer))? the made run may have been ended amid a plan: what it lacks of one
+---@field place (fun(pulse: integer): integer?)? the number of a pulse of the made run in this one, where its
+---   plans came in another order; nil: it has no such pulse; asked in the order of the pulses
 
 --- The rows of one pulse, from a place in the order on, against that of the made run.
 ---@return integer next the place behind them
@@ -150,7 +165,9 @@ local function compare_one(rows, from, made, other, how, findings)
   local since_ns = how.since(pulse)
   while rows.order[at] and rows.lists.pulse[rows.order[at]] == pulse do
     local nth = at - from + 1
-    if not other then
+    if not other and how.cut and since_ns then
+      how.cut(pulse)
+    elseif not other then
       findings:differ("events.tsv", line_of(rows, pulse, nth), "pulse %d is one more than %s", pulse,
         how.what)
     elseif nth > 1 then
@@ -176,6 +193,9 @@ function M.compare(text, made_text, how, findings)
   if not rows or not made then
     findings:differ("events.tsv", 1, "its first line is not that of a record: %s", header)
     return
+  end
+  if how.place then
+    renumber(made, how.place)
   end
   local at, to = 1, 1
   while rows.order[at] or made.order[to] do

@@ -11,6 +11,8 @@ local M = {}
 
 local name = "events.tsv"
 local most_events = 2000000000
+local against_flight = "events.tsv against flight.bin"
+local elsewhere = "compare it with a copy that was kept elsewhere"
 
 --- The text of events.tsv.
 ---@param folder string
@@ -98,13 +100,13 @@ function M.against_flight(folder, manifest, lines, findings, progress)
     if not why and (tonumber(manifest.record_version) or 0) >= 3 then
       return findings:differ("flight.bin", nil, "it is missing, and every run in real time has one")
     end
-    return findings:leave("events.tsv against flight.bin: %s", why or "there is no flight.bin")
+    return findings:leave(against_flight, why or "there is no flight.bin", elsewhere)
   elseif read.get(manifest, "result.flight_lost") then
-    return findings:leave("events.tsv against flight.bin: there was none when the run was recovered")
+    return findings:leave(against_flight, "there was none when the run was recovered", elsewhere)
   end
   local text, said, _, worded = recover.rows(folder, true, progress)
   if not text then
-    return findings:leave("events.tsv against flight.bin: %s", said)
+    return findings:leave(against_flight, tostring(said), elsewhere)
   end
   local events = M.read(folder, findings)
   if not events then
@@ -147,8 +149,8 @@ end
 function M.against_journal(folder, lines, findings)
   for _, line in ipairs(lines) do
     if line.older then
-      return findings:leave("events.tsv against journal.jsonl: the journal, or its beginning, is of an older "
-        .. "version")
+      return findings:leave("events.tsv against journal.jsonl", "the journal, or its beginning, is of an "
+        .. "older version", elsewhere)
     end
   end
   local events = M.read(folder, findings)

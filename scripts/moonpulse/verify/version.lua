@@ -1,5 +1,6 @@
---- A record that another version of Moonpulse made: what is made again from it may come out otherwise, and
---- that is no damage. Hashes, chain and rows judge all the same.
+--- A record that says that another version of Moonpulse made it: what is made again from it may come out
+--- otherwise, and that needs be no damage. But only the record says so, so that it is not whole then; hashes,
+--- chain and rows judge all the same.
 local core = require "moonpulse.core"
 local read = require "moonpulse.record.read"
 
@@ -18,16 +19,18 @@ function M.other(manifest)
   return version .. (commit ~= "" and (" (%s)"):format(commit) or "")
 end
 
---- What is made again differs: told as what another version did.
+--- What is made again differs: told as what another version may have done.
 ---@param findings moonpulse.VerifyFindings
 ---@param what string that was compared
 ---@param other string the version
 ---@param differs moonpulse.Difference[]
 function M.leave(findings, what, other, differs)
   local first = differs[1]
-  findings:leave("%s: made by version %s; replay here (%s) differs: %s%s: %s%s", what, other, core.version
-    .. (core.commit ~= "" and (" (%s)"):format(core.commit) or ""), first.file, first.line and ":"
-    .. first.line or "", first.text, #differs > 1 and ("; and %d more"):format(#differs - 1) or "")
+  local here = core.version .. (core.commit ~= "" and (" (%s)"):format(core.commit) or "")
+  findings:leave(what, ("the record says that it was made by version %s; replay here (%s) differs: "
+    .. "%s%s: %s%s"):format(other, here, first.file, first.line and ":" .. first.line or "", first.text,
+    #differs > 1 and ("; and %d more"):format(#differs - 1) or ""),
+    ("verify it with version %s"):format(other))
 end
 
 return M

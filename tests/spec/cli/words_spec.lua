@@ -256,13 +256,13 @@ describe("messages", function()
       return assert(out:match("\n([^\n]*train duration:[^;]*)"), out)
     end
     for _, case in ipairs {
-      { 92, 20, 21, "^OVER .*2%.05 s %(20 Hz,90 %%%), the lowest column, for all below 90 %%: more than "
+      { 92, 20, 21, "^OVER .*2%.05 s %(20 Hz, 90 %%%), the lowest column, for all below 90 %%: more than "
         .. "twice that is OVER$" },
-      { 60, 20, 21, "^beyond tested .*2%.05 s %(20 Hz,90 %%%), the lowest column, for all below 90 %%$" },
-      { 40, 20, 21, "^within .*2%.05 s %(20 Hz,90 %%%)$" },
-      { 92, 20, 100, "^OVER .*2%.05 s %(20 Hz,100 %%%)$" }, -- a row's limit needs no more words
-      { 400, 1, 120, "^beyond tested .*360 s %(1 Hz,120 %%%), tested so far$" },
-      { 120, 1, 130, "^OVER .*50 s %(1 Hz,130 %%%), tested so far: more than twice that is OVER$" },
+      { 60, 20, 21, "^beyond tested .*2%.05 s %(20 Hz, 90 %%%), the lowest column, for all below 90 %%$" },
+      { 40, 20, 21, "^within .*2%.05 s %(20 Hz, 90 %%%)$" },
+      { 92, 20, 100, "^OVER .*2%.05 s %(20 Hz, 100 %%%)$" }, -- a row's limit needs no more words
+      { 400, 1, 120, "^beyond tested .*360 s %(1 Hz, 120 %%%), tested so far$" },
+      { 120, 1, 130, "^OVER .*50 s %(1 Hz, 130 %%%), tested so far: more than twice that is OVER$" },
     } do
       assert.matches(case[4], said(case[1], case[2], case[3]))
     end

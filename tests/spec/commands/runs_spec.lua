@@ -61,12 +61,16 @@ describe("moonpulse runs", function()
     for line in text:gmatch("[^\n]+") do
       lines[#lines + 1] = words_of(line:gsub("^%d%d%d%d%-%d%d%-%d%d %d%d:%d%d", "WHEN"))
     end
-    assert.are.same({ "date|participant|protocol|pulses|session|onset error|ended",
-      "WHEN|P07|saint|1,800 of 1,800|1 of 50|34.6 us|completed",
-      "WHEN|p07|saint|412 of 1,800|2 of 50|-|stopped: stopped by the operator",
-      "WHEN|P08|saint|1,800 of 1,800|1 of 50|34.6 us|completed",
-      "WHEN|P07|saint|1,800 of 1,800|simulated|34.6 us|completed", "WHEN|P07|saint|0 of 1,800|-|-|not run: ?",
-      "WHEN|P07|saint|1,800 of 1,800|3 of 50|34.6 us|completed", "6 runs in " .. out }, lines)
+    local function at(name, ended) -- not in the place of all records: its path
+      return ("%s/%s|%s"):format(out, name, ended)
+    end
+    assert.are.same({ "date|participant|protocol|pulses|session|onset error|run|ended",
+      "WHEN|P07|saint|1,800 of 1,800|1 of 50|34.6 us|" .. at("a", "completed"),
+      "WHEN|p07|saint|412 of 1,800|2 of 50|-|" .. at("b", "stopped: stopped by the operator"),
+      "WHEN|P08|saint|1,800 of 1,800|1 of 50|34.6 us|" .. at("c", "completed"),
+      "WHEN|P07|saint|1,800 of 1,800|simulated|34.6 us|" .. at("d", "completed"),
+      "WHEN|P07|saint|0 of 1,800|-|-|" .. at("e", "not run: ?"),
+      "WHEN|P07|saint|1,800 of 1,800|3 of 50|34.6 us|" .. at("f", "completed"), "6 runs in " .. out }, lines)
     local found = data()
     assert.are.same({ 6, "f", 3, 50, 34.6 }, { found.count, found.runs[6].path:match "[^/]*$",
       found.runs[6].session.number, found.runs[6].session.of, found.runs[6].worst_onset_error_us })

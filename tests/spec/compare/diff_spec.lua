@@ -170,6 +170,35 @@ end }
       select(2, diff(a, live("f", "-p gap=0.2 --speed max"))).interval.where)
   end)
 
+  it("tells conditions of runs and plans alike, whichever is compared with which", function()
+    local path = protocol("named", [[
+local ts, lici = mp.pulse(mp.mso(40)):label "TS", mp.pair { isi = 0.1, intensity = mp.mso(40) }:label "LICI"
+local list = {}
+for i = 1, 8 do list[2 * i - 1], list[2 * i] = ts, lici end
+return mp.trials { of = mp.shuffle(list), every = 4 }]])
+    local sides = {}
+    for seed = 1, 2 do
+      local file = ("%s/%d.plan"):format(folder, seed)
+      assert.are.equal(0, (shell.moonpulse(folder, ("compile %s --seed %d -o %s"):format(path, seed, file))))
+      sides[seed] = { file, run("run" .. seed, ("%s --seed %d"):format(path, seed)) }
+    end
+    for _, a in ipairs(sides[1]) do
+      for _, b in ipairs(sides[2]) do
+        local _, by = diff(a, b)
+        assert.matches("^%d+ pulses, the first %d+: the same ones in another order$", by.condition.where)
+      end
+    end
+    assert.is_true(diff(sides[1][1], sides[1][2]).same)
+    assert.is_true(diff(path, sides[2][2]).same) -- drawn from the run's seed
+    local plain, labelled = protocol("plain", "return mp.pulse(mp.mso(40))"),
+      protocol("labelled", 'return mp.pulse(mp.mso(40)):label "TS"')
+    local wanted = { what = "condition", where = "pulse 1", a = "pulse", b = "TS" }
+    for _, pair in ipairs { { plain, labelled }, { run("c", plain), run("d", labelled) } } do
+      local _, by = diff(pair[1], pair[2])
+      assert.are.same(wanted, by.condition)
+    end
+  end)
+
   it("finds a run by its name, and refuses what is none", function()
     shell.sh(folder, ("mkdir %s/empty"):format(folder))
     local status, _, err = shell.moonpulse(folder, ("diff itbs600 %s/empty"):format(folder))

@@ -153,6 +153,19 @@ describe("a checklist", function()
     assert.are.equal("operator", of.C6.source)
   end)
 
+  it("takes the words on how a threshold was found for no muscle and no criterion of their own", function()
+    shell.write(folder .. "/how.json", '{"rmt_method":"Rossini-Rothwell 5/10, 50 uV"}')
+    local of = items_of(("itbs600 --amt 50 --rmt 50 --checklist tms-rat --meta %s/how.json"):format(folder))
+    for _, number in ipairs { "H1", "H3" } do
+      assert.are.equal("asked for", of[number].status)
+      assert.matches("(so far only: RMT: Rossini-Rothwell 5/10, 50 uV)", of[number].fill, 1, true)
+    end
+    assert.are.equal("RMT: Rossini-Rothwell 5/10, 50 uV", of.H4.value)
+    shell.write(folder .. "/how.json", '{"threshold_location":"right FDI","threshold_criterion":"50 uV"}')
+    of = items_of(("itbs600 --amt 50 --checklist tms-rat --meta %s/how.json"):format(folder))
+    assert.are.same({ "right FDI", "50 uV" }, { of.H1.value, of.H3.value })
+  end)
+
   it("of an experiment has its staircase as the algorithm, and what it found", function()
     shell.write(folder .. "/answers.txt", ("y\nn\n"):rep(40))
     local run = run_of("scripts/threshold.lua --answers " .. folder .. "/answers.txt", "staircase")

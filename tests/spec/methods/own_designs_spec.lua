@@ -26,6 +26,20 @@ local designs = {
     return mp.train { pulses = 60, hz = 1, intensity = mp.rmt(110) }:label "active"
   end]],
   sham = [[plan = function() return mp.sham { of = "active.lua", with = "", intensity = mp.mso(5) } end]],
+  alike = [[plan = function()
+    local ts = mp.pulse(mp.rmt(120))
+    return mp.trials { of = { ts, ts, ts }, shortest = 1.2, longest = 1.2004 }
+  end]],
+  fixed = [[plan = function()
+    local ts = mp.pulse(mp.rmt(120)):label "TS"
+    local lici = mp.pair { isi = mp.ms(100), intensity = { mp.rmt(110), mp.rmt(120) } }:label "LICI"
+    return mp.trials { of = { ts, lici, ts, lici }, every = 8 }:block():times(3, { gap = 20 })
+  end]],
+  by_hand = [[plan = function()
+    local ts = mp.pulse(mp.rmt(120)):label "TS"
+    local lici = mp.pair { isi = mp.ms(100), intensity = { mp.rmt(110), mp.rmt(120) } }:label "LICI"
+    return ts .. mp.rest(5) .. lici
+  end]],
   both = [[plan = function()
     return mp.train { pulses = 60, hz = 1, intensity = mp.rmt(110) } .. mp.rest(60)
       .. mp.sham { of = "active.lua", with = "", intensity = mp.mso(5) }
@@ -99,6 +113,24 @@ describe("methods of a design of one's own:", function()
       true)
     assert.matches(("it is planned to take %.10g s. "):format(math.floor(span * 1000 + 0.5) / 1000), text, 1,
       true)
+  end)
+
+  it("intervals whose ends print alike are one number", function()
+    local text = methods(run_of("alike", "--rmt 46 --seed 2"))
+    assert.matches("As drawn, it was from onset to onset 1.2 s. ", text, 1, true)
+  end)
+
+  it("pairs among few trials, in fixed order: conditioning and test pulse of each, and the order", function()
+    local pair = 'a conditioning pulse at 110 %RMT (55 %MSO) and 100 ms later a test pulse at 120 %RMT (60 '
+      .. '%MSO) (condition "LICI")'
+    local run = run_of("fixed", "--rmt 50 --device sim:bistim --device-option resolution=low")
+    for _, text in ipairs { methods(run), methods(folder .. "/fixed.lua --rmt 50") } do
+      assert.matches('2 trials with one pulse at 120 %RMT (60 %MSO) (condition "TS"), and 2 trials with '
+        .. pair .. ", one trial every 8 s, from onset to onset, in the order TS, LICI, TS, LICI.", text, 1,
+        true)
+    end
+    assert.matches('First, one pulse at 120 %RMT (60 %MSO) (condition "TS"). Then, after 5 s without pulses, '
+      .. pair, methods(folder .. "/by_hand.lua --rmt 50"), 1, true)
   end)
 
   it("pairs with two thresholds in drawn order: intervals are sorted, and conditions are told of their kind",

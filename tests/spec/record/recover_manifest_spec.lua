@@ -49,11 +49,16 @@ describe("the manifest of a run that was killed", function()
     job:signal "KILL"
     job:wait()
     local torn = fixture.manifest(run)
-    local status, _, err = shell.moonpulse(folder, "recover " .. run)
+    local status, out, err = shell.moonpulse(folder, "recover " .. run)
     assert.are.equal(0, status, err)
     assert.are.equal(0, (judged(folder, run .. "/manifest.json")))
     assert.are.equal(0, (shell.moonpulse(folder, "verify " .. run)))
-    return fixture.manifest(run), torn, run
+    return fixture.manifest(run), torn, run, out
+  end
+
+  --- What the report says on top.
+  local function banner(run)
+    return shell.read(run .. "/report.html"):match("<h1.-</section>"):gsub("<[^>]*>", " "):gsub("%s+", " ")
   end
 
   --- Until when the run lasted is no sooner than the last line that it wrote, and no later than now.
@@ -89,6 +94,55 @@ describe("the manifest of a run that was killed", function()
     assert.are.same({ 2, "the run ended before it did", 1 }, { second.trials, second.why, second.reversals })
     assert.is_nil(manifest.experiment.staircases[3])
     judge_clock(manifest, run)
+  end)
+
+  it("calls what a script asked for that, and never planned, wherever it is told", function()
+    local _, _, run, out = killed("asks", [[local mp = require "moonpulse"
+      return mp.experiment { run = function(run)
+        local stim = run:device()
+        stim:arm()
+        stim:fire(mp.pulse(mp.mso(40)))
+        run:note "here"
+        run:sleep(1000)
+      end }]], "", "here")
+    local _, methods = shell.moonpulse(folder, "methods " .. run)
+    local _, runs = shell.moonpulse(folder, "runs --out " .. folder .. "/asks")
+    local _, sheet = shell.moonpulse(folder, ("methods %s --checklist rtms"):format(run))
+    local page = shell.read(run .. "/report.html")
+    assert.matches("^recovered 1 of 1 pulse that the script asked for: ", out)
+    assert.matches("The one pulse that the script asked for was delivered", methods:gsub("%s+", " "), 1, true)
+    assert.matches(" 1 of 1 asked for ", runs, 1, true)
+    assert.matches("1 delivered of 1 asked for by the script", sheet, 1, true)
+    for _, words in ipairs { "Given against asked for", "Pulses asked for" } do
+      assert.matches(words, page, 1, true)
+    end
+    for _, words in ipairs { "gainst planned", "ulses planned", "was planned", "planned pulse" } do
+      for _, text in ipairs { out, methods, runs, sheet, page } do
+        assert.is_nil(text:find(words, 1, true), words)
+      end
+    end
+  end)
+
+  it("says whether the stimulator said that it was disarmed", function()
+    local text = [[local mp = require "moonpulse"
+      return mp.experiment { run = function(run)
+        local stim = run:device()
+        stim:arm()
+        stim:fire(mp.pulse(mp.mso(40)))
+        %s
+        run:note "here"
+        run:sleep(1000)
+      end }]]
+    local manifest, _, run, out = killed("armed", text:format "", "", "here")
+    assert.is_false(manifest.result.disarmed)
+    assert.matches("NOT CONFIRMED SAFE: the record does not say that the stimulator was disarmed", out, 1,
+      true)
+    assert.matches("NOT NORMAL: INTERRUPTED, TORN, NOT CONFIRMED SAFE", banner(run), 1, true)
+    manifest, _, run, out = killed("disarmed", text:format "stim:disarm()", "", "here")
+    assert.is_true(manifest.result.disarmed)
+    assert.is_nil(out:find("NOT CONFIRMED SAFE", 1, true), out)
+    assert.matches("NOT NORMAL: INTERRUPTED, TORN ", banner(run), 1, true)
+    assert.is_nil(banner(run):find("NOT CONFIRMED SAFE", 1, true))
   end)
 
   it("says until when a protocol's run is known", function()

@@ -218,6 +218,6 @@ describe("a damaged record", function()
     local out
     status, out = shell.moonpulse(folder, "recover " .. run)
     assert.are.equal(0, status)
-    assert.matches("recovered 18 of 18 planned pulses", out, 1, true)
+    assert.matches("recovered 18 of 18 pulses that the script asked for", out, 1, true)
   end)
 end)

@@ -101,6 +101,30 @@ describe("a torn run whose flight record cannot be read", function()
     end)
   end
 
+  it("is closed without a last row that the kill tore, wherever it did, and says what stood there", function()
+    local whole = events:gsub("[^\n]+\n[^\n]+\n$", "")
+    local last = whole:match("[^\n]+\n$")
+    for _, left in ipairs { #last - 1, #last - 2, #last // 2, 1 } do -- bytes of it
+      os.remove(run .. "/flight.bin")
+      shell.write(run .. "/manifest.json", manifest)
+      shell.sh(folder, ("rm -f %s/SHA256SUMS %s/report.html"):format(run, run))
+      shell.write(run .. "/events.tsv", whole:sub(1, #whole - #last) .. last:sub(1, left))
+      local status, said = recover()
+      assert.are.equal(0, status, said)
+      assert.are.equal(whole:sub(1, #whole - #last), shell.read(run .. "/events.tsv"))
+      local wanted = ('events.tsv: its last row was torn as the run was killed, and is cut: "%s"'):format(
+        (last:sub(1, left):gsub("\t", "  ")))
+      assert.matches(wanted, said, 1, true)
+      local result = fixture.manifest(run).result
+      assert.are.same({ 3, 3 }, { result.pulses_sent, result.pulses_unknown }) -- none is lost
+      assert.matches(wanted, table.concat(result.damage, "\n"), 1, true)
+      local _, found = shell.moonpulse(folder, "verify " .. run .. " --json")
+      for _, each in ipairs(cjson.decode(found).differs) do
+        assert.are_not.equal("events.tsv", each.file, each.text)
+      end
+    end
+  end)
+
   it("keeps its events.tsv where the new one does not come into its place", function()
     local rename = os.rename
     local function fails(from, to)

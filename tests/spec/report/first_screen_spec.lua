@@ -151,8 +151,11 @@ describe("the report's first screen", function()
       change(manifest)
       return table.concat({ banner(page_of(manifest, good_rows())) }, " ")
     end
+    assert.equal("bad NOT NORMAL: INTERRUPTED, TORN, NOT CONFIRMED SAFE", words(function(m)
+      m.status, m.result.status = "interrupted", "interrupted" -- nothing says that it was disarmed
+    end))
     assert.equal("bad NOT NORMAL: INTERRUPTED, TORN", words(function(m)
-      m.status, m.result.status = "interrupted", "interrupted"
+      m.status, m.result.status, m.result.disarmed = "interrupted", "interrupted", true
     end))
     assert.equal("bad NOT NORMAL: ENDING NOT RECORDED, NOT ENDED", words(function(m)
       m.status, m.result = "running", nil
@@ -161,6 +164,14 @@ describe("the report's first screen", function()
       m.result.reason = "the plan is complete; NOT CONFIRMED SAFE: it does not say"
     end))
     assert.equal("bad NOT NORMAL: RECORD LOST", words(function(m) m.result.flight_lost = true end))
+    local lost = manifest_of()
+    lost.status, lost.result.flight_lost, lost.result.pulses_unknown = "interrupted", true, 31
+    local page = page_of(lost, good_rows())
+    for said, is_there in pairs { ["the record is what was in events.tsv by then"] = true,
+      ["nobody knows whether 31 more pulses behind the last row were given"] = true,
+      ["recovered from its flight record"] = false, ["in the flight record belong"] = false } do
+      assert.equal(is_there, page:find(said, 1, true) ~= nil, said)
+    end
     assert.equal("bad NOT NORMAL: UNEXPLAINED", words(function(m) m.result.pulses_unknown = 3 end))
     assert.equal("note WITH NOTES: REBUILT", words(function(m) m.result.rebuilt = "written again" end))
     assert.equal("note WITH NOTES: RECORD", words(function(m) m.result.files = { "x was replaced" } end))

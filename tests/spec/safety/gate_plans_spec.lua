@@ -97,7 +97,7 @@ describe("a train in pieces", function()
         { gap = 0.05 }) } do -- channels in turn
       local long = find(report_of(plan), "train duration", "OVER")
       assert.is_truthy(long)
-      assert.are.equal("1 s (20 Hz,120 %)", long.row)
+      assert.are.equal("1 s (20 Hz, 120 %)", long.row)
     end
   end)
 
@@ -226,7 +226,7 @@ describe("what will be delivered", function()
     end
     assert.are.equal("within", duration(nil, 45).verdict)
     assert.are.equal("OVER", duration(1, 45).verdict) -- 49.5 is given as 50: 111.1 %
-    assert.are.equal("1 s (20 Hz,120 %)", duration(1, 45).row)
+    assert.are.equal("1 s (20 Hz, 120 %)", duration(1, 45).row)
     assert.matches("at most 110 %RMT (49 %MSO)", duration(1, 45).nearest, 1, true)
     assert.are.equal("within", duration(0.5, 45).verdict)
     assert.are.equal("within", duration(1, 42).verdict) -- 46.2 is given as 46

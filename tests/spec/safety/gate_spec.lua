@@ -61,7 +61,7 @@ describe("moonpulse check", function()
     local report = cjson.decode(out)
     assert.are.equal("within", report.verdict)
     assert.are.equal("within", report.device.verdict)
-    assert.are.equal("2.05 s (20 Hz,100 %)", report.findings[1].row)
+    assert.are.equal("2.05 s (20 Hz, 100 %)", report.findings[1].row)
     assert.are.equal(0.25, report.findings[1].value)
   end)
 

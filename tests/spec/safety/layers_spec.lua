@@ -69,6 +69,26 @@ describe("the layers of the gate", function()
     assert.are.same({ "beyond_tested", "monitoring" }, ids(tested))
   end)
 
+  it("are named in the head of what is confirmed: OVER is never milder there than in its finding", function()
+    local function head(...)
+      return preflight.beyond({ verdict = "OVER", findings = { ... } })[1].text:match("^This is (.-):\n")
+    end
+    local function found(verdict, more)
+      local made = { verdict = verdict, rule = "train duration", table = "T", row = "1 s", value = 3,
+        unit = "s", words = "train 1" }
+      for key, value in pairs(more or {}) do
+        made[key] = value
+      end
+      return made
+    end
+    local tested, early = found "beyond tested", found("beyond tested", { layer = "sessions" })
+    assert.are.equal("OVER a published limit", head(tested, found "OVER"))
+    assert.are.equal("OVER a published limit", head(found("OVER", { lab = true }), found "OVER"))
+    assert.are.equal("OVER the lab's own limits", head(tested, found("OVER", { lab = true })))
+    assert.are.equal("beyond what was tested, or not covered by any table", head(early, tested))
+    assert.are.equal("beyond the lab's limits or the protocol's sessions", head(early))
+  end)
+
   it("have each their own line before a run", function()
     local folder = shell.folder()
     shell.write(folder .. "/mine.lua", 'local mp = require "moonpulse"\nreturn mp.protocol { name = "mine", '

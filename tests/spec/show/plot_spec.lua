@@ -34,6 +34,17 @@ describe("moonpulse plot", function()
     assert.matches("%MSO", svg, 1, true)
   end)
 
+  it("says which draw it is, where anything is drawn from the seed, and only there", function()
+    for what, seed in pairs { ["tmseeg_sp --rmt 50"] = "1", ["tmseeg_sp --rmt 50 --seed 7"] = "7",
+      ["paired_pulse_block --rmt 50 --seed 9"] = "9" } do -- intervals; intervals and order
+      assert.are.equal(0, (plot(what .. " -o @/drawn.svg")))
+      assert.matches(("; drawn with seed %s<"):format(seed), shell.read(folder .. "/drawn.svg"), 1, true)
+      assert.matches(("; drawn with seed %s\n"):format(seed), select(2, plot(what)))
+    end
+    assert.are.equal(0, (plot "itbs600 --amt 50 --seed 7 -o @/fixed.svg"))
+    assert.is_nil(shell.read(folder .. "/fixed.svg"):find("seed", 1, true))
+  end)
+
   it("draws bars as high as they are strong", function()
     shell.write(folder .. "/two.lua", [[
       local mp = require "moonpulse"

@@ -99,12 +99,21 @@ describe("a record that contradicts itself, however well it is sealed,", functio
     { "result.pulses_sent", function(m) m.result = nil end },
     { "result.pulses_sent", function(m) m.result = "" end },
     { "result.pulses_confirmed", function(m) m.result.pulses_confirmed = 2 end },
+    { "safety.verdict", function(m) m.safety.verdict = "otherwise" end },
+    { "safety.verdict", function(m) m.safety = nil end },
+    { "safety.override.reason", function(m) m.safety.override.reason = "another" end },
+    { "safety.override.reason", function(m) m.safety.override = nil end },
+    { "safety.approval", function(m) m.safety.approval = "2026/2" end },
+    { "safety.findings[1]", function(m) m.safety.findings = { { verdict = "over", text = "more" } } end },
+    { "protocol.file", function(m) m.protocol.file = "three.dua" end },
+    { "files", function(m) m.files[1] = 0 end, says = "files is not a list of objects" },
     { "result.pulses_skipped", function(m) m.result.pulses_skipped = 1 end },
   }
   for _, case in ipairs(of_manifest) do
     it("is told of its manifest's " .. case[1], function()
       for _, run in ipairs { real, not case.real and virtual or nil } do
-        assert.matches("manifest.json: " .. case[1] .. " is ", (findings(changed(run, case[2]))), 1, true)
+        assert.matches("manifest.json: " .. (case.says or case[1] .. " is "),
+          (findings(changed(run, case[2]))), 1, true)
       end
     end)
   end

@@ -95,7 +95,7 @@ describe("a run that was killed", function()
       local summary, message = recover.run(run, nil, reports.write)
       assert.is_table(summary, tostring(message))
       local notes = check(run, what)
-      assert.matches("sealed again on ", notes, 1, true)
+      assert.matches("sealed by moonpulse recover (", notes, 1, true) -- no seal was before
       local text = shell.read(run .. "/journal.jsonl")
       assert.are.equal(journal:sub(1, at), text:sub(1, at), what) -- nothing is dropped
       local is_torn = at > 0 and journal:sub(at, at) ~= "\n"
@@ -347,8 +347,19 @@ describe("a signature", function()
     assert.matches("signed +by SHA256:", out)
     local signed = fixture.run_in(folder .. "/signed")
     local later = copy(function() end)
+    local before = verify.folder(later, {}).short
     status, out, err = shell.moonpulse(folder, ("sign %s --key %s --operator AB"):format(later, ours))
     assert.are.equal(0, status, out .. err)
+    assert.matches("the one before was " .. before, out, 1, true)
+    -- who compares with the seal that the run's end printed is told what became of it
+    local _, told = shell.moonpulse(folder, "verify " .. later)
+    assert.matches("note +sealed again by moonpulse sign %(AB, %d%d%d%d%-[^)]*%): moonpulse sign; the seal "
+      .. "before was " .. before .. " %(line %d+ of journal.jsonl%)\n", told)
+    assert.is_nil(select(2, shell.moonpulse(folder, "verify " .. signed)):find("sealed again", 1,
+      true)) -- the run did it itself
+    shell.moonpulse(folder, ("sign %s --key %s"):format(later, ours))
+    _, told = shell.moonpulse(folder, "verify " .. later)
+    assert.are.equal(2, select(2, told:gsub("sealed again", "")))
     for _, run in ipairs { signed, later } do
       check(run, "signed")
       assert.are.same({ true, true, false, false }, { verify.folder(run, {}).whole,

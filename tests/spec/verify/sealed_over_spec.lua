@@ -202,6 +202,7 @@ describe("recover", function()
     assert.are.same({}, summary.differed)
     local found = verify.folder(each.folder, {})
     assert.is_true(found.whole)
+    assert.are_not.equal(sha256.of(each.texts["SHA256SUMS"]), found.seal) -- the noted one tells
     assert.matches("its seal (SHA256SUMS) was missing, and had been there",
       table.concat(found.notes, "\n"), 1, true)
     put_right(each)

@@ -4,7 +4,8 @@ local shell = require "shell"
 local testing = require "moonpulse.testing"
 
 local function fails(text, call)
-  local ok, message = pcall(call)
+  local ok, problem = pcall(call)
+  local message = tostring(problem) -- to busted it is a failure, no error
   assert.is_false(ok)
   assert.matches(text, message, 1, true)
   assert.matches("testing_spec.lua:", message, 1, true) -- the spec's line, not ours
@@ -89,6 +90,10 @@ describe("a protocol under test", function()
     assert.matches("mine.lua has 7 pulses, not 8", out, 1, true)
     assert.matches("^ok 1", out)
     assert.matches("not ok 2", out, 1, true)
+    status, out = shell.moonpulse(folder, "test " .. folder .. "/mine_spec.lua")
+    assert.are.equal(4, status)
+    assert.matches("1 success / 1 failure / 0 errors", out, 1, true)
+    assert.matches("mine_spec.lua:4: mine.lua has 7 pulses, not 8", out:gsub("%S*/", ""), 1, true)
     shell.remove(folder)
   end)
 end)

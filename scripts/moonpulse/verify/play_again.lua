@@ -1,0 +1,153 @@
+--- In the process that is shut in: a protocol's run is made again from its folder, the plan and, through the
+--- same driver and the same simulator, its rows. The text may be somebody else's; it is run in the sandbox of
+--- protocols. What comes of it is left as files for the process that compares.
+local cjson = require "cjson"
+local compiled = require "moonpulse.safety.compiled"
+local core = require "moonpulse.core"
+local devices = require "moonpulse.cli.device_argument"
+local drivers = require "moonpulse.driver.find"
+local faults = require "moonpulse.simulation.faults"
+local files = require "moonpulse.record.file"
+local insides = require "moonpulse.run.inside"
+local journal_lines = require "moonpulse.record.journal_lines"
+local looks = require "moonpulse.run.look"
+local opened = require "moonpulse.record.opened"
+local plans = require "moonpulse.verify.plan"
+local records = require "moonpulse.record"
+local refusals = require "moonpulse.text.refusal"
+local start_ons = require "moonpulse.run.start_on"
+local triggers = require "moonpulse.driver.trigger_path"
+
+local M = {}
+
+local told_every_ns = 200000000
+local most_plan = 1 << 24
+
+local function nothing() end
+
+--- What the journal's first line says of how the run was driven.
+local function options_of(begin)
+  local from = type(begin.options) == "table" and begin.options or {}
+  local name = type(begin.device) == "table" and begin.device.name
+  if type(name) ~= "string" or not drivers.known(name) then
+    return nil, ("its driver %s is no shipped one, and no driver that a record names is loaded"):format(
+      tostring(name))
+  end
+  local options = { device = "sim:" .. name, speed = "max", device_option = {},
+    timing = type(from.timing) == "string" and from.timing or "auto" }
+  for i, text in ipairs(type(from.device_options) == "table" and from.device_options or {}) do
+    options.device_option[i] = tostring(text)
+  end
+  if type(from.trigger) == "string" then
+    options.trigger = triggers.parse(from.trigger)
+  end
+  if type(from.faults) == "string" then
+    options.fault = faults.parse(from.faults)
+  end
+  return options, from
+end
+
+--- What its start waited for in virtual time, and when that came; nil where it waited for nothing.
+local function started_of(lines, from)
+  local spec = type(from.start_on) == "string" and start_ons.parse(from.start_on)
+  local entries = {}
+  for _, entry in ipairs(spec and lines or {}) do
+    if entry and entry.kind == "trigger" and entry.starts ~= nil then
+      local at_ns, byte = math.tointeger(tonumber(entry.at_ns)), math.tointeger(entry.byte)
+      entries[1] = at_ns and at_ns >= 0 and byte and byte >= 0 and byte <= 255 and { at_ns = at_ns, byte = byte }
+        or nil
+    end
+  end
+  return spec and { spec = spec, entries = entries } or nil
+end
+
+--- The job of the run, as its options made it.
+local function job_of(kept, manifest, options, from, started)
+  local driver = devices.choose(options)
+  return { start_on = started, policy = { real = false, protocol = kept.protocol }, seed = kept.seed,
+    driver = driver,
+    thresholds = { rmt = plans.threshold(manifest, "rmt"), amt = plans.threshold(manifest, "amt") },
+    tolerance = (tonumber(from.tolerance_ms) or 1) / 1e3,
+    late = type(from.late) == "string" and from.late or "abort",
+    stop_line = "none", timing = options.timing, faults = options.fault, protocol = kept.protocol,
+    plan = kept.plan, cuts = { near = true, far = true } }
+end
+
+--- How far it is, on standard output, now and then.
+local function telling(record, total)
+  local next_ns = core.real_ns() + told_every_ns
+  return function()
+    local now_ns = core.real_ns()
+    if now_ns > next_ns then
+      next_ns = now_ns + told_every_ns
+      print(("played %d of %d"):format(record.pulses_sent, total))
+      io.stdout:flush()
+    end
+  end
+end
+
+--- Play it into a folder below out; why it could not be.
+local function play(kept, manifest, out, lines)
+  local options, from = options_of(lines[1])
+  if not options then
+    return from
+  end
+  local real = manifest.speed == nil or manifest.speed == 1
+  options.fault = not real and options.fault or nil -- of the plan alone
+  local job = job_of(kept, manifest, options, from, not real and started_of(lines, from) or nil)
+  local record, message = records.create(out, "again")
+  if not record then
+    return message
+  end
+  -- what ends the run stands in its rows
+  pcall(insides.run, job, record, "max", { connected = nothing, prepared = nothing, armed = nothing,
+    progress = telling(record, kept.plan:totals().pulses) })
+  record:close()
+  return record.lost or select(2, os.rename(record.folder, out .. "/again"))
+end
+
+local function put(path, text)
+  local ok, message = files.put(path, text)
+  if not ok then
+    refusals.raise("fault", "cannot write what was made again: %s", message)
+  end
+end
+
+--- Text of what was raised, or of a refusal.
+local function words_of(problem)
+  return type(problem) == "table" and problem.message or tostring(problem)
+end
+
+--- Make it again into the folder out: resolved.plan, again/events.tsv and again/twin.tsv, and in made.json
+--- why what is not there is not.
+---@param folder string of the run
+---@param out string that is there
+function M.make(folder, out)
+  looks.shut "protocol" -- before anything of the folder is read
+  local manifest, message = opened.manifest(folder)
+  if not manifest then
+    refusals.raise("usage", "%s", tostring(message))
+  end
+  local made = {}
+  local ok, kept, why = pcall(plans.again, folder, manifest)
+  if not ok or not kept then
+    made.why = ok and why or words_of(kept)
+  else
+    local plan
+    ok, plan = pcall(compiled.like, core.read_file(folder .. "/resolved.plan", most_plan) or "", kept)
+    made.plan_why = not ok and words_of(plan) or nil
+    if ok then
+      put(out .. "/resolved.plan", plan)
+    end
+    local lines = journal_lines.whole((journal_lines.of(core.read_file(folder .. "/journal.jsonl",
+      journal_lines.most_bytes) or "")))
+    local begin = lines[1]
+    if begin and begin.kind == "begin" and manifest.status ~= "not run" then
+      local played, problem = pcall(play, kept, manifest, out, lines)
+      made.play_why = not played and words_of(problem) or problem
+    end
+  end
+  put(out .. "/made.json", cjson.encode(made))
+end
+
+return M
