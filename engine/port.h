@@ -36,6 +36,8 @@ enum mp_flow { MP_FLOW_NONE, MP_FLOW_RTSCTS };
 enum mp_port_kind { MP_PORT_SERIAL, MP_PORT_PTY, MP_PORT_WIRE };
 /* A line that can fire a stimulator. BREAK is the data line itself, held at "space". */
 enum mp_trigger_line { MP_TRIGGER_NONE, MP_TRIGGER_RTS, MP_TRIGGER_DTR, MP_TRIGGER_BREAK };
+/* A line that comes in. */
+enum mp_input_line { MP_INPUT_NONE, MP_INPUT_CTS, MP_INPUT_DSR, MP_INPUT_RI, MP_INPUT_CD };
 
 struct mp_serial {
     uint32_t baud;
@@ -114,6 +116,10 @@ void mp_port_wait_room(struct mp_port *port, int ms);
 
 /* Read the lines that come in. MP_EUNSUPPORTED on a pseudo-terminal; MP_EGONE as above. */
 enum mp_status mp_port_get_lines(struct mp_port *port, bool *cts, bool *dsr,
+                                 struct mp_error *err);
+
+/* Is a line that comes in high? Fails as mp_port_get_lines. */
+enum mp_status mp_port_get_input(struct mp_port *port, enum mp_input_line line, bool *high,
                                  struct mp_error *err);
 
 /* Set the modem lines. MP_EUNSUPPORTED on a pseudo-terminal, which has none. */

@@ -62,7 +62,8 @@ local function take_heard(self, entry)
   self.came = self.came + count
   if last and count >= 1 and self.came <= most_triggers and byte >= 0 and byte <= 255 then
     for i = 0, count - 1 do
-      table.insert(last.triggers, { at_ns = at_ns + lasted_ns * i // math.max(1, count - 1), byte = byte })
+      table.insert(last.triggers, { at_ns = at_ns + lasted_ns * i // math.max(1, count - 1), byte = byte,
+        closed = entry.heard == "gate" })
     end
   end
 end
@@ -139,7 +140,7 @@ function Recall:trigger(part)
 end
 
 --- What the next plan that was armed ahead heard, and when it was armed, from the run's start.
----@return { from_ns: integer, triggers: { at_ns: integer, byte: integer }[] }?
+---@return { from_ns: integer, triggers: { at_ns: integer, byte: integer, closed: boolean }[] }?
 function Recall:ahead()
   self.armed_ahead = self.armed_ahead + 1
   local ahead = self.aheads[self.armed_ahead]

@@ -74,7 +74,9 @@ local function give(self, entry)
   else
     self.to_come.edges = self.to_come.edges - 1
     self.levels[entry.line] = entry.high
-    self.inputs(self.levels.cts, self.levels.dsr)
+    local levels = self.levels
+    self.inputs(levels.cts, levels.dsr)
+    self.wire:inputs(levels.cts, levels.dsr, levels.ri, levels.cd)
   end
   self.waiting:wake()
 end
@@ -86,7 +88,7 @@ function Triggers:start(start_ns)
   if not self.entries then
     return
   end
-  self.levels = { cts = false, dsr = false }
+  self.levels = { cts = false, dsr = false, ri = false, cd = false }
   self.player = core.spawn(function()
     for _, entry in ipairs(self.entries) do
       local left_ns = start_ns + entry.at_ns - core.clock_ns()
@@ -102,8 +104,8 @@ function Triggers:start(start_ns)
 end
 
 --- Raise, at the script's line, where it would wait for ever.
-local function check_to_come(self, kind, timeout, who)
-  if not self.entries or timeout or self.to_come[kind] > 0 then
+local function check_to_come(self, kind, ends, who)
+  if not self.entries or ends or self.to_come[kind] > 0 then
     return
   end
   blame.fail("%s: %s: give it a timeout, or more triggers", who or "run:wait_trigger", self.from
@@ -113,15 +115,20 @@ end
 
 --- For a plan that triggers start: the session whose port the engine reads. Raises where there is none.
 ---@param who string the verb, for messages
----@param timeout number? seconds that are waited at most
+---@param ends boolean it does not wait for ever
+---@param gate string? a line of that port that it needs
 ---@return userdata
-function Triggers:lend(who, timeout)
+function Triggers:lend(who, ends, gate)
   if not self.session then
     blame.fail("%s: where do triggers come from? Run it with --trigger-in PATH, or in virtual time with "
       .. "--triggers FILE", who)
   end
   if not self.heard.recall then
-    check_to_come(self, "bytes", timeout, who)
+    check_to_come(self, "bytes", ends, who)
+  end
+  local cts, message = self.session:lines()
+  if gate and cts == nil then
+    blame.fail("%s: gate = %q: %s: take a serial port that has the line", who, gate, message)
   end
   self.queue:listen(self, true)
   return self.session
@@ -148,6 +155,8 @@ function Triggers:give_again()
         return
       end
       self.to_come.bytes = self.to_come.bytes - 1
+      local open = not each.closed -- the gate, whichever line that was
+      self.wire:inputs(open, open, open, open)
       self.wire:write(string.char(each.byte))
     end
   end)

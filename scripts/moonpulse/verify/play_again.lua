@@ -54,8 +54,8 @@ local function started_of(lines, from)
   for _, entry in ipairs(spec and lines or {}) do
     if entry and entry.kind == "trigger" and entry.starts ~= nil then
       local at_ns, byte = math.tointeger(tonumber(entry.at_ns)), math.tointeger(entry.byte)
-      entries[1] = at_ns and at_ns >= 0 and byte and byte >= 0 and byte <= 255 and { at_ns = at_ns, byte = byte }
-        or nil
+      local fits = at_ns and at_ns >= 0 and byte and byte >= 0 and byte <= 255
+      entries[1] = fits and { at_ns = at_ns, byte = byte } or nil
     end
   end
   return spec and { spec = spec, entries = entries } or nil
