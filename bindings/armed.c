@@ -173,13 +173,11 @@ void mp_signal_catch(uv_async_t *wake)
 
 static void give_back(void (*handler)(int))
 {
-    struct sigaction action = {.sa_handler = handler};
     if (atomic_exchange(&wake_async, NULL) == NULL)
         return;
-    (void)sigemptyset(&action.sa_mask);
     for (size_t i = 0; i < CAUGHT; i++)
         if (!left_alone[i])
-            (void)sigaction(caught[i], &action, NULL);
+            (void)signal(caught[i], handler); // SIG_DFL or SIG_IGN: no mask, no flags
     (void)mp_signal_take();
 }
 

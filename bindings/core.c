@@ -93,6 +93,9 @@ int luaopen_moonpulse_core(lua_State *L)
     mp_open_events(L);
     mp_open_rows(L);
     mp_open_compared(L);
+    mp_open_longer_rows(L);
+    mp_open_missing_rows(L);
+    mp_open_sorted(L);
     mp_open_evidence(L);
     mp_open_checksum(L);
     mp_open_serial(L);

@@ -133,7 +133,7 @@ static int append_to(int fd, const char *path, const char *text, size_t bytes)
     if (stat_of.st_size == 0) {
         give_to_owner(fd, path);
         (void)fchmod(fd, mode_beside(path)); // a file system that has no modes is as it is
-    } else if (pread(fd, &last, 1, stat_of.st_size - 1) != 1) {
+    } else if (pread(fd, &last, sizeof last, stat_of.st_size - 1) != 1) {
         return errno;
     }
     size_t skip = last == '\n' ? 1 : 0;
@@ -280,7 +280,7 @@ static int read_file(lua_State *L)
     }
     stream->closef = close_stream;
     luaL_Buffer buffer;
-    luaL_buffinit(L, &buffer);
+    luaL_buffinitsize(L, &buffer, (size_t)stat_of.st_size);
     bool whole = read_all(&buffer, fd, (size_t)stat_of.st_size, &code);
     luaL_pushresult(&buffer);
     stream->closef = NULL;

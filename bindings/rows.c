@@ -1,4 +1,5 @@
 /* rows.c - the lines of a tab-separated table: a million of them in a second. */
+#include "bindings/cells.h"
 #include "bindings/modules.h"
 #include "bindings/raise.h"
 
@@ -7,7 +8,7 @@
 
 #define ROWS "moonpulse.rows"
 
-enum { COLUMNS_MAX = 64, NUMBER_MAX = 64, FIELDS = 8 };
+enum { COLUMNS_MAX = 64, FIELDS = 8 };
 enum { IN_TEXT = 1, IN_KEYS, IN_LAST, IN_SCRATCH, VALUES = IN_SCRATCH }; // the user values
 
 struct column {
@@ -30,74 +31,10 @@ struct rows {
     struct column columns[COLUMNS_MAX];
 };
 
-struct cell {
-    const char *text;
-    size_t length;
-};
-
-/* The next cell of the line from *at to end; false: there was none left. */
-static bool next_cell(const char **at, const char *end, struct cell *cell)
-{
-    if (*at == NULL)
-        return false;
-    const char *tab = memchr(*at, '\t', (size_t)(end - *at));
-    cell->text = *at;
-    cell->length = (size_t)((tab == NULL ? end : tab) - *at);
-    *at = tab == NULL ? NULL : tab + 1;
-    return true;
-}
-
-/*
- * Digits with at most one point among them, as a run writes them: push the number that they are
- * to the last bit, since both the digits and the power of ten have their place in a double.
- */
-static bool push_plain(lua_State *L, const struct cell *cell)
-{
-    static const double powers[] = {1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9};
-    enum { MOST_DIGITS = 15, MOST_BEHIND = sizeof powers / sizeof powers[0] - 1 };
-    bool minus = cell->length > 1 && cell->text[0] == '-';
-    lua_Integer digits = 0;
-    size_t count = 0, behind = 0;
-    bool point = false;
-    for (size_t i = minus ? 1 : 0; i < cell->length; i++) {
-        char c = cell->text[i];
-        if (c == '.' && !point && count > 0) {
-            point = true;
-            continue;
-        }
-        if (c < '0' || c > '9' || count == MOST_DIGITS)
-            return false;
-        digits = 10 * digits + (c - '0');
-        count++;
-        behind += point ? 1 : 0;
-    }
-    if (count == 0 || behind > MOST_BEHIND || (point && behind == 0))
-        return false;
-    if (point)
-        lua_pushnumber(L, (minus ? -1.0 : 1.0) * (double)digits / powers[behind]);
-    else
-        lua_pushinteger(L, minus ? -digits : digits);
-    return true;
-}
-
-/* Any other number that Lua reads. */
-static bool push_number(lua_State *L, const struct cell *cell)
-{
-    char text[NUMBER_MAX];
-    if (push_plain(L, cell))
-        return true;
-    if (cell->length == 0 || cell->length >= sizeof text)
-        return false;
-    memcpy(text, cell->text, cell->length);
-    text[cell->length] = '\0';
-    return strspn(text, "0123456789.eE+-") == cell->length &&
-           lua_stringtonumber(L, text) == cell->length + 1;
-}
-
 /* Push what the cell says; false, and nothing pushed: it says nothing that can be. */
 static bool push_cell(lua_State *L, const struct cell *cell, const struct column *column)
 {
-    if (!push_number(L, cell))
+    if (!mp_push_number(L, cell))
         return false;
     double value = lua_tonumber(L, -1);
     int is_whole = 1;
@@ -169,7 +106,7 @@ read_line(lua_State *L, struct rows *rows, const char *line, const char *end,
     int i = 0;
     reserve(L, rows, (size_t)(end - line) + 1);
     struct found found = {.same = rows->begun};
-    for (; i < rows->count && next_cell(&line, end, &cell); i++) {
+    for (; i < rows->count && mp_next_cell(&line, end, &cell); i++) {
         const struct column *column = &rows->columns[i];
         if (column->passed_over)
             continue;
@@ -289,8 +226,23 @@ static lua_Integer kind_of(lua_State *L, struct rows *rows, const struct found *
     return kind;
 }
 
+/*
+ * About how many rows there are: lists that need not grow are not copied again and again. No
+ * more than lines of a sane length have, since what is there may be a table from anywhere.
+ */
+static int about_rows(const struct rows *rows)
+{
+    enum { LEAST = 64 };
+    size_t bytes = (size_t)(rows->end - rows->next), lines = 1;
+    for (const char *at = rows->next; (at = memchr(at, '\n', (size_t)(rows->end - at))) != NULL;
+         at++)
+        lines++;
+    size_t most = bytes / LEAST < INT32_MAX ? bytes / LEAST : INT32_MAX;
+    return (int)(lines < most ? lines : most);
+}
+
 /* A list for each column that is a number, by its key in the table at LISTS. */
-static void make_lists(lua_State *L, const struct rows *rows)
+static void make_lists(lua_State *L, const struct rows *rows, int about)
 {
     luaL_checkstack(L, rows->count + FIELDS, NULL);
     (void)lua_getiuservalue(L, lua_upvalueindex(1), IN_KEYS);
@@ -300,7 +252,7 @@ static void make_lists(lua_State *L, const struct rows *rows)
         if (!rows->columns[i].number || rows->columns[i].only_found)
             continue;
         (void)lua_rawgeti(L, keys, i + 1);
-        lua_newtable(L);
+        lua_createtable(L, about, 0);
         lua_pushvalue(L, -1);
         lua_replace(L, keys + 1 + i);
         lua_rawset(L, LISTS);
@@ -313,11 +265,12 @@ static int all_rows(lua_State *L)
     struct rows *rows = luaL_checkudata(L, lua_upvalueindex(1), ROWS);
     const char *line, *end;
     lua_Integer count = 0, bad = 0, kind = 0, numbers = 0;
+    const int about = about_rows(rows);
     lua_settop(L, 0);
     for (int i = LISTS; i <= FOUND; i++)
-        lua_newtable(L);
+        lua_createtable(L, i == KINDS ? about : 0, 0);
     lua_pushinteger(L, 1); // at ROW
-    make_lists(L, rows);
+    make_lists(L, rows, about);
     while (next_line(rows, &line, &end)) {
         const struct found found = read_line(L, rows, line, end, put_in_list);
         if (!found.whole) {
@@ -412,87 +365,10 @@ static int row_lists(lua_State *L)
     return 5;
 }
 
-/* Is there a cell in each place of the line, and no carriage return? */
-static bool is_whole(const char *line, const char *end)
-{
-    char before = '\t';
-    for (; line < end; line++) {
-        if (*line == '\r' || (*line == '\t' && before == '\t'))
-            return false;
-        before = *line;
-    }
-    return before != '\t';
-}
-
-/* The number that the line begins with; NAN: it is none. */
-static double first_number(lua_State *L, const char *line, const char *end)
-{
-    struct cell cell;
-    (void)next_cell(&line, end, &cell);
-    if (!push_number(L, &cell))
-        return NAN;
-    double value = lua_tonumber(L, -1);
-    lua_pop(L, 1);
-    return value;
-}
-
-/* How many lines there are up to end; -1: one of them is not as a copy may have it. */
-static lua_Integer count_lines(lua_State *L, const char *line, const char *end)
-{
-    lua_Integer count = 0;
-    double before = -INFINITY;
-    for (; line < end; count++) {
-        const char *to = memchr(line, '\n', (size_t)(end - line));
-        if (to == NULL || !is_whole(line, to))
-            return -1;
-        double first = first_number(L, line, to);
-        if (!(first >= before)) /* NAN too */
-            return -1;
-        before = first;
-        line = to + 1;
-    }
-    return count;
-}
-
-/*
- * core.with_cell(text, at, cell [, before]) -> before, then the lines of text from byte at on,
- * each with one more cell behind a tab. nil: a line has no end, an empty cell, a carriage
- * return, no number at its beginning, or a smaller one than the line before.
- */
-static int with_cell(lua_State *L)
-{
-    size_t length, cell_length, before_length;
-    const char *text = luaL_checklstring(L, 1, &length);
-    lua_Integer at = mp_check_integer(L, 2, 1, (lua_Integer)length + 1);
-    const char *cell = luaL_checklstring(L, 3, &cell_length);
-    const char *before = luaL_optlstring(L, 4, "", &before_length);
-    const char *line = text + at - 1, *end = text + length;
-    lua_Integer count = count_lines(L, line, end);
-    if (count < 0)
-        return 0;
-    size_t size = before_length + (size_t)(end - line) + (size_t)count * (cell_length + 1);
-    luaL_Buffer buffer;
-    char *into = luaL_buffinitsize(L, &buffer, size);
-    memcpy(into, before, before_length);
-    into += before_length;
-    while (line < end) {
-        const char *to = memchr(line, '\n', (size_t)(end - line));
-        memcpy(into, line, (size_t)(to - line));
-        into += to - line;
-        *into++ = '\t';
-        memcpy(into, cell, cell_length);
-        into += cell_length;
-        *into++ = '\n';
-        line = to + 1;
-    }
-    luaL_pushresultsize(&buffer, size);
-    return 1;
-}
-
 void mp_open_rows(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"rows", rows_new}, {"row_lists", row_lists}, {"with_cell", with_cell}, {NULL, NULL}};
+        {"rows", rows_new}, {"row_lists", row_lists}, {NULL, NULL}};
     static const luaL_Reg none[] = {{NULL, NULL}};
     luaL_setfuncs(L, functions, 0);
     mp_new_class(L, ROWS, none, none);

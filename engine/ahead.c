@@ -28,8 +28,9 @@ enum mp_heard mp_ahead_hear(const struct mp_ahead_rule *rule, struct mp_ahead_pa
         return MP_HEARD_GATE;
     if (past->playing)
         return MP_HEARD_BUSY;
-    // from start to start; the next one would start delay_ns after its trigger
-    if (past->started > 0 && at_ns + rule->delay_ns < past->start_ns + rule->refractory_ns)
+    // from start to start: the next one would start so long after its trigger
+    const int64_t after_ns = rule->delay_ns > rule->lead_ns ? rule->delay_ns : rule->lead_ns;
+    if (past->started > 0 && at_ns + after_ns < past->start_ns + rule->refractory_ns)
         return MP_HEARD_REFRACTORY;
     past->started++;
     return MP_HEARD_STARTS;

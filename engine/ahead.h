@@ -44,7 +44,8 @@ struct mp_ahead_rule {
     // first
     int64_t least_ns, most_ns;
     enum mp_input_line gate; // a line of the port, which must be high; MP_INPUT_NONE: none
-    int64_t delay_ns;        // from the trigger to the plan's start, if it can be so soon
+    int64_t delay_ns;        // from the trigger to the plan's start,
+    int64_t lead_ns;         // and at least that: its first command takes so long
     int64_t refractory_ns;   // from one start to the next, at least
     uint64_t most;           // so often the plan is started; at least 1
 };

@@ -33,6 +33,7 @@ void dispatch_ahead_prepare(struct mp_dispatcher *d)
         mp_lowering_rewind(d->lowering);
         dispatch_plan_begins(d);
         ahead->first = mp_lowering_draw(d->lowering); // there is one: that was looked at
+        ahead->rule.lead_ns = ahead->first->send_ns < 0 ? -ahead->first->send_ns : 0;
     }
     dispatch_warm(d, ahead->first);
     mp_ring_warm(&d->triggers);

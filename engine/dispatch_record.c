@@ -62,10 +62,20 @@ void dispatch_record_alive(struct mp_dispatcher *d)
     (void)mp_flight_begin(d->config.arming.flight, &record, &d->alive_slot);
 }
 
+void dispatch_record_finished(struct mp_dispatcher *d)
+{
+    const struct mp_flight_record record =
+        flight_record(&(struct mp_outcome){.kind = MP_OUT_FINISHED, .start_ns = d->start_ns});
+    if (d->config.arming.flight != NULL)
+        (void)mp_flight_push(d->config.arming.flight, &record);
+}
+
 void dispatch_tell(struct mp_dispatcher *d, const struct mp_outcome *outcome)
 {
     bool recorded = outcome->kind == MP_OUT_SENT || outcome->kind == MP_OUT_ONEOFF ||
                     outcome->kind == MP_OUT_UNTAKEN || outcome->kind == MP_OUT_BEGUN;
+    if (outcome->kind == MP_OUT_FINISHED && d->ahead.on)
+        recorded = true; // each start of it was, when it was over
     if (d->config.arming.flight != NULL && !recorded) {
         const struct mp_flight_record record = flight_record(outcome);
         (void)mp_flight_push(d->config.arming.flight, &record);

@@ -23,16 +23,18 @@ static bool stopped(struct mp_dispatcher *d)
 
 static void publish_finished(struct mp_dispatcher *d)
 {
-    d->ahead.on = false;
     dispatch_let_go(d);
     atomic_store(&d->playing, false);
     dispatch_publish(d, &(struct mp_outcome){.kind = MP_OUT_FINISHED, .start_ns = d->start_ns});
+    d->ahead.on = false;
 }
 
 /* Its last frame is out. A plan that triggers start waits for the next one, if one may come. */
 static void plan_is_over(struct mp_dispatcher *d)
 {
     d->ahead.past.playing = false;
+    if (d->ahead.on)
+        dispatch_record_finished(d);
     if (!d->ahead.on || (!d->ahead.telling && dispatch_ahead_is_over(d)))
         publish_finished(d);
 }

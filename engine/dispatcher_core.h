@@ -129,6 +129,9 @@ bool dispatch_record_begin(struct mp_dispatcher *dispatcher, const struct mp_out
 void dispatch_record_end(struct mp_dispatcher *dispatcher, int64_t returned_ns);
 /* Claim the record that keep-alives, and one-off frames that are too many, share. */
 void dispatch_record_alive(struct mp_dispatcher *dispatcher);
+/* A plan that a trigger started is over: in the flight record. The loop is told when no further
+ * trigger may start it. */
+void dispatch_record_finished(struct mp_dispatcher *dispatcher);
 /* Tell the loop, which is not woken; what has no flight record yet gets one. */
 void dispatch_tell(struct mp_dispatcher *dispatcher, const struct mp_outcome *outcome);
 /* The same, and it is woken: a system call, which nothing that is due waits for. */

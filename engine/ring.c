@@ -11,7 +11,7 @@ enum mp_status mp_ring_init(struct mp_ring *ring, size_t item_size, uint64_t cap
     if (capacity == 0 || (capacity & (capacity - 1)) != 0)
         return mp_fail(err, MP_EINVAL, "a ring's capacity is a power of two, not %llu",
                        (unsigned long long)capacity);
-    if (item_size != 0 && capacity > SIZE_MAX / item_size)
+    if (capacity > SIZE_MAX / item_size)
         return mp_fail(err, MP_ENOMEM, "a ring of %llu items does not fit memory",
                        (unsigned long long)capacity);
     // written once here, so that the dispatcher never takes a page fault on it; one byte of
@@ -23,8 +23,7 @@ enum mp_status mp_ring_init(struct mp_ring *ring, size_t item_size, uint64_t cap
     for (size_t end = item_size * capacity; end > 0;
          end -= end < SMALLEST_PAGE ? end : SMALLEST_PAGE)
         *(volatile unsigned char *)(items + end - 1) = 0;
-    if (item_size > 0)
-        *(volatile unsigned char *)items = 0;
+    *(volatile unsigned char *)items = 0;
     atomic_init(&ring->head, 0);
     atomic_init(&ring->tail, 0);
     ring->item_size = item_size;

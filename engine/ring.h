@@ -25,7 +25,8 @@ struct mp_ring {
     unsigned char *items;
 };
 
-/* Room for capacity items (a power of two). Allocates; call before the threads start. */
+/* Room for capacity items (a power of two) of a byte or more each. Allocates; call before the
+ * threads start. */
 enum mp_status mp_ring_init(struct mp_ring *ring, size_t item_size, uint64_t capacity,
                             struct mp_error *err);
 /* Free its items; call after the threads ended. */

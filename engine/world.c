@@ -10,9 +10,6 @@
 // it is time to is looked at every so many turns
 static const int64_t hear_ns = 10 * MP_NS_PER_MS;
 enum { LOOK_TURNS = 64 };
-// an alarm that rings so much later than it was due tells that the loop was away; less is in
-// every wake
-static const int64_t absent_ns = 10 * MP_NS_PER_MS;
 // what came in so short a time while alarms rang is heard before the next ones
 static const int64_t again_ns = MP_NS_PER_MS;
 
@@ -180,7 +177,7 @@ static void note_absence(struct mp_world *w, int64_t from_ns, int64_t now)
 {
     if (from_ns < w->absent_until_ns)
         from_ns = w->absent_until_ns;
-    if (now - from_ns < absent_ns)
+    if (now - from_ns < mp_world_absent_ns)
         return;
     w->absences[w->absence_count++ % MP_WORLD_ABSENCES] =
         (struct mp_absence){.from_ns = from_ns, .until_ns = now};
@@ -391,30 +388,6 @@ void mp_world_kept(struct mp_world *w)
     if (w->kept_ns != 0)
         note_absence(w, w->kept_ns, mp_clock_ns());
     w->kept_ns = 0;
-}
-
-static int64_t overlap_ns(int64_t from_ns, int64_t until_ns, int64_t since_ns, int64_t now)
-{
-    from_ns = from_ns > since_ns ? from_ns : since_ns;
-    until_ns = until_ns < now ? until_ns : now;
-    return until_ns > from_ns ? until_ns - from_ns : 0;
-}
-
-int64_t mp_world_missed(const struct mp_world *w, int64_t since_ns)
-{
-    const int64_t now = mp_world_now(w);
-    struct mp_missed missed = {0};
-    if (w->is_virtual)
-        return mp_world_stalled(w, since_ns, now);
-    const unsigned kept =
-        w->absence_count < MP_WORLD_ABSENCES ? w->absence_count : MP_WORLD_ABSENCES;
-    for (unsigned i = 0; i < kept; i++)
-        mp_missed_add(&missed, overlap_ns(w->absences[i].from_ns, w->absences[i].until_ns,
-                                          since_ns, now));
-    const int64_t from_ns = w->kept_ns > w->absent_until_ns ? w->kept_ns : w->absent_until_ns;
-    if (w->kept_ns != 0)
-        mp_missed_add(&missed, overlap_ns(from_ns, now, since_ns, now));
-    return mp_missed_ns(&missed);
 }
 
 bool mp_world_turn(struct mp_world *w)

@@ -79,6 +79,10 @@ struct mp_listener {
 
 enum { MP_WORLD_ABSENCES = 32 };
 
+// an alarm that rings so much later than it was due tells that the loop was away; less is in
+// every wake
+static const int64_t mp_world_absent_ns = 10 * MP_NS_PER_MS;
+
 /* Nobody looked at what came from outside. */
 struct mp_absence {
     int64_t from_ns, until_ns;

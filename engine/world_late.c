@@ -1,4 +1,5 @@
-/* world_late.c - a virtual world that is as disturbed as a real computer, from a seed. */
+/* world_late.c - a virtual world that is as disturbed as a real computer, from a seed; and the
+ * time in which nobody heard, in both. */
 #include "engine/clock.h"
 #include "engine/world.h"
 
@@ -103,6 +104,43 @@ int64_t mp_world_stalled(const struct mp_world *w, int64_t since_ns, int64_t now
         missed.longest_ns = stalled_ns > missed.longest_ns ? stalled_ns : missed.longest_ns;
         since_ns = until_ns;
     }
+    return mp_missed_ns(&missed);
+}
+
+static int64_t overlap_ns(int64_t from_ns, int64_t until_ns, int64_t since_ns, int64_t now)
+{
+    from_ns = from_ns > since_ns ? from_ns : since_ns;
+    until_ns = until_ns < now ? until_ns : now;
+    return until_ns > from_ns ? until_ns - from_ns : 0;
+}
+
+/* Since when it has been the loop's turn, and nobody has looked: an alarm is overdue. */
+static int64_t away_since(const struct mp_world *w, int64_t now)
+{
+    const struct mp_alarm *first = w->first != NULL ? w->first : w->others;
+    if (first == NULL)
+        return now;
+    const int64_t from_ns = first->due_ns > w->looked_ns ? first->due_ns : w->looked_ns;
+    return now - from_ns < mp_world_absent_ns ? now : from_ns;
+}
+
+int64_t mp_world_missed(const struct mp_world *w, int64_t since_ns)
+{
+    const int64_t now = mp_world_now(w);
+    struct mp_missed missed = {0};
+    if (w->is_virtual)
+        return mp_world_stalled(w, since_ns, now);
+    const unsigned kept =
+        w->absence_count < MP_WORLD_ABSENCES ? w->absence_count : MP_WORLD_ABSENCES;
+    for (unsigned i = 0; i < kept; i++)
+        mp_missed_add(&missed, overlap_ns(w->absences[i].from_ns, w->absences[i].until_ns,
+                                          since_ns, now));
+    int64_t from_ns = away_since(w, now); // that one is not over
+    if (w->kept_ns != 0 && w->kept_ns < from_ns)
+        from_ns = w->kept_ns;
+    if (from_ns < w->absent_until_ns)
+        from_ns = w->absent_until_ns;
+    mp_missed_add(&missed, overlap_ns(from_ns, now, since_ns, now));
     return mp_missed_ns(&missed);
 }
 

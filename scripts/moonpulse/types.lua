@@ -250,8 +250,7 @@
 --- A file of commands/: what cli.main finds under its name.
 ---@class moonpulse.Subcommand
 ---@field parser fun(): table argparse's, with its options
----@field run fun(options: table): integer? the exit status, 0 if nothing is returned; raises a refusal
----   { code, message } or leaves through cli.fail
+---@field run fun(options: table): integer? the exit status, nil: 0; raises a refusal, or leaves by cli.fail
 
 -- A run -----------------------------------------------------------------------------------------------
 
@@ -460,6 +459,7 @@
 ---@field pulses_confirmed integer
 ---@field pulses_skipped integer
 ---@field pulses_unmeasured integer sent, and timed by the stimulator
+---@field left_sent { count: integer, first: integer? } pulses that it should confirm, written as "sent"
 ---@field skipped_by table<string, integer> how many, by the reason
 ---@field lateness number[] microseconds, of each start that left late
 ---@field punctual integer starts that left in time, to the nanosecond

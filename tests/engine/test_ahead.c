@@ -17,7 +17,7 @@ struct row {
     int64_t at;
     bool any;
     uint32_t every;
-    int64_t from, until, least, most_since, delay, refractory;
+    int64_t from, until, least, most_since, delay, lead, refractory;
     bool gated;
     uint64_t most;
     struct mp_ahead_past past;
@@ -75,6 +75,30 @@ static const struct row rows[] = {
      .at = 29,
      .refractory = 10,
      .delay = 1,
+     .past = {.started = 1, .start_ns = 20}},
+    {.says = "its command takes time, as that of the start before did",
+     .expected = MP_HEARD_STARTS,
+     .byte = 5,
+     .at = 27,
+     .refractory = 10,
+     .delay = 1,
+     .lead = 3,
+     .past = {.started = 1, .start_ns = 20}},
+    {.says = "a nanosecond sooner than that",
+     .expected = MP_HEARD_REFRACTORY,
+     .byte = 5,
+     .at = 26,
+     .refractory = 10,
+     .delay = 1,
+     .lead = 3,
+     .past = {.started = 1, .start_ns = 20}},
+    {.says = "a nanosecond sooner than its delay, the longer one, allows",
+     .expected = MP_HEARD_REFRACTORY,
+     .byte = 5,
+     .at = 26,
+     .refractory = 10,
+     .delay = 3,
+     .lead = 2,
      .past = {.started = 1, .start_ns = 20}},
     {.says = "there was no start before",
      .expected = MP_HEARD_STARTS,
@@ -152,6 +176,7 @@ static struct mp_ahead_rule rule_of(const struct row *row)
                                   .most_ns = row->most_since,
                                   .gate = row->gated ? MP_INPUT_CTS : MP_INPUT_NONE,
                                   .delay_ns = row->delay,
+                                  .lead_ns = row->lead,
                                   .refractory_ns = row->refractory,
                                   .most = row->most == 0 ? 9 : row->most};
 }

@@ -307,19 +307,24 @@ static void plays_a_plan_to_the_nanosecond(void)
     mp_lowering_destroy(l);
 }
 
-static void stops_between_two_pulses(bool pulled)
+enum how { STOPPED, LATCHED, PULLED };
+
+static void stops_between_two_pulses(enum how how)
 {
     struct mp_error err = {0};
+    bool pulled = how == PULLED, safe = true;
     struct mp_lowering *l = ten_pulses();
     begin_armed();
     must(mp_session_play(near.session, l, begin_ns + MP_NS_PER_S, &err), &err);
     while (near.sent < 3 && mp_world_turn(&world))
         continue;
+    CHECK_INT(mp_session_peek(near.session, &safe), MP_STOP_NONE);
+    CHECK(!safe);
     if (pulled) {
         mp_wire_destroy(wire);
         wire = NULL;
     } else {
-        mp_session_stop(near.session, MP_STOP_KEY);
+        (how == LATCHED ? mp_session_latch : mp_session_stop)(near.session, MP_STOP_KEY);
     }
     turn_all();
     CHECK_INT(near.sent, 3);
@@ -388,8 +393,9 @@ int main(void)
     lines_move_at_once();
     is_nobody_elses_and_goes_with_its_far_end();
     plays_a_plan_to_the_nanosecond();
-    stops_between_two_pulses(false);
-    stops_between_two_pulses(true);
+    stops_between_two_pulses(STOPPED);
+    stops_between_two_pulses(LATCHED);
+    stops_between_two_pulses(PULLED);
     hears_what_the_device_says();
     hears_the_last_words_and_then_the_end();
     opens_nothing_real();

@@ -2,6 +2,7 @@
 --- run, such that this invariant fails and no other. { invariant, scenario, left(run) }; again: played
 --- twice; recover: recovered, too; listed(own): in place of what lists a plan.
 local runs = require "explore.scenarios"
+local triggered = require "moonpulse.explore.triggered"
 
 local ms, s = 1000000, 1000000000
 
@@ -43,6 +44,34 @@ local function mark_row(run)
       return row
     end
   end
+end
+
+--- The step of the call of stim:on_trigger is another one than the product was given.
+local function stepping(change)
+  return function(run)
+    run.calls[1].step = setmetatable(change, { __index = run.calls[1].step })
+    triggered.read(run)
+  end
+end
+
+--- The last line of the journal about a trigger that came too soon: its place.
+local function last_refused(run)
+  for place = #run.journal, 1, -1 do
+    if run.journal[place].heard == "refractory" then
+      return place
+    end
+  end
+end
+
+--- So many more triggers that came too soon are counted, wherever they are.
+local function count_refused(run, more)
+  local of = run.manifest.experiment.triggers.on_trigger
+  of.refractory = of.refractory + more
+  run.calls[1].came = run.calls[1].came + more
+  for _, row in ipairs(run.rows) do
+    row.reply = row.reply:gsub("^triggers: %d+", "triggers: " .. run.calls[1].came)
+  end
+  triggered.read(run)
 end
 
 --- The same as run.job's lowering, with its last pulse moved.
@@ -93,6 +122,55 @@ return {
     table.insert(run.log, { ns = 1001 * s, event = "ignored", bytes = "00", note = "too soon" })
   end },
   { "settings-confirmed", runs.quiet, function(run) run.replies = { 1 } end },
+  -- triggers
+  { "triggers-not-lost", runs.triggered, function(run)
+    run.journal[last_refused(run)].heard = nil
+    count_refused(run, -1)
+  end },
+  { "triggers-not-doubled", runs.triggered, function(run)
+    run.journal[last_refused(run)].count = 2
+    count_refused(run, 1)
+  end },
+  { "verdicts-as-computed", runs.triggered, function(run)
+    run.journal[last_refused(run)].heard = "counted"
+    run.manifest.experiment.triggers.on_trigger.counted = 1
+    count_refused(run, -1)
+    count_refused(run, 1)
+    run.manifest.experiment.triggers.on_trigger.refractory = 2
+  end },
+  { "starts-have-a-trigger", runs.triggered, function(run)
+    local play = run.journal_plays[2]
+    play.from_ns = math.tointeger(play.from_ns) - ms
+    triggered.read(run)
+  end },
+  { "triggers-start", runs.triggered, function(run)
+    run.scenario = setmetatable({ triggers = { { at_s = 1, byte = 1 }, { at_s = 1.5, byte = 1 },
+      { at_s = 3.4, byte = 1 }, { at_s = 3.5, byte = 1 }, { at_s = 4, byte = 2 }, { at_s = 6, byte = 1 },
+      { at_s = 6.5, byte = 1 } } }, { __index = run.scenario })
+    triggered.read(run)
+  end },
+  { "starts-at-their-time", runs.triggered, stepping { delay = 0.0013052 } },
+  { "starts-are-given", runs.triggered, function(run)
+    local wanted = run.calls[1].begun[2].play.wanted
+    table.insert(wanted, { ns = wanted[1].ns + s })
+  end },
+  { "none-without-trigger", runs.triggered_and_stopped, function(run)
+    add_given(run, { ns = run.given[4].ns - s, at = run.given[4].at - s, channel = "1", mso = 40,
+      row = { status = "delivered", timed_by = "device", index = 90 } }, 4)
+  end },
+  { "none-within-refractory", runs.triggered, stepping { refractory = 2.6 } },
+  { "never-more-than-count", runs.triggered, stepping { count = 2 } },
+  { "none-starts-after-stop", runs.triggered_and_stopped, function(run)
+    table.insert(run.stops, { source = "key", at_ns = run.start_ns + 5999 * ms, state = "running" })
+  end },
+  { "armed-for-triggers-soon", runs.triggered, function(run)
+    run.calls[1].called_ns = run.calls[1].called_ns - 30 * s
+  end },
+  { "trigger-counts-agree", runs.triggered, function(run)
+    run.manifest.experiment.triggers.on_trigger.refractory = 4
+  end },
+  { "trigger-sums-are-said", runs.triggered, function(run) run.calls[1].starts = 9 end },
+  { "waits-hear-each-byte", runs.triggered, function(run) run.waits[2].byte = 7 end },
   -- stopping
   { "nothing-after-stop", runs.key, function(run)
     local last = run.given[#run.given]

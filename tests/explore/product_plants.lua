@@ -12,7 +12,10 @@ local histories = require "moonpulse.safety.history"
 local judge = require "moonpulse.safety.judge"
 local magventure = require "moonpulse.devices.magventure"
 local outcomes = require "moonpulse.record.outcome"
+local on_triggers = require "moonpulse.experiment.on_trigger"
 local pulsepal = require "moonpulse.devices.pulsepal"
+local queues = require "moonpulse.experiment.trigger_queue"
+local reactions = require "moonpulse.record.reactions"
 local records = require "moonpulse.record"
 local recover = require "moonpulse.record.recover"
 local refusals = require "moonpulse.text.refusal"
@@ -24,6 +27,7 @@ local stop_words = require "moonpulse.text.stop_words"
 local stops = require "moonpulse.run.stop_sources"
 
 local Record = getmetatable((records.in_memory())).__index
+local Queue = getmetatable(queues.new()).__index
 
 --- In place of the frames of a driver, others: change(own, options) of what its encode() gives.
 local function encoding(driver, change)
@@ -140,6 +144,31 @@ local function told_as(reason)
   end)
 end
 
+--- The engine is told another rule than the script's: change(rule).
+local function ruling(change)
+  return instead(on_triggers, "rule", function(own)
+    return function(...)
+      local rule = own(...)
+      change(rule)
+      return rule
+    end
+  end)
+end
+
+--- Of what is told of triggers the audit trail gets this: how_often(entry) is true, false, or a number.
+local function telling(how_often)
+  return instead(on_triggers, "heard", function(own)
+    return function(from, mark, tell)
+      return own(from, mark, function(kind, entry, ...)
+        local times = how_often(entry)
+        for _ = 1, times == true and 1 or times or 0 do
+          tell(kind, entry, ...)
+        end
+      end)
+    end
+  end)
+end
+
 --- Who is given a record that recover reads, without its last pulse.
 local forgetful = recovering(instead(files, "read", function(own)
   return function(path)
@@ -223,6 +252,54 @@ return {
   end },
   { "nothing-ignored", runs.quiet, encoding(magventure, function(made)
     made.pulse = function() return "\xFE\x01\xFF" .. magventure.commands.fire() end
+  end) },
+  -- triggers
+  { "triggers-not-lost", runs.triggered, telling(function(entry)
+    return entry.heard ~= "refractory"
+  end) },
+  { "triggers-not-doubled", runs.triggered, telling(function(entry)
+    return entry.heard == "refractory" and 2 or true
+  end) },
+  { "verdicts-as-computed", runs.triggered_by_the_second, telling(function(entry)
+    entry.heard = entry.heard == "counted" and "busy" or entry.heard
+    return true
+  end) },
+  { "starts-have-a-trigger", runs.triggered, ruling(function(rule) rule.byte = 2 end) },
+  { "triggers-start", runs.triggered, ruling(function(rule) rule.every = 2 end) },
+  { "triggers-start", runs.triggered, ruling(function(rule)
+    rule.refractory_ns = rule.refractory_ns + 1000000000
+  end) },
+  { "starts-at-their-time", runs.triggered, ruling(function(rule) rule.delay_ns = 40000000 end) },
+  { "starts-are-given", runs.triggered, ruling(function(rule) rule.delay_ns = 40000000 end) },
+  { "none-within-refractory", runs.triggered, ruling(function(rule)
+    rule.refractory_ns = rule.refractory_ns // 2
+  end) },
+  { "never-more-than-count", runs.triggered_by_the_second, ruling(function(rule)
+    rule.most, rule.every = 3, 1
+  end) },
+  { "trigger-counts-agree", runs.triggered, instead(reactions, "facts", function(own)
+    return function(by, ...) return own({ starts = by.starts }, ...) end
+  end) },
+  { "trigger-sums-are-said", runs.triggered, instead(on_triggers, "heard", function(own)
+    return function(...)
+      local heard = own(...)
+      heard.triggers = 1
+      return heard
+    end
+  end) },
+  { "none-starts-after-stop", runs.triggered_and_stopped, instead(stops, "interrupt", function(own)
+    return function(...)
+      core.wait(5)
+      return own(...)
+    end
+  end) },
+  { "waits-hear-each-byte", runs.triggered, instead(Queue, "push", function(own)
+    return function(self, bytes, ...)
+      if bytes ~= "\2" and self.came ~= 2 then
+        own(self, bytes, ...)
+      end
+      own(self, bytes, ...)
+    end
   end) },
   -- stopping
   { "nothing-sent-after-stop", runs.key, instead(stops, "interrupt", function(own)

@@ -78,6 +78,44 @@ local function experiment(more)
   return scenario
 end
 
+-- plans that triggers start, and a part of the script that hears each of them
+M.triggered = experiment { script = { {
+  { what = "arm", plan = { parts = { train(1, 40) } } },
+  { what = "on_trigger", plan = { parts = { train(1, 40) } }, count = 9, refractory = 2, byte = 1 },
+  { what = "disarm" } }, { { what = "wait", timeout = 9 }, { what = "wait", byte = 1, timeout = 9 } } },
+  triggers = { { at_s = 1, byte = 1 }, { at_s = 1.5, byte = 1 }, { at_s = 2.2, byte = 1 },
+    { at_s = 3.5, byte = 1 }, { at_s = 4, byte = 2 }, { at_s = 6, byte = 1 }, { at_s = 6.5, byte = 1 } } }
+M.triggered_by_the_second = experiment { script = { { { what = "arm" },
+  { what = "on_trigger", plan = { parts = { train(2, 40) } }, count = 2, refractory = 2, every = 2,
+    delay = 0.25, until_s = 20 }, { what = "disarm" } } },
+  triggers = { { at_s = 1, byte = 1, times = 300, apart_s = 0.01 }, { at_s = 9, byte = 1, times = 4,
+    apart_s = 0 } } }
+M.triggered_and_stopped = experiment { script = { {
+  { what = "arm", plan = { parts = { train(3, 40) } } },
+  { what = "on_trigger", plan = { parts = { train(3, 40) } }, count = 9, refractory = 4 },
+  { what = "disarm" } } },
+  triggers = { { at_s = 1, byte = 1 }, { at_s = 6, byte = 1 }, { at_s = 6.1, byte = 1, times = 99,
+    apart_s = 1e-4 }, { at_s = 10.5, byte = 1 } },
+  troubles = { { what = "stop", source = "key", at_s = 6.05 } } }
+
+-- a plan is cut before its first pulse left, and no trigger starts the next one
+M.triggered_by_none = experiment { script = { { { what = "arm" }, { what = "sleep", s = 2 },
+  { what = "cut", plan = { parts = { train(1, 40) } }, after = 0.208029 }, { what = "arm" },
+  { what = "on_trigger", plan = { parts = { train(1, 40) } }, count = 20, refractory = 22, until_s = 3.1251 },
+  { what = "play", plan = { parts = { train(1, 40) } } } } },
+  troubles = { { what = "clock", kind = "stall", who = "sender", at_s = 1, for_ms = 1500 } } }
+
+-- more bytes than the port keeps, while nobody reads it
+M.triggered_in_a_stall = experiment { late = "skip", script = { { { what = "arm" },
+  { what = "on_trigger", plan = { parts = { train(1, 40) } }, count = 9, refractory = 1 } } },
+  triggers = { { at_s = 1, byte = 1, times = 6000, apart_s = 1e-4 } },
+  troubles = { { what = "clock", kind = "stall", who = "sender", at_s = 1.1, for_ms = 900 } } }
+-- two pairs of one command each, of which the first is over long before the call is
+M.triggered_pairs = experiment { device = "bistim", timing = "auto", script = { { { what = "arm" },
+  { what = "on_trigger", plan = { parts = { { kind = "pair", isi = 0.01, ref = "MSO", value = 29 } } },
+    count = 2, refractory = 4.51, delay = 0.02 } } },
+  triggers = { { at_s = 20, byte = 0 }, { at_s = 26, byte = 0 } } }
+
 local key_amid = { what = "stop", source = "key", at_s = 1.5 }
 M.key_in_script = experiment { catches = true, troubles = { key_amid }, script = { { { what = "arm" },
   { what = "play", plan = { parts = { train(9, 40) } } }, { what = "disarm" }, { what = "arm" },

@@ -4,6 +4,8 @@ local M = {}
 
 M.zero = { 0, 1 }
 
+local WHOLE <const> = 2 ^ 60 -- the sum of two smaller ones fits 64 bits
+
 local function gcd(a, b)
   while b ~= 0 do
     a, b = b, a % b
@@ -22,6 +24,13 @@ function M.of(num, den)
 end
 
 function M.add(a, b)
+  if a[1] == 0 then -- most that is added moves nothing
+    return M.of(b[1], b[2])
+  elseif b[1] == 0 then
+    return M.of(a[1], a[2])
+  elseif a[2] == 1 and b[2] == 1 and a[1] < WHOLE and b[1] < WHOLE and a[1] > -WHOLE and b[1] > -WHOLE then
+    return { a[1] + b[1], 1 }
+  end
   local common = gcd(a[2], b[2])
   local num = product(a[1], b[2] // common) + product(b[1], a[2] // common)
   return M.of(num, product(a[2] // common, b[2]))

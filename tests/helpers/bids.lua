@@ -22,11 +22,24 @@ function M.run(folder, arguments)
   return run, status
 end
 
+--- What a file of a dataset will have.
+function M.text(content)
+  if type(content) ~= "table" then
+    return content
+  elseif content.copy then
+    return shell.read(content.copy)
+  end
+  local parts = {}
+  for part in content.parts() do
+    parts[#parts + 1] = part
+  end
+  return table.concat(parts)
+end
+
 --- A dataset that is nowhere but in a table of texts.
 function M.dataset(files)
   local function read(path)
-    local content = files[path]
-    return type(content) == "table" and shell.read(content.copy) or content
+    return M.text(files[path])
   end
   return datasets.new(read, function(folder)
     local names, seen = {}, {}
@@ -48,7 +61,7 @@ function M.export(files, run, options, meta)
   local made = exports.add(dataset, type(run) == "string" and assert(runs.read(run)) or run, options, meta
     or {})
   for path, content in pairs(dataset.files) do
-    files[path] = type(content) == "table" and shell.read(content.copy) or content
+    files[path] = M.text(content)
   end
   return files, made
 end

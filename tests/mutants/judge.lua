@@ -15,7 +15,7 @@ M.bound_s = 60
 -- of the C programs, those on a clock of their own
 local virtual_programs = {}
 for name in ([[dispatch_late safe play cut flight_long port_wire unconfirmed trigger_virtual shortest
-  stop_virtual
+  stop_virtual backstop_words taken
   ring stop events flight_foreign short_cuts]]):gmatch("%S+") do
   virtual_programs["test_" .. name] = true
 end
@@ -63,8 +63,8 @@ local function list(...)
   return all
 end
 
-local sending = { program "test_dispatch_late", program "test_safe", program "test_play",
-  program "test_cut",
+local sending = { program "test_taken", program "test_dispatch_late", program "test_safe",
+  program "test_play", program "test_cut",
   program "test_flight_long", program "test_port_wire", program "test_unconfirmed",
   program "test_trigger_virtual", program "test_trigger", program "test_trigger_session",
   program "test_session", program "test_session_inside", program "test_told",
@@ -102,13 +102,14 @@ local recorded = list(steady "record/event_rows", steady "record/counted", stead
   spec("record/recover", { env = "MP_QUICK=1" }), spec "stimulator/unasked",
   spec "stimulator/unanswered", spec "record/stalled_write", spec "record/full_disk", spec "record/private")
 
-local recovery = { explore(40), spec("record/recover", { env = "MP_QUICK=1" }), spec "record/kept_rows",
+local recovery = { steady "record/replay", explore(40), spec("record/recover", { env = "MP_QUICK=1" }),
+  spec "record/kept_rows",
   spec "record/recovered_live", spec "record/unread_flight", spec "record/cut_flight",
   spec "record/recover_manifest", explore(150), spec "record/record", spec "record/stalled_write",
   spec "record/unproven_end", spec "record/full_disk", spec "record/recover", spec "run/kill" }
 
-local sealed = { spec "verify/laundered", spec "verify/seal", spec "verify/trail", spec "verify/damage",
-  spec "safety/edited" }
+local sealed = { spec "verify/changed", spec "verify/laundered", spec "verify/seal", spec "verify/trail",
+  spec "verify/damage", spec "safety/edited" }
 
 local function manifests()
   return list(spec "record/manifest_schema", spec "record/manifest_path", spec "record/readable_numbers",
@@ -143,16 +144,19 @@ local lists = {
       sending, virtual, program "test_memory", sending_long)
   end },
   { "^bindings/backstop", function()
-    return list(program "test_backstop", spec "record/hung_disk", spec "run/held_up",
+    return list(program "test_backstop_words", program "test_backstop", spec "record/hung_disk",
+      spec "run/held_up",
       spec "run/signals", spec "run/ends_driver")
   end },
   { "^bindings/arm", function()
-    return list(spec "run/before_arming", spec "run/stop", spec "run/signals", explore(40),
+    return list(program "test_backstop_words", spec "run/before_arming", spec "run/stop", spec "run/signals",
+      explore(40),
       steady "whole/tasks",
       program "test_memory", spec "stimulator/own_disarm", spec "run/held_up", spec "run/kill")
   end },
   { "^bindings/signals", function()
-    return list(spec "run/signals", spec "run/stop", spec "cli/no_exit", program "test_memory")
+    return list(program "test_backstop_words", spec "run/signals", spec "run/stop", spec "cli/no_exit",
+      program "test_memory")
   end },
   { "^bindings/stops", function() return list(steady "run/stops", spec "run/stop", spec "run/signals") end },
   { "stimulator/leaving", function()
@@ -162,24 +166,31 @@ local lists = {
       spec "stimulator/lost_port", spec "run/stop")
   end },
   { "run/stop_sources", function()
-    return list(steady "experiment/virtual_experiment", spec "run/stop", spec "run/signals", spec "run/ends")
+    return list(steady "run/ending", steady "experiment/virtual_experiment", spec "run/stop",
+      spec "run/signals", spec "run/ends")
   end },
   { "run/ending", function()
-    return list(spec "record/replaced_record", steady "experiment/virtual_experiment", spec "run/run_virtual",
+    return list(steady "run/ending", spec("driver/box_channels", { only = "is said at the end of a run" }),
+      spec "record/replaced_record", steady "experiment/virtual_experiment", spec "run/run_virtual",
       spec "verify/trail", spec "run/run", spec "simulation/simulator_faults", spec "run/stop",
       spec "experiment/exit", spec "run/held_up", spec "run/ends", spec "record/full_disk",
       spec "record/unproven_end", spec "stimulator/one_reason", spec "experiment/look",
       spec "stimulator/unasked", spec "record/hung_disk")
   end },
+  { "safety/upcoming", function() return list(steady "safety/upcoming", spec "commands/runs", gate) end },
+  { "safety/coverage", function() return list(spec "safety/coverage", gate, gate_long) end },
+  { "safety/worst", function() return list(steady "safety/cases", gate, gate_long) end },
   { "safety/check_report", function() return list(steady "commands/check", gate, gate_long) end },
   { "safety/drawn", function()
-    return list(steady "safety/drawn_meetings", steady("safety/check_worst", { env = "MP_PLANS=20" }),
+    return list(steady "safety/silences", steady "safety/cases", steady "safety/drawn_meetings",
+      steady("safety/check_worst", { env = "MP_PLANS=20" }),
       steady "safety/worst", gate, gate_long)
   end },
-  { "safety/orders", function() return list(steady "safety/worst", steady("safety/check_worst",
-    { env = "MP_PLANS=20" }), gate, gate_long) end },
+  { "safety/orders", function() return list(steady "safety/cases", steady "safety/worst",
+    steady("safety/check_worst", { env = "MP_PLANS=20" }), gate, gate_long) end },
   { "safety/given", function()
-    return list(steady "safety/history", spec "safety/edited", explore(40), steady "experiment/dose",
+    return list(steady "safety/given_record", steady "safety/history", spec "safety/edited", explore(40),
+      steady "experiment/dose",
       steady "safety/sessions", spec "record/kept_rows", gate, gate_long)
   end },
   { "safety/run_", function()
@@ -253,7 +264,8 @@ local lists = {
   { "record/clocks", function() return list(spec "verify/trail", spec "record/recover_manifest",
     recovery) end },
   { "record/sources", function()
-    return list(spec "record/folder", spec "verify/content", spec "record/private", spec "rerun/rerun",
+    return list(steady "record/order", spec "record/folder", spec "verify/content", spec "record/private",
+      spec "rerun/rerun",
       spec "verify/seal", spec "record/record")
   end },
   { "record/schema", function()
@@ -289,6 +301,7 @@ local lists = {
     return list(spec "verify/laundered", spec "verify/seal", spec "verify/content", spec "verify/trail",
       spec "verify/damage", spec "rerun/rerun", spec "record/folder", spec "provenance/crate")
   end },
+  { "record/order", function() return list(steady "record/order", recorded) end },
   { "record/", function() return list(recorded) end },
   { "^engine/flight", function()
     return list(program "test_flight_foreign", program "test_flight", program "test_flight_long",
@@ -297,7 +310,8 @@ local lists = {
   { "^engine/events", function() return list(program "test_events", steady "record/event_rows",
     recorded) end },
   { "^bindings/record_file", function()
-    return list(steady "record/record_file", spec "record/private", spec "record/replaced_record",
+    return list(steady "record/order", steady "record/record_file", spec "record/private",
+      spec "record/replaced_record",
       spec "record/full_disk", spec "record/record", program "test_memory")
   end },
   { "^bindings/rows", function()

@@ -1,5 +1,5 @@
---- What a record costs: to verify, export, check, hash and list. Processor time in seconds, of the program
---- and of what anybody has to do with the same files.
+--- What a record costs: to verify, recover, export, check, hash and list. Processor time in seconds, of the
+--- program and of what anybody has to do with the same files.
 local core = require "moonpulse.core"
 local journals = require "moonpulse.record.journal"
 local lfs = require "lfs"
@@ -56,7 +56,8 @@ local function run(work, name, pulses, ...)
   return programs.cpu_time(table.unpack(words)), only_in(out)
 end
 
---- A run in real time, killed after 3 s, that has its pulses all the same (bench flight), recovered.
+--- A run in real time, killed after 3 s, that has its pulses all the same (bench flight), recovered: its
+--- folder, and the processor time that recover took.
 local function killed(work, pulses)
   local out = work .. "/killed"
   programs.output(([[%s & sleep 3; kill -9 $! 2>/dev/null; wait $! 2>/dev/null]]):format(programs.command(
@@ -65,7 +66,8 @@ local function killed(work, pulses)
   local folder = only_in(out)
   programs.measure("flight", { from = folder .. "/flight.bin", to = work .. "/flight.bin", pulses = pulses })
   assert(os.rename(work .. "/flight.bin", folder .. "/flight.bin"))
-  return programs.cpu_time(programs.executable, "recover", folder) and folder
+  local cpu = programs.cpu_time(programs.executable, "recover", folder)
+  return cpu and folder, cpu
 end
 
 --- A folder with a journal of so many lines, and its verify.sh; the lines as files, for the reference.
@@ -113,6 +115,21 @@ local function of_pulses(folder, name, into)
   into[name .. "_reading"] = programs.cpu_time("sh", "-c", reading, "sh", folder)
 end
 
+-- Devices whose simulators the engine does not answer for: each pulse goes through Lua.
+M.long_way = { "stimjim", "pulsepal" }
+
+--- What they cost a pulse: their run, and its verify, which plays it again.
+local function of_long_way(work, pulses)
+  local list = {}
+  for i, device in ipairs(M.long_way) do
+    local cpu, folder = run(work, device, pulses, "--device", "sim:" .. device, "--speed", "max", "--timing",
+      "host")
+    list[i] = { device = device, pulses = pulses, run = cpu,
+      verify = programs.cpu_time(programs.executable, "verify", folder) }
+  end
+  return list
+end
+
 local function of_export(work, folder, into)
   local dataset = work .. "/dataset"
   into.export = programs.cpu_time(programs.executable, "export", "bids", folder, "--bids", dataset, "--sub",
@@ -157,7 +174,10 @@ function M.measure(size)
   cpu, real = run(work, "real", 300, "--tolerance", "500")
   result.real_run = of_hashing(work, cpu, real)
   result.runs = of_many(work, real, size.runs)
-  of_pulses(killed(work, size.record), "flight", result)
+  result.long_way = of_long_way(work, math.max(1000, size.record // 50))
+  local torn
+  torn, result.recover = killed(work, size.record)
+  of_pulses(torn, "flight", result)
   local lines, files = journal(work, result.lines)
   result.script = programs.cpu_time("sh", work .. "/" .. scripts.name, lines)
   result.script_reading = programs.cpu_time("sh", "-c", 'find "$1" -type f -exec sha256sum {} + >/dev/null',

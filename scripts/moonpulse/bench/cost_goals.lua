@@ -5,9 +5,12 @@ local M = {}
 M.reasons = {
   ["G22 played"] = "what a run in virtual time wrote is played again, with its driver and its simulator in "
     .. "Lua where no short cut stands beside them",
+  ["G22 long way"] = "the engine's short cuts know one reply a pulse that confirms it: a StimJim gives two, "
+    .. "a Pulse Pal none, so that each pulse goes through the driver and the simulator in Lua",
   ["G23 export"] = "two copies of each row are written: the run's own file and that of beh/",
   ["G24 virtual"] = "SHA-256 with the processor's own instructions reads 1 to 2 GB/s, each file is read "
-    .. "once, and a run with --speed max writes 200 bytes a pulse in a few microseconds",
+    .. "once, and a run with --speed max writes 200 bytes a pulse in half a microsecond; that they are read "
+    .. "once is what the ratio holds",
 }
 
 local function ratio(a, b)
@@ -36,6 +39,15 @@ function M.rows(cost, add, judge)
   seconds("G22", "verify, played again", cost.virtual, 2, "G22 played")
   against("G22", "verify, played again / sha256sum and wc -l of the same files", cost.virtual,
     cost.virtual_reading, 3)
+  for _, each in ipairs(cost.long_way or {}) do
+    add(judge({ id = "G22", limit = 10, reason = "G22 long way",
+      what = ("verify, a run of %s played again, CPU us a pulse"):format(each.device) },
+      { each.verify and each.verify * 1e6 / each.pulses }))
+    against("G22", ("verify, a run of %s played again / the run"):format(each.device), each.verify, each.run,
+      1.2)
+  end
+  seconds("G22", "recover", cost.recover, 5)
+  against("G22", "recover / sha256sum and wc -l of the same files", cost.recover, cost.flight_reading, 6)
   against("G22", "verify.sh, 10,000 lines of the journal / sha256sum of as many files", cost.script,
     cost.script_reading, 15)
   seconds("G23", "export bids", cost.export, 2, "G23 export")
@@ -51,6 +63,8 @@ function M.rows(cost, add, judge)
     percent(real)))
   add(judge({ id = "G24", limit = 2, reason = "G24 virtual",
     what = "hashing and chaining, --speed max, % of the run's CPU" }, percent(virtual)))
+  against("G24", "hashing and chaining, --speed max / sha256sum and wc -l of the same files", virtual.hashing,
+    cost.virtual_reading, 0.5)
   local runs = cost.runs
   add(judge({ id = "G25", limit = 1, what = ("moonpulse runs, CPU s for 100,000 folders (%d were listed)")
     :format(runs.count) }, { runs.again and runs.again * 1e5 / runs.count }))

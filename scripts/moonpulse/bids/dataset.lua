@@ -8,12 +8,15 @@ local M = {}
 
 local ignored = "**/nibs/**"
 
+---@class moonpulse.BidsParts a file that is made while it is written, since it is large
+---@field parts fun(): fun(): string? its parts one by one; nil: that was all
+
 --- The dataset as it is, and as it will be.
 ---@class moonpulse.BidsDataset
 ---@field read fun(path: string): string? a file as it is
 ---@field list fun(folder: string): string[] the names in a folder, sorted
----@field files table<string, string|{ copy: string }> what is to be written: text, or the file that it
----   is a copy of
+---@field files table<string, string|moonpulse.BidsParts|{ copy: string }> what is to be written: text, what
+---   it is made of, or the file that it is a copy of
 ---@field order string[] their paths: the run's own files first, the tables of all runs last
 local Dataset = {}
 Dataset.__index = Dataset
@@ -53,7 +56,7 @@ end
 
 --- A file is to be written.
 ---@param path string
----@param content string|{ copy: string }
+---@param content string|moonpulse.BidsParts|{ copy: string }
 function Dataset:write(path, content)
   if not self.files[path] then
     self.order[#self.order + 1] = path
@@ -63,7 +66,7 @@ end
 
 --- A file that is not there yet. Raises a refusal where it is.
 ---@param path string
----@param content string|{ copy: string }
+---@param content string|moonpulse.BidsParts|{ copy: string }
 function Dataset:add(path, content)
   if self:now(path) then
     error({ code = "usage", message = ("%s is there already, and nothing is written over"):format(path) }, 0)

@@ -101,6 +101,16 @@ local function copy(from, to)
   end
 end
 
+local function put_parts(parts, to)
+  for part in parts do
+    local ok, message = to:write(part)
+    if not ok then
+      return nil, message
+    end
+  end
+  return true
+end
+
 local function make_folders(path, group)
   local made, message = folders.make_all(path, group)
   return made, message and message:gsub(": name another with %-%-out DIR$", "")
@@ -109,7 +119,8 @@ end
 --- One file, whole or not at all, with the folders that it needs: as a record, they are for their owner only,
 --- or if the record is shared with its group also for that; a file is as open as the folder that it lies in.
 ---@param path string
----@param content string|{ copy: string } a text, or the file that it is a copy of
+---@param content string|moonpulse.BidsParts|{ copy: string } a text, its parts, or the file that it is a
+---   copy of
 ---@param group boolean? the group may read the folders that are made
 ---@return boolean? ok
 ---@return string? message
@@ -119,10 +130,12 @@ function M.put(path, content, group)
     return nil, message
   end
   return files.rewrite(path, function(out)
-    if type(content) == "table" then
+    if type(content) == "string" then
+      return out:write(content)
+    elseif content.copy then
       return copy(content.copy, out)
     end
-    return out:write(content)
+    return put_parts(content.parts(), out)
   end)
 end
 

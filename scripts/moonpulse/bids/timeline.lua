@@ -54,19 +54,34 @@ local function happened(found, last)
   return list
 end
 
-local function text_of(text, whole, plan)
+--- The lines from a byte on, each with one more cell, part by part behind the header.
+local function lengthened(text, from, plan, header)
+  local at, first = from, true
+  return function()
+    if first then
+      first = false
+      return header
+    end
+    local part
+    part, at = core.with_cell(text, at or #text + 1, plan)
+    return part
+  end
+end
+
+--- What the timeline is: its header, and all of it, as a dataset takes it.
+local function made_of(text, whole, plan)
   local header, from = text:match("^([^\r\n]*)\r?\n?()")
   header = plan and header .. "\tstim_file" or header
   -- a million rows are a usual session of a fast device: what can stay as it is is not taken apart
-  local rows = whole and core.with_cell(text, from, plan or "", header .. "\n")
-  if rows then
-    return plan and rows or header .. "\n" .. text:sub(from)
+  if whole and core.plain_rows(text, from) then
+    return header, plan and { parts = function() return lengthened(text, from, plan, header .. "\n") end }
+      or header .. "\n" .. text:sub(from)
   end
   local lines = { header }
   for i, row in ipairs(happened(tsv.parse(text), plan)) do
     lines[i + 1] = row.text
   end
-  return table.concat(lines, "\n") .. "\n"
+  return header, table.concat(lines, "\n") .. "\n"
 end
 
 --- The columns as BIDS wants them: onset and duration first, which they are in every run of Moonpulse.
@@ -76,17 +91,29 @@ end
 ---@param plan string? the name of its plan file under stimuli/
 ---@param software { name: string, version: string }
 ---@param base string path and name up to the suffix
----@param files table<string, string> gets them
+---@param files table<string, string|moonpulse.BidsParts> gets them
 function M.write(text, whole, own, plan, software, base, files)
-  local timeline = text_of(text, whole, plan)
+  local header, timeline = made_of(text, whole, plan)
   local sidecar = { StimulusPresentation = { SoftwareName = software.name,
     SoftwareVersion = software.version } }
   local order, orders = { "StimulusPresentation" }, { lists = {} }
   -- texts of a device or of a script are in it: a bar is a bar
-  tables.describe(sidecar, order, tsv.parse(timeline:match("^[^\n]*")).columns, nil, words_from(own), orders)
+  tables.describe(sidecar, order, tsv.parse(header).columns, nil, words_from(own), orders)
   orders[""] = order
   files[base .. "_events.tsv"] = timeline
   files[base .. "_events.json"] = json.encode(sidecar, orders)
+end
+
+--- Is a text made of these parts?
+local function is_made_of(text, parts)
+  local at = 1
+  for part in parts do
+    if text:sub(at, at + #part - 1) ~= part then
+      return false
+    end
+    at = at + #part
+  end
+  return at == #text + 1
 end
 
 --- Is a timeline the copy of a run's own events.tsv that has all its rows?
@@ -95,7 +122,11 @@ end
 ---@return boolean
 function M.is_copy(text, own)
   local plan = text:match("^[^\n]*\tstim_file\n[^\n]*\t([^\t\n]*)\n")
-  return text == own or plan ~= nil and text == text_of(own, true, plan)
+  if text == own or not plan then
+    return text == own
+  end
+  local _, made = made_of(own, true, plan)
+  return type(made) == "table" and is_made_of(text, made.parts()) or text == made
 end
 
 return M

@@ -6,10 +6,14 @@ local windows = require "moonpulse.drawing.windows"
 local M = {}
 
 local function height_scale(pulses)
-  local mso, most = true, 0
-  for _, row in ipairs(pulses) do
-    mso = mso and (row.mso ~= nil or not row.was_sent)
-    most = math.max(most, row.intensity or 0)
+  local mso, most, last = true, 0, nil
+  for i = 1, #pulses do
+    local row = pulses[i]
+    local kind = getmetatable(row) or row
+    if kind ~= last then -- rows that share a metatable have this in common (moonpulse.record.read)
+      mso = mso and (row.mso ~= nil or not row.was_sent)
+      most, last = math.max(most, row.intensity or 0), kind
+    end
   end
   if mso then
     return { top = 100, known = true, name = "%MSO", of = function(row) return row.mso or 0 end }
@@ -34,8 +38,9 @@ local function slice(pulses, window, marks, is_whole)
   local rows, t0, t1 = {}, math.huge, -math.huge
   for i = window.first, window.last do
     local row = pulses[i]
-    rows[#rows + 1] = row
-    t0, t1 = math.min(t0, row.time), math.max(t1, row.time)
+    local time = row.time
+    rows[i - window.first + 1] = row
+    t0, t1 = time < t0 and time or t0, time > t1 and time or t1
   end
   window.first_time, window.last_time = t0, t1
   if is_whole then
@@ -48,13 +53,17 @@ local function slice(pulses, window, marks, is_whole)
 end
 
 local function channels_of(pulses)
-  local channels, names, seen = {}, {}, {}
-  for i, row in ipairs(pulses) do
-    local name = row.channel or "1"
-    channels[i] = name
-    if not seen[name] then
-      seen[name], names[#names + 1] = true, name
+  local channels, names, seen, last, name = {}, {}, {}, nil, nil
+  for i = 1, #pulses do
+    local row = pulses[i]
+    local kind = getmetatable(row) or row
+    if kind ~= last then
+      name, last = row.channel or "1", kind
+      if not seen[name] then
+        seen[name], names[#names + 1] = true, name
+      end
     end
+    channels[i] = name
   end
   return channels, names
 end

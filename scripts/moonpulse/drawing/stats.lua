@@ -1,4 +1,6 @@
 --- Order statistics. A percentile is always a value that was measured, never an interpolation.
+local core = require "moonpulse.core"
+
 local M = {}
 
 -- Fewest independent samples whose maximum exceeds the true percentile with 95 % confidence:
@@ -22,10 +24,13 @@ end
 
 -- What is in order already, as in virtual time, is not sorted: a million values take a second.
 local function sort(values)
+  local before = values[1]
   for i = 2, #values do
-    if values[i] < values[i - 1] then
-      return table.sort(values)
+    local value = values[i]
+    if value < before then
+      return core.sort_numbers(values)
     end
+    before = value
   end
 end
 
@@ -49,7 +54,8 @@ end
 function M.describe_magnitudes(values)
   local magnitudes = {}
   for i = 1, #values do
-    magnitudes[i] = math.abs(values[i])
+    local value = values[i]
+    magnitudes[i] = value > 0 and value or 0 - value
   end
   return M.describe(magnitudes)
 end

@@ -115,16 +115,19 @@ end
 
 local function sort_into_columns(window, pulses, scale)
   local sent, odd, marks = {}, {}, {}
-  for _, row in ipairs(pulses) do
-    local column = row.time and column_of(window, row.time)
-    if column and row.was_sent then
+  local last, height, number, before
+  for i = 1, #pulses do
+    local row = pulses[i]
+    local kind, column = getmetatable(row) or row, row.time and column_of(window, row.time)
+    if kind ~= last then -- rows that share a metatable have this in common (moonpulse.record.read)
       -- Rounded so that neighbours of the same height can be joined.
-      local height = math.floor(scale.of(row) / scale.top * 500 + 0.5) / 500
-      sent[column] = math.max(sent[column] or 0, math.max(0.01, height))
+      height = row.was_sent and math.max(0.01, math.floor(scale.of(row) / scale.top * 500 + 0.5) / 500)
+      last, number, before = kind, select(2, signs.of(row)), nil
     end
-    local number = column and select(2, signs.of(row))
-    if number then
-      odd[column] = math.min(odd[column] or number, number)
+    if column and column ~= before then -- nearly all share their column with the one before
+      before = column
+      sent[column] = height and math.max(sent[column] or 0, height) or sent[column]
+      odd[column] = number and math.min(odd[column] or number, number) or odd[column]
     end
   end
   for _, row in ipairs(window.marks) do

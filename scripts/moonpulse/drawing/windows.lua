@@ -10,11 +10,12 @@ local level_ratio = 2
 ---@param times number[] ascending onsets in seconds
 ---@return number[] thresholds ascending
 function M.thresholds(times)
-  local gaps = {}
+  local gaps, seen, before = {}, {}, times[1]
   for i = 2, #times do
-    local gap = times[i] - times[i - 1]
-    if gap > 0 then
-      gaps[#gaps + 1] = gap
+    local gap = times[i] - before
+    before = times[i]
+    if gap > 0 and not seen[gap] then -- once is enough: a train has a million of one
+      seen[gap], gaps[#gaps + 1] = true, gap
     end
   end
   table.sort(gaps)
@@ -51,14 +52,15 @@ end
 
 --- How many pulses the largest group has in which no gap reaches the threshold.
 local function largest(times, threshold)
-  local first, most = 1, 0
-  for i = 2, #times + 1 do
-    if i > #times or times[i] - times[i - 1] >= threshold then
-      most = math.max(most, i - first)
-      first = i
+  local first, most, before = 1, 0, times[1]
+  for i = 2, #times do
+    local time = times[i]
+    if time - before >= threshold then
+      most, first = math.max(most, i - first), i
     end
+    before = time
   end
-  return most
+  return math.max(most, #times + 1 - first)
 end
 
 --- The thresholds that make groups of another size. Pairs of 3, 12 and 100 ms have several, and are one

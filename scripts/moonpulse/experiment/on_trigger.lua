@@ -2,6 +2,7 @@
 local aheads = require "moonpulse.stimulator.ahead"
 local blame = require "moonpulse.text.author_line"
 local core = require "moonpulse.core"
+local lower = require "moonpulse.lowering"
 local numbers = require "moonpulse.text.numbers"
 local outputs = require "moonpulse.driver.outputs"
 local triggers_heard = require "moonpulse.experiment.triggers_heard"
@@ -99,12 +100,17 @@ function M.check_settings(admitted, output_of)
   local at = {}
   for _, action in ipairs(admitted.actions) do
     local output = output_of(action)
-    if at[output] and at[output] ~= action.mso then
+    local before = at[output]
+    if before and before.mso ~= action.mso then
       blame.fail("stim:on_trigger: the plan has pulses of %g and %g %%MSO: the stimulator would have to be "
         .. "set anew before each start; use one intensity, and stim:on_trigger again for the other",
-        at[output], action.mso)
+        before.mso, action.mso)
+    elseif before and before.train ~= action.train then
+      blame.fail("stim:on_trigger: the plan has %s, then %s, and the stimulator would have to be set anew "
+        .. "before each start: use --timing host, or stim:on_trigger for each", lower.describe(before),
+        lower.describe(action))
     end
-    at[output] = action.mso
+    at[output] = action
   end
 end
 

@@ -380,10 +380,9 @@ end
 
 --- Bring the device to the plan, and wait until it is there: the engine starts it by itself from then on.
 local function make_ready(self, who, admitted)
-  local ready_ns = set_first(self, who, admitted)
-  local left_ns = self.stimulator:earliest(admitted, ready_ns, 0) - core.clock_ns()
-  if left_ns > 0 then
-    self.waiting:wait(left_ns / 1e9)
+  local earliest_ns = self.stimulator:earliest(admitted, set_first(self, who, admitted), 0)
+  while core.clock_ns() < earliest_ns do -- a trigger that comes meanwhile ends a wait, too
+    self.waiting:wait((earliest_ns - core.clock_ns() + 1) / 1e9)
   end
 end
 
@@ -398,7 +397,7 @@ local function on_trigger(self, plan, options, counts)
   must_be_armed(who, self)
   local first, seed = self.plays + 1, show:seed_of(self.plays + 1)
   local all = plan:times(rule.most, { every = options.refractory })
-  show:check_room(who, all)
+  show:check_room(who, all, rule.most)
   local worst = admit(self, all, seed, play_ahead_ns)
   local admitted = admit(self, plan, seed, play_ahead_ns)
   on_triggers.check_settings(admitted, function(action) return stimulator:output_of(action) end)

@@ -12,6 +12,7 @@ local Triggers = {}
 Triggers.__index = Triggers
 
 local look_s = 0.002 -- how often a line is looked at
+local full_s = 0.001 -- how often a full buffer is
 local turn_ns = 20000000 -- a script that takes one byte after the other gives the loop a turn so often
 local known = { line = "?text", edge = "?text", byte = "?number", timeout = "?number",
   fresh = "?true or false" }
@@ -66,11 +67,18 @@ function Triggers:play(entries, from, inputs)
   self.bytes = self.to_come.bytes
 end
 
+--- Let a byte come. None is lost where the port's buffer is full: it comes once there is room.
+local function say(self, byte)
+  while not self.over and not self.wire:write(string.char(byte)) do
+    core.wait(full_s)
+  end
+  self.to_come.bytes = self.to_come.bytes - 1
+end
+
 --- Let one come.
 local function give(self, entry)
   if entry.byte then
-    self.to_come.bytes = self.to_come.bytes - 1
-    self.wire:write(string.char(entry.byte))
+    say(self, entry.byte)
   else
     self.to_come.edges = self.to_come.edges - 1
     self.levels[entry.line] = entry.high
@@ -154,10 +162,9 @@ function Triggers:give_again()
       if self.over then
         return
       end
-      self.to_come.bytes = self.to_come.bytes - 1
       local open = not each.closed -- the gate, whichever line that was
       self.wire:inputs(open, open, open, open)
-      self.wire:write(string.char(each.byte))
+      say(self, each.byte)
     end
   end)
 end

@@ -2,12 +2,12 @@
 local M = {}
 
 --- The groups, in the order in which they are told.
-M.groups = { "device", "run", "part of a plan", "verb", "script's play", "trouble planned", "trouble met",
-  "stop", "reason", "exit status" }
+M.groups = { "device", "run", "part of a plan", "verb", "script's play", "trigger", "trouble planned",
+  "trouble met", "stop", "reason", "exit status" }
 
-local function add(counts, group, name)
+local function add(counts, group, name, more)
   counts[group] = counts[group] or {}
-  counts[group][name] = (counts[group][name] or 0) + 1
+  counts[group][name] = (counts[group][name] or 0) + (more or 1)
 end
 
 local function add_plan(counts, plan)
@@ -66,6 +66,11 @@ function M.add(counts, run)
   end
   for _, each in pairs(run.plays) do
     add(counts, "script's play", each.whole and "to its end" or "ended before")
+  end
+  for _, call in ipairs(run.calls) do
+    for verdict, count in pairs(call.told and call.told.by or {}) do
+      add(counts, "trigger", verdict, count)
+    end
   end
   for _, stop in ipairs(run.stops) do
     add(counts, "stop", stop.source .. " while " .. stop.state)

@@ -3,6 +3,7 @@
 local cjson = require "cjson.safe"
 local core = require "moonpulse.core"
 local plans = require "moonpulse.explore.plan"
+local triggered = require "moonpulse.explore.triggered"
 local troubles = require "moonpulse.explore.trouble"
 
 local M = {}
@@ -197,6 +198,7 @@ function M.read(run)
   run.wanted_pulses = pulses_of(run.wanted, function(row) return not row.mark end)
   fill_numbers(run)
   match(run)
+  triggered.read(run)
   local result = run.manifest and run.manifest.result
   run.result = type(result) == "table" and result or {}
   return run

@@ -25,6 +25,7 @@ local scripts = require "moonpulse.explore.script"
 local stim_verbs = require "moonpulse.experiment.stim_verbs"
 local stops = require "moonpulse.run.stop_sources"
 local triggers = require "moonpulse.driver.trigger_path"
+local triggers_in = require "moonpulse.explore.triggers"
 local troubles = require "moonpulse.explore.trouble"
 local witness = require "moonpulse.simulation.witness"
 
@@ -70,7 +71,11 @@ local function overheard(run, wire)
     end
     return run.lost_ns == nil and wire:write(bytes)
   end }, { __index = function(_, key)
-    return function(_, ...) return wire[key](wire, ...) end
+    return function(_, ...)
+      if run.lost_ns == nil then
+        return wire[key](wire, ...)
+      end
+    end
   end })
 end
 
@@ -139,7 +144,7 @@ function kinds.protocol(run, options, given)
 end
 
 function kinds.experiment(run, options, given)
-  local text = scripts.triggers(run.scenario.triggers)
+  local text = triggers_in.text(run.scenario.triggers)
   if text then
     options.triggers = options.out .. "/triggers"
     local file = assert(io.open(options.triggers, "w"))
@@ -242,8 +247,8 @@ end
 ---@return table run
 function M.run(scenario, folder, plant, without_cuts)
   local run = { scenario = scenario, facts = facts.known[scenario.device], told = {}, stops = {}, met = {},
-    heard = {}, replies = {}, sessions = {}, plays = {}, arms = {}, marks = {}, waiting = {},
-    tasks = core.tasks(), without_cuts = without_cuts }
+    heard = {}, replies = {}, sessions = {}, plays = {}, arms = {}, marks = {}, calls = {}, waits = {},
+    waiting = {}, tasks = core.tasks(), without_cuts = without_cuts }
   run.largest = function()
     return lfs.attributes(run.record.folder .. "/events.tsv", "size") or 0
   end

@@ -6,6 +6,7 @@ local devices = require "moonpulse.explore.devices"
 local faults = require "moonpulse.simulation.faults"
 local histories = require "moonpulse.explore.history"
 local plans = require "moonpulse.explore.plan"
+local triggers = require "moonpulse.explore.triggers"
 
 local M = {}
 
@@ -24,7 +25,7 @@ local M = {}
 ---@field plan table? of a protocol
 ---@field script table? of an experiment: parts, each a list of steps
 ---@field catches boolean? the script goes on after an error of a step
----@field triggers table[]? what comes at the trigger port and lines
+---@field triggers table[]? what comes at the trigger port and lines: moonpulse.explore.triggers
 ---@field troubles table[] what goes wrong, and who stops it: moonpulse.explore.trouble
 ---@field report boolean? with its report.html
 ---@field killed_s number? what a kill at that instant would leave is recovered, too
@@ -193,6 +194,18 @@ function M.is_cut(scenario)
   return false
 end
 
+--- Does the engine start a plan of the script by itself?
+---@param scenario moonpulse.explore.Scenario
+---@return boolean
+function M.is_triggered(scenario)
+  for _, step in ipairs(scenario.script and scenario.script[1] or {}) do
+    if step.what == "on_trigger" then
+      return true
+    end
+  end
+  return false
+end
+
 --- How long a plan or script takes about, for the instants of what goes wrong.
 local function lasts_of(scenario)
   local lasts = 2
@@ -210,7 +223,7 @@ local function lasts_of(scenario)
   if scenario.plan then
     add(scenario.plan)
   end
-  return lasts
+  return M.is_triggered(scenario) and math.max(lasts, triggers.last_s(scenario.triggers) + 1) or lasts
 end
 
 M.lasts = lasts_of
@@ -277,11 +290,19 @@ function M.draw(seed)
     scenario.catches = chance:once_in(2) or nil
     scenario.triggers = triggers_of(chances.new(seed, "triggers"), self)
   end
+  local ahead = chances.new(seed, "on_trigger")
+  local waits = scenario.script and ahead:once_in(2)
+  if waits then
+    triggers.draw(ahead, scenario, self)
+  end
   self.lasts = lasts_of(scenario)
   scenario.troubles = troubles_of(chances.new(seed, "troubles"), self)
   local stop = chances.new(seed, "stop")
   if scenario.script and #scenario.troubles < 4 and stop:once_in(3) then
     table.insert(scenario.troubles, drawers.stop(stop, self))
+  end
+  if waits then
+    triggers.draw_around(ahead, scenario)
   end
   local kill = chances.new(seed, "kill")
   if (scenario.script or scenario.flight) and kill:once_in(3) then

@@ -26,8 +26,29 @@ function actions.disarm(_, _, stim) stim:disarm() end
 function actions.status(_, _, stim) stim:status() end
 function actions.sleep(_, run, _, step) run:sleep(step.s) end
 
-function actions.wait(_, run, _, step)
-  run:wait_trigger { byte = step.byte, timeout = step.timeout }
+function actions.wait(self, run, _, step)
+  local wait = { part = core.current(), step = step, called_ns = core.clock_ns() }
+  local waits = self.waits
+  waits[#waits + 1] = wait
+  wait.at_s, wait.byte = run:wait_trigger { byte = step.byte, timeout = step.timeout }
+  wait.returned_ns = core.clock_ns()
+end
+
+--- Let triggers start a plan, and note what the script was told of them.
+function actions.on_trigger(self, run, stim, step)
+  local device, call = self.device, { step = step, called_ns = core.clock_ns() }
+  call.first, call.timeout_s = device.plays + 1, step.until_s and math.max(0, step.until_s - run:now())
+  table.insert(self.calls, call)
+  call.ok, call.starts, call.came = pcall(stim.on_trigger, stim, plans.build(step.plan),
+    { count = step.count, refractory = step.refractory, byte = step.byte, every = step.every,
+      delay = step.delay, timeout = call.timeout_s })
+  call.returned_ns = core.clock_ns()
+  for number = call.first, device.plays do
+    self.plays[number] = { plan = step.plan, whole = call.ok, call = call }
+  end
+  if not call.ok then
+    error(call.starts, 0)
+  end
 end
 
 --- Play a plan, and note what came of it: the plan's number, if it was played.
@@ -84,7 +105,7 @@ local function part(self, run, steps)
 end
 
 --- The function of the experiment.
----@param self table of moonpulse.explore.play: plays is filled in
+---@param self table of moonpulse.explore.play: plays, calls and waits are filled in
 ---@return fun(run: moonpulse.ExperimentRun)
 function M.body(self)
   local parts = self.scenario.script
@@ -94,19 +115,6 @@ function M.body(self)
     end
     part(self, run, parts[1])
   end
-end
-
---- The text of --triggers; nil: none come.
----@param triggers table[]?
----@return string?
-function M.triggers(triggers)
-  local lines = {}
-  for i, each in ipairs(triggers or {}) do
-    lines[i] = each.line and ("%.6f %s %s"):format(each.at_s, each.line, each.rising and "rising"
-      or "falling")
-      or ("%.6f port %d"):format(each.at_s, each.byte)
-  end
-  return lines[1] and table.concat(lines, "\n") .. "\n"
 end
 
 return M

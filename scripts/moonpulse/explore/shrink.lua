@@ -81,6 +81,13 @@ function simpler.script(scenario, add)
   if scenario.triggers then
     fewer(scenario.triggers, function(s) return s.triggers end, add)
   end
+  for i, entry in ipairs(scenario.triggers or {}) do
+    for _, times in ipairs(entry.times and { 1, entry.times // 2, entry.times - 1 } or {}) do
+      if times < entry.times and times > 0 then
+        add(function(s) s.triggers[i].times = times end)
+      end
+    end
+  end
 end
 
 local function plan_parts(plan, find, add)

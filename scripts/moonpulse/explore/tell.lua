@@ -50,6 +50,29 @@ function M.trouble(trouble)
   return ("%s %s%s%s"):format(trouble.what, trouble.kind or trouble.source, at, more)
 end
 
+--- Which triggers start a plan, in words.
+---@param step table of a script
+---@return string
+function M.rule(step)
+  return (" at most %d times, %.9g s apart%s%s%s%s"):format(step.count, step.refractory,
+    step.byte and ", byte " .. step.byte or "", step.every and ", each " .. step.every .. ". trigger" or "",
+    step.delay and (", %g s behind it"):format(step.delay) or "",
+    step.until_s and (", until %.9f s"):format(step.until_s) or "")
+end
+
+--- What comes at the trigger port and lines, in words.
+---@param entries table[]
+---@return string
+function M.triggers(entries)
+  local words = {}
+  for i, each in ipairs(entries) do
+    words[i] = ("%s at %.9g s%s"):format(each.line and each.line .. (each.rising and " rises" or " falls")
+      or "byte " .. each.byte, each.at_s, each.times and (", %d times each %g s%s"):format(each.times,
+        each.apart_s, each.other and " with byte " .. each.other or "") or "")
+  end
+  return table.concat(words, "; ")
+end
+
 --- A scenario in a few lines.
 ---@param scenario moonpulse.explore.Scenario
 ---@return string[]
@@ -64,8 +87,12 @@ function M.scenario(scenario)
     for i, step in ipairs(steps) do
       words[i] = step.what .. (step.plan and (" (%s)"):format(plan_words(step.plan)) or step.s
         and (" %g s"):format(step.s) or "") .. (step.ahead and (" in %g s"):format(step.ahead) or "")
+        .. (step.what == "on_trigger" and M.rule(step) or "")
     end
     lines[#lines + 1] = ("part %d of the script: %s"):format(number, table.concat(words, "; "))
+  end
+  if scenario.triggers and scenario.triggers[1] then
+    lines[#lines + 1] = "triggers: " .. M.triggers(scenario.triggers)
   end
   for _, trouble in ipairs(scenario.troubles) do
     lines[#lines + 1] = "wrong: " .. M.trouble(trouble)

@@ -1,5 +1,6 @@
 --- Counts and dose by condition: of what a run gave, and of what a plan is to give.
 local counted = require "moonpulse.record.counted"
+local read = require "moonpulse.record.read"
 local stimuli = require "moonpulse.compose.stimuli"
 
 local M = {}
@@ -59,16 +60,23 @@ end
 --- How many trials each condition of a run has; one with pulses of two conditions is one of both.
 ---@param events table of moonpulse.record.read.events
 ---@param given boolean? only those of which at least a pulse was given, or perhaps given
+---@param stretches moonpulse.RowStretch[]? of its pulses, where they are known
 ---@return table<string, integer> by the condition; none of an older record, which does not number them
-function M.trials(events, given)
-  local seen_of, count = {}, {}
-  for _, row in ipairs(events.pulses) do
-    local name, trial = row.trial_type, row.trial
-    if name and trial and (not given or counted.is_given(row.status, row.was_sent)) then
-      local seen = seen_of[name] or {}
-      seen_of[name] = seen
-      if not seen[trial] then
-        seen[trial], count[name] = true, (count[name] or 0) + 1
+function M.trials(events, given, stretches)
+  local seen_of, count, rows = {}, {}, events.pulses
+  for _, stretch in ipairs(stretches or read.stretches(rows)) do
+    local kind, before = stretch.kind, nil
+    local name = kind.trial_type
+    local counts = name and (not given or counted.is_given(kind.status, kind.was_sent))
+    local seen = counts and (seen_of[name] or {}) or nil
+    seen_of[name or false] = seen or seen_of[name or false]
+    for i = stretch.first, seen and stretch.last or 0 do
+      local trial = rows[i].trial
+      if trial and trial ~= before then
+        before = trial
+        if not seen[trial] then
+          seen[trial], count[name] = true, (count[name] or 0) + 1
+        end
       end
     end
   end

@@ -2,6 +2,7 @@
 --
 -- Their onsets are the start's plus the program's offsets; they have no lateness of their own.
 -- A row counts as sent once its time has passed or the device confirmed it, never before.
+local core = require "moonpulse.core"
 local counted = require "moonpulse.record.counted"
 local timing = require "moonpulse.lowering.device_trains"
 
@@ -87,12 +88,13 @@ function M.early(row, confirmed_ns)
 end
 
 --- A confirmation later than any known reply time may be the next pulse's. From then on rows stay undecided
---- until every pulse that was due is confirmed.
+--- until every pulse that was due is confirmed. Time in which nobody listened makes no reply late.
 ---@param record moonpulse.Record
 ---@param row moonpulse.Row that it would confirm
 ---@param confirmed_ns integer from the run's start
 function M.doubt(record, row, confirmed_ns)
-  if row.latest_ns and record.slow_ns and confirmed_ns > row.latest_ns + record.slow_ns then
+  local behind_ns = row.latest_ns and record.slow_ns and confirmed_ns - row.latest_ns - record.slow_ns or 0
+  if behind_ns > 0 and behind_ns > core.missed_ns(record.start_ns + row.latest_ns) then
     record.doubted = record.doubted or row
   end
 end

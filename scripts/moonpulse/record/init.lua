@@ -43,7 +43,7 @@ local function record_in(folder, path, file)
     lateness = {}, punctual = 0, worst_us = 0, skipped_by = {}, passing = {}, extra = 0, trains = {},
     proven_ns = math.mininteger, heard_ns = math.mininteger,
     pulses_unmeasured = 0, -- sent, and timed by the stimulator
-    starts = 0, last_number = 0, lasts_ns = 0,
+    starts = 0, last_number = 0, lasts_ns = 0, left_sent = { count = 0 },
     had_ns = math.mininteger, claimed_ns = math.mininteger, discards = {}, perhaps = 0, conditions = {},
   }, Record)
 end
@@ -225,6 +225,9 @@ local function write_row(self, row, onset_ns)
     self.written_ns = onset_ns
   end
   discards.written(self, row)
+  if row.status == "sent" and (row.start and not self.silent or row.awaited) then
+    self.left_sent = { count = self.left_sent.count + 1, first = self.left_sent.first or row.pulse }
+  end
   self:put(core.event_row(row))
 end
 

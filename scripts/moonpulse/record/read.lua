@@ -114,6 +114,28 @@ local function sort_by_plan(rows)
   end
 end
 
+---@class moonpulse.RowStretch rows that follow one another and are of one kind
+---@field kind table their metatable: all but their times and numbers (a row without one: itself)
+---@field first integer
+---@field last integer
+
+--- Rows by their kinds: of a million, nearly all follow one of their own kind, so that what the kind says is
+--- asked of it, and not of each row.
+---@param rows table[]
+---@return moonpulse.RowStretch[]
+function M.stretches(rows)
+  local list, kind, first = {}, nil, 1
+  for i = 1, #rows do
+    local this = getmetatable(rows[i]) or rows[i]
+    if this ~= kind then
+      list[#list + 1] = kind and { kind = kind, first = first, last = i - 1 }
+      kind, first = this, i
+    end
+  end
+  list[#list + 1] = kind and { kind = kind, first = first, last = #rows }
+  return list
+end
+
 --- Read an events table.
 ---@param path string
 ---@return table? events { pulses, unasked, marks, incomplete }: rows in planned order; unasked: pulses that

@@ -9,7 +9,6 @@ local journals = require "moonpulse.record.journal"
 local lfs = require "lfs"
 local read = require "moonpulse.record.read"
 local sidecar = require "moonpulse.record.sidecar"
-local cells = require "moonpulse.text.cells"
 
 local M = {}
 
@@ -27,10 +26,11 @@ end
 --- The pulses of the rows: sent, confirmed, left out.
 local function counts_of(events)
   local sent, confirmed, skipped = 0, 0, 0
-  for _, row in ipairs(events.pulses) do
-    local was_sent = counted.is_given(row.status, row.was_sent)
-    sent, skipped = sent + (was_sent and 1 or 0), skipped + (was_sent and 0 or 1)
-    confirmed = confirmed + (row.is_confirmed and 1 or 0)
+  for _, stretch in ipairs(read.stretches(events.pulses)) do
+    local kind, count = stretch.kind, stretch.last - stretch.first + 1
+    local was_sent = counted.is_given(kind.status, kind.was_sent)
+    sent, skipped = sent + (was_sent and count or 0), skipped + (was_sent and 0 or count)
+    confirmed = confirmed + (kind.is_confirmed and count or 0)
   end
   return sent, confirmed, skipped
 end
@@ -105,40 +105,8 @@ function M.keep(folder, manifest, why, said)
     safe = false }
 end
 
---- What each whole row is of, by its plan, not by what became of it: it has the same key in another table.
----@param text string a table of events
----@return fun(): string? the next row's key
-local function keys_of(text)
-  local next_line = text:gmatch("([^\n]*)\n") -- a last line without an end is torn
-  local header = cells.of(next_line() or "")
-  local columns = cells.index(header)
-  return function()
-    for line in next_line do
-      local row = cells.of(line)
-      if #row == #header then
-        local key = {}
-        for i, name in ipairs { "event", "onset_planned_us", "channel", "intensity" } do
-          key[i] = row[columns[name] or 0] or ""
-        end
-        return table.concat(key, "\t")
-      end
-    end
-  end
-end
-
---- How many rows of one table another one has not.
-local function missing_of(from, to)
-  local there, missing = {}, 0
-  for key in keys_of(to) do
-    there[key] = (there[key] or 0) + 1
-  end
-  for key in keys_of(from) do
-    local left = (there[key] or 0) - 1
-    there[key] = left
-    missing = missing + (left < 0 and 1 or 0)
-  end
-  return missing
-end
+-- What a row is of, by its plan, not by what became of it: it has the same in another table.
+local key = { "event", "onset_planned_us", "channel", "intensity" }
 
 --- Before another table is put in its place: what the run left as events.tsv may have rows that could not
 --- be written again, of a plan whose lines of the journal or whose flight records are lost.
@@ -155,7 +123,7 @@ function M.only_there(path, new)
     return 1, 0
   end
   local events = read.parse(old, path)
-  return missing_of(old, text), events and (counts_of(events)) or 0
+  return core.missing_rows(old, text, key), events and (counts_of(events)) or 0
 end
 
 return M

@@ -1,4 +1,6 @@
 --- Counts and timing of a record, for the manifest and the last lines of a run.
+local core = require "moonpulse.core"
+
 local M = {}
 
 --- Percentiles by nearest rank, of values above 0 and so many zeros.
@@ -7,7 +9,7 @@ local function percentiles(values, zeros)
   if count == 0 then
     return nil
   end
-  table.sort(values)
+  core.sort_numbers(values)
   local function rank(p)
     return values[math.max(1, math.ceil(p / 100 * count)) - zeros] or 0.0
   end

@@ -7,26 +7,42 @@ local text = require "moonpulse.drawing.text"
 
 local M = {}
 
-local function counts(pulses)
-  local out = { recorded = #pulses, sent = 0, delivered = 0, confirmed = 0, late = 0, by_device = 0 }
-  for _, row in ipairs(pulses) do
-    out.sent = out.sent + (row.was_sent and 1 or 0)
-    out.delivered = out.delivered + (row.delivered and 1 or 0)
-    out.confirmed = out.confirmed + (row.is_confirmed and 1 or 0)
-    out.by_device = out.by_device + (row.was_sent and row.unmeasured and 1 or 0)
-    out.late = out.late + (row.was_sent and row.status == "late" and 1 or 0)
+-- The kinds of the rows, and how many there are of each.
+local function kinds_of(stretches)
+  local list, count = {}, {}
+  for _, stretch in ipairs(stretches) do
+    local kind = stretch.kind
+    if not count[kind] then
+      list[#list + 1], count[kind] = kind, 0
+    end
+    count[kind] = count[kind] + stretch.last - stretch.first + 1
+  end
+  return list, count
+end
+
+local function counts(kinds, count)
+  local out = { recorded = 0, sent = 0, delivered = 0, confirmed = 0, late = 0, by_device = 0 }
+  for _, kind in ipairs(kinds) do
+    local n = count[kind]
+    out.recorded = out.recorded + n
+    out.sent = out.sent + (kind.was_sent and n or 0)
+    out.delivered = out.delivered + (kind.delivered and n or 0)
+    out.confirmed = out.confirmed + (kind.is_confirmed and n or 0)
+    out.by_device = out.by_device + (kind.was_sent and kind.unmeasured and n or 0)
+    out.late = out.late + (kind.was_sent and kind.status == "late" and n or 0)
   end
   return out
 end
 
 -- Rows that did not go as planned: not sent, refused, late; and, where the device confirms at
 -- all, sent without a confirmation.
-local function exceptions(pulses, confirms)
+local function exceptions(pulses, stretches, confirms)
   local out = {}
-  for _, row in ipairs(pulses) do
-    local silent = confirms and row.delivered and not row.is_confirmed
-    if not row.delivered or row.status == "late" or silent then
-      out[#out + 1] = row
+  for _, stretch in ipairs(stretches) do
+    local kind = stretch.kind
+    local silent = confirms and kind.delivered and not kind.is_confirmed
+    if not kind.delivered or kind.status == "late" or silent then
+      table.move(pulses, stretch.first, stretch.last, #out + 1, out)
     end
   end
   return out
@@ -48,14 +64,14 @@ end
 
 -- The numbers of the pulses, each once and in order; how many rows have one, how many one that another has.
 local function numbers_of(pulses)
-  local list, rising = {}, true
-  for i, row in ipairs(pulses) do
-    local number = row.pulse
-    rising = rising and number ~= nil and (i == 1 or number > list[i - 1])
+  local list, rising, before = {}, true, -math.huge
+  for i = 1, #pulses do
+    local number = pulses[i].pulse
+    rising = number ~= nil and number > before
     if not rising then
       break
     end
-    list[i] = number
+    list[i], before = number, number
   end
   if rising then -- the usual case
     return list, #list, 0
@@ -85,14 +101,17 @@ local function missing_numbers(pulses, planned)
   return out
 end
 
-local function lateness(pulses)
-  local values, disagree = {}, 0
-  for _, row in ipairs(pulses) do
-    if row.was_sent and row.lateness then
-      values[#values + 1] = row.lateness
-      if row.sent and row.planned
-        and math.abs(row.sent - row.planned - row.lateness) > 0.01 then
-        disagree = disagree + 1
+local function lateness(pulses, stretches)
+  local values, n, disagree = {}, 0, 0
+  for _, stretch in ipairs(stretches) do
+    for i = stretch.first, stretch.kind.was_sent and stretch.last or 0 do
+      local row = pulses[i]
+      local late, sent, planned = row.lateness, row.sent, row.planned
+      if late then
+        n = n + 1
+        values[n] = late
+        local apart = sent and planned and sent - planned - late
+        disagree = apart and (apart > 0.01 or apart < -0.01) and disagree + 1 or disagree
       end
     end
   end
@@ -110,30 +129,41 @@ local function add_interval(classes, planned, actual)
     classes[key] = class
     classes.list[#classes.list + 1] = class
   end
-  class.n = class.n + 1
-  class.sum = class.sum + actual
-  class.shortest = math.min(class.shortest, actual)
-  class.longest = math.max(class.longest, actual)
-  class.worst = math.max(class.worst, math.abs(actual - planned))
+  local apart = actual < planned and planned - actual or actual - planned
+  class.n, class.sum = class.n + 1, class.sum + actual
+  if actual < class.shortest then
+    class.shortest = actual
+  end
+  if actual > class.longest then
+    class.longest = actual
+  end
+  if apart > class.worst then
+    class.worst = apart
+  end
 end
 
 -- Only what this computer timed makes an interval: pulses that are neighbours in the plan and were both sent.
 -- Those that the stimulator timed in between are passed over, for nobody measured them.
-local function intervals(pulses)
-  local errors, classes = {}, { list = {} }
-  local first, last, before
-  for _, row in ipairs(pulses) do
-    local timed = row.was_sent and row.sent and row.planned
-    if timed and not row.unmeasured then
-      first, last = first or row, row
-      if before then
-        local planned, actual = row.planned - before.planned, row.sent - before.sent
-        errors[#errors + 1] = actual - planned
-        add_interval(classes, planned, actual)
+local function intervals(pulses, stretches)
+  local errors, n, classes = {}, 0, { list = {} }
+  local first, last, before_planned, before_sent
+  for _, stretch in ipairs(stretches) do
+    local was_sent, unmeasured = stretch.kind.was_sent, stretch.kind.unmeasured
+    for i = stretch.first, stretch.last do
+      local row = pulses[i]
+      local sent, at = was_sent and row.sent, row.planned
+      if not (sent and at) then
+        before_sent = nil
+      elseif not unmeasured then
+        first, last = first or row, row
+        if before_sent then
+          local planned, actual = at - before_planned, sent - before_sent
+          n = n + 1
+          errors[n] = actual - planned
+          add_interval(classes, planned, actual)
+        end
+        before_planned, before_sent = at, sent
       end
-      before = row
-    elseif not timed then
-      before = nil
     end
   end
   local out = stats.describe_magnitudes(errors)
@@ -148,50 +178,47 @@ end
 
 --- From the first to the last pulse that was sent, whoever timed it, in microseconds.
 local function span(pulses)
-  local first, last
-  for _, row in ipairs(pulses) do
-    if row.was_sent and row.sent then
-      first, last = first or row, row
-    end
+  local from, to = 1, #pulses
+  local function is_timed(row)
+    return row.was_sent and row.sent
   end
+  while pulses[from] and not is_timed(pulses[from]) do
+    from = from + 1
+  end
+  while to > from and not is_timed(pulses[to]) do
+    to = to - 1
+  end
+  local first, last = pulses[from], pulses[to]
   return first and first ~= last and { sent = last.sent - first.sent, computed = last.unmeasured } or nil
 end
 
-local function replies(pulses)
-  local latencies, by_text, list = {}, {}, {}
+local function replies(pulses, stretches)
+  local latencies, n, by_text, list = {}, 0, {}, {}
   local with_reply = 0
-  for _, row in ipairs(pulses) do
-    if row.sent and row.confirmed and not row.unmeasured then
-      latencies[#latencies + 1] = row.confirmed - row.sent
-    end
-    if row.reply then
-      with_reply = with_reply + 1
-      local entry = by_text[row.reply]
+  for _, stretch in ipairs(stretches) do
+    local kind, count = stretch.kind, stretch.last - stretch.first + 1
+    if kind.reply then
+      with_reply = with_reply + count
+      local entry = by_text[kind.reply]
       if not entry then
-        entry = { reply = row.reply, n = 0 }
-        by_text[row.reply] = entry
+        entry = { reply = kind.reply, n = 0 }
+        by_text[kind.reply] = entry
         list[#list + 1] = entry
       end
-      entry.n = entry.n + 1
+      entry.n = entry.n + count
+    end
+    for i = stretch.first, kind.unmeasured and 0 or stretch.last do
+      local sent, confirmed = pulses[i].sent, pulses[i].confirmed
+      if sent and confirmed then
+        n = n + 1
+        latencies[n] = confirmed - sent
+      end
     end
   end
   table.sort(list, function(a, b)
     return a.n > b.n or a.n == b.n and a.reply < b.reply
   end)
   return { latency = stats.describe(latencies), texts = list, with_reply = with_reply }
-end
-
--- Rows that share a metatable are of one kind: all but their times and numbers is the same.
-local function kinds_of(pulses)
-  local list, count = {}, {}
-  for _, row in ipairs(pulses) do
-    local kind = getmetatable(row)
-    if not count[kind] then
-      list[#list + 1], count[kind] = kind, 0
-    end
-    count[kind] = count[kind] + 1
-  end
-  return list, count
 end
 
 local function group_key(kind)
@@ -248,7 +275,7 @@ end
 --- The planned intervals from pulse to pulse inside a trial, by condition, in whole microseconds: those of a
 --- pair are its ISI. Where the two pulses are of two conditions, it is one of both.
 ---@return table<string, integer[]> each in order, without repeats
-local function trial_intervals(pulses)
+local function trial_intervals(pulses, stretches)
   local seen, lists, last_of = {}, {}, {}
   local function take(name, us)
     seen[name] = seen[name] or {}
@@ -258,16 +285,28 @@ local function trial_intervals(pulses)
       table.insert(lists[name], us)
     end
   end
-  for _, row in ipairs(pulses) do
-    local trial = row.trial
-    local before = trial and last_of[trial]
-    if before and row.planned and before.planned then
-      local us = math.floor(row.planned - before.planned + 0.5)
-      take(row.trial_type or "", us)
-      take(before.trial_type or "", us)
-    end
-    if trial then
-      last_of[trial] = row
+  local trial_before, before, us_before
+  for _, stretch in ipairs(stretches) do
+    us_before = nil -- from here on it may be one of another condition
+    for i = stretch.first, stretch.last do
+      local row = pulses[i]
+      local trial, at = row.trial, row.planned
+      if trial ~= trial_before then
+        if trial_before then
+          last_of[trial_before] = before
+        end
+        trial_before, before, us_before = trial, trial and last_of[trial], nil
+      end
+      local since = trial and at and before and before.planned
+      if since then
+        local us = math.floor(at - since + 0.5)
+        if us ~= us_before then
+          take(row.trial_type or "", us)
+          take(before.trial_type or "", us)
+          us_before = i > stretch.first and us or nil
+        end
+      end
+      before = row
     end
   end
   for _, list in pairs(lists) do
@@ -306,26 +345,28 @@ function M.compute(manifest, events)
   local function number(path)
     return text.number(record.get(manifest, path))
   end
-  local out = counts(events.pulses)
+  local pulses, stretches = events.pulses, record.stretches(events.pulses)
+  local kinds, count = kinds_of(stretches)
+  local out = counts(kinds, count)
   out.planned = number("result.pulses_planned") or number("protocol.pulses")
   out.wanted = facts.wanted(manifest)
   out.time = time_kind(manifest)
   out.simulated = record.get(manifest, "device.simulated")
   out.cannot_confirm = record.get(manifest, "device.confirms") == false and out.confirmed == 0
   out.unasked = events.unasked
-  out.missing = missing_numbers(events.pulses, out.planned)
-  out.exceptions = exceptions(events.pulses, out.confirmed > 0)
-  out.lateness = lateness(events.pulses)
-  out.intervals = intervals(events.pulses)
-  out.span = span(events.pulses)
-  out.replies = replies(events.pulses)
-  local kinds, count = kinds_of(events.pulses)
+  out.missing = missing_numbers(pulses, out.planned)
+  out.exceptions = exceptions(pulses, stretches, out.confirmed > 0)
+  out.lateness = lateness(pulses, stretches)
+  out.intervals = intervals(pulses, stretches)
+  out.span = span(pulses)
+  out.replies = replies(pulses, stretches)
   out.by_status = by_status(kinds, count)
   out.nerves = facts.nerves(manifest)
   out.doses = doses(kinds, count, out.nerves)
   out.conditions = conditions(kinds, count, out.doses)
-  local trials, given = by_condition.trials(events), by_condition.trials(events, true)
-  local within = trial_intervals(events.pulses)
+  local trials = by_condition.trials(events, false, stretches)
+  local given = by_condition.trials(events, true, stretches)
+  local within = trial_intervals(pulses, stretches)
   for _, condition in ipairs(out.conditions) do
     condition.trials = trials[condition.name]
     condition.trials_given = condition.trials and (given[condition.name] or 0)

@@ -23,11 +23,14 @@ end
 
 --- Pulses that have a time, and the onsets that decide what belongs together: the planned ones.
 local function timed(events)
-  local pulses, times = {}, {}
-  for _, row in ipairs(events.pulses) do
-    if row.time then
-      pulses[#pulses + 1] = row
-      times[#times + 1] = row.planned and row.planned / 1e6 or row.time
+  local pulses, times, n = {}, {}, 0
+  local rows = events.pulses
+  for i = 1, #rows do
+    local row = rows[i]
+    local time, planned = row.time, row.planned
+    if time then
+      n = n + 1
+      pulses[n], times[n] = row, planned and planned / 1e6 or time
     end
   end
   return pulses, times

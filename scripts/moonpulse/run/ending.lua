@@ -127,6 +127,19 @@ local function say_discarded(record)
   end
 end
 
+--- Pulses that the device should confirm and did not, as far as anybody knows, where no fault names them.
+local function say_unsure(record, outcome, complete)
+  local count, first = record.left_sent.count, record.left_sent.first
+  if count > 0 and not outcome.fault then
+    local one = count == 1
+    M.line("note", "%s sent, and no answer came that is surely %s and in time: events.tsv has %s as sent, "
+      .. "not as delivered%s", one and ("pulse %d was"):format(first)
+      or ("%s, from pulse %d on, were"):format(numbers.counted(count, "pulse"), first),
+      one and "its own" or "theirs", one and "it" or "them",
+      complete and "; did the line or this computer stall?" or "")
+  end
+end
+
 --- What was sent and not done: a simulator that ignores a command says so in its log only.
 local function say_ignored(context)
   local count, why = ignored.count(context.record)
@@ -152,7 +165,7 @@ local function settle(outcome)
 end
 
 --- What was sent, how exactly, and how the device was left.
-local function say_result(context, outcome, result)
+local function say_result(context, outcome, result, complete)
   local late = result.lateness_us
   M.line("sent", "%s of %s, %s confirmed by the device%s", numbers.count(result.pulses_sent),
     numbers.counted(result.pulses_planned, "pulse"), numbers.count(result.pulses_confirmed),
@@ -175,6 +188,7 @@ local function say_result(context, outcome, result)
   if outcome.disarmed then
     M.line("disarmed", "%s", context.job.driver.disarmed or "the stimulator says that it is disabled")
   end
+  say_unsure(context.record, outcome, complete)
   say_discarded(context.record)
   say_unmet(context)
   say_ignored(context)
@@ -227,7 +241,7 @@ function M.conclude(context, outcome)
   if not lost then
     core.phase "closed"
   end
-  say_result(context, outcome, result)
+  say_result(context, outcome, result, complete)
   if lost then
     refusals.raise(code == "ok" and "stopped" or code, "the record is not whole: %s; %s (the run: %s)", lost,
       remedy(record), result.reason)

@@ -153,13 +153,11 @@ local function collector()
 end
 
 local function worst_of(findings)
-  local worst = "within"
+  local worst = 1
   for _, finding in ipairs(findings) do
-    if rules.order[finding.verdict] > rules.order[worst] then
-      worst = finding.verdict
-    end
+    worst = math.max(worst, rules.order[finding.verdict])
   end
-  return worst
+  return rules.verdicts[worst]
 end
 
 ---@class moonpulse.Judgement what judge needs

@@ -10,7 +10,11 @@ local tables = require "moonpulse.safety.tables"
 
 local M = {}
 
-M.order = { within = 1, ["not covered"] = 2, ["beyond tested"] = 3, OVER = 4 }
+M.verdicts = { "within", "not covered", "beyond tested", "OVER" } -- each graver than the one before
+M.order = {}
+for place, verdict in ipairs(M.verdicts) do
+  M.order[verdict] = place
+end
 
 ---@class moonpulse.Finding
 ---@field rule string

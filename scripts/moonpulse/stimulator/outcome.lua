@@ -2,6 +2,7 @@
 --- the run ends.
 local core = require "moonpulse.core"
 local outcomes = require "moonpulse.record.outcome"
+local patiences = require "moonpulse.stimulator.patience"
 local setting = require "moonpulse.stimulator.setting"
 
 local M = {}
@@ -58,7 +59,7 @@ function M.hear(self, out, told_ns)
       self.contact_ns = math.max(self.contact_ns, self.start_ns + out.returned_ns)
     end
     if out.what == "sent" and out.send == "pulse" then
-      self.record:doubt(now_ns - self.slow_ns)
+      self.record:doubt(patiences.before_ns(now_ns, self.slow_ns))
     end
     outcomes.enter(self.record, out, self.facts, now_ns)
     if out.send == "pulse" then

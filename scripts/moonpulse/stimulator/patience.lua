@@ -58,18 +58,26 @@ function M.waited_ns(since_ns, until_ns)
   return (until_ns or core.clock_ns()) - since_ns - core.missed_ns(since_ns)
 end
 
---- When a device said at the earliest what was read at at_ns: twice its slowest reply before, and as much
---- sooner as nobody looked meanwhile.
+--- Since when somebody has waited and listened for ns at at_ns: so long before it, and as much sooner as
+--- nobody looked meanwhile.
+---@param at_ns integer monotonic, not long ago
+---@param ns integer
+---@return integer
+function M.before_ns(at_ns, ns)
+  local latest_ns = at_ns - ns
+  local since_ns, sooner_ns = latest_ns, latest_ns - core.missed_ns(latest_ns)
+  while sooner_ns < since_ns do -- what was missed may reach back further than that
+    since_ns, sooner_ns = sooner_ns, latest_ns - core.missed_ns(sooner_ns)
+  end
+  return since_ns
+end
+
+--- When a device said at the earliest what was read at at_ns: twice its slowest reply before.
 ---@param driver moonpulse.Driver
 ---@param at_ns integer monotonic
 ---@return integer
 function M.said_ns(driver, at_ns)
-  local latest_ns = at_ns - math.floor(2 * (driver.reply_slow or driver.reply_timeout) * 1e9)
-  local said_ns, sooner_ns = latest_ns, latest_ns - core.missed_ns(latest_ns)
-  while sooner_ns < said_ns do -- what was missed may reach back further than that
-    said_ns, sooner_ns = sooner_ns, latest_ns - core.missed_ns(sooner_ns)
-  end
-  return said_ns
+  return M.before_ns(at_ns, math.floor(2 * (driver.reply_slow or driver.reply_timeout) * 1e9))
 end
 
 return M

@@ -271,6 +271,20 @@ function core.row_lists(text, at, columns) end
 ---@return boolean
 function core.same_but(text, other, place) end
 
+--- Sort a list of numbers in place, the smallest first. An error, and nothing is changed: something in it is
+--- no number.
+---@param list number[]
+function core.sort_numbers(list) end
+
+--- How many rows of one table another one has not: rows are the same if they have the same in some columns,
+--- of rows that are the same each counts. Rows without an end, or with another number of cells than their
+--- header, are none.
+---@param from string its first line is its header
+---@param to string likewise
+---@param names string[] of the columns; one that a table has not is empty in all its rows
+---@return integer
+function core.missing_rows(from, to, names) end
+
 --- What events.tsv says of a run, for who judges it: read by its own reader, more strictly than by core.rows.
 ---@param text string
 ---@return moonpulse.core.LeftRow[] rows
@@ -283,14 +297,20 @@ function core.left_rows(text) end
 ---@return { ns: integer, event: string, bytes: string, note: string }[] log all else
 function core.left_given(text) end
 
---- The lines of a tab-separated text, each with one more cell.
+--- Can the lines of a tab-separated text be taken over as they are?
+---@param text string
+---@param at integer the byte to begin at, from 1
+---@return boolean plain false: a line has no end, an empty cell, a carriage return, no number at its
+---   beginning, or a smaller one than the line before
+function core.plain_rows(text, at) end
+
+--- Some of the lines of a tab-separated text, about 64 KiB, each with one more cell.
 ---@param text string
 ---@param at integer the byte to begin at, from 1
 ---@param cell string
----@param before string? a text in front of the lines
----@return string? lines nil: a line has no end, an empty cell, a carriage return, no number at its beginning,
----   or a smaller one than the line before
-function core.with_cell(text, at, cell, before) end
+---@return string? lines nil: there is no whole line there
+---@return integer? next the byte to go on at
+function core.with_cell(text, at, cell) end
 
 -- How a run ends when a script does not let it (bindings/backstop.c, limited.c) -----------------------
 

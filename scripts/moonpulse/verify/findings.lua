@@ -14,6 +14,7 @@ local M = {}
 ---@field checked string[] a sentence each
 ---@field unchecked string[] what cannot be checked, why, and what to do: a sentence each
 ---@field notes string[]
+---@field events { folder: string, text: string }? what was read of events.tsv (moonpulse.verify.rows)
 ---@field sealed_again true? the seal is another one than the run's own
 local Findings = {}
 Findings.__index = Findings

@@ -198,21 +198,29 @@ local function check_thresholds(lines, manifest, findings)
   end
 end
 
+-- Of a row only its kind is asked.
+local unread = { onset = true, pulse = true, planned = true, sent = true, confirmed = true, lateness = true,
+  trial = true }
+
 --- The pulses of a table of events that count as given, those that are confirmed, and all others.
 local function counts_in(text)
-  local rows = read.lists(text, "events.tsv", { trial = true, lateness = true })
+  local rows = read.lists(text, "events.tsv", unread)
   if not rows or rows.incomplete > 0 then
     return nil
   end
-  local counts = { sent = 0, confirmed = 0, skipped = 0 }
-  for _, place in ipairs(rows.kind) do
+  local counts, alike = { sent = 0, confirmed = 0, skipped = 0 }, {}
+  for i = 1, #rows.kind do
+    local place = rows.kind[i]
+    alike[place] = (alike[place] or 0) + 1
+  end
+  for place, count in pairs(alike) do
     local kind = rows.kinds[place]
     if kind.event == "pulse" then
       local given = kind.was_sent or kind.status == "perhaps_sent"
       local key = given and "sent" or "skipped"
-      counts[key] = counts[key] + 1
+      counts[key] = counts[key] + count
       counts.confirmed = counts.confirmed
-        + ((kind.status == "delivered" or kind.status == "otherwise") and 1 or 0)
+        + ((kind.status == "delivered" or kind.status == "otherwise") and count or 0)
     end
   end
   return counts

@@ -12,6 +12,7 @@ local of_device = { "intensity_mso", "timed_by" }
 local of_order = { trial = true, block = true } -- numbers through all plans
 local nearest = 1 -- %MSO: another device has another step
 local furthest_us = 1e15
+local exact_us = 9e12 -- up to there a double has each nanosecond
 
 local textual = { event = true }
 for _, list in ipairs { planned, of_device } do
@@ -45,11 +46,16 @@ local function rows_of(text)
     return nil
   end
   local lists, kinds, rests = core.row_lists(text, math.min(#header + 2, #text + 1), columns)
-  local order, sorted, before = {}, true, 0
-  for row, kind in ipairs(kinds) do
-    local pulse = lists.pulse[row]
-    if pulse and rests[kind]:find("^[^\t]*\tpulse\t") then -- trial_type, event
-      order[#order + 1], sorted, before = row, sorted and pulse >= before, pulse
+  local order, count, sorted, before, is_pulse = {}, 0, true, 0, {}
+  for kind, rest in ipairs(rests) do
+    is_pulse[kind] = rest:find("^[^\t]*\tpulse\t") ~= nil -- trial_type, event
+  end
+  local numbers = lists.pulse
+  for row = 1, #kinds do
+    local pulse = is_pulse[kinds[row]] and numbers[row]
+    if pulse then
+      count, sorted, before = count + 1, sorted and pulse >= before, pulse
+      order[count] = row
     end
   end
   if not sorted then
@@ -183,6 +189,39 @@ local function compare_one(rows, from, made, other, how, findings)
   return at
 end
 
+--- How many pulses from two places in the orders on are, one by one, as they were made: each has one row,
+--- which says what the made one says. Of a run as it should be these are all, but for those about which there
+--- is something to look into.
+local function alike_from(rows, at, made, to, how)
+  local order, other_order, first = rows.order, made.order, at
+  local numbers, onsets, kinds, rests = rows.lists.pulse, rows.lists.onset, rows.kind, rows.rests
+  local other_numbers, other_onsets, other_kinds = made.lists.pulse, made.lists.onset, made.kind
+  local kind, other_kind, upto = nil, nil, how.upto or math.huge
+  local row, other = order[at], other_order[to]
+  while row and other do
+    local pulse, next_row = numbers[row], order[at + 1]
+    if other_numbers[other] ~= pulse or pulse > upto or next_row and numbers[next_row] == pulse then
+      break
+    elseif kinds[row] ~= kind or other_kinds[other] ~= other_kind then
+      kind, other_kind = kinds[row], other_kinds[other]
+      if rests[kind] ~= made.rests[other_kind] then
+        break
+      end
+    end
+    local onset_us, should_us, since_ns = onsets[row], other_onsets[other], how.since(pulse)
+    if since_ns and onset_us and should_us then
+      local apart_ns = (onset_us * 1000 + 0.5) // 1 - (should_us * 1000 + 0.5) // 1 - since_ns
+      if apart_ns > 1 or apart_ns < -1 or onset_us > exact_us or onset_us < -exact_us or should_us > exact_us
+        or should_us < -exact_us then
+        break
+      end
+    end
+    at, to = at + 1, to + 1
+    row, other = next_row, other_order[to]
+  end
+  return at - first
+end
+
 --- Each pulse of a run against the one of that number of the run that was made again.
 ---@param text string events.tsv
 ---@param made_text string the same of the run that was made again
@@ -199,6 +238,11 @@ function M.compare(text, made_text, how, findings)
   end
   local at, to = 1, 1
   while rows.order[at] or made.order[to] do
+    local alike = alike_from(rows, at, made, to, how)
+    at, to = at + alike, to + alike
+    if not rows.order[at] and not made.order[to] then
+      return
+    end
     local pulse = rows.lists.pulse[rows.order[at] or 0] or math.huge
     local other = made.lists.pulse[made.order[to] or 0] or math.huge
     if math.min(pulse, other) > (how.upto or math.huge) then

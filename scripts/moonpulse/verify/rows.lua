@@ -14,16 +14,20 @@ local most_events = 2000000000
 local against_flight = "events.tsv against flight.bin"
 local elsewhere = "compare it with a copy that was kept elsewhere"
 
---- The text of events.tsv.
+--- The text of events.tsv, which is read once.
 ---@param folder string
 ---@param findings moonpulse.VerifyFindings
 ---@return string? nil: there is none that can be read, and that is told
 function M.read(folder, findings)
-  local text, message = core.read_file(folder .. "/" .. name, most_events)
-  if not text then
-    findings:differ(name, nil, "%s", message)
+  if not findings.events or findings.events.folder ~= folder then
+    local text, message = core.read_file(folder .. "/" .. name, most_events)
+    if not text then
+      findings:differ(name, nil, "%s", message)
+      return nil
+    end
+    findings.events = { folder = folder, text = text }
   end
-  return text
+  return findings.events.text
 end
 
 --- The column of the device's words, which only its driver knows.

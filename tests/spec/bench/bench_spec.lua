@@ -293,7 +293,8 @@ describe("what a record costs", function()
     local cost = { pulses = 200000, lines = 10000, flight = 0.3, flight_reading = 0.2, virtual = 0.3,
       virtual_reading = 0.2, script = 1, script_reading = 0.1, export = 0.3, copying = 0.1,
       check = 0.3, check_reading = 0.2, real_run = { run = 1, hashing = 0.01 },
-      virtual_run = { run = 1, hashing = 0.01 },
+      virtual_run = { run = 1, hashing = 0.01 }, recover = 0.9,
+      long_way = { { device = "stimjim", pulses = 20000, run = 0.19, verify = 0.19 } },
       runs = { count = 10000, first = 3, again = 0.05, looking = 0.04 } }
     for key, value in pairs(change or {}) do
       cost[key] = value or nil
@@ -311,9 +312,10 @@ describe("what a record costs", function()
     for what, verdict in pairs(verdicts) do
       assert.are.equal("PASS", verdict, what)
     end
-    assert.are.equal(13, #medians)
+    assert.are.equal(18, #medians)
     assert.is_true(math.abs(medians[1] - 1.5) < 1e-9) -- 0.3 s for 200,000
-    assert.is_true(math.abs(medians[12] - 0.5) < 1e-9) -- 0.05 s for 10,000
+    assert.is_true(math.abs(medians[5] - 9.5) < 1e-9) -- us: 0.19 s for 20,000
+    assert.is_true(math.abs(medians[17] - 0.5) < 1e-9) -- 0.05 s for 10,000
   end)
 
   it("is missed by what takes longer", function()
@@ -321,6 +323,10 @@ describe("what a record costs", function()
       { "export", 0.45, "export bids, CPU s for 1" },
       { "check", 0.45, "check-bids, CPU s for 1" }, { "script", 2, "verify.sh, 10" },
       { "runs", { count = 10000, again = 0.11, looking = 0.04 }, "moonpulse runs, CPU s for 100" },
+      { "recover", 1.01, "recover, CPU s for 1" },
+      { "long_way", { { device = "pulsepal", pulses = 20000, run = 1, verify = 0.21 } },
+        "verify, a run of pulsepal" },
+      { "virtual_run", { run = 100, hashing = 0.11 }, "hashing and chaining, --speed max " },
       { "real_run", { run = 1, hashing = 0.021 }, "hashing and chaining, 30 s in real time" } } do
       local verdicts = rows_of { [case[1]] = case[2] }
       local failed = false

@@ -1,5 +1,6 @@
 -- The timeline in beh/: both ways of writing it give the same bytes, and what the run's table had wrong is
 -- mended.
+local bids = require "bids"
 local core = require "moonpulse.core"
 local timeline = require "moonpulse.bids.timeline"
 
@@ -12,7 +13,7 @@ local second = "0.7\t0\tpulse\t3\tpulse\t2\t700000\t700000\tsent\tok\n"
 local function written(text, whole, plan)
   local files = {}
   timeline.write(text, whole, nil, plan, { name = "Moonpulse", version = "1" }, "x", files)
-  return files["x_events.tsv"]
+  return bids.text(files["x_events.tsv"])
 end
 
 describe("the timeline", function()
@@ -39,16 +40,44 @@ describe("the timeline", function()
 
   it("takes lines over as they are only where each of them is whole and in order", function()
     local function taken(text)
-      return core.with_cell("h\n" .. text, 3, "c")
+      return core.plain_rows("h\n" .. text, 3) and (core.with_cell("h\n" .. text, 3, "c") or "") or nil
     end
     assert.are.equal("1\ta\tc\n1\tb\tc\n2.5\tc\n", taken "1\ta\n1\tb\n2.5\n")
     assert.are.equal("", taken "")
-    for _, text in ipairs { "1\ta", "\n", "1\ta\n\n", "1\t\n", "\t1\n", "1\t\ta\n", "1\ta\r\n", "x\ta\n",
-      "n/a\ta\n", "nan\ta\n", "2\ta\n1\ta\n", "1\ta\0\t\n" } do
-      assert.is_nil(taken(text), text)
-    end
     assert.are.equal("-1e3\ta\0b\tc\n", taken "-1e3\ta\0b\n")
+    -- the lines are looked at many bytes at a time: the odd one is at any place of them
+    local row = "1\t" .. ("x"):rep(5) .. "\n"
+    for before = 0, 20 do
+      for behind = 0, 20, 4 do
+        local function within(text)
+          return taken(row:rep(before) .. text .. row:rep(behind))
+        end
+        assert.are.equal((row:rep(before) .. "1\ta\n" .. row:rep(behind)):gsub("\n", "\tc\n"),
+          within "1\ta\n")
+        for _, text in ipairs { "\n", "1\ta\n\n", "1\t\n", "\t1\n", "1\t\ta\n", "1\ta\r\n", "x\ta\n",
+          "n/a\ta\n", "nan\ta\n", "2\ta\n1\ta\n", "1\ta\0\t\n", "\t\n" } do
+          assert.is_nil(within(text), text)
+        end
+      end
+      assert.is_nil(taken(row:rep(before) .. "1\ta"))
+    end
+    assert.has_error(function() core.plain_rows("a", 3) end)
     assert.has_error(function() core.with_cell("a", 3, "c") end)
+  end)
+
+  it("comes in parts that are whole lines, together all of them", function()
+    local text, parts, at = "h\n" .. ("%d\tabc\n"):rep(30000, ""):gsub("%%d", "7"), {}, 3
+    while true do
+      local part, next = core.with_cell(text, at, "c")
+      if not part then
+        break
+      end
+      parts[#parts + 1], at = part, next
+      assert.are.equal("\n", part:sub(-1))
+    end
+    assert.is_true(#parts > 3 and at == #text + 1)
+    assert.are.equal(text:sub(3):gsub("\n", "\tc\n"), table.concat(parts))
+    assert.is_nil((core.with_cell("h\n1\ta", 3, "c")))
   end)
 
   it("is sorted, has no empty cell, and no row of what was not given or has no onset", function()

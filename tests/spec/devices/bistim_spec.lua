@@ -241,6 +241,12 @@ describe("the driver of the Magstim BiStim²", function()
       assert.is_truthy(problem:find("plug the cable into the master", 1, true), mode)
     end
     assert.is_true((armed(driver, pair(2.5), unit { knows_mode = 0 })).dialect.no_mode) -- is no fault
+    io = magstim.link(driver, unit {})
+    io.spoil = function(bytes, answer)
+      return bytes:find("^X") and magstim.frame("XS") or answer
+    end
+    local refused = magstim.fault_of(driver.connect, io)
+    assert.matches("the question for its mode was refused: the unit cannot do that now", refused, 1, true)
   end)
 
   it("gives single pulses in single mode, too, and none to a unit that waits for a trigger", function()

@@ -98,6 +98,37 @@ describe("stim:on_trigger on a simulated", function()
 end)
 
 describe("stim:on_trigger", function()
+  it("refuses trains of the device's own that differ, and plays equal ones", function()
+    local triggers = { { 2, 1 }, { 9, 1 } }
+    for hz, said in pairs { [1] = false, [5] = "set anew before each start" } do
+      local status, out, path = run(([[
+        local plan = mp.train { pulses = 2, hz = 1, intensity = mp.mso(40) }
+          .. mp.train { pulses = 2, hz = %d, intensity = mp.mso(40) }
+        stim:arm(plan)
+        stim:on_trigger(plan, { count = 2, refractory = 6 })]]):format(hz), triggers,
+        "--device sim:pulsepal --device-option full_scale_volts=10 --timing device")
+      assert.are.equal(said and 2 or 0, status, out)
+      assert.matches(said or "", out, 1, true)
+      assert.are.equal(said and 0 or 8, #rows(path, "twin.tsv", "pulse"))
+      shell.remove(folder .. "/runs")
+    end
+  end)
+
+  it("waits until the device takes a pulse again, whatever triggers come before", function()
+    -- a Magstim 200 of 40 %MSO takes the next pulse 2 s after the one before
+    local status, out, path = run([[
+      local pulse = mp.pulse(mp.mso(40))
+      stim:arm(pulse)
+      stim:fire(pulse)
+      stim:on_trigger(pulse, { count = 3, refractory = 3 })]],
+      { { 1.9, 1 }, { 1.9001, 1 }, { 2.5, 1 }, { 4, 1 } }, "--device sim:magstim200")
+    assert.are.equal(0, status, out)
+    assert.are.equal(2, #rows(path, "twin.tsv", "pulse"))
+    local heard = journal(path, "trigger")
+    assert.are.same({ 1, "4000000000" }, { #heard, heard[1].at_ns })
+    verifies(path)
+  end)
+
   it("is no later than a keep-alive that is on the wire, and no trigger is refused for one", function()
     -- 9600 baud, a keep-alive each half second: triggers everywhere around it
     local triggers = {}

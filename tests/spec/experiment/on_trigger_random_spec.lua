@@ -44,7 +44,7 @@ local function model(triggers, rule)
         verdict = "counted"
       elseif start_ns and at_ns < start_ns + rule.last_ns then
         verdict = "busy"
-      elseif start_ns and at_ns + delay_ns < start_ns + rule.refractory_ns then
+      elseif start_ns and at_ns + math.max(delay_ns, rule.wire_ns) < start_ns + rule.refractory_ns then
         verdict = "refractory"
       else
         verdict, starts[#starts + 1] = "starts", at_ns

@@ -90,6 +90,13 @@ describe("stim:on_trigger", function()
     assert.are.same({ 2.25, 2.35, 2.45, 4.25, 4.35, 4.45 }, given())
   end)
 
+  it("is started by triggers that are the refractory time apart, and by none sooner", function()
+    local status, out = run("stim:on_trigger(pulse, { count = 9, refractory = 2 })",
+      { { 1, 5 }, { 3, 5 }, { 5, 5 }, { 6.999999999, 5 }, { 7.5, 5 } })
+    assert.are.equal(0, status, out)
+    assert.are.same({ 1.001, 3.001, 5.001, 7.501 }, given())
+  end)
+
   it("ends with its timeout, and with the last trigger that can come", function()
     local status, out = run([[
       run:note("first " .. stim:on_trigger(pulse, { count = 9, refractory = 0.5, timeout = 3 })

@@ -2,6 +2,7 @@
 --- the device's own words prove it, each pulse that the simulator gave has a row that says that it was given
 --- or that nobody knows, and recover writes the same rows as the run.
 local judging = require "judging"
+local trains = require "moonpulse.record.device_trains"
 
 local gave = { delivered = true, sent = true, otherwise = true, perhaps_sent = true }
 
@@ -22,6 +23,19 @@ end
 local function key(at_s)
   return { what = "stop", source = "key", at_s = at_s }
 end
+
+describe("the rest of a train that the stop cut", function()
+  it("is counted, pulse by pulse, by what became of it", function()
+    local record = { pulses_skipped = 4, skipped_by = { late = 4 }, cut = {}, heard_ns = 0,
+      flush_rows = function() end }
+    for i = 1, 5 do
+      record.cut[i] = { due_ns = i, sooner_ns = 0, at_stop = false, doubtful = false, open = true }
+    end
+    trains.stopped(record, true)
+    assert.are.same({ 9, { late = 4, stopped = 5 } }, { record.pulses_skipped, record.skipped_by })
+    assert.is_nil(record.cut)
+  end)
+end)
 
 describe("of trains that a device times, and that do not end whole,", function()
   local judge

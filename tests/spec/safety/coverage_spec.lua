@@ -44,6 +44,14 @@ describe("a coil or a threshold that the tables are not for", function()
       verdict("beyond", 'coil = "H1",', "mp.train { pulses = 60, hz = 10, intensity = mp.rmt(90) }"))
   end)
 
+  it("is told as it is used where that is another than what is declared", function()
+    local path = with("both", 'coil = "H1", threshold = "foot",')
+    local _, report = checked(path .. " --rmt 40 --coil H4 --threshold jaw")
+    assert.matches("the coil (H4) and the threshold (jaw)", cjson.encode(report), 1, true)
+    local _, declared = checked(path .. " --rmt 40 --coil figure-of-eight --threshold hand")
+    assert.matches("the coil (H1) and the threshold (foot)", cjson.encode(declared), 1, true)
+  end)
+
   it("is said of the catalogue's deep TMS, whatever the plan", function()
     for _, id in ipairs { "dtms_h1", "dtms_h4_smoking", "dtms_h7_ocd" } do
       for _, intensity in ipairs { "60%RMT", "100%RMT" } do

@@ -103,6 +103,21 @@ local causes = {
   gone = { unplug = true, lost = true }, blocked = { port = true }, guard = {},
 }
 
+--- Was the device left alone, armed, for as long as it disarms itself after?
+local function was_idle(run)
+  local idle_ns, last_ns = run.facts.idle_s and run.facts.idle_s * 1e9, 0
+  for _, entry in ipairs(idle_ns and run.log or {}) do
+    if entry.event == "disarm" and entry.ns - last_ns >= idle_ns then
+      return true
+    end
+    last_ns = entry.event == "arm" and entry.ns or last_ns
+    for _, pulse in ipairs(run.given) do
+      last_ns = pulse.ns <= entry.ns and math.max(last_ns, pulse.ns) or last_ns
+    end
+  end
+  return false
+end
+
 --- Did something happen that stops a run for this reason?
 local function could_be(run, reason)
   local of = causes[reason]
@@ -113,6 +128,9 @@ local function could_be(run, reason)
     if of[trouble.what] or of[trouble.kind] then
       return true
     end
+  end
+  if reason == "device" and was_idle(run) then
+    return true
   end
   for kind in pairs(of) do
     if kind == "device" and troubles.broke(run) or troubles.broke(run, { [kind] = true }) then
