@@ -1,11 +1,12 @@
 /*
- * port.h - a serial port: one interface, four backends.
+ * port.h - a serial port: one interface, five backends.
  *
  * Real ports go through libserialport. Pseudo-terminals go through raw termios,
  * because libserialport 0.1.1 refuses them: it wants an entry in /sys/class/tty
  * and modem lines, and a pseudo-terminal has neither. A socket that the caller made
  * is adopted as it is: what tests and benchmarks write to. A wire (port_wire.h) has both
- * ends in this process: a simulator's in virtual time.
+ * ends in this process: a simulator's in virtual time. A datagram socket of this computer
+ * ("udp:127.0.0.1:5005", "unix:/path") is for triggers: a byte a datagram, and only in.
  *
  * mp_port_open allocates the port, mp_port_close frees it; both belong to the
  * loop thread. While a port is armed only the dispatcher thread writes and only

@@ -25,7 +25,8 @@ end
 --- Where triggers come from, and what waits for them.
 local function add_triggers(parser)
   parser:option("--trigger-in", "The serial port whose bytes run:wait_trigger, stim:on_trigger and "
-    .. "--start-on wait for."):argname("PATH")
+    .. "--start-on wait for; or udp:127.0.0.1:PORT or unix:/PATH, where each datagram is one, by its first "
+    .. "byte."):argname("PATH")
   parser:option("--trigger-baud", "Its speed, with 8 bits and no parity."):default("115200")
     :convert(common.number(300, 4000000)):argname("BAUD")
   parser:option("--start-on", "Start when a trigger comes (a scanner's first volume): byte=N or any, on "
