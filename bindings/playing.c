@@ -51,11 +51,21 @@ static lua_Integer field(lua_State *L, const char *name, lua_Integer missing, lu
     return value;
 }
 
+/* The field gate of the rule at 3: a line that comes in; none without it. */
+static enum mp_input_line gate_of(lua_State *L)
+{
+    static const char *const names[] = {"none", "cts", "dsr", "ri", "cd", NULL};
+    lua_getfield(L, 3, "gate");
+    int line = luaL_checkoption(L, -1, "none", names);
+    lua_pop(L, 1);
+    return (enum mp_input_line)line;
+}
+
 /*
  * session:ahead(lowering, {from = session, most =, play =, byte =, every =, delay_ns =,
- * from_ns =, until_ns =, refractory_ns =}) -> true | nil, message, code: the lowering, which
- * has passed the gate, is played each time that a trigger comes on the port of from, as struct
- * mp_ahead_rule says
+ * from_ns =, until_ns =, least_ns =, most_ns =, gate =, refractory_ns =}) -> true | nil,
+ * message, code: the lowering, which has passed the gate, is played each time that a trigger
+ * comes on the port of from, as struct mp_ahead_rule says
  */
 int mp_session_plays_ahead(lua_State *L)
 {
@@ -68,6 +78,9 @@ int mp_session_plays_ahead(lua_State *L)
         .every = (uint32_t)field(L, "every", 1, 1, UINT32_MAX),
         .from_ns = field(L, "from_ns", INT64_MIN, 0, longest),
         .until_ns = field(L, "until_ns", INT64_MAX, 0, longest),
+        .least_ns = field(L, "least_ns", 0, 0, longest),
+        .most_ns = field(L, "most_ns", 0, 0, longest),
+        .gate = gate_of(L),
         .delay_ns = field(L, "delay_ns", 0, 0, longest),
         .refractory_ns = field(L, "refractory_ns", 0, 0, longest),
         .most = (uint64_t)field(L, "most", 1, 1, INT32_MAX),

@@ -153,10 +153,14 @@ static int wire_write(lua_State *L)
     return mp_push_written(L, status, written, length, &err);
 }
 
-/* wire:inputs(cts, dsr): the lines that come in at the near end are high, or low */
+/* wire:inputs(cts, dsr, ri, cd): the lines that come in at the near end are high, or low */
 static int wire_inputs(lua_State *L)
 {
-    mp_wire_set_inputs(check_wire(L), lua_toboolean(L, 2), lua_toboolean(L, 3));
+    const struct mp_wire_inputs high = {.cts = lua_toboolean(L, 2),
+                                        .dsr = lua_toboolean(L, 3),
+                                        .ri = lua_toboolean(L, 4),
+                                        .cd = lua_toboolean(L, 5)};
+    mp_wire_set_inputs(check_wire(L), high);
     return 0;
 }
 

@@ -80,6 +80,14 @@ static void hear(struct mp_dispatcher *d, uint8_t byte, int64_t at_ns)
     tell(d, heard, byte, at_ns);
 }
 
+/* Does the line let triggers through? One that cannot be read lets none; the port is then found
+ * lost by the next read. */
+static void look_at_gate(struct dispatch_ahead *ahead)
+{
+    if (ahead->rule.gate != MP_INPUT_NONE)
+        (void)mp_port_get_input(ahead->input, ahead->rule.gate, &ahead->past.gate_high, NULL);
+}
+
 void dispatch_hear(struct mp_dispatcher *d)
 {
     uint8_t bytes[HEARD];
@@ -92,6 +100,8 @@ void dispatch_hear(struct mp_dispatcher *d)
             return;
         }
         const int64_t at_ns = dispatch_now(d);
+        if (got > 0)
+            look_at_gate(&d->ahead);
         for (size_t i = 0; i < got; i++)
             hear(d, bytes[i], at_ns);
         if (got > 0)

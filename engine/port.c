@@ -79,8 +79,8 @@ enum mp_status mp_port_open(struct mp_port **port, const char *path,
 {
     enum mp_status status = check_serial(serial, err);
     struct mp_port_target target = {.path = path};
-    bool wire = mp_wire_is_path(path);
-    if (status == MP_OK && !wire)
+    bool wire = mp_wire_is_path(path), datagram = mp_datagram_is_path(path);
+    if (status == MP_OK && !wire && !datagram)
         status = resolve(&target, path, err);
     if (status != MP_OK)
         return status;
@@ -92,8 +92,9 @@ enum mp_status mp_port_open(struct mp_port **port, const char *path,
         goto fail;
     }
     *made = (struct mp_port){.fd = -1, .path = name};
-    status =
-        wire ? mp_wire_open(made, path, serial, err) : open_file(made, &target, serial, err);
+    status = wire       ? mp_wire_open(made, path, serial, err)
+             : datagram ? mp_datagram_open(made, path, err)
+                        : open_file(made, &target, serial, err);
     if (status != MP_OK)
         goto fail;
     free(target.real);
@@ -179,17 +180,39 @@ void mp_port_wait_room(struct mp_port *port, int ms)
     port->ops->wait_room(port, ms);
 }
 
-enum mp_status mp_port_get_lines(struct mp_port *port, bool *cts, bool *dsr,
-                                 struct mp_error *err)
+static enum mp_status read_lines(struct mp_port *port, int *lines, struct mp_error *err)
 {
-    int lines = 0, failed = port->ops->bits(port, &lines);
+    int failed = port->ops->bits(port, lines);
     if (failed == ENOTTY || failed == EINVAL)
         return mp_fail(err, MP_EUNSUPPORTED, "\"%s\" has no modem lines to watch", port->path);
     if (failed != 0)
-        return mp_port_io_failure(port, "reading CTS and DSR", failed, err);
+        return mp_port_io_failure(port, "reading its lines", failed, err);
+    return MP_OK;
+}
+
+enum mp_status mp_port_get_lines(struct mp_port *port, bool *cts, bool *dsr,
+                                 struct mp_error *err)
+{
+    int lines = 0;
+    enum mp_status status = read_lines(port, &lines, err);
+    if (status != MP_OK)
+        return status;
     *cts = (lines & TIOCM_CTS) != 0;
     *dsr = (lines & TIOCM_DSR) != 0;
     return MP_OK;
+}
+
+enum mp_status mp_port_get_input(struct mp_port *port, enum mp_input_line line, bool *high,
+                                 struct mp_error *err)
+{
+    static const int bits[] = {[MP_INPUT_CTS] = TIOCM_CTS,
+                               [MP_INPUT_DSR] = TIOCM_DSR,
+                               [MP_INPUT_RI] = TIOCM_RI,
+                               [MP_INPUT_CD] = TIOCM_CD};
+    int lines = 0;
+    enum mp_status status = read_lines(port, &lines, err);
+    *high = status == MP_OK && (lines & bits[line]) != 0;
+    return status;
 }
 
 const char *mp_trigger_line_name(enum mp_trigger_line line)

@@ -1,11 +1,12 @@
 /*
- * port.h - a serial port: one interface, four backends.
+ * port.h - a serial port: one interface, five backends.
  *
  * Real ports go through libserialport. Pseudo-terminals go through raw termios,
  * because libserialport 0.1.1 refuses them: it wants an entry in /sys/class/tty
  * and modem lines, and a pseudo-terminal has neither. A socket that the caller made
  * is adopted as it is: what tests and benchmarks write to. A wire (port_wire.h) has both
- * ends in this process: a simulator's in virtual time.
+ * ends in this process: a simulator's in virtual time. A datagram socket of this computer
+ * ("udp:127.0.0.1:5005", "unix:/path") is for triggers: a byte a datagram, and only in.
  *
  * mp_port_open allocates the port, mp_port_close frees it; both belong to the
  * loop thread. While a port is armed only the dispatcher thread writes and only
@@ -36,6 +37,8 @@ enum mp_flow { MP_FLOW_NONE, MP_FLOW_RTSCTS };
 enum mp_port_kind { MP_PORT_SERIAL, MP_PORT_PTY, MP_PORT_WIRE };
 /* A line that can fire a stimulator. BREAK is the data line itself, held at "space". */
 enum mp_trigger_line { MP_TRIGGER_NONE, MP_TRIGGER_RTS, MP_TRIGGER_DTR, MP_TRIGGER_BREAK };
+/* A line that comes in. */
+enum mp_input_line { MP_INPUT_NONE, MP_INPUT_CTS, MP_INPUT_DSR, MP_INPUT_RI, MP_INPUT_CD };
 
 struct mp_serial {
     uint32_t baud;
@@ -114,6 +117,10 @@ void mp_port_wait_room(struct mp_port *port, int ms);
 
 /* Read the lines that come in. MP_EUNSUPPORTED on a pseudo-terminal; MP_EGONE as above. */
 enum mp_status mp_port_get_lines(struct mp_port *port, bool *cts, bool *dsr,
+                                 struct mp_error *err);
+
+/* Is a line that comes in high? Fails as mp_port_get_lines. */
+enum mp_status mp_port_get_input(struct mp_port *port, enum mp_input_line line, bool *high,
                                  struct mp_error *err);
 
 /* Set the modem lines. MP_EUNSUPPORTED on a pseudo-terminal, which has none. */

@@ -51,6 +51,11 @@ void mp_port_tty_wait_room(struct mp_port *port, int ms);
 enum mp_status mp_wire_open(struct mp_port *port, const char *path,
                             const struct mp_serial *serial, struct mp_error *err);
 
+/* port_datagram.c: is it a datagram socket's, "udp:..." or "unix:..."? */
+bool mp_datagram_is_path(const char *path);
+/* Fill port->ops and port->fd with the socket that path names. */
+enum mp_status mp_datagram_open(struct mp_port *port, const char *path, struct mp_error *err);
+
 struct mp_port {
     const struct mp_port_ops *ops;
     int fd;               // -1: not open, or no file

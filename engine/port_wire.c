@@ -377,10 +377,11 @@ void mp_wire_say(struct mp_wire *wire, const void *bytes, size_t len, size_t *wr
         hear(wire);
 }
 
-void mp_wire_set_inputs(struct mp_wire *wire, bool cts, bool dsr)
+void mp_wire_set_inputs(struct mp_wire *wire, struct mp_wire_inputs high)
 {
-    int in = (cts ? TIOCM_CTS : 0) | (dsr ? TIOCM_DSR : 0);
-    wire->bits = (wire->bits & ~(TIOCM_CTS | TIOCM_DSR)) | in;
+    int in = (high.cts ? TIOCM_CTS : 0) | (high.dsr ? TIOCM_DSR : 0) |
+             (high.ri ? TIOCM_RI : 0) | (high.cd ? TIOCM_CD : 0);
+    wire->bits = (wire->bits & ~(TIOCM_CTS | TIOCM_DSR | TIOCM_RI | TIOCM_CD)) | in;
 }
 
 void mp_wire_make_trouble(struct mp_wire *wire, const struct mp_wire_trouble *trouble)

@@ -47,8 +47,11 @@ enum mp_status mp_wire_write(struct mp_wire *wire, const void *bytes, size_t len
  * inside.
  */
 void mp_wire_say(struct mp_wire *wire, const void *bytes, size_t len, size_t *written);
+struct mp_wire_inputs {
+    bool cts, dsr, ri, cd; // high
+};
 /* The lines that come in at the near end. */
-void mp_wire_set_inputs(struct mp_wire *wire, bool cts, bool dsr);
+void mp_wire_set_inputs(struct mp_wire *wire, struct mp_wire_inputs high);
 
 /* What goes wrong with the near end's next write, once. */
 struct mp_wire_trouble {

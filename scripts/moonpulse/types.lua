@@ -250,8 +250,7 @@
 --- A file of commands/: what cli.main finds under its name.
 ---@class moonpulse.Subcommand
 ---@field parser fun(): table argparse's, with its options
----@field run fun(options: table): integer? the exit status, 0 if nothing is returned; raises a refusal
----   { code, message } or leaves through cli.fail
+---@field run fun(options: table): integer? the exit status, nil: 0; raises a refusal, or leaves by cli.fail
 
 -- A run -----------------------------------------------------------------------------------------------
 
@@ -271,6 +270,7 @@
 ---@field meta table<string, string|number|boolean>? what --meta says: record/meta.lua
 ---@field coil string? what --coil says
 ---@field stop_line "none"|"cts"|"dsr"
+---@field start_on moonpulse.StartSource? what the start waits for: run/start_on.lua
 ---@field timing "host"|"device"|"auto"
 ---@field faults moonpulse.FaultList? of a simulator in virtual time
 ---@field simulator moonpulse.Simulator? virtual time: another far side than a new simulator; tests write it

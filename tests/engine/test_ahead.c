@@ -17,7 +17,8 @@ struct row {
     int64_t at;
     bool any;
     uint32_t every;
-    int64_t from, until, delay, lead, refractory;
+    int64_t from, until, least, most_since, delay, lead, refractory;
+    bool gated;
     uint64_t most;
     struct mp_ahead_past past;
 };
@@ -104,6 +105,59 @@ static const struct row rows[] = {
      .byte = 5,
      .at = 1,
      .refractory = 10},
+    {.says = "the first has none before it",
+     .expected = MP_HEARD_WINDOW,
+     .byte = 5,
+     .at = 9,
+     .most_since = 100},
+    {.says = "at the least after the one before",
+     .expected = MP_HEARD_STARTS,
+     .byte = 5,
+     .at = 30,
+     .least = 10,
+     .most_since = 12,
+     .past = {.matched = 1, .last_ns = 20}},
+    {.says = "sooner",
+     .expected = MP_HEARD_WINDOW,
+     .byte = 5,
+     .at = 29,
+     .least = 10,
+     .most_since = 12,
+     .past = {.matched = 1, .last_ns = 20}},
+    {.says = "at the most after it",
+     .expected = MP_HEARD_STARTS,
+     .byte = 5,
+     .at = 32,
+     .least = 10,
+     .most_since = 12,
+     .past = {.matched = 1, .last_ns = 20}},
+    {.says = "later",
+     .expected = MP_HEARD_WINDOW,
+     .byte = 5,
+     .at = 33,
+     .least = 10,
+     .most_since = 12,
+     .past = {.matched = 1, .last_ns = 20}},
+    {.says = "counted before its time is looked at",
+     .expected = MP_HEARD_COUNTED,
+     .byte = 5,
+     .at = 33,
+     .every = 3,
+     .most_since = 12,
+     .past = {.matched = 1, .last_ns = 20}},
+    {.says = "the gate is low", .expected = MP_HEARD_GATE, .byte = 5, .at = 9, .gated = true},
+    {.says = "the gate is high",
+     .expected = MP_HEARD_STARTS,
+     .byte = 5,
+     .at = 9,
+     .gated = true,
+     .past = {.gate_high = true}},
+    {.says = "low, while it plays",
+     .expected = MP_HEARD_GATE,
+     .byte = 5,
+     .at = 9,
+     .gated = true,
+     .past = {.playing = true, .started = 1}},
     {.says = "often enough",
      .expected = MP_HEARD_OVER,
      .byte = 5,
@@ -118,6 +172,9 @@ static struct mp_ahead_rule rule_of(const struct row *row)
                                   .every = row->every == 0 ? 1 : row->every,
                                   .from_ns = row->from == 0 ? INT64_MIN : row->from,
                                   .until_ns = row->until == 0 ? INT64_MAX : row->until,
+                                  .least_ns = row->least,
+                                  .most_ns = row->most_since,
+                                  .gate = row->gated ? MP_INPUT_CTS : MP_INPUT_NONE,
                                   .delay_ns = row->delay,
                                   .lead_ns = row->lead,
                                   .refractory_ns = row->refractory,
@@ -134,6 +191,8 @@ static void each_trigger_has_its_verdict(void)
             (void)fprintf(stderr, "%s: %s\n", rows[i].says, mp_heard_name(heard));
         CHECK_INT(heard, rows[i].expected);
         CHECK_INT(past.started - rows[i].past.started, heard == MP_HEARD_STARTS);
+        if (past.matched > rows[i].past.matched)
+            CHECK_INT(past.last_ns, rows[i].at);
     }
     CHECK_STR(mp_heard_name(MP_HEARD_REFRACTORY), "refractory");
     CHECK_STR(mp_heard_name(MP_HEARD_COUNT), "unknown");

@@ -179,7 +179,7 @@ static void lines_move_at_once(void)
     CHECK_INT(far_end.moved_ns, begin_ns);
     must(mp_port_get_lines(port, &cts, &dsr, &err), &err);
     CHECK(!cts && !dsr);
-    mp_wire_set_inputs(wire, true, false);
+    mp_wire_set_inputs(wire, (struct mp_wire_inputs){.cts = true});
     must(mp_port_get_lines(port, &cts, &dsr, &err), &err);
     CHECK(cts && !dsr);
     mp_port_close(port);

@@ -38,6 +38,8 @@ local function add_options(parser)
   parser:option("--trigger-in", "On a stimulator: the port whose bytes run:wait_trigger waits for.")
     :argname("PATH")
   parser:option("--trigger-baud", "Its speed."):argname("BAUD")
+  parser:option("--start-on", "On a stimulator, as for run."):argname("byte=N,...")
+  parser:option("--timeout", "How long --start-on waits."):argname("SECONDS")
   parser:option("--stop-line", "As for run."):argname("LINE")
   for _, each in ipairs { { "participant", "CODE" }, { "operator", "CODE" }, { "lab", "FILE" },
     { "preflight", "FILE" }, { "meta", "FILE.json" }, { "coil", "NAME" }, { "threshold", "WHERE" },

@@ -22,6 +22,26 @@ local function speed(text)
   return value, message and message .. ", or max (without waiting)"
 end
 
+--- Where triggers come from, and what waits for them.
+local function add_triggers(parser)
+  parser:option("--trigger-in", "The serial port whose bytes run:wait_trigger, stim:on_trigger and "
+    .. "--start-on wait for; or udp:127.0.0.1:PORT or unix:/PATH, where each datagram is one, by its first "
+    .. "byte."):argname("PATH")
+  parser:option("--trigger-baud", "Its speed, with 8 bits and no parity."):default("115200")
+    :convert(common.number(300, 4000000)):argname("BAUD")
+  parser:option("--start-on", "Start when a trigger comes (a scanner's first volume): byte=N or any, on "
+    .. "--trigger-in. A protocol is armed before, or with ,arm=after when it has come; its plan starts 0.2 s "
+    .. "after the trigger, or ,delay=SECONDS. An experiment's script begins with it.")
+    :argname("byte=N,..."):convert(function(text) return require("moonpulse.run.start_on").parse(text) end)
+  parser:option("--timeout", "How long --start-on waits, in seconds; without it until it comes.")
+    :argname("SECONDS"):convert(common.number(0.001, 1000000, "seconds"))
+  parser:option("--triggers", "In virtual time (--speed): a file of what comes, and when: a line "
+    .. "each, like \"2.5 port 1\" (seconds from the run's start, a byte of the trigger port) or "
+    .. "\"6 cts rising\" (an edge of a line: cts, dsr, ri or cd, rising or falling); # begins a "
+    .. "comment.")
+    :argname("FILE")
+end
+
 function M.parser()
   local parser = cli.parser("run",
     "Run a protocol or an experiment: check it against the device, connect, arm, send every pulse at its "
@@ -67,14 +87,7 @@ function M.parser()
   safety_options.add_overrides(parser)
   parser:option("--answers", "Experiments: a file with an answer a line, instead of asking.")
     :argname("FILE")
-  parser:option("--trigger-in", "Experiments: the serial port whose bytes run:wait_trigger waits for.")
-    :argname("PATH")
-  parser:option("--trigger-baud", "Its speed, with 8 bits and no parity."):default("115200")
-    :convert(common.number(300, 4000000)):argname("BAUD")
-  parser:option("--triggers", "Experiments in virtual time (--speed): a file of what comes, and when: a line "
-    .. "each, like \"2.5 port 1\" (seconds from the run's start, a byte of the trigger port) or "
-    .. "\"6 cts rising\" (an edge of a line: cts or dsr, rising or falling); # begins a comment.")
-    :argname("FILE")
+  add_triggers(parser)
   parser:flag("--look", "In virtual time, of an experiment: it may do no more than a protocol, and asks "
     .. "nobody; for check, show and events."):hidden(true)
   parser:option("--tolerance", "How late is late, in milliseconds.")
@@ -122,12 +135,15 @@ local function perform(options)
   end
   local given = { driver = driver, simulated = simulated, usb = usb, values = values,
     meta = meta_of(options) }
+  if options.timeout and not options.start_on then
+    cli.fail("usage", "--timeout is how long --start-on waits: leave it out, or give --start-on byte=N")
+  end
   if experiments.is(found) then
     given.experiment, given.policy = found, policy_of(options, given)
     return require("moonpulse.run.experiment").run(options, given) -- loaded for those who need it
   end
   for _, name in ipairs { "answers", "trigger_in", "triggers" } do
-    if options[name] then
+    if options[name] and (name == "answers" or not options.start_on) then
       cli.fail("usage", "--%s is for experiments, and %s is a protocol: leave it out",
         name:gsub("_", "-"), options.protocol)
     end

@@ -65,11 +65,11 @@ function Heard:flush()
   end
 end
 
-local function keep(self, what, value)
+local function keep(self, what, value, size)
   if core.is_virtual() and not self.recall or self.kept > most_kept then
     return
   end
-  self.kept = self.kept + 1
+  self.kept = self.kept + (size or 1)
   local part, last = self:part(), self.pending[#self.pending]
   if self.kept > most_kept then
     self.pending[#self.pending + 1] = { part = part, what = what, lost = true }
@@ -135,13 +135,14 @@ function Heard:start(start_ns, number)
 end
 
 --- The script reads something of the device.
----@param what "status"|"limits"|"identity"
+---@param what "status"|"limits"|"identity"|"triggers"|"trigger_count"
 ---@param value table
+---@param size integer? how many readings of the journal it is as long as
 ---@return table value what the script is told
-function Heard:reading(what, value)
+function Heard:reading(what, value, size)
   local told = self.recall and self.recall:reading(self:part(), what)
   local is = told and as_now(handles.copy(told), value) or value
-  keep(self, what, plain(is))
+  keep(self, what, plain(is), size)
   return is
 end
 

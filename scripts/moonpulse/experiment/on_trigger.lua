@@ -10,7 +10,8 @@ local triggers_heard = require "moonpulse.experiment.triggers_heard"
 local M = {}
 
 local known = { count = "number", refractory = "number", byte = "?number", every = "?number",
-  delay = "?number", timeout = "?number" }
+  delay = "?number", timeout = "?number", window = "?table", gate = "?text" }
+local gates = { cts = true, dsr = true, ri = true, cd = true }
 local most_count, longest_s = 1000000, 1e6
 
 local function whole(key, value, least, most)
@@ -28,20 +29,53 @@ local function seconds_ns(key, value)
   return math.floor(value * 1e9 + 0.5)
 end
 
+--- window = { least, most }: from the trigger before; with from = "call" from the call.
+local function take_window(rule, window, now_ns)
+  if window == nil then
+    return
+  end
+  local from = type(window) == "table" and (window.from or "trigger")
+  for key in pairs(from and window or {}) do
+    from = (key == 1 or key == 2 or key == "from") and from
+  end
+  if from ~= "trigger" and from ~= "call" or window[1] == nil or window[2] == nil then
+    blame.fail("stim:on_trigger: window must be { least, most } in seconds from the trigger before, or "
+      .. "{ least, most, from = \"call\" } from when stim:on_trigger was called")
+  end
+  local least_ns, most_ns = seconds_ns("window[1]", window[1]), seconds_ns("window[2]", window[2])
+  if most_ns < least_ns or most_ns == 0 then
+    blame.fail("stim:on_trigger: window = { %g, %g } lets no trigger through: the longer time comes second",
+      window[1], window[2])
+  elseif from == "trigger" then
+    rule.least_ns, rule.most_ns = least_ns, most_ns
+  else
+    rule.from_ns = now_ns + least_ns
+    rule.until_ns = math.min(rule.until_ns or math.maxinteger, now_ns + most_ns)
+  end
+end
+
 --- The options as the engine has them.
 ---@param options table
 ---@return table rule
 function M.rule(options)
   blame.options("stim:on_trigger", options, known)
   local timeout_ns = options.timeout and seconds_ns("timeout", options.timeout)
-  return {
+  if options.gate ~= nil and not gates[options.gate] then
+    blame.fail("stim:on_trigger: gate must be \"cts\", \"dsr\", \"ri\" or \"cd\", a line of the "
+      .. "triggers' port, not %s", tostring(options.gate))
+  end
+  local now_ns = core.clock_ns()
+  local rule = {
     byte = options.byte and whole("byte", options.byte, 0, 255),
     every = options.every and whole("every", options.every, 1, 1000000),
     most = whole("count", options.count, 1, most_count),
     delay_ns = options.delay and seconds_ns("delay", options.delay),
     refractory_ns = seconds_ns("refractory", options.refractory),
-    until_ns = timeout_ns and core.clock_ns() + timeout_ns,
+    until_ns = timeout_ns and now_ns + timeout_ns,
+    gate = options.gate,
   }
+  take_window(rule, options.window, now_ns)
+  return rule
 end
 
 --- Raise where the plan cannot be started again and again as it is.

@@ -7,6 +7,7 @@ local M = {}
 ---@class moonpulse.Recall
 ---@field lost boolean? the script read more than the journal keeps
 ---@field parts boolean? the script had several parts
+---@field began { at_ns: integer, byte: integer }? the trigger that the run's start waited for
 local Recall = {}
 Recall.__index = Recall
 
@@ -61,7 +62,8 @@ local function take_heard(self, entry)
   self.came = self.came + count
   if last and count >= 1 and self.came <= most_triggers and byte >= 0 and byte <= 255 then
     for i = 0, count - 1 do
-      table.insert(last.triggers, { at_ns = at_ns + lasted_ns * i // math.max(1, count - 1), byte = byte })
+      table.insert(last.triggers, { at_ns = at_ns + lasted_ns * i // math.max(1, count - 1), byte = byte,
+        closed = entry.heard == "gate" })
     end
   end
 end
@@ -69,6 +71,9 @@ end
 function takes.trigger(self, entry)
   if entry.heard ~= nil then
     return take_heard(self, entry)
+  elseif entry.starts ~= nil then
+    self.began = { at_ns = whole(entry.at_ns) or 0, byte = whole(entry.byte) or 0 }
+    return
   end
   put(self, entry.part, "trigger", { at_ns = whole(entry.at_ns) or 0, byte = whole(entry.byte),
     again = entry.again == true })
@@ -135,7 +140,7 @@ function Recall:trigger(part)
 end
 
 --- What the next plan that was armed ahead heard, and when it was armed, from the run's start.
----@return { from_ns: integer, triggers: { at_ns: integer, byte: integer }[] }?
+---@return { from_ns: integer, triggers: { at_ns: integer, byte: integer, closed: boolean }[] }?
 function Recall:ahead()
   self.armed_ahead = self.armed_ahead + 1
   local ahead = self.aheads[self.armed_ahead]

@@ -98,10 +98,57 @@ function Run:wait_trigger(options)
     self.stage.tell("trigger", { byte = byte, again = true }, at_ns)
   elseif first or not byte then -- a byte that several parts wait for is one row
     self.stage.mark(byte and ("trigger: byte %d"):format(byte) or "trigger: edge", at_ns)
-    self.stage.tell("trigger", { byte = byte, line = not byte and (options or {}).line or nil,
+    self.stage.tell("trigger", { byte = byte, input = not byte and ((options or {}).line or "cts") or nil,
       edge = not byte and ((options or {}).edge or "rising") or nil }, at_ns)
   end
   return (at_ns - self.stage.record.start_ns) / 1e9, byte
+end
+
+--- What came until now: bytes of --trigger-in (or --triggers), and edges that the script waited for.
+---@param options { new: boolean? }? new: only what came since this part of the script asked last
+---@return { at: number, byte: integer?, line: string?, edge: string?, became: string }[] triggers in their
+---   order; at: seconds from the run's start; became: "taken" by run:wait_trigger, what
+---   stim:on_trigger made of it ("starts", "counted", ...), "waiting" for this part's next run:wait_trigger,
+---   or "passed_over"
+---@return integer gone so many came before these, which are not kept one by one any more: 100,000 are
+function Run:triggers(options)
+  local new = blame.options("run:triggers", options or {}, { new = "?true or false" }).new
+  if new ~= nil and type(new) ~= "boolean" then
+    blame.fail("run:triggers: new must be true or false, not %s", tostring(new))
+  end
+  local stage, who = self.stage, core.current()
+  local list, gone = stage.triggers.queue.log:list(who, new, stage.triggers.queue:place(who),
+    stage.record.start_ns)
+  local told = stage.heard:reading("triggers", { list = list, gone = gone }, math.max(1, #list))
+  for _, each in ipairs(told.list) do -- a journal has one kind of number
+    each.byte = math.tointeger(each.byte)
+  end
+  return told.list, math.tointeger(told.gone)
+end
+
+--- How many trigger bytes came until now.
+---@param options { byte: integer?, since: number? }? of that value; at that time or later, in seconds from
+---   the run's start
+---@return integer
+function Run:trigger_count(options)
+  local known = { byte = "?number", since = "?number" }
+  options = blame.options("run:trigger_count", options or {}, known)
+  local byte, since = options.byte, options.since
+  if byte ~= nil and (math.type(byte) ~= "integer" or byte < 0 or byte > 255) then
+    blame.fail("run:trigger_count: byte must be a whole number from 0 to 255, not %s", tostring(byte))
+  elseif since ~= nil and not (math.type(since) and math.abs(since) <= 1e6) then
+    blame.fail("run:trigger_count: since must be seconds from the run's start, not %s", tostring(since))
+  end
+  local stage = self.stage
+  local count = stage.triggers.queue.log:count(byte,
+    since and stage.record.start_ns + math.floor(since * 1e9 + 0.5))
+  local told = stage.heard:reading("trigger_count", { count = count or -1 }).count
+  told = math.tointeger(told)
+  if told < 0 then
+    blame.fail("run:trigger_count: of what came before %g s there are no times any more: the last 100,000 "
+      .. "are kept; count more often, or without since", since)
+  end
+  return told
 end
 
 local function text_of(who, text)
@@ -154,7 +201,8 @@ function Run:stop(why)
 end
 
 local kind = handles.kind("run", Run, { "now", "device", "sleep", "uniform", "integer", "shuffle", "ask",
-  "wait_trigger", "mark", "note", "staircase", "spawn", "stop" }, { "params", "seed", "name" })
+  "wait_trigger", "triggers", "trigger_count", "mark", "note", "staircase", "spawn", "stop" },
+  { "params", "seed", "name" })
 
 --- What the script holds: methods and facts; a name that is neither is an error at its line.
 ---@param stage moonpulse.Stage of the runner

@@ -392,7 +392,7 @@ local function on_trigger(self, plan, options, counts)
   check_plan(who, plan)
   local rule = on_triggers.rule(options)
   on_triggers.check(plan, options)
-  local from = self.triggers:lend(who, options.timeout)
+  local from = self.triggers:lend(who, rule.until_ns ~= nil, rule.gate)
   local turn <close> = self.turns:take("play", who) -- luacheck: ignore 211
   must_be_armed(who, self)
   local first, seed = self.plays + 1, show:seed_of(self.plays + 1)
@@ -432,8 +432,10 @@ end
 --- The safety gate judges the worst that may come: count starts, each the refractory time after the last.
 ---@param plan moonpulse.Plan of one intensity on each output
 ---@param options { count: integer, refractory: number, byte: integer?, every: integer?, delay: number?,
----   timeout: number? } refractory: seconds from one start to the next, at least; byte: of the trigger, any
----   without it; every: each n-th; delay: seconds from the trigger to the plan's start
+---   timeout: number?, window: table?, gate: string? } refractory: seconds from one start to the next, at
+---   least; byte: of the trigger, any without it; every: each n-th; delay: seconds from the trigger to the
+---   plan's start; window: { least, most } seconds from the trigger before, with from = "call" from the call;
+---   gate: "cts", "dsr", "ri" or "cd", a line of the triggers' port: high while triggers may start it
 ---@return integer starts
 ---@return integer triggers that came meanwhile, of that byte
 function Device:on_trigger(plan, options)

@@ -5,6 +5,7 @@
 ---     4        port  0x80
 ---     6        cts   rising     a line of the stimulator's port
 ---     6.010    cts   falling
+local refusals = require "moonpulse.text.refusal"
 local text_files = require "moonpulse.text.text_file"
 
 local M = {}
@@ -12,9 +13,10 @@ local M = {}
 ---@class moonpulse.TriggerEntry
 ---@field at_ns integer from the run's start
 ---@field byte integer? of the port
----@field line "cts"|"dsr"|nil
+---@field line "cts"|"dsr"|"ri"|"cd"|nil
 ---@field high boolean? of a line, from then on
 
+local lines = { cts = true, dsr = true, ri = true, cd = true }
 local edges = { rising = true, falling = false }
 local longest_s = 1e6 -- as long as an experiment may sleep
 
@@ -23,8 +25,8 @@ local function entry_of(text)
   local time, where, what, rest = text:match("^%s*(%S+)%s+(%S+)%s+(%S+)%s*(.*)$")
   local seconds = tonumber(time)
   if not seconds or seconds ~= seconds or seconds < 0 or seconds > longest_s or rest ~= "" then
-    return nil, "a line is: seconds from the run's start, port or a line (cts, dsr), a byte or an edge, "
-      .. "like \"2.5 port 1\" or \"6 cts rising\""
+    return nil, "a line is: seconds from the run's start, port or a line (cts, dsr, ri, cd), a byte or an "
+      .. "edge, like \"2.5 port 1\" or \"6 cts rising\""
   end
   local entry = { at_ns = math.floor(seconds * 1e9 + 0.5) }
   if where == "port" then
@@ -32,13 +34,13 @@ local function entry_of(text)
     if not entry.byte or entry.byte < 0 or entry.byte > 255 then
       return nil, ("%q is no byte: a whole number from 0 to 255, like 1 or 0x80"):format(what)
     end
-  elseif where == "cts" or where == "dsr" then
+  elseif lines[where] then
     entry.line, entry.high = where, edges[what]
     if entry.high == nil then
       return nil, ("%q is no edge: rising or falling"):format(what)
     end
   else
-    return nil, ("triggers come from port, cts or dsr, not from %q"):format(where)
+    return nil, ("triggers come from port, cts, dsr, ri or cd, not from %q"):format(where)
   end
   return entry
 end
@@ -48,12 +50,12 @@ end
 ---@return moonpulse.TriggerEntry[]? entries in the order of their times
 ---@return string? message with the line
 function M.read(path)
-  local lines, message = text_files.lines(path)
-  if not lines then
+  local text_lines, message = text_files.lines(path)
+  if not text_lines then
     return nil, message
   end
   local entries = {}
-  for number, line in ipairs(lines) do
+  for number, line in ipairs(text_lines) do
     local text = line:gsub("#.*", "")
     if text:find("%S") then
       local entry, why = entry_of(text)
@@ -66,6 +68,22 @@ function M.read(path)
     end
   end
   return entries
+end
+
+--- What the options say of where triggers come from. Raises a refusal where that cannot be.
+---@param options table of the command
+---@return moonpulse.TriggerEntry[]? entries of --triggers
+function M.of_options(options)
+  if options.speed ~= 1 and options.trigger_in then
+    refusals.raise("usage", "--trigger-in is a port of this computer, and virtual time has none: write "
+      .. "what comes, and when, into a file and take --triggers FILE")
+  elseif options.speed == 1 and options.triggers then
+    refusals.raise("usage", "--triggers FILE is for virtual time: take --speed max, or --trigger-in PATH")
+  elseif not options.triggers then
+    return nil
+  end
+  local entries, message = M.read(options.triggers)
+  return entries or refusals.raise("usage", "--triggers: %s", message)
 end
 
 return M

@@ -2,6 +2,8 @@
 --- Each part has a place of its own in the queue, so that none takes a byte from another, and none is lost
 --- while it does something else. What all parts have met is let go; what nobody takes is kept up to a limit,
 --- and counted from there on.
+local logs = require "moonpulse.experiment.trigger_log"
+
 local M = {}
 
 local MOST_PIECES, MOST_BYTES = 262144, 1 << 25 -- some 100 MB of memory at worst
@@ -14,13 +16,14 @@ Queue.__index = Queue
 ---@field taken integer of these, those that some part of the script was given
 ---@field unheard integer those that came before any part listened
 ---@field dropped integer those that were let go before they were met: the queue was full
+---@field log moonpulse.TriggerLog all of them, with what became of each
 
 --- A queue in which no byte has come yet.
 ---@param most { pieces: integer, bytes: integer }? smaller limits, for tests
 ---@return moonpulse.TriggerQueue
 function M.new(most)
   return setmetatable({ pieces = {}, first = 1, last = 0, held = 0, came = 0, taken = 0, unheard = 0,
-    dropped = 0, most = most or { pieces = MOST_PIECES, bytes = MOST_BYTES },
+    dropped = 0, log = logs.new(), most = most or { pieces = MOST_PIECES, bytes = MOST_BYTES },
     readers = setmetatable({}, { __mode = "k" }) }, Queue)
 end
 
@@ -55,16 +58,18 @@ end
 --- Bytes have come.
 ---@param bytes string
 ---@param at_ns integer when (monotonic)
-function Queue:push(bytes, at_ns)
-  local start = self.came
-  self.came = start + #bytes
+---@param heard string? what stim:on_trigger did with it: a byte of its own
+function Queue:push(bytes, at_ns, heard)
+  local piece = self.log:push(bytes, at_ns)
+  piece.heard = heard
+  self.came = self.came + #bytes
   if next(self.readers) == nil then
     self.unheard = self.unheard + #bytes
     return
   end
   self.last = self.last + 1
   self.held = self.held + #bytes
-  self.pieces[self.last] = { bytes = bytes, at_ns = at_ns, start = start, taken = 0 }
+  self.pieces[self.last] = piece
   trim(self)
 end
 
@@ -96,15 +101,21 @@ end
 
 --- Each byte counts as taken once, whoever else is given it as well. A bit for each.
 local function count(self, piece, offset)
-  local word, bit = offset >> 6, 1 << (offset & 63)
-  local seen = piece.seen or {}
-  piece.seen = seen
-  if (seen[word] or 0) & bit ~= 0 then
+  if logs.is_taken(piece, offset) then
     return false
   end
-  seen[word] = (seen[word] or 0) | bit
+  local seen, word = piece.seen or {}, offset >> 6
+  piece.seen = seen
+  seen[word] = (seen[word] or 0) | 1 << (offset & 63)
   piece.taken, self.taken = piece.taken + 1, self.taken + 1
   return true
+end
+
+--- How many bytes a part is past.
+---@param who any
+---@return integer? nil: it has not waited for any yet
+function Queue:place(who)
+  return self.readers[who] and place_of(self, who).at
 end
 
 --- The next byte for a part that listens: any, or the next of one value; those before it are passed over.

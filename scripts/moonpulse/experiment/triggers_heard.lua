@@ -9,11 +9,12 @@ local M = {}
 
 local each_most, second_ns = 100, 1000000000
 local rows_most = 10000 -- of those that start nothing; behind them only sums
-local passed_over = { "counted", "busy", "refractory", "over", "outside" }
+local passed_over = { "counted", "window", "gate", "busy", "refractory", "over", "outside" }
 local words = { counted = "counted: each n-th starts the plan", busy = "passed over: the plan was going on",
   refractory = "passed over: within the refractory time",
   over = "passed over: it was started as often as it may be",
-  outside = "passed over: the time for triggers was over" }
+  window = "passed over: outside the window from the trigger before", gate = "passed over: the gate was low",
+  outside = "passed over: outside the time for triggers" }
 
 ---@class moonpulse.TriggersHeard
 ---@field starts integer
@@ -81,7 +82,7 @@ end
 ---@param untold integer so many more came before it
 function Heard:add(byte, at_ns, verdict, untold)
   self.untold, self.run.untold = self.untold + untold, self.run.untold + untold
-  self.from:hear(byte, at_ns, verdict ~= "other")
+  self.from:hear(byte, at_ns, verdict)
   if verdict == "other" then
     return
   end

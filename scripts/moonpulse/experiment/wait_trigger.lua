@@ -82,7 +82,9 @@ local function give(self, entry)
   else
     self.to_come.edges = self.to_come.edges - 1
     self.levels[entry.line] = entry.high
-    self.inputs(self.levels.cts, self.levels.dsr)
+    local levels = self.levels
+    self.inputs(levels.cts, levels.dsr)
+    self.wire:inputs(levels.cts, levels.dsr, levels.ri, levels.cd)
   end
   self.waiting:wake()
 end
@@ -94,7 +96,7 @@ function Triggers:start(start_ns)
   if not self.entries then
     return
   end
-  self.levels = { cts = false, dsr = false }
+  self.levels = { cts = false, dsr = false, ri = false, cd = false }
   self.player = core.spawn(function()
     for _, entry in ipairs(self.entries) do
       local left_ns = start_ns + entry.at_ns - core.clock_ns()
@@ -110,8 +112,8 @@ function Triggers:start(start_ns)
 end
 
 --- Raise, at the script's line, where it would wait for ever.
-local function check_to_come(self, kind, timeout, who)
-  if not self.entries or timeout or self.to_come[kind] > 0 then
+local function check_to_come(self, kind, ends, who)
+  if not self.entries or ends or self.to_come[kind] > 0 then
     return
   end
   blame.fail("%s: %s: give it a timeout, or more triggers", who or "run:wait_trigger", self.from
@@ -121,15 +123,20 @@ end
 
 --- For a plan that triggers start: the session whose port the engine reads. Raises where there is none.
 ---@param who string the verb, for messages
----@param timeout number? seconds that are waited at most
+---@param ends boolean it does not wait for ever
+---@param gate string? a line of that port that it needs
 ---@return userdata
-function Triggers:lend(who, timeout)
+function Triggers:lend(who, ends, gate)
   if not self.session then
     blame.fail("%s: where do triggers come from? Run it with --trigger-in PATH, or in virtual time with "
       .. "--triggers FILE", who)
   end
   if not self.heard.recall then
-    check_to_come(self, "bytes", timeout, who)
+    check_to_come(self, "bytes", ends, who)
+  end
+  local cts, message = self.session:lines()
+  if gate and cts == nil then
+    blame.fail("%s: gate = %q: %s: take a serial port that has the line", who, gate, message)
   end
   self.queue:listen(self, true)
   return self.session
@@ -143,8 +150,7 @@ function Triggers:give_again()
     return
   end
   local armed_ns = self.start_ns + was.from_ns
-  self.waiting:until_true(function() return core.clock_ns() >= armed_ns or nil end,
-    math.max(0, armed_ns - core.clock_ns()) / 1e9)
+  self.waiting:until_ns(armed_ns)
   local from_ns = core.clock_ns()
   self.to_come.bytes, self.bytes = #was.triggers, self.queue.came + #was.triggers
   core.spawn(function()
@@ -156,6 +162,8 @@ function Triggers:give_again()
       if self.over then
         return
       end
+      local open = not each.closed -- the gate, whichever line that was
+      self.wire:inputs(open, open, open, open)
       say(self, each.byte)
     end
   end)
@@ -164,9 +172,10 @@ end
 --- What the engine read of it, in order.
 ---@param byte integer
 ---@param at_ns integer
----@param taken boolean it was waited for
-function Triggers:hear(byte, at_ns, taken)
-  self.queue:push(string.char(byte), at_ns)
+---@param heard moonpulse.core.Heard what became of it
+function Triggers:hear(byte, at_ns, heard)
+  local taken = heard ~= "other"
+  self.queue:push(string.char(byte), at_ns, taken and heard or nil)
   if taken then
     self.queue:take(self, byte)
   end
@@ -223,7 +232,7 @@ local function give_turn(self)
   end
 end
 
-local function wait_for_byte(self, byte, timeout, fresh)
+local function wait_for_byte(self, byte, timeout, fresh, who)
   local part, first = core.current(), nil
   listen(self, part, fresh)
   give_turn(self)
@@ -234,7 +243,7 @@ local function wait_for_byte(self, byte, timeout, fresh)
     end
     at_ns, found, first = self.queue:take(part, byte)
     if not at_ns then
-      check_to_come(self, "bytes", timeout)
+      check_to_come(self, "bytes", timeout, who)
     end
     return at_ns
   end, timeout)
@@ -300,6 +309,7 @@ local function wait_for_edge(self, line, edge, timeout)
     local now = level()
     if now ~= before and now == wanted then
       self.edges = (self.edges or 0) + 1
+      self.queue.log:edge(line, edge, core.clock_ns())
       return core.clock_ns()
     end
     before = now
@@ -323,8 +333,7 @@ local function wait_as_then(self)
   end
   self.queue:listen(core.current())
   local at_ns = self.start_ns + (was.at_ns or was.over_ns)
-  self.waiting:until_true(function() return core.clock_ns() >= at_ns or nil end,
-    math.max(0, at_ns - core.clock_ns()) / 1e9)
+  self.waiting:until_ns(at_ns)
   self.queue.taken = self.queue.taken + (was.byte and not was.again and 1 or 0)
   self.edges = was.at_ns and not was.byte and (self.edges or 0) + 1 or self.edges
   return true, was.at_ns and at_ns, was.byte, not was.again
@@ -336,8 +345,9 @@ end
 ---   { line = "cts"|"dsr", edge = "rising"|"falling" } of the device's port; { timeout } in seconds
 ---@return integer? at_ns when it came (monotonic); nil: the time was over
 ---@return integer? byte that came
+---@param who string? for messages, instead of run:wait_trigger
 ---@return boolean? first no other part of the script was given this byte before
-function Triggers:wait(options)
+function Triggers:wait(options, who)
   options = blame.options("run:wait_trigger", options or {}, known)
   local line = choice("line", options.line, "cts", "dsr")
   local edge = choice("edge", options.edge, "rising", "falling") or "rising"
@@ -357,7 +367,24 @@ function Triggers:wait(options)
   elseif not self.session then
     blame.fail("run:wait_trigger: where do bytes come from? Run it with --trigger-in PATH")
   end
-  return wait_for_byte(self, byte, timeout, options.fresh)
+  return wait_for_byte(self, byte, timeout, options.fresh, who)
+end
+
+--- Wait for the byte that starts the run; whoever waits next in this part is given what comes after it.
+---@param byte integer? nil: any
+---@param timeout number? seconds
+---@return integer? at_ns when it came (monotonic); nil: the time was over
+---@return integer? byte
+function Triggers:wait_for_start(byte, timeout)
+  local was = self.heard.recall and self.heard.recall.began
+  if not was then
+    return self:wait({ byte = byte, timeout = timeout }, "--start-on")
+  end
+  local at_ns = self.start_ns + was.at_ns
+  self.queue:listen(core.current())
+  self.waiting:until_ns(at_ns)
+  self.queue.taken = self.queue.taken + 1
+  return at_ns, was.byte
 end
 
 return M

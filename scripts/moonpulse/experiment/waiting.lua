@@ -77,4 +77,12 @@ function Waiting:until_true(test, timeout, period)
   end
 end
 
+--- Wait until an instant, and not a nanosecond less.
+---@param at_ns integer monotonic
+function Waiting:until_ns(at_ns)
+  while core.clock_ns() < at_ns do
+    self:wait((at_ns - core.clock_ns()) / 1e9)
+  end
+end
+
 return M

@@ -10,7 +10,8 @@ local reactions = require "moonpulse.record.reactions"
 local M = {}
 
 -- of triggers that started nothing
-local verdicts = { counted = true, busy = true, refractory = true, over = true, outside = true }
+local verdicts = { counted = true, busy = true, refractory = true, over = true, outside = true, window = true,
+  gate = true }
 local most_staircases, most_trials = 1000, 100000 -- more has no run
 
 -- What was written when the run was over: it tells nothing of how long it lasted.

@@ -9,7 +9,9 @@ local words = { { "counted", "counted: each n-th starts the plan" },
   { "busy", "passed over: the plan was going on" },
   { "refractory", "passed over: within the refractory time" },
   { "over", "passed over: the plan was started as often as it may be" },
-  { "outside", "passed over: the time for triggers was over" },
+  { "window", "passed over: outside the window from the trigger before" },
+  { "gate", "passed over: the gate was low" },
+  { "outside", "passed over: outside the time for triggers" },
   { "untold", "passed over: faster than they could be told" } }
 
 local function microseconds(value)

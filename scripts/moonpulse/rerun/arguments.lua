@@ -8,7 +8,7 @@ local M = {}
 
 -- handed on as they are given with rerun
 local own = { "port", "trigger_in", "trigger_baud", "out", "participant", "operator", "stop_line", "lab",
-  "preflight", "beyond_guidelines", "approval", "meta", "coil", "threshold", "sign" }
+  "preflight", "beyond_guidelines", "approval", "meta", "coil", "threshold", "sign", "start_on", "timeout" }
 
 local function write(path, lines)
   local file, message = core.create_file(path)
@@ -36,8 +36,12 @@ end
 --- Answers and triggers: the files that the run had, else what the journal says came.
 ---@param is_timed boolean the run is in real time: triggers come from the journal alone, as then
 local function add_inputs(list, recipe, scratch, is_timed)
-  plain(list, "answers", recipe.files.answers
-    or write(scratch .. "/answers.txt", recipe.answers))
+  if recipe.is_experiment then
+    plain(list, "answers", recipe.files.answers
+      or write(scratch .. "/answers.txt", recipe.answers))
+  end
+  plain(list, "start-on", recipe.begin.options.start_on)
+  plain(list, "timeout", recipe.begin.options.start_on and recipe.begin.options.start_timeout_s)
   if is_timed then
     return
   elseif recipe.files.triggers then
@@ -108,7 +112,7 @@ local function add_simulated(list, recipe, options, scratch)
     plain(list, name, not options[name] and recipe.files[name] or nil)
   end
   list[#list + 1] = not options.unconfirmed and "--unconfirmed" or nil
-  if recipe.is_experiment then
+  if recipe.is_experiment or from.start_on and tonumber(options.speed) ~= 1 then
     add_inputs(list, recipe, scratch, tonumber(options.speed) == 1)
   end
 end

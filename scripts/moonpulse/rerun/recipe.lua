@@ -298,7 +298,8 @@ function M.trigger_lines(recipe)
     if entry.byte then
       add(at_ns, ("port %d"):format(math.tointeger(tonumber(entry.byte)) or 0))
     else
-      local line, edge = tostring(entry.line or "cts"), other[entry.edge] and entry.edge or "rising"
+      local line = entry.input or type(entry.line) == "string" and entry.line or "cts" -- the latter: older
+      local edge = other[entry.edge] and entry.edge or "rising"
       local before = last[line]
       if before and before.edge == edge then
         add((before.at_ns + at_ns) / 2, line .. " " .. other[edge])

@@ -32,7 +32,7 @@ end
 ---@return moonpulse.Journal
 function M.begin(context, origin_ns)
   local job, device = context.job, context.device
-  local trigger = job.driver.trigger
+  local trigger, on = job.driver.trigger, job.start_on and job.start_on.spec
   local journal, message = job.audit:begin(context.record.folder, {
     what = context.kind or "protocol", id = job.protocol.id, moonpulse = core.version,
     commit = core.commit ~= "" and core.commit or nil,
@@ -41,7 +41,8 @@ function M.begin(context, origin_ns)
       serial = device.serial and tostring(device.serial) },
     options = { speed = context.speed == 1 and 1 or "virtual", tolerance_ms = job.tolerance * 1e3,
       late = job.late, timing = job.timing, recalled = context.recall and true or nil,
-      stop_line = job.stop_line, guidelines = job.policy.profile,
+      stop_line = job.stop_line, start_on = on and on.text, start_timeout_s = on and on.timeout,
+      guidelines = job.policy.profile,
       device_options = context.device_options, faults = device.faults, rmt = job.thresholds.rmt,
       amt = job.thresholds.amt, trigger = trigger and device.simulated and trigger.text or nil },
   }, origin_ns, manifests.folders_of(context), context.speed ~= 1)

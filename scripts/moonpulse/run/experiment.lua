@@ -210,6 +210,17 @@ local function let_out(stage, options)
   return shells.open(stage)
 end
 
+--- With --start-on the script begins when its trigger has come.
+local function start_on(stage)
+  local job = stage.job
+  if not job.start_on then
+    return
+  end
+  local at_ns, facts = require("moonpulse.run.start_on").await(stage.triggers, job.start_on.spec, stage.tell)
+  job.start_on.facts = facts
+  stage.mark(("trigger: byte %d starts the run"):format(facts.byte), at_ns)
+end
+
 --- Connect, run the script, leave the device safe.
 local function perform(context, options, path, simulator)
   local job, record = context.job, context.record
@@ -240,7 +251,10 @@ local function perform(context, options, path, simulator)
   local shell <close> = let_out(stage, options) -- luacheck: ignore 211
   core.phase "script"
   stuck.guard()
-  local ok, problem = pcall(job.protocol.run, run)
+  local ok, problem = pcall(function()
+    start_on(stage)
+    return job.protocol.run(run)
+  end)
   problem = not ok and plain(problem)
   stuck.over(stage)
   core.phase "run"
@@ -265,20 +279,11 @@ end
 ---@return string[]? answers
 ---@return table[]? triggers of moonpulse.experiment.trigger_file
 local function read_options(options)
-  local answers, triggers_read, message
-  if options.speed ~= 1 and options.trigger_in then
-    refusals.raise("usage", "--trigger-in is a port of this computer, and virtual time has none: write "
-      .. "what comes, and when, into a file and take --triggers FILE")
-  elseif options.speed == 1 and options.triggers then
-    refusals.raise("usage", "--triggers FILE is for virtual time: take --speed max, or --trigger-in PATH")
-  end
+  local triggers_read = trigger_files.of_options(options)
+  local answers, message
   if options.answers then
     answers, message = keyboards.read_answers(options.answers)
     answers = answers or refusals.raise("usage", "--answers: %s", message)
-  end
-  if options.triggers then
-    triggers_read, message = trigger_files.read(options.triggers)
-    triggers_read = triggers_read or refusals.raise("usage", "--triggers: %s", message)
   end
   return answers, triggers_read
 end
@@ -309,6 +314,9 @@ function M.run(options, given)
   experiment.name = experiment.name or experiment.id
   local answers, triggers_read = read_options(options)
   local job = start.job(options, given)
+  if options.start_on then
+    job.start_on = require("moonpulse.run.start_on").source(options, "experiment", triggers_read)
+  end
   job.protocol, job.policy.protocol = experiment, experiment
   stops.listen_for_signals(job)
   print(experiment.name)

@@ -70,6 +70,19 @@ local function device_of(context)
   return device
 end
 
+--- How long it took until the run started, and what it waited for.
+local function start_of(context)
+  local on = context.job.start_on and context.job.start_on.facts
+  if not on and not context.waited_s then
+    return nil
+  end
+  local start = { waited_s = context.waited_s }
+  for key, value in pairs(on or {}) do
+    start[key] = value
+  end
+  return start
+end
+
 --- The manifest of a run, for people: without internals (those are in recover.json) and without the places
 --- of this computer. Its fields are described in docs/record.md and docs/schemas/manifest.schema.json.
 ---@param context moonpulse.Context
@@ -89,7 +102,7 @@ function M.of(context, status, result)
     safety = run_safety.facts(job, context.record.started),
     preflight = run_safety.answers(job), result = result,
     host = { kernel = host.kernel, cpus = host.cpus, realtime = context.realtime },
-    start = context.waited_s and { waited_s = context.waited_s },
+    start = start_of(context),
     moonpulse = { version = core.version, commit = core.commit ~= "" and core.commit or nil,
       compiler = core.compiler },
   }, M.folders_of(context))

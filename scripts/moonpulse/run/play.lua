@@ -27,6 +27,21 @@ function M.explain(stimulator, problem, left)
   error(problem, 0)
 end
 
+--- Arm it, and wait for the trigger of its start where there is one.
+---@return integer? start_ns when the plan starts (monotonic); nil: soon
+local function arm(stimulator, admitted, hooks, starting)
+  if starting then
+    starting:await(false)
+  end
+  stimulator:arm(admitted.first, admitted.actions, admitted.firsts)
+  local realtime = stimulator.link.session:realtime()
+  hooks.armed(realtime, stimulator.link.waited_ns)
+  if starting then
+    starting:await(true)
+    return starting:start_ns(admitted)
+  end
+end
+
 --- Run job on the device at path.
 ---@param job moonpulse.Job as for moonpulse.stimulator, and { plan, seed }
 ---@param path string
@@ -35,6 +50,8 @@ end
 ---@return moonpulse.Ended outcome
 function M.run(job, path, record, hooks)
   local stimulator <close> = stimulators.new(job, record)
+  -- loaded for who waits
+  local starting <close> = job.start_on and require("moonpulse.run.start_on").open(job, stimulator) or nil
   local identity = stimulator:connect(path)
   hooks.connected(identity, (stimulator.link.session:backend()))
   local admitted = stimulator:admit(job.plan, job.seed, nil, function()
@@ -47,15 +64,17 @@ function M.run(job, path, record, hooks)
   record:set_actions(job.actions, job.driver, stimulator.slow_ns)
   record:set_stimuli(job.stimuli)
   hooks.prepared(job)
+  if starting then
+    starting:begin()
+  end
   -- from here on every way out passes leave()
   local done, problem = pcall(function()
-    stimulator:arm(admitted.first, admitted.actions, admitted.firsts)
-    local realtime = stimulator.link.session:realtime()
-    hooks.armed(realtime, stimulator.link.waited_ns)
-    stimulator:play(admitted, { progress = hooks.progress, on_start = job.audit and function(start_ns)
-      job.audit:tell("play", { play = 1, plan = "resolved.plan", seed = tostring(job.seed),
-        start_ns = start_ns, from_ns = core.clock_ns(), pulses = job.plan:totals().pulses })
-    end or nil })
+    local from_ns = arm(stimulator, admitted, hooks, starting)
+    stimulator:play(admitted, { start_ns = from_ns, progress = hooks.progress,
+      on_start = job.audit and function(start_ns)
+        job.audit:tell("play", { play = 1, plan = "resolved.plan", seed = tostring(job.seed),
+          start_ns = start_ns, from_ns = core.clock_ns(), pulses = job.plan:totals().pulses })
+      end or nil })
     if hooks.played then
       hooks.played()
     end

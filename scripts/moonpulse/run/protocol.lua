@@ -118,6 +118,10 @@ end
 ---   drawn: boolean }
 function M.run(options, given)
   local job = start.job(options, given)
+  if options.start_on then
+    job.start_on = require("moonpulse.run.start_on").source(options, "protocol",
+      require("moonpulse.experiment.trigger_file").of_options(options)) -- loaded for who waits
+  end
   job.protocol, job.plan = given.protocol, given.plan
   job.policy.protocol = given.protocol
   job.policy.schedule = sessions.of(given.protocol, job.policy.history)

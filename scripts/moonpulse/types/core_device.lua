@@ -72,7 +72,9 @@ function Wire:write(bytes) end
 --- The lines that come in at the near end are high, or low.
 ---@param cts boolean
 ---@param dsr boolean
-function Wire:inputs(cts, dsr) end
+---@param ri boolean? low without it, as cd
+---@param cd boolean?
+function Wire:inputs(cts, dsr, ri, cd) end
 
 --- What goes wrong with the near end's next write, once.
 ---@param takes integer? it takes so many bytes at most; nil: all
@@ -120,6 +122,8 @@ function Wire:passed(steady, ends) end
 ---| "other" not the byte that is waited for
 ---| "outside" before or after the time in which triggers count
 ---| "counted" one of those between: each n-th starts the plan
+---| "window" too soon or too late after the trigger before it, or there was none
+---| "gate" the line that lets triggers through was low
 ---| "busy" the plan was still going on
 ---| "refractory" too soon after the last start
 ---| "over" the plan was started as often as it may be
@@ -157,6 +161,9 @@ function Wire:passed(steady, ends) end
 ---@field refractory_ns integer? from one start to the next, at least; 0
 ---@field from_ns integer? before it triggers do not count (monotonic)
 ---@field until_ns integer? behind it neither
+---@field least_ns integer? from the trigger before, at least; 0
+---@field most_ns integer? from the trigger before, at most; any, also where there was none
+---@field gate "none"|"cts"|"dsr"|"ri"|"cd"|nil a line of the port that must be high
 
 ---@class moonpulse.core.Session userdata moonpulse.session
 local Session = {}

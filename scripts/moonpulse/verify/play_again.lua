@@ -15,6 +15,7 @@ local opened = require "moonpulse.record.opened"
 local plans = require "moonpulse.verify.plan"
 local records = require "moonpulse.record"
 local refusals = require "moonpulse.text.refusal"
+local start_ons = require "moonpulse.run.start_on"
 local triggers = require "moonpulse.driver.trigger_path"
 
 local M = {}
@@ -46,10 +47,25 @@ local function options_of(begin)
   return options, from
 end
 
+--- What its start waited for in virtual time, and when that came; nil where it waited for nothing.
+local function started_of(lines, from)
+  local spec = type(from.start_on) == "string" and start_ons.parse(from.start_on)
+  local entries = {}
+  for _, entry in ipairs(spec and lines or {}) do
+    if entry and entry.kind == "trigger" and entry.starts ~= nil then
+      local at_ns, byte = math.tointeger(tonumber(entry.at_ns)), math.tointeger(entry.byte)
+      local fits = at_ns and at_ns >= 0 and byte and byte >= 0 and byte <= 255
+      entries[1] = fits and { at_ns = at_ns, byte = byte } or nil
+    end
+  end
+  return spec and { spec = spec, entries = entries } or nil
+end
+
 --- The job of the run, as its options made it.
-local function job_of(kept, manifest, options, from)
+local function job_of(kept, manifest, options, from, started)
   local driver = devices.choose(options)
-  return { policy = { real = false, protocol = kept.protocol }, seed = kept.seed, driver = driver,
+  return { start_on = started, policy = { real = false, protocol = kept.protocol }, seed = kept.seed,
+    driver = driver,
     thresholds = { rmt = plans.threshold(manifest, "rmt"), amt = plans.threshold(manifest, "amt") },
     tolerance = (tonumber(from.tolerance_ms) or 1) / 1e3,
     late = type(from.late) == "string" and from.late or "abort",
@@ -71,14 +87,14 @@ local function telling(record, total)
 end
 
 --- Play it into a folder below out; why it could not be.
-local function play(kept, manifest, out, begin)
-  local options, from = options_of(begin)
+local function play(kept, manifest, out, lines)
+  local options, from = options_of(lines[1])
   if not options then
     return from
   end
   local real = manifest.speed == nil or manifest.speed == 1
   options.fault = not real and options.fault or nil -- of the plan alone
-  local job = job_of(kept, manifest, options, from)
+  local job = job_of(kept, manifest, options, from, not real and started_of(lines, from) or nil)
   local record, message = records.create(out, "again")
   if not record then
     return message
@@ -123,10 +139,11 @@ function M.make(folder, out)
     if ok then
       put(out .. "/resolved.plan", plan)
     end
-    local begin = journal_lines.whole((journal_lines.of(core.read_file(folder .. "/journal.jsonl",
-      journal_lines.most_bytes) or "")))[1]
+    local lines = journal_lines.whole((journal_lines.of(core.read_file(folder .. "/journal.jsonl",
+      journal_lines.most_bytes) or "")))
+    local begin = lines[1]
     if begin and begin.kind == "begin" and manifest.status ~= "not run" then
-      local played, problem = pcall(play, kept, manifest, out, begin)
+      local played, problem = pcall(play, kept, manifest, out, lines)
       made.play_why = not played and words_of(problem) or problem
     end
   end

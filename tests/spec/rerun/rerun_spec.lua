@@ -483,7 +483,7 @@ describe("moonpulse rerun", function()
       "2.000000000 cts rising", "3.000000000 dsr falling", "4.000000000 cts falling" },
       recipes.trigger_lines { triggers = { { at_ns = "500000000", line = "cts", edge = "rising" },
         { at_ns = "1000000000", byte = 9 }, { at_ns = "2000000000", line = "cts", edge = "rising" },
-        { at_ns = "3000000000", line = "dsr", edge = "falling" },
+        { at_ns = "3000000000", input = "dsr", edge = "falling" },
         { at_ns = "4000000000", line = "cts", edge = "falling" } } })
   end)
 
