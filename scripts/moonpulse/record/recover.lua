@@ -432,6 +432,7 @@ function M.run(folder, chosen, write_report)
   elseif not lock then
     return nil, ("%s: another moonpulse recover is at work there: wait until it has ended"):format(folder)
   end
+  seals.sweep(folder)
   return recover(folder, chosen, write_report)
 end
 

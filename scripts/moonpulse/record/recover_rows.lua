@@ -71,8 +71,11 @@ end
 ---@return string? message
 function M.keep(folder, manifest, why, said)
   local path = folder .. "/events.tsv"
-  local torn, message
-  local events = read.events(path)
+  local torn, message, _
+  if manifest.speed and manifest.speed ~= 1 and lfs.attributes(path, "size") == 0 then
+    _, message = files.put(path, core.event_header) -- in virtual time rows are kept back until there are many
+  end
+  local events = not message and read.events(path) or nil
   if events then
     torn, message = cut_torn(path)
     events = torn and read.events(path) or events

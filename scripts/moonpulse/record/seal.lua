@@ -297,6 +297,19 @@ function M.appended(text, kind, entry)
   return text .. (torn and "\n" or "") .. line .. "\n", sha256.of(line), number + 1
 end
 
+--- Remove what a writer that was killed left beside the files that it wrote (files.beside): it is no part of
+--- the record. Before anything is compared with the seal, by who has the folder's lock.
+---@param folder string
+function M.sweep(folder)
+  for _, name in ipairs { M.name, M.name .. ".room", M.signature, scripts.name, "journal.jsonl",
+    "manifest.json", "recover.json", "events.tsv", "events.json", "report.html" } do
+    local path = ("%s/%s.new"):format(folder, name)
+    if lfs.symlinkattributes(path, "mode") == "file" then
+      os.remove(path)
+    end
+  end
+end
+
 --- Does the disk take so many bytes more in this folder? What is there stays where it does not.
 local function check_room(folder, bytes)
   local path = folder .. "/" .. M.name .. ".room"
@@ -413,6 +426,7 @@ end
 ---@return string? seal
 ---@return string? message
 function M.again(folder, kind, entry, differed, hashed)
+  M.sweep(folder)
   local now, message = ready(folder, hashed or {})
   if not now then
     return nil, message

@@ -165,9 +165,15 @@ describe("a run that was killed", function()
     shell.write(run .. "/journal.jsonl", text)
     os.remove(run .. "/SHA256SUMS")
     shell.write(run .. "/manifest.json", manifest)
+    for _, name in ipairs { "SHA256SUMS.room", "SHA256SUMS", "manifest.json", "events.tsv" } do
+      shell.write(run .. "/" .. name .. ".new", "half of") -- what it was writing
+    end
     assert.is_false(assert(verify.folder(run, {})).whole)
     assert.are.equal(0, (shell.moonpulse(folder, "recover " .. run)))
     check(run, "twice")
+    for _, name in ipairs(shell.names(run)) do
+      assert.is_nil(name:find "%.new$", name)
+    end
   end)
 
   it("by the system is whole once it is recovered", function()
