@@ -9,6 +9,7 @@ local M = {}
 local train_ns = 50000000 -- in virtual time, while the device plays a train of its own
 local rows_ns = 1000000000 -- in virtual time: rows are let go of
 local longest_ns = 10000000000 -- while a plan is played as fast as can be: sooner() is told what is sent
+local look_ns = 50000000 -- in real time: that the loop was away is seen by what was due meanwhile
 local near_ns = 1000000000000 -- while the engine takes what is told (moonpulse.stimulator.near_cut), too
 
 --- How long a device may be silent about what it was sent.
@@ -83,6 +84,37 @@ function M.sooner(self, at_ns, at_once)
   if self.looks_ns and (at_once or at_ns + patience_ns(self) < self.looks_ns) then
     self.looks_ns = nil
     self.task:wake()
+  end
+end
+
+--- Wait until something happens that somebody who waits beside the player should look at: a reply, a stop, or
+--- that the device was left.
+---@param self moonpulse.Stimulator
+---@param seconds number? at most; nil: until then
+function M.await(self, seconds)
+  local task, lookers = core.current(), self.lookers
+  table.insert(lookers, task)
+  core.wait(seconds)
+  for i = #lookers, 1, -1 do
+    if lookers[i] == task then
+      table.remove(lookers, i)
+      break
+    end
+  end
+end
+
+--- The same for what a device has left_ns to say.
+---@param self moonpulse.Stimulator
+---@param left_ns integer above 0, without what the loop missed
+function M.await_reply(self, left_ns)
+  M.await(self, (core.is_virtual() and left_ns or math.min(left_ns, look_ns)) / 1e9)
+end
+
+--- Who waits so looks now, in the order in which they began to wait.
+---@param self moonpulse.Stimulator
+function M.look(self)
+  for _, task in ipairs(self.lookers) do
+    task:wake()
   end
 end
 

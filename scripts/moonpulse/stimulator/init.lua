@@ -105,9 +105,8 @@ end
 
 --- Something happened that whoever waits for this device should look at.
 function Stimulator:wake()
-  for _, task in ipairs { self.task, self.setting } do
-    task:wake()
-  end
+  self.task:wake()
+  deadlines.look(self)
   if self.on_wake then
     self.on_wake()
   end
@@ -338,6 +337,7 @@ function Stimulator:interrupt(reason)
     self:wake()
   else
     self.link.until_ns = self.link.until_ns or patiences.end_ns()
+    deadlines.look(self)
     if self.on_wake then
       self.on_wake()
     end
@@ -384,7 +384,7 @@ function M.new(job, record)
     latency_ns = math.floor(driver.latency * 1e9),
     slow_ns = patiences.ns(driver, driver.reply_slow or driver.reply_timeout),
     task = core.current(), starts_before = 0, over_ns = 0, contact_ns = 0,
-    settles_ns = 0, last = {},
+    settles_ns = 0, last = {}, lookers = {},
   }, Stimulator)
   local alive, slow = driver.keepalive, driver.reply_slow or driver.reply_timeout
   self.proof_ns = patiences.ns(driver, (alive and alive.answered and alive.period or driver.reply_timeout)

@@ -1,6 +1,7 @@
 --- How a stimulator is left: after the safe frame it is asked whether it is safe, and told again if not.
 local blame = require "moonpulse.text.author_line"
 local core = require "moonpulse.core"
+local deadlines = require "moonpulse.stimulator.deadlines"
 local patiences = require "moonpulse.stimulator.patience"
 local refusals = require "moonpulse.text.refusal"
 local unanswered = require "moonpulse.stimulator.unanswered"
@@ -89,7 +90,7 @@ end
 ---@return moonpulse.Left left { stop, fault, safe_sent, left_out, disarmed, not_disarmed }
 function M.leave(self)
   while self.leaving do
-    core.wait(0.02)
+    deadlines.await(self)
   end
   if self.left then
     return self.left
@@ -97,6 +98,7 @@ function M.leave(self)
   self.leaving, self.armed, self.watching, self.ready = true, false, false, false
   local done, problem = pcall(finish_leaving, self)
   self.leaving, self.arming = false, false -- whatever was raised: nobody waits for ever
+  deadlines.look(self)
   if not done then
     error(problem, 0)
   end

@@ -61,8 +61,6 @@ function M.reply(self, reply, arrival_ns, bytes)
     self:tell_believed()
     if confirmed then
       self:tell_confirmed()
-    elseif self.setting and listening:settled() then
-      self.setting:wake()
     end
     if self.awaits_reply then
       self.task:wake()
@@ -73,6 +71,7 @@ function M.reply(self, reply, arrival_ns, bytes)
       self.near:heard(bytes, confirmed)
     end
   end
+  deadlines.look(self)
 end
 
 --- Every keep-alive is answered: a device that is silent meanwhile, in a rest or in a train of its own,

@@ -4,6 +4,7 @@
 -- Whatever a plan that was refused or stopped has begun, the next one waits for: settles_ns is when the
 -- device will have followed all that it was told.
 local core = require "moonpulse.core"
+local deadlines = require "moonpulse.stimulator.deadlines"
 local lower = require "moonpulse.lowering"
 local outputs = require "moonpulse.driver.outputs"
 local patiences = require "moonpulse.stimulator.patience"
@@ -16,12 +17,10 @@ local function await_settings(self)
   local listening, from_ns = self.listening, core.clock_ns()
   local patience_ns = patiences.ns(self.driver, self.driver.reply_timeout)
   local left_ns = patience_ns
-  self.setting = core.current()
   while not listening:settled() and not self.stopped and left_ns > 0 do
-    core.wait(math.min(0.05, left_ns / 1e9)) -- or until a reply has settled them
+    deadlines.await_reply(self, left_ns)
     left_ns = patience_ns - patiences.waited_ns(from_ns)
   end
-  self.setting = nil
   if not listening:settled() and not self.stopped then
     self:missing(listening:unsettled())
   end
@@ -30,8 +29,10 @@ end
 
 --- Wait until nothing plays, on whichever output: what a device plays from is not changed.
 local function await_rest(self)
-  while core.clock_ns() < outputs.settable_at(self.last) and not self.stopped do
-    core.wait(0.002)
+  local left_ns = outputs.settable_at(self.last) - core.clock_ns()
+  while left_ns > 0 and not self.stopped do
+    deadlines.await(self, left_ns / 1e9) -- or until a stop
+    left_ns = outputs.settable_at(self.last) - core.clock_ns()
   end
 end
 

@@ -1,7 +1,7 @@
 --- A device that did not answer, or not in time: which pulse, and what to look at. On a simulator that was
 --- not asked to fail there is no cable to blame: its process did not get the processor. In virtual time it
 --- has none, and that of a driver file may fail for reasons of its own.
-local core = require "moonpulse.core"
+local deadlines = require "moonpulse.stimulator.deadlines"
 local patiences = require "moonpulse.stimulator.patience"
 
 local M = {}
@@ -65,10 +65,11 @@ function M.await(self)
       return
     end
     local patience_ns = patiences.ns(self.driver, seconds, self.link.until_ns)
-    if patiences.waited_ns(at_ns) > patience_ns then
+    local left_ns = patience_ns - patiences.waited_ns(at_ns) + 1
+    if left_ns <= 0 then
       self.fault = M.unconfirmed(self, patience_ns, pulse, at_ns, by_device, action)
     else
-      core.wait(0.02)
+      deadlines.await_reply(self, left_ns)
     end
   end
 end
