@@ -18,7 +18,7 @@ local function await_settings(self)
   local left_ns = patience_ns
   self.setting = core.current()
   while not listening:settled() and not self.stopped and left_ns > 0 do
-    core.wait(math.min(0.05, left_ns / 1e9)) -- or until a reply has settled them
+    core.wait(math.min(0.05, patiences.nap_s(left_ns))) -- or until a reply has settled them
     left_ns = patience_ns - patiences.waited_ns(from_ns)
   end
   self.setting = nil
