@@ -344,7 +344,7 @@ end
 ---@param looked fun(at_ns: integer)? told now and then until when the ports were looked at (monotonic)
 function Host:serve(looked)
   self.task = core.current()
-  local told_ns = math.mininteger
+  local told_ns = 0
   while not self.stopping do
     local seconds = self:step()
     if looked then
