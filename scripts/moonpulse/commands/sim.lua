@@ -35,8 +35,8 @@ function M.parser()
   parser:flag("--trigger", "Give it a trigger input too, on a second pseudo-terminal: a byte other than 0 "
     .. "raises it, 0 lowers it.")
   parser:flag("--until-eof", "End when standard input ends (for a parent process).")
-  parser:flag("--looks", "Say on standard output, 20 times a second, until when its ports were looked at (for "
-    .. "a run, which does not count what its simulator got no processor for).")
+  parser:flag("--looks", "Say on standard output, 20 times a second, until when its ports were looked at "
+    .. "(for a run, which does not count what its simulator got no processor for).")
   return parser
 end
 

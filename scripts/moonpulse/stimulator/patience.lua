@@ -70,8 +70,8 @@ function M.hung()
     .. "this computer busy?"):format(seconds)
 end
 
--- In which nobody looked: neither we nor, behind that, a simulator's process. Where both did not it is counted
--- twice: it is waited longer then, and no process waits longer than until it hangs.
+-- In which nobody looked: neither we nor, behind that, a simulator's process. Where both did not it is
+-- counted twice: it is waited longer then, and no longer than until the process hangs.
 local function away_ns(since_ns, until_ns)
   return core.missed_ns(since_ns) + looks.away_ns(since_ns, until_ns)
 end
