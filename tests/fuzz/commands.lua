@@ -58,7 +58,7 @@ local often = { "run", "run", "check", "check", "events", "show", "plot", "compi
   "devices" }
 
 local flags = { unconfirmed = true, json = true, ["real-pty"] = true, ["share-with-group"] = true,
-  sent = true, ["until-eof"] = true, quick = true, long = true, ci = true }
+  sent = true, ["until-eof"] = true, looks = true, quick = true, long = true, ci = true }
 
 --- The options of a command, from what it says itself.
 local options_of = setmetatable({}, { __index = function(self, name)

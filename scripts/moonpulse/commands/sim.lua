@@ -35,6 +35,8 @@ function M.parser()
   parser:flag("--trigger", "Give it a trigger input too, on a second pseudo-terminal: a byte other than 0 "
     .. "raises it, 0 lowers it.")
   parser:flag("--until-eof", "End when standard input ends (for a parent process).")
+  parser:flag("--looks", "Say on standard output, 20 times a second, until when its ports were looked at "
+    .. "(for a run, which does not count what its simulator got no processor for).")
   return parser
 end
 
@@ -114,6 +116,11 @@ local function announce(served, options)
   io.stdout:flush()
 end
 
+local function say_look(at_ns)
+  io.stdout:write(("looked %d\n"):format(at_ns))
+  io.stdout:flush()
+end
+
 function M.run(options)
   local model = model_of(options)
   -- from here on until the end: a second Ctrl-C must not take the report away, nor leave the link behind
@@ -133,7 +140,7 @@ function M.run(options)
   end
   local watch = options.until_eof and watch_input(served, leave)
   announce(served, options)
-  served:serve()
+  served:serve(options.looks and say_look or nil)
   core.phase "closing"
   served:close()
   if watch then

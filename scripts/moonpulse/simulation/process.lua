@@ -1,6 +1,7 @@
 --- The simulator of --device sim: a process of its own, so that it is an independent witness.
 local core = require "moonpulse.core"
 local devices = require "moonpulse.driver.find"
+local looks = require "moonpulse.simulation.looks"
 local places = require "moonpulse.text.places"
 local refusals = require "moonpulse.text.refusal"
 
@@ -26,7 +27,8 @@ function M.start(driver, log, faults)
     refusals.fault("cannot write " .. why)
   end
   made:close()
-  local args = { places.program(), "sim", driver.file or driver.name, "--log", log, "--until-eof" }
+  local args = { places.program(), "sim", driver.file or driver.name, "--log", log, "--until-eof",
+    "--looks" }
   if faults then
     args[#args + 1], args[#args + 2] = "--fault", faults
   end
@@ -36,9 +38,15 @@ function M.start(driver, log, faults)
   if driver.trigger then
     args[#args + 1] = "--trigger"
   end
+  looks.forget()
   local process, message = core.process {
     args = args,
     on_line = function(text)
+      local looked_ns = math.tointeger(tonumber(text:match("^looked (%d+)$")))
+      if looked_ns then
+        looks.told(looked_ns)
+        return
+      end
       self.path = self.path or text:match(" on (%S+)$")
       self.trigger_path = self.trigger_path or text:match("^trigger input: (%S+)")
       self.task:wake()
@@ -60,6 +68,7 @@ function M.start(driver, log, faults)
     core.wait(1)
   end
   if not ready() then
+    looks.forget()
     process:close()
     refusals.fault("the simulator did not start")
   end
@@ -74,6 +83,7 @@ end
 --- Let it finish its log, then end it.
 function Simulator:close()
   self.task = core.current()
+  looks.forget()
   self.process:finish()
   local give_up_ns = core.clock_ns() + (self.hangs and hung_ns or end_ns)
   while not self.ended and core.clock_ns() < give_up_ns do

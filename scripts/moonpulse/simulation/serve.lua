@@ -6,6 +6,8 @@ local witness = require "moonpulse.simulation.witness"
 
 local M = {}
 
+local tell_ns = 50000000 -- who asks for it is told so often until when the ports were looked at
+
 local Host = {}
 Host.__index = Host
 
@@ -270,7 +272,7 @@ function Host:step()
   local now = math.min(core.clock_ns(), heard_ns(self, self.pty, self.receive),
     heard_ns(self, self.trigger_pty, self.trigger))
   self:catch_up(false)
-  self.now_ns = now
+  self.now_ns, self.looked_ns = now, now
   self:tick(now)
   while self.queue[1] and self.queue[1].at_ns <= core.clock_ns() do
     local reply = table.remove(self.queue, 1)
@@ -339,10 +341,20 @@ function M.start(model, options)
 end
 
 --- Serve until stop() is called. For a task.
-function Host:serve()
+---@param looked fun(at_ns: integer)? told now and then until when the ports were looked at (monotonic)
+function Host:serve(looked)
   self.task = core.current()
+  local told_ns = 0
   while not self.stopping do
-    core.wait(self:step())
+    local seconds = self:step()
+    if looked then
+      if self.looked_ns - told_ns >= tell_ns then
+        told_ns = self.looked_ns
+        looked(told_ns)
+      end
+      seconds = math.min(seconds or math.huge, tell_ns / 1e9)
+    end
+    core.wait(seconds)
   end
 end
 

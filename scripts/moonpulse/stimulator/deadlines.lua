@@ -3,6 +3,7 @@
 --- instant at which something is over or could be overdue (moonpulse.stimulator.replies), and a reply that is
 --- waited for wakes.
 local core = require "moonpulse.core"
+local patiences = require "moonpulse.stimulator.patience"
 
 local M = {}
 
@@ -107,7 +108,8 @@ end
 ---@param self moonpulse.Stimulator
 ---@param left_ns integer above 0, without what the loop missed
 function M.await_reply(self, left_ns)
-  M.await(self, (core.is_virtual() and left_ns or math.min(left_ns, look_ns)) / 1e9)
+  local nap_s = patiences.nap_s(left_ns)
+  M.await(self, core.is_virtual() and nap_s or math.min(nap_s, look_ns / 1e9))
 end
 
 --- Who waits so looks now, in the order in which they began to wait.

@@ -78,7 +78,8 @@ function Stimulator:has_stopped(stop, safe_sent, halted_ns)
     record:halt(halted_ns)
   end
   if stop == "silent" and record:oldest_doubt() then
-    self.fault = self.fault or unanswered.unconfirmed(self, 2 * self.slow_ns, record:oldest_doubt())
+    self.fault = self.fault or unanswered.unconfirmed(self,
+      math.floor(patiences.engine_s(self.driver, 2 * self.slow_ns / 1e9) * 1e9), record:oldest_doubt())
   elseif stop == "setting" then
     self.fault = self.fault or ("pulse %d was held back: %s"):format(self.held or record.last_number,
       self.listening:unsettled())
@@ -197,7 +198,8 @@ function Stimulator:arm(first, actions, firsts)
     safe = driver.safe, safe_line = driver.safe_line, stuck = math.max(stuck_s, away), guard = true,
     tolerance = job.tolerance, late = job.late,
     -- a device that no longer reads must not find a heap of commands when it does
-    unconfirmed = driver.confirms ~= false and math.max(2 * self.slow_ns / 1e9, away) or nil,
+    unconfirmed = driver.confirms ~= false
+      and math.max(patiences.engine_s(driver, 2 * self.slow_ns / 1e9), away) or nil,
     settings = driver.tells ~= nil,
     keepalive = driver.keepalive and driver.keepalive.bytes,
     keepalive_period = driver.keepalive and driver.keepalive.period,

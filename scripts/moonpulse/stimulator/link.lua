@@ -165,8 +165,9 @@ function Link:transact(bytes, want, timeout, tries, remedy)
     self:write(bytes)
     local from_ns, left_ns = core.clock_ns(), patience_ns()
     repeat
-      wait(self, core.is_virtual() and left_ns / 1e9 or math.min(left_ns / 1e9, look_s))
-      left_ns = patience_ns() - patiences.waited_ns(from_ns)
+      local nap_s = patiences.nap_s(left_ns)
+      wait(self, core.is_virtual() and nap_s or math.min(nap_s, look_s))
+      left_ns = patience_ns() - patiences.waited_ns(from_ns, nil, self.until_ns)
     until waiting.reply or self.halted or self.lost or left_ns <= 0
     self.waiting = nil
     if self.halted then

@@ -6,12 +6,16 @@
 -- process beside ours and not asked to fail, is not at fault for being slow: it did not get the processor, or
 -- waited for its disk. Its end is noticed at once, by its port; only for one that hangs there is a bound: it
 -- is long while a run goes on or comes to its own end, and short once it is stopped, as it then ends within
--- 2 s. One whose driver is a file may lose an answer for reasons of its own: it is judged as a device is.
+-- 2 s. One whose driver is a file may lose an answer for reasons of its own: it has no longer than a device
+-- has. But of no simulator any time counts in which its process is not known to have looked at its ports
+-- (simulation/looks.lua), until it hangs: then it is the process that is at fault.
 local core = require "moonpulse.core"
+local looks = require "moonpulse.simulation.looks"
 
 local M = {}
 
 local simulator_s = 5 -- no starved process was seen to wait longer than half a second
+local unanswered_s = 6 -- the engine does not know when its process looked: whoever does judges first
 local end_ns = 1300000000 -- from the safe frame on: of the 2 s that the engine's backstop gives
 
 --- Is whoever should answer slow only because this computer is?
@@ -50,12 +54,47 @@ function M.end_ns(safe_ns)
   return (safe_ns or core.clock_ns()) + end_ns
 end
 
+--- How long a pulse may wait for its confirmation before the engine sends no other.
+---@param driver moonpulse.Driver
+---@param seconds number what a device has
+---@return number seconds
+function M.engine_s(driver, seconds)
+  return driver.on_simulator and not core.is_virtual() and math.max(seconds, unanswered_s) or seconds
+end
+
+--- How a simulator's process that hangs is called; nil where there is none that does.
+---@return string?
+function M.hung()
+  local seconds = looks.hung_s()
+  return seconds and ("the simulator's process has not looked at its port for %.1f s: was it stopped, or is "
+    .. "this computer busy?"):format(seconds)
+end
+
+-- In which nobody looked: neither we nor, behind that, a simulator's process. Where both did not it is
+-- counted twice: it is waited longer then, and no longer than until the process hangs.
+local function away_ns(since_ns, until_ns)
+  return core.missed_ns(since_ns) + looks.away_ns(since_ns, until_ns)
+end
+
 --- For how long somebody has waited and listened.
 ---@param since_ns integer monotonic
 ---@param until_ns integer? monotonic, when it was heard; nil: now
+---@param over_ns integer? when the run was stopped: from then on (monotonic) its simulator's process is no
+---   longer waited for
 ---@return integer
-function M.waited_ns(since_ns, until_ns)
-  return (until_ns or core.clock_ns()) - since_ns - core.missed_ns(since_ns)
+function M.waited_ns(since_ns, until_ns, over_ns)
+  local at_ns = until_ns or core.clock_ns()
+  if over_ns and at_ns > over_ns then
+    return at_ns - since_ns - core.missed_ns(since_ns)
+  end
+  return at_ns - since_ns - away_ns(since_ns, at_ns)
+end
+
+--- For how long to sleep until so much patience may be over: not in vain while a simulator's process is away.
+---@param left_ns integer
+---@return number seconds
+function M.nap_s(left_ns)
+  return (core.is_virtual() and left_ns or math.max(left_ns, 10000000)) / 1e9
 end
 
 --- Since when somebody has waited and listened for ns at at_ns: so long before it, and as much sooner as
@@ -65,9 +104,9 @@ end
 ---@return integer
 function M.before_ns(at_ns, ns)
   local latest_ns = at_ns - ns
-  local since_ns, sooner_ns = latest_ns, latest_ns - core.missed_ns(latest_ns)
+  local since_ns, sooner_ns = latest_ns, latest_ns - away_ns(latest_ns, at_ns)
   while sooner_ns < since_ns do -- what was missed may reach back further than that
-    since_ns, sooner_ns = sooner_ns, latest_ns - core.missed_ns(sooner_ns)
+    since_ns, sooner_ns = sooner_ns, latest_ns - away_ns(sooner_ns, at_ns)
   end
   return since_ns
 end

@@ -38,7 +38,7 @@ end
 function M.missing(self, text)
   self.link.session:stop("device") -- tells at once what stopped it
   if (self.stopped or "device") == "device" then
-    self.fault = self.fault or text
+    self.fault = self.fault or patiences.hung() or text
   end
 end
 
@@ -104,6 +104,10 @@ function M.watch(self)
     self:missing(contradicted)
   end
   listen(self)
+  local hung = patiences.hung()
+  if hung then
+    self:missing(hung)
+  end
 end
 
 return M

@@ -15,7 +15,7 @@ local busy = "the simulator did not answer in time: is this computer busy?"
 ---@param text string what a person would look at on the device
 ---@return string
 function M.cause(driver, text)
-  return patiences.is_computers(driver) and busy or text
+  return patiences.hung() or patiences.is_computers(driver) and busy or text
 end
 
 --- A pulse in words, with its output where the device has several.
@@ -65,7 +65,7 @@ function M.await(self)
       return
     end
     local patience_ns = patiences.ns(self.driver, seconds, self.link.until_ns)
-    local left_ns = patience_ns - patiences.waited_ns(at_ns) + 1
+    local left_ns = patience_ns - patiences.waited_ns(at_ns, nil, self.link.until_ns) + 1
     if left_ns <= 0 then
       self.fault = M.unconfirmed(self, patience_ns, pulse, at_ns, by_device, action)
     else

@@ -12,11 +12,12 @@ describe("the patience with a run's own simulator", function()
   fixture.each_test(function(...) folder, jobs = ... end)
 
   --- A run of three pulses, 3 s apart, or of another text, and its simulator's process.
-  local function start(text)
+  local function start(text, device)
     shell.write(folder .. "/three.lua", 'local mp = require "moonpulse"\n' .. (text or 'return mp.protocol { '
       .. 'id = "three", name = "Three", plan = function() return mp.train { pulses = 3, every = 3, '
       .. 'intensity = mp.mso(40) } end }'))
-    local job = jobs:start("run", ("run %s/three.lua --tolerance 1000 --out %s/runs"):format(folder, folder))
+    local job = jobs:start("run", ("run %s/three.lua --tolerance 1000 --out %s/runs --device sim%s"):format(
+      folder, folder, device or ""))
     shell.await(function()
       local run = shell.names(folder .. "/runs")[1]
       return run and (shell.read(("%s/runs/%s/twin.tsv"):format(folder, run)) or ""):find("\tpulse\t")
@@ -54,6 +55,42 @@ describe("the patience with a run's own simulator", function()
     local result = fixture.manifest(fixture.run_in(folder .. "/runs")).result
     assert.are.same({ 3, 3, true }, { result.pulses_sent, result.pulses_confirmed, result.disarmed })
   end)
+
+  --- The device of a driver's file: magstim200, which is told every half second that somebody is there.
+  local function own_file()
+    shell.write(folder .. "/mine.lua", 'return require "moonpulse.devices.magstim200"\n')
+    return (":%s/mine.lua"):format(folder)
+  end
+
+  for name, device in pairs { ["a shipped driver"] = function() return ":magstim200" end,
+    ["a driver's file"] = own_file } do
+    it("lets a run of " .. name .. " go on whose simulator was stopped for 1 s", function()
+      local job, simulator = start(nil, device())
+      core.wait(1)
+      os.execute("kill -STOP " .. simulator)
+      core.wait(1) -- behind what the device is asked meanwhile: it has 0.8 s
+      os.execute("kill -CONT " .. simulator)
+      assert.are.equal(0, job:wait(), job:err())
+      local result = fixture.manifest(fixture.run_in(folder .. "/runs")).result
+      assert.are.same({ 3, 3, true }, { result.pulses_sent, result.pulses_confirmed, result.disarmed })
+    end)
+
+    it("ends one of " .. name .. " whose simulator was stopped for good, and names its process", function()
+      local job, simulator = start('return mp.protocol { id = "three", name = "Three", plan = function() '
+        .. 'return mp.train { pulses = 5, every = 5, intensity = mp.mso(40) } end }', device())
+      core.wait(1)
+      local stopped_ns = core.clock_ns()
+      os.execute("kill -STOP " .. simulator)
+      local status = job:wait()
+      local took_s = (core.clock_ns() - stopped_ns) / 1e9
+      os.execute("kill -CONT " .. simulator .. " 2>/dev/null")
+      assert.are.equal(4, status, job:err())
+      assert.matches("the simulator's process has not looked at its port for 5.%d s", job:err())
+      assert.is_nil(job:err():find("is its cable plugged in", 1, true), job:err())
+      assert.is_true(took_s < 9, ("%.1f s"):format(took_s)) -- 5 s, 2 s to its end, and a busy machine
+      assert.is_true(fixture.manifest(fixture.run_in(folder .. "/runs")).result.pulses_sent <= 2)
+    end)
+  end
 
   it("ends with its process, at once", function()
     local job, simulator = start()
@@ -94,7 +131,12 @@ describe("the patience with a run's own simulator", function()
     assert.are.equal(0.6, patience.seconds(driver, 0.6, core.clock_ns())) -- at the run's end
     assert.are.equal(2, math.ceil(patience.seconds(driver, 0.6, core.clock_ns() + 2000000000)))
     assert.are.equal(60, patience.seconds(driver, 60, core.clock_ns()))
+    assert.are.equal(6, patience.engine_s(driver, 0.2)) -- whoever knows when the process looked judges first
     driver.file = "mine.lua"
     assert.are.equal(0.6, patience.seconds(driver, 0.6))
+    assert.are.equal(6, patience.engine_s(driver, 0.2))
+    assert.are.equal(10, patience.engine_s(driver, 10))
+    driver.on_simulator = false
+    assert.are.equal(0.2, patience.engine_s(driver, 0.2))
   end)
 end)
