@@ -52,17 +52,23 @@ static void each_is_one_byte(const char *path, int from, const struct sockaddr *
 
 static void udp(void)
 {
-    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(48127)};
-    int from = socket(AF_INET, SOCK_DGRAM, 0);
+    struct sockaddr_in to = {.sin_family = AF_INET};
+    socklen_t length = sizeof to;
+    char path[64];
+    int from = socket(AF_INET, SOCK_DGRAM, 0), probe = socket(AF_INET, SOCK_DGRAM, 0);
     (void)inet_pton(AF_INET, "127.0.0.1", &to.sin_addr);
-    each_is_one_byte("udp:127.0.0.1:48127", from, (struct sockaddr *)&to, sizeof to);
+    CHECK_INT(bind(probe, (struct sockaddr *)&to, sizeof to), 0); // to a port that nobody has
+    CHECK_INT(getsockname(probe, (struct sockaddr *)&to, &length), 0);
+    (void)close(probe);
+    (void)snprintf(path, sizeof path, "udp:127.0.0.1:%d", ntohs(to.sin_port));
+    each_is_one_byte(path, from, (struct sockaddr *)&to, sizeof to);
     (void)close(from);
 }
 
 static void unix_socket(void)
 {
     struct sockaddr_un to = {.sun_family = AF_UNIX};
-    char path[64];
+    char path[sizeof to.sun_path + 8];
     (void)snprintf(to.sun_path, sizeof to.sun_path, "%s.%d", file, (int)getpid());
     (void)snprintf(path, sizeof path, "unix:%s", to.sun_path);
     int from = socket(AF_UNIX, SOCK_DGRAM, 0);
