@@ -20,6 +20,18 @@ function M.journal(run)
   return entries
 end
 
+--- Let a journal, or { the manifest's result }, say that a run ended otherwise.
+---@param entries table[] lines, changed
+---@param stop string? the name of the reason of a stop
+---@param reason string
+function M.ended_by(entries, stop, reason)
+  for _, entry in ipairs(entries) do
+    if entry.kind == "end" or entry.pulses_sent then
+      entry.stop, entry.reason, entry.status = stop or entry.stop, reason, stop and "stopped" or entry.status
+    end
+  end
+end
+
 local of_chain = { check = true, kind = true, line = true, prev = true }
 
 local function write_journal(run, entries)

@@ -30,7 +30,7 @@ function M.without(text, folders)
   for _, folder in ipairs(folders or {}) do
     local whole = "%f[/]" .. literally((folder:gsub("/$", "")))
     local name = folder:match("([^/]+)/?$") or ""
-    text = text:gsub(whole .. "/", ""):gsub(whole .. "%f[^%w_%-]", (name:gsub("%%", "%%%%")))
+    text = text:gsub(whole .. "/", ""):gsub(whole .. "%f[^%w_%-]", function() return name end)
   end
   for _, folder in ipairs(known_folders()) do
     text = text:gsub("%f[/]" .. literally((folder:gsub("/$", ""))) .. "/", "")

@@ -172,7 +172,7 @@ describe("from the start of a run to armed", function()
       "safety.edited", "verify",
       "record.result", "record.sidecar", "safety.lab", "safety.preflight", "doctor" })
     -- which in its turn loads what a simulator is, and neither protocols nor runs
-    local sim = assert(which:match("^%S+ (sim .* %-%-until%-eof)$"), which)
+    local sim = assert(which:match("^%S+ (sim .* %-%-until%-eof %-%-looks)$"), which)
     modules, compiled, programs = counted(sim)
     assert.are.equal(0, compiled)
     assert.are.equal(0, programs)

@@ -61,7 +61,8 @@ end
 
 --- What of a run's record names the folder in which it lies. (What recover adds is not asked yet.)
 local function naming(run)
-  local path = run.folder:match("([^/]+)/[^/]+$"):gsub("%p", "%%%0") .. "\\?/" -- its name alone may be told
+  local path = run.folder:match("([^/]+)/[^/]+$"):gsub("%p", function(sign) return "%" .. sign end) .. "\\?/"
+  -- its name alone may be told
   local texts = { ["events.tsv"] = run.events_text, ["manifest.json"] = run.manifest_text,
     ["journal.jsonl"] = run.journal_text }
   for what, text in pairs(texts) do
