@@ -54,7 +54,8 @@ end
 --- What `moonpulse recover` makes of such files.
 ---@param files table<string, string>
 ---@param folder string to do it in: is made, and removed
----@return { summary: table?, why: string?, text: string?, rows: table[] } recovered rows: of pulses
+---@return { summary: table?, why: string?, text: string?, kept: string?, rows: table[] }
+---   recovered kept: all that it wrote; rows: of pulses
 function M.recover(files, folder)
   lfs.mkdir(folder)
   for name, text in pairs(files) do
@@ -62,12 +63,14 @@ function M.recover(files, folder)
   end
   local summary, why = recover.run(folder, nil, function() end)
   local text = summary and read(folder .. "/events.tsv")
+  local kept = summary and table.concat { text or "", read(folder .. "/manifest.json") or "",
+    read(folder .. "/journal.jsonl") or "" }
   folders.remove(folder)
   local rows = {}
   for _, row in ipairs(text and evidence.rows(text) or {}) do
     rows[#rows + 1] = row.event == "pulse" and row or nil
   end
-  return { summary = summary, why = not summary and why or nil, text = text, rows = rows }
+  return { summary = summary, why = not summary and why or nil, text = text, kept = kept, rows = rows }
 end
 
 return M

@@ -3,6 +3,7 @@ local cjson = require "cjson"
 local core = require "moonpulse.core"
 local files = require "moonpulse.record.file"
 local json = require "moonpulse.text.readable_json"
+local machine_paths = require "moonpulse.text.machine_paths"
 local metas = require "moonpulse.record.meta"
 
 local M = {}
@@ -115,6 +116,7 @@ function M.write(record, manifest, internals)
   end
   if manifest.record_version then -- of an older version everything stays as it was
     manifest.what = what:format(so_far[manifest.status] or "")
+    manifest.result = machine_paths.without_all(manifest.result, { record.folder })
   end
   write(record.folder, "manifest.json", M.encode(manifest))
 end

@@ -5,6 +5,7 @@ local files = require "moonpulse.record.file"
 local lfs = require "lfs"
 local journals = require "moonpulse.record.journal"
 local flight_of = require "moonpulse.record.recover_flight"
+local machine_paths = require "moonpulse.text.machine_paths"
 local manifests = require "moonpulse.record.recover_manifest"
 local opened = require "moonpulse.record.opened"
 local read = require "moonpulse.record.read"
@@ -352,7 +353,7 @@ local function seal(folder, manifest, summary, differed)
   why = summary.lost and ("%s; %s"):format(why, was_there) or why
   summary.sealed, summary.not_sealed = seals.again(folder, "recovered", { why = why, new = manifest.status,
     sent = summary.sent, confirmed = summary.confirmed, skipped = summary.skipped,
-    said = summary.said[1] and summary.said or nil }, differed)
+    said = summary.said[1] and machine_paths.without_all(summary.said, { folder }) or nil }, differed)
 end
 
 local function recover(folder, chosen, write_report)

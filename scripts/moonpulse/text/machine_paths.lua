@@ -28,7 +28,7 @@ function M.without(text, folders)
     return text
   end
   for _, folder in ipairs(folders or {}) do
-    local whole = "%f[/]" .. literally((folder:gsub("/$", "")))
+    local whole = (folder:find("^/") and "%f[/]" or "%f[^\0%s\"'(]") .. literally((folder:gsub("/$", "")))
     local name = folder:match("([^/]+)/?$") or ""
     text = text:gsub(whole .. "/", ""):gsub(whole .. "%f[^%w_%-]", function() return name end)
   end

@@ -310,8 +310,10 @@ describe("a sentence", function()
       ["/my lab/x y: another program moved it"] = "x y: another program moved it",
       ["/my lab/x y_2: another"] = "/my lab/x y_2: another", -- not that folder
       ["/dev/shm/lab/run/journal.jsonl: bad"] = "journal.jsonl: bad",
+      ["kept as my runs/x/events.tsv.replaced; read both"] = "kept as events.tsv.replaced; read both",
+      ["kept as my runs/x2/events.tsv"] = "kept as my runs/x2/events.tsv",
     } do
-      assert.are.equal(expected, machine_paths.without(text, { "/my lab/x y" }))
+      assert.are.equal(expected, machine_paths.without(text, { "/my lab/x y", "my runs/x" }))
     end
   end)
 end)

@@ -49,6 +49,9 @@ for kind, text in pairs(texts) do
         local run = fixture.run_in(out)
         if signal == "KILL" then
           shell.moonpulse(folder, "recover " .. run)
+          for _, name in ipairs { "manifest.json", "journal.jsonl" } do -- no place of this computer
+            assert.is_nil(shell.read(run .. "/" .. name):find(folder:match "[^/]+$", 1, true), name)
+          end
         end
         ended_so = ended_so + (fixture.manifest(run).status == ending[2] and 1 or 0)
         local status, said = shell.moonpulse(folder, "verify " .. run)
@@ -58,3 +61,21 @@ for kind, text in pairs(texts) do
     end)
   end
 end
+
+it("a run that was killed before its first row was written is whole once it is recovered", function()
+  shell.write(folder .. "/made.lua", texts.protocol)
+  local job = jobs:start("job", ("run %s/made.lua --speed max --out %s/runs --beyond-guidelines test "
+    .. "--approval none"):format(folder, folder))
+  shell.await(function() return written(folder .. "/runs", "events.tsv") > 0 end, "its rows")
+  job:signal "KILL"
+  job:wait()
+  local run = fixture.run_in(folder .. "/runs")
+  for _, name in ipairs { "events.tsv", "twin.tsv" } do
+    shell.write(run .. "/" .. name, "")
+  end
+  local status, _, err = shell.moonpulse(folder, "recover " .. run)
+  assert.are.equal(0, status, err)
+  local verified, said = shell.moonpulse(folder, "verify " .. run)
+  assert.are.equal(0, verified, said)
+  assert.are.equal("interrupted", fixture.manifest(run).status)
+end)

@@ -59,12 +59,14 @@ local function sum_of(text)
   return ("%016x"):format(value)
 end
 
---- What of a run's record names the folder in which it lies. (What recover adds is not asked yet.)
+--- What of a record names the folder in which all of them lie: the run's, or what recover made of it.
 local function naming(run)
   local path = run.folder:match("([^/]+)/[^/]+$"):gsub("%p", function(sign) return "%" .. sign end) .. "\\?/"
   -- its name alone may be told
   local texts = { ["events.tsv"] = run.events_text, ["manifest.json"] = run.manifest_text,
-    ["journal.jsonl"] = run.journal_text }
+    ["journal.jsonl"] = run.journal_text, ["what recover made"] = run.recovered and run.recovered.kept,
+    ["what recover made of the killed run"] = run.killed and run.killed.recovered
+      and run.killed.recovered.kept }
   for what, text in pairs(texts) do
     local from = text:find(path)
     if from then
@@ -96,7 +98,7 @@ end
 
 return {
   { name = "names-no-folder",
-    says = "No text of a run's record names the folder in which it lies: it is the same wherever it is kept.",
+    says = "No text of a record names the folder in which it lies: it is the same wherever it is kept.",
     when = function(run) return run.folder end,
     check = naming },
   { name = "pulses-have-their-place",
