@@ -47,8 +47,8 @@ end
 function actions.port(run, trouble)
   local wire = run.wire
   if trouble.kind == "lost" then
+    run.served:catch_up(true) -- by the wire, which says nothing more once it is lost
     run.lost_ns = core.clock_ns()
-    run.served:catch_up(true)
     wire:close()
   elseif trouble.kind == "stalled" then
     wire:trouble(nil, math.floor(trouble.stall_ms * 1e6))
