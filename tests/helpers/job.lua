@@ -19,17 +19,26 @@ function Jobs:start(name, arguments, environment, before)
   return job
 end
 
+--- A pseudo-terminal of this process, as whoever sends triggers has it: it is closed after the test.
+function Jobs:port()
+  self.ports[#self.ports + 1] = core.pty(nil, function() end)
+  return self.ports[#self.ports]
+end
+
 --- Inside describe: before each test, give(folder, jobs) is called; after it nothing of either is left.
----@param give fun(folder: string, jobs: table) jobs: a list, with start
+---@param give fun(folder: string, jobs: table) jobs: a list, with start and port
 function M.each_test(give)
   local jobs
   busted.before_each(function()
-    jobs = setmetatable({ folder = shell.folder() }, Jobs)
+    jobs = setmetatable({ folder = shell.folder(), ports = {} }, Jobs)
     give(jobs.folder, jobs)
   end)
   busted.after_each(function()
     for _, job in ipairs(jobs) do
       job:kill()
+    end
+    for _, port in ipairs(jobs.ports) do
+      port:close()
     end
     shell.remove(jobs.folder)
   end)

@@ -6,19 +6,8 @@ local fixture = require "job"
 local shell = require "shell"
 
 describe("--trigger-in of a socket", function()
-  local folder, job
-
-  before_each(function()
-    folder = shell.folder()
-  end)
-
-  after_each(function()
-    if job then
-      job:kill()
-    end
-    job = nil
-    shell.remove(folder)
-  end)
+  local folder, jobs, job
+  fixture.each_test(function(new, list) folder, jobs = new, list end)
 
   local function start(from, body)
     shell.write(folder .. "/made.lua", ([[
@@ -29,7 +18,7 @@ describe("--trigger-in of a socket", function()
         %s
       end)
     ]]):format(body))
-    job = shell.start(folder, "job", ("run %s/made.lua --tolerance 1000 --out %s/runs --trigger-in %s")
+    job = jobs:start("job", ("run %s/made.lua --tolerance 1000 --out %s/runs --trigger-in %s")
       :format(folder, folder, from))
     job:says "waiting"
   end

@@ -5,22 +5,8 @@ local fixture = require "job"
 local shell = require "shell"
 
 describe("stim:on_trigger", function()
-  local folder, job, port
-
-  before_each(function()
-    folder = shell.folder()
-  end)
-
-  after_each(function()
-    if job then
-      job:kill()
-    end
-    if port then
-      port:close()
-    end
-    job, port = nil, nil
-    shell.remove(folder)
-  end)
+  local folder, jobs, job, port
+  fixture.each_test(function(new, list) folder, jobs = new, list end)
 
   --- Run in virtual time: the onsets of its pulses in seconds, what became of each trigger, the manifest.
   local function run(options, came)
@@ -92,7 +78,7 @@ describe("stim:on_trigger", function()
 
   --- The same on a port, in real time.
   local function start(gate)
-    port = core.pty(nil, function() end)
+    port = jobs:port()
     shell.write(folder .. "/made.lua", ([[
       local mp = require "moonpulse"
       return mp.experiment(function(run)
@@ -103,7 +89,7 @@ describe("stim:on_trigger", function()
         for _, each in ipairs(run:triggers()) do run:note(each.became) end
       end)
     ]]):format(gate))
-    job = shell.start(folder, "job", ("run %s/made.lua --tolerance 1000 --out %s/runs --trigger-in %s")
+    job = jobs:start("job", ("run %s/made.lua --tolerance 1000 --out %s/runs --trigger-in %s")
       :format(folder, folder, port:path()), ("LD_PRELOAD=%s MODEM_INPUT=%s/lines"):format(shim, folder))
   end
 

@@ -1,27 +1,12 @@
 -- run:triggers and run:trigger_count: every trigger, whoever waits for it, and what became of it.
-local core = require "moonpulse.core"
 local fixture = require "job"
 local logs = require "moonpulse.experiment.trigger_log"
 local queues = require "moonpulse.experiment.trigger_queue"
 local shell = require "shell"
 
 describe("a script that asks what came", function()
-  local folder, job, port
-
-  before_each(function()
-    folder = shell.folder()
-  end)
-
-  after_each(function()
-    if job then
-      job:kill()
-    end
-    if port then
-      port:close()
-    end
-    job, port = nil, nil
-    shell.remove(folder)
-  end)
+  local folder, jobs, job, port
+  fixture.each_test(function(new, list) folder, jobs = new, list end)
 
   local head = [[
     local mp = require "moonpulse"
@@ -106,14 +91,14 @@ describe("a script that asks what came", function()
   end)
 
   it("in real time decides the same when its run is made again from the record", function()
-    port = core.pty(nil, function() end)
+    port = jobs:port()
     write [[
       run:spawn(function() run:sleep(0.01) run:note "waiting" end)
       run:wait_trigger { byte = 9, timeout = 15 }
       show(run:triggers())
       run:note(("count %d"):format(run:trigger_count { byte = 1 }))
     ]]
-    job = shell.start(folder, "job", ("run %s/made.lua --out %s/runs --trigger-in %s"):format(folder, folder,
+    job = jobs:start("job", ("run %s/made.lua --out %s/runs --trigger-in %s"):format(folder, folder,
       port:path()))
     job:says "waiting"
     port:write "\1\2\1\9"

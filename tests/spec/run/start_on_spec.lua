@@ -6,10 +6,10 @@ local fixture = require "job"
 local shell = require "shell"
 
 describe("--start-on", function()
-  local folder, job, port
+  local folder, jobs, job, port
+  fixture.each_test(function(new, list) folder, jobs = new, list end)
 
   before_each(function()
-    folder = shell.folder()
     shell.write(folder .. "/came.txt", "1 port 7\n2 port 5\n3.5 port 5\n")
     shell.write(folder .. "/two.lua", 'local mp = require "moonpulse"\nreturn mp.protocol { id = "two", '
       .. "name = 'Two', plan = function()\nlocal pulse = mp.pulse(mp.mso(40))\n"
@@ -20,17 +20,6 @@ describe("--start-on", function()
       .. "  local at, byte = run:wait_trigger { timeout = 9 }\n"
       .. '  run:note(("then %.1f %d"):format(at, byte))\n'
       .. "end)\n")
-  end)
-
-  after_each(function()
-    if job then
-      job:kill()
-    end
-    if port then
-      port:close()
-    end
-    job, port = nil, nil
-    shell.remove(folder)
   end)
 
   local function run(what, more)
@@ -142,8 +131,8 @@ describe("--start-on", function()
   end)
 
   local function start(what, more)
-    port = core.pty(nil, function() end)
-    job = shell.start(folder, "job", ("run %s/%s.lua --tolerance 1000 --out %s/runs --trigger-in %s "
+    port = jobs:port()
+    job = jobs:start("job", ("run %s/%s.lua --tolerance 1000 --out %s/runs --trigger-in %s "
       .. "--start-on %s"):format(folder, what, folder, port:path(), more))
     job:says "waiting "
   end
@@ -183,7 +172,6 @@ describe("--start-on", function()
       start("two", "byte=5")
       if lost then
         port:close()
-        port = nil
       else
         job:signal "INT"
       end
