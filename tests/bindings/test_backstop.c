@@ -4,24 +4,19 @@
  * thread is held where a phase could change behind its back: its poll() is ours.
  */
 #include "bindings/backstop.h"
-#include "bindings/modules.h"
 
 #include "engine/clock.h"
 
-#include "tests/check.h"
-
-#include <lauxlib.h>
-#include <lualib.h>
+#include "tests/bindings/backstop_rig.h"
 
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-enum { GIVEN_UP = 77, LOOKS = 12 }; // silent for 0.6 s, at most 1.2 s: pressed, not ended
+enum { LOOKS = 12 }; // silent for 0.6 s, at most 1.2 s: pressed, not ended
 static const int64_t patience_ns = INT64_C(60) * MP_NS_PER_S;
 static const int64_t turn_ns = 40 * MP_NS_PER_MS; // computed between two looks
 
@@ -113,31 +108,6 @@ static void await_looks(int more, bool turning)
         if (mp_clock_ns() > end_ns)
             _exit(GIVEN_UP);
     }
-}
-
-static bool run_as(lua_State *L, const char *name, const char *code)
-{
-    bool ok = luaL_loadbuffer(L, code, strlen(code), name) == LUA_OK &&
-              lua_pcall(L, 0, 0, 0) == LUA_OK;
-    if (!ok && strstr(lua_tostring(L, -1), "interrupted!") == NULL) {
-        (void)fprintf(stderr, "%s\n", lua_tostring(L, -1));
-        _exit(GIVEN_UP);
-    }
-    lua_settop(L, 0);
-    return ok;
-}
-
-/* Code of the library's, which nothing interrupts. */
-static void lua(lua_State *L, const char *code)
-{
-    (void)run_as(L, "=ours", code);
-}
-
-/* Would a script, or a driver, be interrupted now? */
-static bool goes_on(lua_State *L)
-{
-    return run_as(L, "=script",
-                  "core.interruptible(true) local x = 0 for i = 1, 200000 do x = x + i end");
 }
 
 static bool loops_for_ever(lua_State *L)
@@ -278,30 +248,15 @@ static const struct {
 _Noreturn static void be_case(size_t i, int to)
 {
     loop_thread = pthread_self();
-    (void)dup2(to, STDERR_FILENO);
-    (void)signal(SIGINT, SIG_DFL);
-    lua_State *L = luaL_newstate();
-    luaL_openlibs(L);
-    luaL_requiref(L, "moonpulse.core", luaopen_moonpulse_core, 0);
-    lua_setglobal(L, "core");
-    lua(L, "core.interrupts('interrupted!', '=ours')");
-    _exit(cases[i].body(L));
+    _exit(cases[i].body(become_case(to)));
 }
 
 static void check_case(size_t i)
 {
-    int status = -1, before = check_failed;
-    char text[4096] = "";
-    FILE *said = tmpfile(); // of which nothing may be written over
-    int64_t begun_ns = mp_clock_ns();
-    (void)fflush(NULL);
-    pid_t child = fork();
-    if (child == 0)
-        be_case(i, fileno(said));
-    CHECK_INT(waitpid(child, &status, 0), child);
-    rewind(said);
-    (void)fread(text, 1, sizeof text - 1, said);
-    (void)fclose(said);
+    const int before = check_failed;
+    char text[4096];
+    const int64_t begun_ns = mp_clock_ns();
+    const int status = status_of_case(be_case, i, text, sizeof text);
     CHECK(WIFEXITED(status));
     CHECK_INT(WEXITSTATUS(status), cases[i].status);
     CHECK_HAS(text, cases[i].says);

@@ -6,14 +6,10 @@
  */
 #include "bindings/armed.h"
 #include "bindings/backstop.h"
-#include "bindings/modules.h"
 
 #include "engine/clock.h"
 
-#include "tests/check.h"
-
-#include <lauxlib.h>
-#include <lualib.h>
+#include "tests/bindings/backstop_rig.h"
 
 #include <poll.h>
 #include <pthread.h>
@@ -21,10 +17,9 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-enum { GIVEN_UP = 77, LOOK_MS = 50, SECOND = 1000 / LOOK_MS }; // SECOND: looks
+enum { LOOK_MS = 50, SECOND = 1000 / LOOK_MS }; // SECOND: looks
 
 static pthread_t loop;
 static pid_t loop_id;
@@ -91,31 +86,6 @@ static void look_turning(int times)
         mp_backstop_turned();
         look(1);
     }
-}
-
-static bool run_as(lua_State *L, const char *name, const char *code)
-{
-    bool ok = luaL_loadbuffer(L, code, strlen(code), name) == LUA_OK &&
-              lua_pcall(L, 0, 0, 0) == LUA_OK;
-    if (!ok && strstr(lua_tostring(L, -1), "interrupted") == NULL) {
-        (void)fprintf(stderr, "%s\n", lua_tostring(L, -1));
-        _exit(GIVEN_UP);
-    }
-    lua_settop(L, 0);
-    return ok;
-}
-
-/* Code of the library's, which nothing interrupts. */
-static void lua(lua_State *L, const char *code)
-{
-    (void)run_as(L, "=ours", code);
-}
-
-/* Would a script, or a driver, not be interrupted now? */
-static bool goes_on(lua_State *L)
-{
-    return run_as(L, "=script",
-                  "core.interruptible(true) local x = 0 for i = 1, 200000 do x = x + i end");
 }
 
 /* ---- the cases: each returns what the process ends with ---- */
@@ -379,31 +349,16 @@ static const struct {
 _Noreturn static void be_case(size_t i, int to)
 {
     (void)alarm(20);
-    (void)dup2(to, STDERR_FILENO);
-    (void)signal(SIGINT, SIG_DFL);
     loop = pthread_self();
     loop_id = getpid();
-    lua_State *L = luaL_newstate();
-    luaL_openlibs(L);
-    luaL_requiref(L, "moonpulse.core", luaopen_moonpulse_core, 0);
-    lua_setglobal(L, "core");
-    lua(L, "core.interrupts('interrupted!', '=ours')");
-    _exit(cases[i].body(L));
+    _exit(cases[i].body(become_case(to)));
 }
 
 static void check_case(size_t i)
 {
-    int status = -1, before = check_failed;
-    char text[4096] = "";
-    FILE *said = tmpfile();
-    (void)fflush(NULL);
-    pid_t child = fork();
-    if (child == 0)
-        be_case(i, fileno(said));
-    CHECK_INT(waitpid(child, &status, 0), child);
-    rewind(said);
-    (void)fread(text, 1, sizeof text - 1, said);
-    (void)fclose(said);
+    const int before = check_failed;
+    char text[4096];
+    const int status = status_of_case(be_case, i, text, sizeof text);
     CHECK_INT(WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status), cases[i].status);
     CHECK_STR(text, cases[i].says);
     if (check_failed != before)
