@@ -104,9 +104,18 @@ end
 ---@return integer
 function M.before_ns(at_ns, ns)
   local latest_ns = at_ns - ns
-  local since_ns, sooner_ns = latest_ns, latest_ns - away_ns(latest_ns, at_ns)
-  while sooner_ns < since_ns do -- what was missed may reach back further than that
-    since_ns, sooner_ns = sooner_ns, latest_ns - away_ns(sooner_ns, at_ns)
+  if away_ns(latest_ns, at_ns) == 0 then
+    return latest_ns
+  end
+  -- what was missed may reach back behind that: by halves, as it may be long
+  local since_ns, bound_ns = latest_ns - away_ns(0, at_ns), latest_ns
+  while since_ns < bound_ns do
+    local middle_ns = (since_ns + bound_ns + 1) // 2
+    if middle_ns + away_ns(middle_ns, at_ns) <= latest_ns then
+      since_ns = middle_ns
+    else
+      bound_ns = middle_ns - 1
+    end
   end
   return since_ns
 end
