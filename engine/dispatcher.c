@@ -293,9 +293,12 @@ void mp_dispatcher_enough(struct mp_dispatcher *d)
     mp_wake_post(&d->wake);
 }
 
-bool mp_dispatcher_trigger(struct mp_dispatcher *d, struct mp_trigger *trigger,
-                           uint64_t *untold)
+bool mp_dispatcher_trigger(struct mp_dispatcher *d, uint64_t most_started,
+                           struct mp_trigger *trigger, uint64_t *untold)
 {
+    const struct mp_trigger *first = mp_ring_first(&d->triggers);
+    if (first == NULL || first->started > most_started)
+        return false;
     *untold = atomic_exchange_explicit(&d->untold, 0, memory_order_relaxed);
     return mp_ring_pop(&d->triggers, trigger);
 }

@@ -152,10 +152,11 @@ enum mp_status mp_dispatcher_ahead(struct mp_dispatcher *dispatcher,
                                    uint64_t play, struct mp_error *err);
 /* No trigger starts the plan any more; what has been started goes on to its end. */
 void mp_dispatcher_enough(struct mp_dispatcher *dispatcher);
-/* The next trigger that came, in order; false when there is none now. *untold: so many more
- * had no room since the last call. Loop thread. */
-bool mp_dispatcher_trigger(struct mp_dispatcher *dispatcher, struct mp_trigger *trigger,
-                           uint64_t *untold);
+/* The next trigger that came, in order, if the plan was started at most that often by then: so
+ * the loop hears of each start and each trigger in their order. False when there is none now.
+ * *untold: so many more had no room since the last call. Loop thread. */
+bool mp_dispatcher_trigger(struct mp_dispatcher *dispatcher, uint64_t most_started,
+                           struct mp_trigger *trigger, uint64_t *untold);
 /* Was the input lost? Once it has stopped. */
 bool mp_dispatcher_input_lost(const struct mp_dispatcher *dispatcher);
 

@@ -79,7 +79,11 @@ void session_report(struct mp_session *s)
     while (!over && (outcome = mp_dispatcher_first(d)) != NULL) {
         over = outcome->kind == MP_OUT_STOPPED;
         if (over || outcome->kind == MP_OUT_FINISHED)
-            session_tell_triggers(s, d); // all that came before this
+            session_tell_triggers(s, d, UINT64_MAX); // all that came before this
+        if (outcome->kind == MP_OUT_BEGUN) {
+            session_tell_triggers(s, d, s->begun); // those before the one that starts it
+            s->begun = outcome->send.number;
+        }
         if (over || outcome->kind == MP_OUT_FINISHED)
             session_give_back(s);
         if (over)
@@ -91,7 +95,7 @@ void session_report(struct mp_session *s)
         mp_dispatcher_drop(d); // nobody else has: this is not nested
     }
     if (!over && s->lender != NULL)
-        session_tell_triggers(s, d);
+        session_tell_triggers(s, d, s->begun); // a start is told before its trigger
     s->reporting = false;
     if (over) {
         atomic_store(&s->dispatcher, NULL);

@@ -45,6 +45,7 @@ enum mp_status mp_session_ahead(struct mp_session *s, struct mp_lowering *loweri
                                              : mp_session_state_name(from->state));
     enum mp_status status = lend(s, from, err);
     s->state = MP_RUNNING; // before the first outcome can come
+    s->begun = 0;
     if (status == MP_OK)
         status =
             mp_dispatcher_ahead(session_dispatcher(s), lowering, rule, from->port, play, err);
@@ -64,11 +65,12 @@ void mp_session_enough(struct mp_session *s)
     session_kick(s);
 }
 
-void session_tell_triggers(struct mp_session *s, struct mp_dispatcher *d)
+void session_tell_triggers(struct mp_session *s, struct mp_dispatcher *d, uint64_t most_started)
 {
     struct mp_trigger trigger;
     uint64_t untold;
-    while (s->events.trigger != NULL && mp_dispatcher_trigger(d, &trigger, &untold))
+    while (s->events.trigger != NULL &&
+           mp_dispatcher_trigger(d, most_started, &trigger, &untold))
         s->events.trigger(s->events.context, &trigger, untold);
 }
 

@@ -41,6 +41,7 @@ struct mp_session {
     // of mp_session_ahead: the session whose port is read for triggers, and who reads this
     // one's
     struct mp_session *lender, *lent_to;
+    uint64_t begun;                    // starts of its plan that the owner was told of
     struct session_watch *input_watch; // in virtual time: of the lender's wire
     bool guarded;                      // a guard was started for this arm
     bool halted;                       // stopped, and nobody has taken note yet
@@ -88,8 +89,9 @@ void session_kick(struct mp_session *s);
 
 /* session_ahead.c: the lender reads its port itself again. */
 void session_give_back(struct mp_session *s);
-/* Tell the owner of the triggers that came. */
-void session_tell_triggers(struct mp_session *s, struct mp_dispatcher *d);
+/* Tell the owner of the triggers that came while the plan was started at most that often. */
+void session_tell_triggers(struct mp_session *s, struct mp_dispatcher *d,
+                           uint64_t most_started);
 /* It is being closed, or its port is lost, while another session reads it. */
 void session_call_in(struct mp_session *lender);
 

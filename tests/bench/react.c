@@ -186,7 +186,7 @@ static void hear_triggers(struct react *r, struct mp_dispatcher *d)
     struct mp_trigger trigger;
     uint64_t untold;
     static int64_t before_ns = 0;
-    while (mp_dispatcher_trigger(d, &trigger, &untold)) {
+    while (mp_dispatcher_trigger(d, UINT64_MAX, &trigger, &untold)) {
         r->told++;
         if (trigger.heard != MP_HEARD_STARTS)
             continue;

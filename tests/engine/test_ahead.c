@@ -240,7 +240,7 @@ static void drain_triggers(void)
 {
     uint64_t untold;
     while (input.count < sizeof input.told / sizeof input.told[0] &&
-           mp_dispatcher_trigger(rig.d, &input.told[input.count], &untold)) {
+           mp_dispatcher_trigger(rig.d, UINT64_MAX, &input.told[input.count], &untold)) {
         input.untold += untold;
         input.count++;
     }
@@ -349,7 +349,7 @@ static void read_at_once(void *context)
     (void)context;
     while (mp_dispatcher_outcome(heard.d, &out))
         heard.finished += out.kind == MP_OUT_FINISHED;
-    while (mp_dispatcher_trigger(heard.d, &trigger, &untold))
+    while (mp_dispatcher_trigger(heard.d, UINT64_MAX, &trigger, &untold))
         heard.triggers++;
     if (heard.finished > 0 && heard.triggers_by_then == 0)
         heard.triggers_by_then = heard.triggers;
@@ -382,6 +382,29 @@ static void the_end_comes_after_its_last_trigger(void)
     rig_close();
     close_input();
     mp_lowering_destroy(l);
+}
+
+/* The loop, which hears of starts and of triggers by two rings, can keep their order. */
+static void a_trigger_is_not_told_before_its_start(void)
+{
+    struct mp_trigger trigger;
+    uint64_t untold;
+    struct mp_lowering *l = begin(mso(7), five);
+    send_bytes("\x07\x05\x07", 3);
+    wanted = 1;
+    int64_t until = mp_clock_ns() + patience_ns;
+    while (!all_begun() && mp_clock_ns() < until) {
+        rig_drain();
+        (void)rig_read(1);
+    }
+    CHECK(mp_dispatcher_trigger(rig.d, 0, &trigger, &untold));
+    CHECK_INT(trigger.heard, MP_HEARD_OTHER);
+    CHECK(!mp_dispatcher_trigger(rig.d, 0, &trigger, &untold));
+    wanted = 2;
+    await(all_told);
+    CHECK_INT(input.told[0].heard, MP_HEARD_STARTS);
+    CHECK_INT(input.told[1].heard, MP_HEARD_OTHER);
+    end(l);
 }
 
 static void a_delay_is_kept(void)
@@ -522,6 +545,7 @@ int main(void)
     each_trigger_has_its_verdict();
     a_trigger_starts_the_plan();
     the_end_comes_after_its_last_trigger();
+    a_trigger_is_not_told_before_its_start();
     a_delay_is_kept();
     enough_ends_it();
     its_window_ends_it();

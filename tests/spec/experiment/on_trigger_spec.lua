@@ -90,6 +90,19 @@ describe("stim:on_trigger", function()
     assert.are.same({ 2.25, 2.35, 2.45, 4.25, 4.35, 4.45 }, given())
   end)
 
+  it("has each start and each trigger in the record in their order, also if they came at once", function()
+    local status, out = run("stim:on_trigger(pulse, { count = 2, refractory = 1, every = 2 })",
+      { { 1, 1 }, { 1, 2 }, { 1, 3 }, { 4, 4 }, { 4, 5 } })
+    assert.are.equal(0, status, out)
+    local kinds = {}
+    for line in io.lines(fixture.run_in(folder .. "/runs") .. "/journal.jsonl") do
+      local entry = cjson.decode(line)
+      kinds[#kinds + 1] = entry.kind == "play" and "play" or entry.kind == "trigger"
+        and ("%d %s"):format(entry.byte, entry.heard) or nil
+    end
+    assert.are.same({ "1 counted", "play", "2 starts", "3 counted", "play", "4 starts", "5 over" }, kinds)
+  end)
+
   it("is started by triggers that are the refractory time apart, and by none sooner", function()
     local status, out = run("stim:on_trigger(pulse, { count = 9, refractory = 2 })",
       { { 1, 5 }, { 3, 5 }, { 5, 5 }, { 6.999999999, 5 }, { 7.5, 5 } })
