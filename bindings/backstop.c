@@ -98,9 +98,18 @@ void mp_backstop_virtual(bool is_virtual)
     atomic_store(&backstop.is_virtual, is_virtual);
 }
 
+/* Has a stop come that is to be named? */
+static bool has_stopped(void)
+{
+    unsigned words = atomic_load(&backstop.stopped) | atomic_load(&backstop.left);
+    return (words & REASON_MASK) != MP_STOP_NONE || mp_armed_reason() != MP_STOP_NONE;
+}
+
 void mp_backstop_turned(void)
 {
     (void)atomic_fetch_add(&backstop.turns, 1);
+    if (mp_disk_hung() && !has_stopped())
+        mp_disk_forget();
 }
 
 void mp_backstop_at_end(void (*restore)(void))
@@ -188,7 +197,7 @@ static void begin_run(void)
     atomic_store(&backstop.have_folder, false);
     where[0] = '\0';
     mp_outlet_begin();
-    mp_disk_begin();
+    mp_disk_forget();
 }
 
 /*

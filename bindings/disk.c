@@ -6,9 +6,12 @@
 
 #include "engine/clock.h"
 
+#include <fcntl.h>
 #include <lauxlib.h>
 #include <stdatomic.h>
 #include <stddef.h>
+#include <stdio.h>
+#include <unistd.h>
 
 static const char *const files[] = {
     "events.tsv", "journal.jsonl", "manifest.json", "recover.json", "sources", "resolved.plan",
@@ -17,7 +20,8 @@ static const char *const files[] = {
 static const int64_t hung_ns = 400 * MP_NS_PER_MS;
 
 static _Atomic(const char *) waits;
-static int64_t since_ns;      // the loop thread's own
+// the loop thread's own
+static int64_t since_ns, awake_since_ns;
 static const char *hung_file; // the last that took so long
 
 const char *mp_disk_waits(void)
@@ -25,9 +29,32 @@ const char *mp_disk_waits(void)
     return atomic_load(&waits);
 }
 
-void mp_disk_begin(void)
+bool mp_disk_hung(void)
+{
+    return hung_file != NULL;
+}
+
+void mp_disk_forget(void)
 {
     hung_file = NULL;
+}
+
+/*
+ * For how long this thread has run, or waited for a processor, since it began (proc(5),
+ * schedstat): that is not the disk's. 0 where the kernel does not tell.
+ */
+static int64_t awake_ns(void)
+{
+    static int file = -1;
+    char text[64];
+    long long ran_ns, waited_ns;
+    if (file < 0)
+        file = open("/proc/thread-self/schedstat", O_RDONLY | O_CLOEXEC);
+    ssize_t length = file < 0 ? -1 : pread(file, text, sizeof text - 1, 0);
+    if (length <= 0)
+        return 0;
+    text[length] = '\0';
+    return sscanf(text, "%lld %lld", &ran_ns, &waited_ns) == 2 ? ran_ns + waited_ns : 0;
 }
 
 /* core.disk(name of a file of the run): it is about to be written; core.disk(): it was */
@@ -35,9 +62,12 @@ static int disk(lua_State *L)
 {
     const char *before = atomic_load(&waits);
     int64_t now_ns = mp_clock_ns();
-    if (before != NULL && now_ns - since_ns > hung_ns)
+    if (before != NULL && now_ns - since_ns > hung_ns &&
+        now_ns - since_ns - (awake_ns() - awake_since_ns) > hung_ns)
         hung_file = before;
     since_ns = now_ns;
+    if (!lua_isnoneornil(L, 1))
+        awake_since_ns = awake_ns();
     atomic_store(&waits,
                  lua_isnoneornil(L, 1) ? NULL : files[luaL_checkoption(L, 1, NULL, files)]);
     return 0;

@@ -8,9 +8,14 @@
 #ifndef MP_DISK_H
 #define MP_DISK_H
 
+#include <stdbool.h>
+
 /* The name in the run's folder of the file that is being written; NULL: none. Any thread. */
 const char *mp_disk_waits(void);
-/* A run begins: what hung in an earlier one is forgotten. Loop thread. */
-void mp_disk_begin(void);
+/* Has the disk taken long for a file since mp_disk_forget? Loop thread. */
+bool mp_disk_hung(void);
+/* The loop has gone on, and no stop had come: what took long has stopped nothing, and is
+ * forgotten. So it is when a run begins. Loop thread. */
+void mp_disk_forget(void);
 
 #endif
