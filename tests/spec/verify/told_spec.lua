@@ -75,15 +75,17 @@ describe("an experiment that is made again", function()
     assert.are.equal("", unchecked)
   end)
 
-  --- The journal's first line that says so, moved behind so many others.
-  local function moved(run, says, by)
+  --- The first two lines of the journal that are marks of two parts and follow one another, exchanged.
+  local function exchanged(run)
     resealed.edit(run, function(entries)
-      for i, entry in ipairs(entries) do
-        if entry.text == says then
-          table.insert(entries, i + by, table.remove(entries, i))
+      for i = 2, #entries do
+        local a, b = entries[i - 1], entries[i]
+        if a.kind == "mark" and b.kind == "mark" and a.part ~= b.part then
+          entries[i - 1], entries[i] = b, a
           return
         end
       end
+      error "no such marks"
     end)
   end
 
@@ -91,7 +93,7 @@ describe("an experiment that is made again", function()
     local run = record("order", [[stim:arm()
       run:spawn(function()
         for i = 1, 3 do
-          run:sleep(0.1)
+          run:sleep(0.7) -- far from what the other part does
           run:mark("beside " .. i)
           if i == 3 then
             run:sleep(1)
@@ -103,7 +105,7 @@ describe("an experiment that is made again", function()
       stim:fire(mp.pulse(mp.mso(50)))
       run:mark "alone 1"
       run:mark "alone 2"
-      run:sleep(2.5)]], "--tolerance 5000")
+      run:sleep(4.5)]], "--tolerance 5000")
     is_whole(run)
     local copy = folder .. "/copy"
     local function edited(...)
@@ -114,8 +116,16 @@ describe("an experiment that is made again", function()
       local differs, unchecked = look(copy)
       return differs, unchecked, verify.folder(copy, {}).verdict
     end
-    local function swap(path) moved(path, "beside 1", 2) end
-    local function in_part(path) moved(path, "alone 1", 1) end
+    local function in_part(path)
+      resealed.edit(path, function(entries)
+        local at = {}
+        for i, entry in ipairs(entries) do
+          at[entry.text or ""] = i
+        end
+        local first, second = at["alone 1"], at["alone 2"]
+        entries[first], entries[second] = entries[second], entries[first]
+      end)
+    end
     local function drop(path)
       resealed.edit(path, function(entries)
         for i = #entries, 1, -1 do
@@ -126,11 +136,11 @@ describe("an experiment that is made again", function()
       end, { ["events.tsv"] = function(text) return (text:gsub("\n[^\n]*beside, fired[^\n]*", "", 1)) end,
         ["flight.bin"] = function(text) return text end })
     end
-    assert.are.equal("whole", (select(3, edited(swap))))
+    assert.are.equal("whole", (select(3, edited(exchanged))))
     assert.matches("mark: text is alone 2, and the kept text", (edited(in_part)), 1, true)
-    assert.are_not.equal("whole", (select(3, edited(in_part, swap))))
-    assert.matches("action.exact_mso is 58", (edited(stronger, swap)), 1, true)
-    local differs, unchecked, verdict = edited(drop, swap)
+    assert.are_not.equal("whole", (select(3, edited(in_part, exchanged))))
+    assert.matches("action.exact_mso is 58", (edited(stronger, exchanged)), 1, true)
+    local differs, unchecked, verdict = edited(drop, exchanged)
     assert.are_not.equal("whole", verdict, differs .. unchecked)
     differs = edited(drop)
     assert.matches('make: {"kind":"mark","part":1,"text":"beside, fired"}', differs, 1, true)
