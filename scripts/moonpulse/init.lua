@@ -3,6 +3,7 @@ local blame = require "moonpulse.text.author_line"
 local compose = require "moonpulse.compose"
 local core = require "moonpulse.core"
 local experiments = require "moonpulse.experiment"
+local in_order = require "moonpulse.text.in_order"
 local intensities = require "moonpulse.compose.intensity"
 local order = require "moonpulse.compose.order"
 local protocols = require "moonpulse.protocol"
@@ -85,11 +86,7 @@ end)
 --- A misspelt function is the commonest mistake: say what there is.
 setmetatable(mp, {
   __index = function(_, name)
-    local names = {}
-    for known in pairs(mp) do
-      names[#names + 1] = known
-    end
-    table.sort(names)
+    local names = in_order.keys(mp)
     blame.fail("there is no mp.%s; there are: %s", tostring(name), table.concat(names, ", "))
   end,
 })

@@ -1,4 +1,5 @@
 --- Reads sources: which room of the library needs which other, and how long files and functions are.
+local in_order = require "moonpulse.text.in_order"
 local lfs = require "lfs"
 
 local M = {}
@@ -106,15 +107,6 @@ function M.c_functions(text)
   return found
 end
 
-local function sorted(of)
-  local keys = {}
-  for key in pairs(of) do
-    keys[#keys + 1] = key
-  end
-  table.sort(keys)
-  return keys
-end
-
 local function room_of(path)
   return path:match("^([^/]+)/") or path
 end
@@ -127,7 +119,7 @@ end
 ---@return string[] missing requires of modules of the library that there are not
 function M.graph(texts)
   local rooms, dynamic, missing = {}, {}, {}
-  for _, path in ipairs(sorted(texts)) do
+  for _, path in ipairs(in_order.keys(texts)) do
     local own, _, required = room_of(path), M.code(texts[path])
     rooms[own] = rooms[own] or {}
     for _, name in ipairs(required) do
@@ -167,7 +159,7 @@ function M.circles(rooms)
   local function visit(room)
     state[room] = "open"
     stack[#stack + 1] = room
-    for _, other in ipairs(sorted(rooms[room])) do
+    for _, other in ipairs(in_order.keys(rooms[room])) do
       if state[other] == "open" then
         local names = {}
         for i = #stack, 1, -1 do
@@ -186,7 +178,7 @@ function M.circles(rooms)
     state[room] = "done"
     stack[#stack] = nil
   end
-  for _, room in ipairs(sorted(rooms)) do
+  for _, room in ipairs(in_order.keys(rooms)) do
     if not state[room] then
       visit(room)
     end

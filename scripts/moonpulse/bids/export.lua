@@ -5,6 +5,7 @@ local delivered = require "moonpulse.bids.delivered"
 local deliveries = require "moonpulse.bids.deliveries"
 local describe = require "moonpulse.bids.describe"
 local draft = require "moonpulse.bids.draft"
+local in_order = require "moonpulse.text.in_order"
 local numbers = require "moonpulse.text.numbers"
 local read = require "moonpulse.record.read"
 local recipe = require "moonpulse.bids.recipe"
@@ -203,13 +204,8 @@ function M.add(dataset, run, options, meta)
   timeline.write(run.events, given.whole, run.events_json, plan, { name = "Moonpulse",
     version = core.version },
     ("%s/beh/%s"):format(names.folder, names.stem), files)
-  local paths = {}
-  for path in pairs(files) do
-    paths[#paths + 1] = path
-  end
-  table.sort(paths)
-  for _, path in ipairs(paths) do
-    dataset:add(path, files[path])
+  for path, text in in_order.pairs(files) do
+    dataset:add(path, text)
   end
   if plan and not dataset:now("stimuli/" .. plan) then
     dataset:add("stimuli/" .. plan, run.plan_text)

@@ -1,5 +1,6 @@
 --- What Moonpulse cannot know and a person writes down: --meta FILE, a JSON object (docs/bids.md).
 local cjson = require "cjson.safe"
+local in_order = require "moonpulse.text.in_order"
 local text_files = require "moonpulse.text.text_file"
 
 local M = {}
@@ -32,11 +33,7 @@ function M.check(meta, path)
   if type(meta) ~= "table" or kind_of(meta) == list and next(meta) then
     return nil, ("%s: a JSON object is expected, like {\"Authors\": [\"A. One\", \"B. Two\"]}"):format(path)
   end
-  local known = {}
-  for key in pairs(M.keys) do
-    known[#known + 1] = key
-  end
-  table.sort(known)
+  local known = in_order.keys(M.keys)
   for key, value in pairs(meta) do
     local wanted = M.keys[key]
     if not wanted then

@@ -2,6 +2,7 @@
 local as_json = require "moonpulse.cli.as_json"
 local cli = require "moonpulse.cli"
 local devices = require "moonpulse.driver.find"
+local in_order = require "moonpulse.text.in_order"
 local json = require "moonpulse.text.sorted_json"
 
 local M = {}
@@ -106,13 +107,8 @@ local function in_full(driver)
     or "when it fired: every pulse is confirmed")
   local proof, others = proofs(driver)
   line("", "%s", settings_texts[proof] or "nothing of its settings")
-  local names = {}
-  for option in pairs(others) do
-    names[#names + 1] = option
-  end
-  table.sort(names)
-  for _, option in ipairs(names) do
-    line("", "with --device-option %s: %s", option, settings_texts[others[option]])
+  for option, settings in in_order.pairs(others) do
+    line("", "with --device-option %s: %s", option, settings_texts[settings])
   end
   line("channels", "%d%s", limits.channels,
     limits.channel_names and " (" .. table.concat(limits.channel_names, ", ") .. ")" or "")

@@ -2,6 +2,7 @@
 local cli = require "moonpulse.cli"
 local devices = require "moonpulse.driver.find"
 local escapes = require "moonpulse.text.escapes"
+local in_order = require "moonpulse.text.in_order"
 
 local M = {}
 
@@ -32,11 +33,7 @@ local function describe(spec)
 end
 
 local function list(driver)
-  local names = {}
-  for name in pairs(driver.commands) do
-    names[#names + 1] = name
-  end
-  table.sort(names)
+  local names = in_order.keys(driver.commands)
   for _, name in ipairs(names) do
     local each, parts = driver.commands[name], {}
     for i, spec in ipairs(each.args) do

@@ -1,6 +1,7 @@
 --- moonpulse new: a driver or a protocol to begin with, that works as it is.
 local cli = require "moonpulse.cli"
 local devices = require "moonpulse.driver.find"
+local in_order = require "moonpulse.text.in_order"
 local lfs = require "lfs"
 
 local M = {}
@@ -36,15 +37,6 @@ local kinds = {
   },
 }
 
-local function names_of_kinds()
-  local names = {}
-  for name in pairs(kinds) do
-    names[#names + 1] = name
-  end
-  table.sort(names)
-  return names
-end
-
 function M.parser()
   local parser = cli.parser("new",
     "Make the files of a new driver in the current folder (NAME.lua, its simulator NAME_simulator.lua "
@@ -52,7 +44,7 @@ function M.parser()
       .. "driver for a device that is invented, the protocol as 10 Hz trains; put yours in their place. "
       .. "Nothing is overwritten.",
     "moonpulse new protocol mine\nmoonpulse new driver mybox\nmoonpulse test ./mybox_spec.lua")
-  parser:argument("kind", "What to make."):choices(names_of_kinds()):argname("KIND")
+  parser:argument("kind", "What to make."):choices(in_order.keys(kinds)):argname("KIND")
   parser:argument("name", "Its name: letters, digits and _."):argname("NAME")
   return parser
 end

@@ -6,6 +6,7 @@ local conditions = require "moonpulse.record.conditions"
 local courses = require "moonpulse.run.course"
 local escapes = require "moonpulse.text.escapes"
 local experiments = require "moonpulse.experiment"
+local in_order = require "moonpulse.text.in_order"
 local json = require "moonpulse.text.sorted_json"
 local manifests = require "moonpulse.run.manifest"
 local methods = require "moonpulse.show.methods"
@@ -25,17 +26,8 @@ function M.parser()
   return parser
 end
 
-local function sorted_names(values)
-  local names = {}
-  for name in pairs(values) do
-    names[#names + 1] = name
-  end
-  table.sort(names)
-  return names
-end
-
 local function print_parameters(protocol, values)
-  local names = sorted_names(values)
+  local names = in_order.keys(values)
   for i, name in ipairs(names) do
     print(("%-14s%s = %s"):format(i == 1 and "parameters" or "", name,
       methods.parameter(protocol.params[name], values[name])))

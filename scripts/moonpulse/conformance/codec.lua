@@ -1,16 +1,8 @@
 --- Conformance cases about bytes: commands, explain, decode.
 local contract = require "moonpulse.driver.contract"
+local in_order = require "moonpulse.text.in_order"
 
 local M = {}
-
-local function sorted(commands)
-  local names = {}
-  for name in pairs(commands) do
-    names[#names + 1] = name
-  end
-  table.sort(names)
-  return names
-end
 
 local function hex(bytes)
   return (bytes:gsub(".", function(c) return ("%02x"):format(c:byte()) end))
@@ -76,7 +68,7 @@ local function keeps_contract(kit)
 end
 
 local function takes_values(kit)
-  for _, name in ipairs(sorted(kit.driver.commands)) do
+  for _, name in ipairs(in_order.keys(kit.driver.commands)) do
     local command = kit.driver.commands[name]
     for _ = 1, 60 do
       local values, bytes, problem = kit.chance:command(command)
@@ -107,7 +99,7 @@ local function bad_values(spec)
 end
 
 local function refuses_values(kit)
-  for _, name in ipairs(sorted(kit.driver.commands)) do
+  for _, name in ipairs(in_order.keys(kit.driver.commands)) do
     local command = kit.driver.commands[name]
     local values = kit.chance:command(command)
     for _, spec in ipairs(values and command.args or {}) do
@@ -134,7 +126,7 @@ local function explains(kit)
   if not driver.explain then
     kit:skip("the driver has no explain")
   end
-  for _, name in ipairs(sorted(driver.commands)) do
+  for _, name in ipairs(in_order.keys(driver.commands)) do
     for _ = 1, 60 do
       local values, bytes = kit.chance:command(driver.commands[name])
       if not values or bytes == "" then -- an edge of a line has no bytes
@@ -165,7 +157,7 @@ local function explains_rubbish(kit)
       tostring(name))
   end
   ask ""
-  for _, name in ipairs(sorted(driver.commands)) do
+  for _, name in ipairs(in_order.keys(driver.commands)) do
     local values, bytes = kit.chance:command(driver.commands[name])
     for length = 1, values and #bytes or 0 do
       ask(bytes:sub(1, length))

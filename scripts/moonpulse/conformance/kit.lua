@@ -2,6 +2,7 @@
 local chance = require "moonpulse.conformance.chance"
 local core = require "moonpulse.core"
 local devices = require "moonpulse.driver.find"
+local in_order = require "moonpulse.text.in_order"
 local refusals = require "moonpulse.text.refusal"
 local stands = require "moonpulse.conformance.tap"
 local virtual_time = require "moonpulse.simulation.virtual_time"
@@ -289,11 +290,7 @@ function Kit:recharge(stand, action)
 end
 
 local function gather(self)
-  local names, heard, dialect = {}, {}, nil
-  for name in pairs(self.driver.commands) do
-    names[#names + 1] = name
-  end
-  table.sort(names)
+  local names, heard, dialect = in_order.keys(self.driver.commands), {}, nil
   for _ = 1, 2 do
     local stand = self:armed() -- new each time: commands at random may leave it in a state that cannot arm
     self:fire(stand, self:action())

@@ -1,5 +1,6 @@
 --- What was explored and found, in words.
 local coverage = require "moonpulse.explore.coverage"
+local in_order = require "moonpulse.text.in_order"
 local invariants = require "moonpulse.explore.invariants"
 local json = require "moonpulse.text.sorted_json"
 local numbers = require "moonpulse.text.numbers"
@@ -124,19 +125,10 @@ function M.finding(found, smallest, why)
   return lines
 end
 
-local function sorted(counts)
-  local names = {}
-  for name in pairs(counts) do
-    names[#names + 1] = name
-  end
-  table.sort(names)
-  return names
-end
-
 local function add_coverage(lines, cover)
   for _, group in ipairs(coverage.groups) do
     local counts, words = cover[group] or {}, {}
-    for i, name in ipairs(sorted(counts)) do
+    for i, name in ipairs(in_order.keys(counts)) do
       words[i] = ("%s %s"):format(name, numbers.count(counts[name]))
     end
     local text = ("  %-16s"):format(group)

@@ -356,11 +356,7 @@ function M.load(path, shown)
 end
 
 local function list_names(params)
-  local names = {}
-  for name in pairs(params) do
-    names[#names + 1] = name
-  end
-  table.sort(names)
+  local names = in_order.keys(params)
   return #names > 0 and table.concat(names, ", ") or "none"
 end
 

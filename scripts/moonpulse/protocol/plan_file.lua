@@ -4,6 +4,7 @@ local cell_text = require "moonpulse.text.cell_text"
 local checks = require "moonpulse.compose.check"
 local core = require "moonpulse.core"
 local escaped = require "moonpulse.text.escapes"
+local in_order = require "moonpulse.text.in_order"
 local outline = require "moonpulse.show.outline"
 local protocols = require "moonpulse.protocol"
 local sha256 = require "moonpulse.text.sha256"
@@ -150,11 +151,7 @@ function M.write(plan, facts)
     end
   end
   write_declared(facts, lines)
-  local names = {}
-  for name in pairs(facts.parameters or {}) do
-    names[#names + 1] = name
-  end
-  table.sort(names)
+  local names = in_order.keys(facts.parameters or {})
   for _, name in ipairs(names) do
     lines[#lines + 1] = ("parameter %s %s"):format(name, quoted(facts.parameters[name]))
   end

@@ -2,6 +2,7 @@
 --- file of --meta is one JSON object of these keys; the record keeps it, and methods and exports say it.
 local cjson = require "cjson.safe"
 local escapes = require "moonpulse.text.escapes"
+local in_order = require "moonpulse.text.in_order"
 local meant = require "moonpulse.text.meant"
 local text_files = require "moonpulse.text.text_file"
 
@@ -120,11 +121,7 @@ function M.read(path)
     return nil, ("%s is no JSON object, like {\"coil\": \"MCF-B65\", \"waveform\": \"biphasic\"}%s"):format(
       path, why and ": " .. why or "")
   end
-  local keys = {}
-  for key in pairs(meta) do
-    keys[#keys + 1] = key
-  end
-  table.sort(keys)
+  local keys = in_order.keys(meta)
   for _, key in ipairs(keys) do
     local problem = problem_of(key, meta[key])
     if problem then

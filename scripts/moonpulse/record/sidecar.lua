@@ -1,6 +1,7 @@
 --- events.json: what each column of events.tsv is, as BIDS wants it beside a table of events.
 local cjson = require "cjson"
 local files = require "moonpulse.record.file"
+local in_order = require "moonpulse.text.in_order"
 
 local M = {}
 
@@ -69,11 +70,7 @@ end
 
 --- What trial_type can be in this run: its conditions, and the other events.
 local function levels_of(conditions)
-  local names, list = {}, {}
-  for name in pairs(conditions) do
-    names[#names + 1] = name
-  end
-  table.sort(names)
+  local names, list = in_order.keys(conditions), {}
   for _, name in ipairs(names) do
     local text = default_conditions[name] or ("Pulses that the protocol labels %s"):format(name)
     list[#list + 1] = { name, text }

@@ -1,5 +1,6 @@
 --- The arguments of moonpulse run that do the same again.
 local core = require "moonpulse.core"
+local in_order = require "moonpulse.text.in_order"
 local read = require "moonpulse.record.read"
 local recipes = require "moonpulse.rerun.recipe"
 local refusals = require "moonpulse.text.refusal"
@@ -54,11 +55,7 @@ end
 --- What must be the same on any device.
 local function add_played(list, recipe, options)
   local from = recipe.begin.options
-  local names = {}
-  for name in pairs(type(recipe.begin.parameters) == "table" and recipe.begin.parameters or {}) do
-    names[#names + 1] = name
-  end
-  table.sort(names)
+  local names = in_order.keys(type(recipe.begin.parameters) == "table" and recipe.begin.parameters or {})
   for _, name in ipairs(recipe.files.plan and {} or names) do
     local text = recipes.text_of(recipe.begin.parameters[name])
     list[#list + 1] = text and ("--param=%s=%s"):format(name, text) or nil

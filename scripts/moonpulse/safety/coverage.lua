@@ -2,6 +2,8 @@
 --- motor threshold of a hand muscle. Another coil or threshold is "not covered"; and on a box that may drive
 --- a nerve stimulator, a channel that is declared as one is not judged by them at all. The lab's own limits
 --- hold for it like for any other: nothing but the lab's file lifts them.
+local in_order = require "moonpulse.text.in_order"
+
 local M = {}
 
 local COIL, THRESHOLD = "figure-of-eight", "hand"
@@ -52,11 +54,7 @@ end
 ---@param coverage moonpulse.Coverage
 ---@return string[]?
 function M.nerves(coverage)
-  local names = {}
-  for name in pairs(coverage.nerve) do
-    names[#names + 1] = name
-  end
-  table.sort(names)
+  local names = in_order.keys(coverage.nerve)
   return names[1] and names or nil
 end
 

@@ -68,11 +68,7 @@ local function check(spec)
   end
   for key, value in in_order.pairs(spec) do
     if not known[key] then
-      local names = {}
-      for name in pairs(known) do
-        names[#names + 1] = name
-      end
-      table.sort(names)
+      local names = in_order.keys(known)
       return ("there is no limit %s; known: %s"):format(tostring(key), table.concat(names, ", ")), key
     elseif type(value) ~= known[key] or value ~= value then
       return ("%s must be a %s"):format(key, known[key]), key

@@ -1,4 +1,5 @@
 --- A protocol as the methods section of its paper: in sentences, with its three durations.
+local in_order = require "moonpulse.text.in_order"
 local numbers = require "moonpulse.text.numbers"
 local sentences = require "moonpulse.show.sentences"
 local wrapping = require "moonpulse.text.wrapping"
@@ -64,15 +65,6 @@ function M.phase(phase)
   return (phase.name and phase.name .. ": " or "") .. table.concat(parts, ", ")
 end
 
-local function names_of(params)
-  local names = {}
-  for name in pairs(params) do
-    names[#names + 1] = name
-  end
-  table.sort(names)
-  return names
-end
-
 --- A parameter: value, range, help.
 ---@param declared moonpulse.Parameter
 ---@param value any
@@ -93,7 +85,7 @@ end
 ---@return string[]? names nil: there is none
 function M.open_counts(protocol)
   local names = {}
-  for _, name in ipairs(names_of(protocol.params)) do
+  for _, name in ipairs(in_order.keys(protocol.params)) do
     local declared = protocol.params[name]
     if declared.needed and math.type(declared.default) == "integer" then
       names[#names + 1] = name
@@ -140,7 +132,7 @@ function M.text(protocol, plan, values, facts, drawn)
   say("Published as", protocol.reported)
   say("Sessions", protocol.session)
   say("", protocol.sessions and M.schedule(protocol.sessions))
-  for i, name in ipairs(names_of(values)) do
+  for i, name in ipairs(in_order.keys(values)) do
     say(i == 1 and "Parameters" or "", name .. " = " .. M.parameter(protocol.params[name], values[name]))
   end
   say("Note", protocol.note)

@@ -82,11 +82,7 @@ function M.build(call, ...)
 end
 
 local function names_of(known)
-  local names = {}
-  for name in pairs(known) do
-    names[#names + 1] = name
-  end
-  table.sort(names)
+  local names = in_order.keys(known)
   return table.concat(names, ", ")
 end
 

@@ -1,6 +1,7 @@
 --- Plans that were once delivered otherwise than written: what the simulator gave, from its own state, pulse
 --- by pulse against what the plan says, worked out by hand.
 local cases = require "cases"
+local in_order = require "moonpulse.text.in_order"
 local shell = require "shell"
 
 local train = cases.train
@@ -62,15 +63,6 @@ local refused = {
   delivered_pulse_train_pulse = "too short to change its settings in between; the shortest interval is",
 }
 
-local function sorted_names(map)
-  local names = {}
-  for name in pairs(map) do
-    names[#names + 1] = name
-  end
-  table.sort(names)
-  return names
-end
-
 --- The pulses from number first on, with onsets that count from that one.
 local function from(list, first, count)
   local part = {}
@@ -100,7 +92,7 @@ describe("a case of tests/data/cases", function()
     end
   end
 
-  for _, name in ipairs(sorted_names(expected)) do
+  for _, name in ipairs(in_order.keys(expected)) do
     for _, timing in ipairs { "", "--timing host", "--timing device" } do
       it(("%s is given as written%s"):format(name, timing ~= "" and ", " .. timing or ""), function()
         local status, _, err, record = cases.run(folder, name, thresholds("--speed max " .. timing))

@@ -1,16 +1,12 @@
 --- Rules 17 to 30: what may be in a cell.
 local draft = require "moonpulse.bids.draft"
 local groups = require "moonpulse.bids.check.groups"
+local in_order = require "moonpulse.text.in_order"
 
 local M = {}
 
 local function listed(set)
-  local list = {}
-  for each in pairs(set) do
-    list[#list + 1] = each
-  end
-  table.sort(list)
-  return table.concat(list, ", ")
+  return table.concat(in_order.keys(set), ", ")
 end
 
 --- Each part of a column's cells is one of a list.

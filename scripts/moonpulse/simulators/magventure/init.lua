@@ -15,6 +15,7 @@
 ---   * a running train refuses new trains, modes, pages and starts; disabling ends it, and a burst.
 local commands = require "moonpulse.simulators.magventure.commands"
 local frames = require "moonpulse.simulators.magventure.frames"
+local in_order = require "moonpulse.text.in_order"
 local limits = require "moonpulse.simulators.magventure.limits"
 local machine = require "moonpulse.simulators.magventure.machine"
 local slack = require "moonpulse.simulation.slack"
@@ -329,12 +330,8 @@ end
 local function option_fault(key, value)
   local default, range = OPTIONS[key], RANGES[key]
   if default == nil then
-    local names = {}
-    for name in pairs(OPTIONS) do
-      names[#names + 1] = name
-    end
-    table.sort(names)
-    return ("unknown option '%s'; known: %s"):format(tostring(key), table.concat(names, ", "))
+    return ("unknown option '%s'; known: %s"):format(tostring(key),
+      table.concat(in_order.keys(OPTIONS), ", "))
   elseif range and value ~= default
       and not (type(value) == "number" and value >= range[1] and value <= range[2]) then
     return ("%s = %s is not a number in %s-%s"):format(key, tostring(value), range[1], range[2])
