@@ -97,11 +97,11 @@ local function measure(kit)
   return math.min(writes, 40), math.min(said, 40)
 end
 
-local function each_write(kit, what, change)
-  kit:needs_replies()
-  for number = 1, (measure(kit)) do
+--- Arm once for each of count writes or replies, with that one changed on its way.
+local function each(kit, count, hook, what, change)
+  for number = 1, count do
     local stand = kit:stand()
-    stand.on_write = function(at, bytes)
+    stand[hook] = function(at, bytes)
       if at == number then
         return change(bytes)
       end
@@ -111,19 +111,16 @@ local function each_write(kit, what, change)
   end
 end
 
+local function each_write(kit, what, change)
+  kit:needs_replies()
+  local written = measure(kit)
+  each(kit, written, "on_write", what, change)
+end
+
 local function each_reply(kit, what, change)
   kit:needs_replies()
   local _, said = measure(kit)
-  for number = 1, said do
-    local stand = kit:stand()
-    stand.on_reply = function(at, bytes)
-      if at == number then
-        return change(bytes)
-      end
-      return bytes
-    end
-    arm_is_honest(kit, what:format(number), stand)
-  end
+  each(kit, said, "on_reply", what, change)
 end
 
 local function lost_write(kit)

@@ -133,6 +133,16 @@ function M.values(name, specs, given)
   return values
 end
 
+--- Makes a function that gives a driver's options as configured, or the defaults where nobody configured it.
+---@param specs moonpulse.Spec[] of a driver's options
+---@return fun(options: table?): table
+function M.settled(specs)
+  local defaults = M.values("a driver", specs, {})
+  return function(options)
+    return options and next(options) and options or defaults
+  end
+end
+
 --- A command. Calling it with a table of values checks them and returns the bytes.
 ---@param help string
 ---@param args moonpulse.Spec[]

@@ -8,6 +8,7 @@
 ---   * the unit is armed when it is switched on; a person disarms it at the panel;
 ---   * a fire command that finds it uncharged is left out, and counted as omitted;
 ---   * a byte that is not repeated is dropped, and so are repeated bytes without a meaning.
+local settings = require "moonpulse.simulation.settings"
 local slack = require "moonpulse.simulation.slack"
 
 local M = {
@@ -232,21 +233,12 @@ end
 --- Switch a unit on: armed at its panel, intensity 0.
 ---@param options table? see OPTIONS; an unknown key is an error
 function M.new(options)
-  local set = {}
-  for key, value in pairs(OPTIONS) do
-    set[key] = value
-  end
-  for key, value in pairs(options or {}) do
-    local default = OPTIONS[key]
-    if default == nil then
-      error(("duomag simulator: unknown option '%s'; known: armed, coil_type, latency, period, recharge, "
-        .. "seed, settle, short_frames"):format(tostring(key)), 2)
-    elseif type(value) ~= type(default)
+  local set = settings.over("duomag", OPTIONS, options, function(key, value)
+    if type(value) ~= type(OPTIONS[key])
       or type(value) == "number" and not (value >= 0 and value <= 255 or key == "seed") then
-      error(("duomag simulator: %s = %s is not possible"):format(key, tostring(value)), 2)
+      return ("%s = %s is not possible"):format(key, tostring(value))
     end
-    set[key] = value
-  end
+  end)
   return setmetatable({
     now_ns = 0, next_ns = 0, heard_ns = -1000 * MS, charged_at_ns = 0, latency_ns = math.floor(
       set.latency * 1e9), period_ns = math.max(MS, math.floor(set.period * 1e9)),

@@ -5,6 +5,7 @@
 --- with the driver. The load is ideal: what is measured is what was asked, offsets are 0. Choices of
 --- ours: an answer takes `latency`; a line longer than the device's buffer (1000 characters), which
 --- it does not check, is lost.
+local settings = require "moonpulse.simulation.settings"
 local slack = require "moonpulse.simulation.slack"
 
 local M = {
@@ -423,16 +424,7 @@ end
 --- Switch one on.
 ---@param options table? latency, seed, firmware
 function M.new(options)
-  local set = {}
-  for key, value in pairs(OPTIONS) do
-    set[key] = value
-  end
-  for key, value in pairs(options or {}) do
-    if set[key] == nil then
-      error(("stimjim simulator: there is no option %s"):format(tostring(key)), 2)
-    end
-    set[key] = value
-  end
+  local set = settings.over("stimjim", OPTIONS, options)
   local self = setmetatable({ options = set, latency_ns = math.floor(set.latency * 1e9 + 0.5), now_ns = 0,
     pulses = 0, replies = {}, log = {}, stuck = false }, Simulator)
   boot(self)

@@ -4,6 +4,7 @@
 --- the eight TTL lines, and stays until the next; MagPy 92bf2d0: a rising RTS fires). The same code twice
 --- without a 0 between is no edge, so no pulse. A trigger box is never armed and says nothing.
 local escapes = require "moonpulse.text.escapes"
+local settings = require "moonpulse.simulation.settings"
 
 local M = {
   name = "trigger",
@@ -15,6 +16,8 @@ local M = {
     { "baud", "integer", 50, 20000000, default = 115200 },
   },
 }
+
+local OPTIONS = { latency = 0, seed = 1 } -- it answers nothing, and nothing is random here
 
 local Simulator = {}
 Simulator.__index = Simulator
@@ -113,20 +116,13 @@ function Simulator:state()
   return { armed = false, ready = true, pulses = self.pulses, level = self.level }
 end
 
-local known = { latency = true, seed = true, kind = true, text = true, baud = true }
-
 --- A box that was just switched on: all lines down.
----@param options table? latency and seed (it has no use for them), kind, text, baud
+---@param options table? latency, seed, and those of M.options
 function M.new(options)
-  local box = options or {}
-  for key in pairs(box) do
-    if not known[key] then
-      error(("trigger simulator: there is no option %s"):format(tostring(key)), 2)
-    end
-  end
-  local serial = { baud = box.baud or M.serial.baud, bits = 8, parity = "none", stop_bits = 1,
+  local set = settings.over("trigger", settings.with(OPTIONS, M.options), options)
+  local serial = { baud = set.baud, bits = 8, parity = "none", stop_bits = 1,
     flow = "none" }
-  return setmetatable({ kind = box.kind or "byte", text = escapes.bytes(box.text or "T"),
+  return setmetatable({ kind = set.kind, text = escapes.bytes(set.text),
     serial = serial, level = 0, lines = {}, pulses = 0, pending = "", now_ns = 0, log = {} }, Simulator)
 end
 

@@ -7,6 +7,7 @@
 -- nothing is sent to an output that plays; settings wait until none does: op 73 ends the pulses of all
 -- four. Triggers, and voltages (op 74), are of one output and leave the others alone (firmware, read).
 local channel_map = require "moonpulse.driver.channel_map"
+local command = require "moonpulse.driver.command"
 local program = require "moonpulse.devices.pulsepal.trains"
 local protocol = require "moonpulse.devices.pulsepal.commands"
 
@@ -38,15 +39,7 @@ M.options = {
     "which outputs the plan's channels are; 1 to 4 are themselves"),
 }
 
-local defaults = {}
-for _, spec in ipairs(M.options) do
-  defaults[spec[1]] = spec.default
-end
-
---- Options as configured, or the defaults where nobody configured the driver.
-local function settled(options)
-  return options and options.volts and options or defaults
-end
+local settled = command.settled(M.options)
 
 M.commands, M.explain = protocol.commands, protocol.explain
 

@@ -39,14 +39,7 @@ M.options = {
     "which outputs the plan's channels are; 0 and 1 are themselves"),
 }
 
-local defaults = {}
-for _, spec in ipairs(M.options) do
-  defaults[spec[1]] = spec.default
-end
-
-local function settled(options)
-  return options and options.volts and options or defaults
-end
+local settled = command.settled(M.options)
 
 M.commands, M.explain = protocol.commands, protocol.explain
 M.replies, M.decode = words.replies, words.decode

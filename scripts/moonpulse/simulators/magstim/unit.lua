@@ -4,6 +4,7 @@
 --- MAGIC ed58dd1), sharing no code with the drivers. Where they are silent the model chooses, and
 --- the choices are ours, not the maker's: a partial frame is dropped after 0.1 s; remote control is
 --- lost after 10 s without a command in standby; the coil warms by 0.004 degrees a pulse at 100 %.
+local settings = require "moonpulse.simulation.settings"
 local slack = require "moonpulse.simulation.slack"
 
 local M = {}
@@ -388,23 +389,7 @@ end
 ---@param options table? latency (seconds), seed, power, coil_temperature, coil, and the model's
 ---@param specs table[]? of the model's options: { key, kind, ..., default = }
 function M.new(commands, own, options, specs)
-  local set = {}
-  for key, value in pairs(OPTIONS) do
-    set[key] = value
-  end
-  local known = {}
-  for key in pairs(set) do
-    known[key] = true
-  end
-  for _, spec in ipairs(specs or {}) do
-    known[spec[1]], set[spec[1]] = true, spec.default
-  end
-  for key, value in pairs(options or {}) do
-    if not known[key] then
-      error(("magstim simulator: there is no option %s"):format(tostring(key)), 3)
-    end
-    set[key] = value
-  end
+  local set = settings.over("magstim", settings.with(OPTIONS, specs), options)
   local self = {
     commands = commands, options = set, latency_ns = math.floor(set.latency * 1e9 + 0.5),
     mode = "standby", remote = false, coil = set.coil, failed = false, power = set.power,

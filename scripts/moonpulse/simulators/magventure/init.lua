@@ -15,9 +15,9 @@
 ---   * a running train refuses new trains, modes, pages and starts; disabling ends it, and a burst.
 local commands = require "moonpulse.simulators.magventure.commands"
 local frames = require "moonpulse.simulators.magventure.frames"
-local in_order = require "moonpulse.text.in_order"
 local limits = require "moonpulse.simulators.magventure.limits"
 local machine = require "moonpulse.simulators.magventure.machine"
+local settings = require "moonpulse.simulation.settings"
 local slack = require "moonpulse.simulation.slack"
 
 local M = {
@@ -329,10 +329,7 @@ end
 
 local function option_fault(key, value)
   local default, range = OPTIONS[key], RANGES[key]
-  if default == nil then
-    return ("unknown option '%s'; known: %s"):format(tostring(key),
-      table.concat(in_order.keys(OPTIONS), ", "))
-  elseif range and value ~= default
+  if range and value ~= default
       and not (type(value) == "number" and value >= range[1] and value <= range[2]) then
     return ("%s = %s is not a number in %s-%s"):format(key, tostring(value), range[1], range[2])
   elseif not range and type(value) ~= type(default) then
@@ -365,17 +362,7 @@ end
 ---@param options? table  see OPTIONS; an unknown key is an error
 ---@return moonpulse.Simulator simulator
 function M.new(options)
-  local set = {}
-  for key, value in pairs(OPTIONS) do
-    set[key] = value
-  end
-  for key, value in pairs(options or {}) do
-    local fault = option_fault(key, value)
-    if fault then
-      error("magventure simulator: " .. fault, 2)
-    end
-    set[key] = value
-  end
+  local set = settings.over("magventure", OPTIONS, options, option_fault)
   local self = {
     model = model_number(set.model), reports_each = reports_each(set.burst_reports),
     serial_number = math.floor(set.serial_number),

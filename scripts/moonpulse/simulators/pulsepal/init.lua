@@ -7,6 +7,7 @@
 --- but for the second phase; settings files are kept in memory, the one of op 85 is empty.
 local messages = require "moonpulse.simulators.pulsepal.messages"
 local playback = require "moonpulse.simulators.pulsepal.playback"
+local settings = require "moonpulse.simulation.settings"
 local slack = require "moonpulse.simulation.slack"
 
 local M = {
@@ -246,16 +247,7 @@ end
 --- Switch one on.
 ---@param options table? latency, seed, firmware, waveform
 function M.new(options)
-  local set = {}
-  for key, value in pairs(OPTIONS) do
-    set[key] = value
-  end
-  for key, value in pairs(options or {}) do
-    if set[key] == nil then
-      error(("pulsepal simulator: there is no option %s"):format(tostring(key)), 2)
-    end
-    set[key] = value
-  end
+  local set = settings.over("pulsepal", OPTIONS, options)
   local self = setmetatable({
     options = set, firmware = set.firmware, latency_ns = math.floor(set.latency * 1e9 + 0.5), now_ns = 0,
     byte_ns = 0, pending = "", replies = {}, log = {}, changes = {}, fired = {}, files = {}, pulses = 0,
