@@ -1,9 +1,6 @@
 /* The flight record: what was stored can be read back, whole or not at all, whoever dies. */
-#include "engine/flight.h"
-
-#include "tests/check.h"
 #include "tests/engine/chance.h"
-#include "tests/engine/plans.h"
+#include "tests/engine/flight_rig.h"
 
 #include <fcntl.h>
 #include <pthread.h>
@@ -14,25 +11,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-enum { HEADER = 4096, RECORD = 64, RETURNED = 56 }; // the format, as flight.h has it
-
-static const char *path;
-
-static struct mp_flight *create(uint64_t capacity)
-{
-    struct mp_flight *flight = NULL;
-    struct mp_error err = {0};
-    must(mp_flight_create(&flight, path, capacity, &err), &err);
-    return flight;
-}
-
-static struct mp_flight_reader *open_it(void)
-{
-    struct mp_flight_reader *reader = NULL;
-    struct mp_error err = {0};
-    must(mp_flight_open(&reader, path, &err), &err);
-    return reader;
-}
+enum { RETURNED = 56 }; // in a record, as flight.h has it
 
 /* What the file holds now, while its writer still has it locked. */
 static struct mp_flight_reader *open_copy(void)

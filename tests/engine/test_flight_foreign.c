@@ -1,33 +1,10 @@
 /* The flight record as others find it: whose each record is, and files that are none. */
-#include "engine/flight.h"
-
-#include "tests/check.h"
 #include "tests/engine/chance.h"
-#include "tests/engine/plans.h"
+#include "tests/engine/flight_rig.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-enum { HEADER = 4096, RECORD = 64 }; // the format, as flight.h has it
-
-static const char *path;
-
-static struct mp_flight *create(uint64_t capacity)
-{
-    struct mp_flight *flight = NULL;
-    struct mp_error err = {0};
-    must(mp_flight_create(&flight, path, capacity, &err), &err);
-    return flight;
-}
-
-static struct mp_flight_reader *open_it(void)
-{
-    struct mp_flight_reader *reader = NULL;
-    struct mp_error err = {0};
-    must(mp_flight_open(&reader, path, &err), &err);
-    return reader;
-}
 
 /*
  * What this version writes, to the byte: files of earlier days must be read, so a change here
