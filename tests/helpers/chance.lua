@@ -18,6 +18,14 @@ function Chance:draw(low, high)
   return low + math.tointeger((z >> 1) % (high - low + 1))
 end
 
+--- The draws of a seed as one function.
+---@param seed integer
+---@return fun(low: integer, high: integer): integer
+function M.draws(seed)
+  local chance = M.new(seed)
+  return function(low, high) return chance:draw(low, high) end
+end
+
 function Chance:pick(list)
   return list[self:draw(1, #list)]
 end

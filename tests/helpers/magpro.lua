@@ -44,26 +44,6 @@ function M.frame(payload_hex)
   return string.char(0xFE, #payload) .. payload .. string.char(M.crc_maxim(payload), 0xFF)
 end
 
-function M.rows(path)
-  local header, list = nil, {}
-  for line in assert(io.open(path)):lines() do
-    local cells = {}
-    for cell in (line .. "\t"):gmatch("([^\t]*)\t") do
-      cells[#cells + 1] = cell
-    end
-    if header then
-      local row = { line = line }
-      for i, name in ipairs(header) do
-        row[name] = cells[i]
-      end
-      list[#list + 1] = row
-    else
-      header = cells
-    end
-  end
-  return list
-end
-
 M.FIRE, M.STATUS = M.frame "03", M.frame "00"
 M.ENABLE, M.DISABLE = M.frame "0201", M.frame "0200"
 M.BURST = M.frame "09010100000302 00c80064" -- three pulses, 20 ms

@@ -1,11 +1,13 @@
---- Runs that never were, for the specs of the report: rows and manifests as a run writes them, and the page
---- made of them.
+--- For the specs of the report: runs that never were (rows and manifests as a run writes them), the page made
+--- of them, and the page of a real run.
 local assert = require "luassert"
 local busted = require "busted"
 local cjson = require "cjson.safe"
 local core = require "moonpulse.core"
+local fixture = require "job"
 local lfs = require "lfs"
 local report = require "moonpulse.report"
+local shell = require "shell"
 
 local M = {}
 
@@ -113,6 +115,20 @@ function M.itbs_run()
     rows[i] = M.pulse(i, onset, late[i], 1000 + i)
   end
   return rows, late
+end
+
+--- The report of a run that is made for it.
+---@param own_folder string
+---@param options string of moonpulse run
+---@param code string of the protocol's or the experiment's file, in which mp is there
+---@param wanted integer? the exit status; 0
+---@return string html
+function M.report_of(own_folder, options, code, wanted)
+  shell.write(own_folder .. "/made.lua", 'local mp = require "moonpulse"\n' .. code)
+  local status, _, err = shell.moonpulse(own_folder,
+    ("run %s/made.lua --out %s/runs %s"):format(own_folder, own_folder, options))
+  assert.are.equal(wanted or 0, status, err)
+  return shell.read(fixture.run_in(own_folder .. "/runs") .. "/report.html")
 end
 
 --- Inside describe: each test has a folder, in which page_of writes.

@@ -210,29 +210,44 @@ function Job:kill()
   end
 end
 
---- The rows of a tab-separated table with a header, as tables by column name.
----@param path string
----@return table[] rows
+--- The cells of a line of tab-separated text.
+---@param line string
+---@return string[]
+function M.cells(line)
+  local cells = {}
+  for cell in (line .. "\t"):gmatch("([^\t]*)\t") do
+    cells[#cells + 1] = cell
+  end
+  return cells
+end
+
+--- The rows of tab-separated text with a header, as tables by column name.
+---@param text string
+---@return table[] rows cells: how many there are
 ---@return string header
-function M.rows(path)
+function M.rows_of(text)
   local header, names, list = nil, {}, {}
-  for line in assert(io.open(path)):lines() do
-    local cells = {}
-    for cell in (line .. "\t"):gmatch("([^\t]*)\t") do
-      cells[#cells + 1] = cell
-    end
+  for line in (text == "" and "" or text:gsub("\n$", "") .. "\n"):gmatch("([^\n]*)\n") do
+    local cells = M.cells(line)
     if not header then
       header, names = line, cells
     else
-      local row = {}
+      local row = { cells = #cells }
       for i, name in ipairs(names) do
         row[name] = cells[i]
       end
-      row.cells = #cells
       list[#list + 1] = row
     end
   end
   return list, header
+end
+
+--- The rows of a tab-separated file with a header, as tables by column name.
+---@param path string
+---@return table[] rows
+---@return string header
+function M.rows(path)
+  return M.rows_of(assert(M.read(path), path))
 end
 
 --- The names in a folder, sorted; without those that begin with a dot.

@@ -9,10 +9,7 @@ local M = {}
 function M.read(path)
   local by_key, names = {}, nil
   for line in (shell.read(path) or ""):gmatch("[^\n]+") do
-    local cells = {}
-    for cell in (line .. "\t"):gmatch("([^\t]*)\t") do
-      cells[#cells + 1] = cell
-    end
+    local cells = shell.cells(line)
     if names then
       local row = {}
       for i, name in ipairs(names) do

@@ -18,10 +18,7 @@ describe("moonpulse events", function()
   local function intensities(text)
     local list, column = {}, nil
     for line in text:gmatch("[^\n]+") do
-      local cells = {}
-      for cell in (line .. "\t"):gmatch("([^\t]*)\t") do
-        cells[#cells + 1] = cell
-      end
+      local cells = shell.cells(line)
       for i, cell in ipairs(column and {} or cells) do
         column = cell == "intensity_mso" and i or column
       end

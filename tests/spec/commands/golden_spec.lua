@@ -1,36 +1,9 @@
-local program = os.getenv("MOONPULSE") or "build/moonpulse"
-
---- The cells of a line of tab-separated text.
-local function cells_of(line)
-  local cells = {}
-  for cell in (line .. "\t"):gmatch("([^\t]*)\t") do
-    cells[#cells + 1] = cell
-  end
-  return cells
-end
-
---- All rows of tab-separated lines, as tables by column name.
-local function rows(lines)
-  local header, list = nil, {}
-  for line in lines do
-    local cells = cells_of(line)
-    if header then
-      local row = {}
-      for i, name in ipairs(header) do
-        row[name] = cells[i]
-      end
-      list[#list + 1] = row
-    else
-      header = cells
-    end
-  end
-  return list
-end
+local shell = require "shell"
 
 --- The command's output as rows; it must end well.
 local function events(arguments)
-  local pipe = assert(io.popen(("'%s' events %s 2>/dev/null"):format(program, arguments)))
-  local list = rows(pipe:lines())
+  local pipe = assert(io.popen(("'%s' events %s 2>/dev/null"):format(shell.program, arguments)))
+  local list = shell.rows_of(pipe:read("a"))
   assert.are.same({ true, "exit", 0 }, { pipe:close() })
   return list
 end
@@ -66,14 +39,14 @@ local golden = {
 describe("moonpulse events", function()
   for _, case in ipairs(golden) do
     it(("%s gives the golden onsets of %s, row for row"):format(case.id, case.file), function()
-      local expected = rows(assert(io.lines("tests/data/golden/" .. case.file .. ".tsv")))
+      local expected = shell.rows("tests/data/golden/" .. case.file .. ".tsv")
       local found = events(case.id .. " " .. (case.parameters or ""))
       assert.are.equal(case.pulses, #expected)
       assert.are.equal(case.pulses, #found)
       for i, row in ipairs(found) do
         local place = case.places and case.places[i]
           or { "train", case.trial and (i - 1) // case.trial + 1 or 1, "n/a" }
-        assert.are.same({
+        assert.are.same({ cells = row.cells,
           index = expected[i].index, onset_us = expected[i].onset_us, event = "pulse",
           channel = "1", intensity = expected[i].intensity_pct_of_threshold,
           intensity_ref = case.reference, intensity_mso = "n/a", pulse = expected[i].index,

@@ -1,35 +1,9 @@
 local chances = require "chance"
 local driver = require("moonpulse.driver.find").configure((require "moonpulse.devices.magventure"))
+local magpro = require "magpro"
+local shell = require "shell"
 
-local function bin(hex)
-  return (hex:gsub("%x%x", function(pair)
-    return string.char(tonumber(pair, 16))
-  end))
-end
-
-local function hex(bytes)
-  return (bytes:gsub(".", function(c)
-    return ("%02x"):format(c:byte())
-  end))
-end
-
---- Rows of a tab-separated file as tables by column name.
-local function rows(path)
-  local header, list = nil, {}
-  for line in assert(io.lines(path)) do
-    local row, column = {}, 0
-    for cell in (line .. "\t"):gmatch("([^\t]*)\t") do
-      column = column + 1
-      row[header and header[column] or column] = cell
-    end
-    if header then
-      list[#list + 1] = row
-    else
-      header = row
-    end
-  end
-  return list
-end
+local bin, hex = magpro.bin, magpro.hex
 
 --- "a=50;mode=Twin" as a table, numbers as numbers.
 local function fields_of(text)
@@ -45,7 +19,7 @@ local other_forms = { long = true, single = true, magic = true }
 
 describe("encoding", function()
   local covered = {}
-  for _, row in ipairs(rows("tests/data/magventure.tsv")) do
+  for _, row in ipairs(shell.rows("tests/data/magventure.tsv")) do
     local command, args = driver.commands[row.command], fields_of(row.args)
     if command and not other_forms[args.form] then
       covered[row.command] = true
@@ -79,7 +53,7 @@ local read = {
 
 describe("decoding", function()
   local covered = {}
-  for _, row in ipairs(rows("tests/data/magventure-replies.tsv")) do
+  for _, row in ipairs(shell.rows("tests/data/magventure-replies.tsv")) do
     it(("%s %s"):format(row.command, row.reply_hex), function()
       local bytes, expected = bin(row.reply_hex), fields_of(row.fields)
       local reply, used = driver.decode(bytes)
@@ -97,7 +71,7 @@ describe("decoding", function()
     assert.are.same(read, covered)
   end)
 
-  for _, row in ipairs(rows("tests/data/magventure.tsv")) do
+  for _, row in ipairs(shell.rows("tests/data/magventure.tsv")) do
     it("takes apart what follows " .. row.command .. " " .. row.args, function()
       local buffer, joined = bin(row.reply_hex), ""
       while #buffer > 0 do

@@ -31,23 +31,11 @@ local function json_of(arguments)
   return cjson.decode(out)
 end
 
---- The rows of events.tsv, read here on its own.
+--- The pulses of events.tsv, read here on their own.
 local function rows_of(path)
-  local header, list = nil, {}
-  for line in io.lines(path .. "/events.tsv") do
-    local cells = {}
-    for cell in (line .. "\t"):gmatch("([^\t]*)\t") do
-      cells[#cells + 1] = cell
-    end
-    if not header then
-      header = cells
-    else
-      local row = {}
-      for i, name in ipairs(header) do
-        row[name] = cells[i]
-      end
-      list[#list + 1] = row.event == "pulse" and row or nil
-    end
+  local list = {}
+  for _, row in ipairs((shell.rows(path .. "/events.tsv"))) do
+    list[#list + 1] = row.event == "pulse" and row or nil
   end
   return list
 end

@@ -3,21 +3,14 @@
 local catalogue = require "moonpulse.protocol.catalogue"
 local core = require "moonpulse.core"
 local protocols = require "moonpulse.protocol"
-
-local function cells_of(line)
-  local cells = {}
-  for cell in (line .. "\t"):gmatch("([^\t]*)\t") do
-    cells[#cells + 1] = cell
-  end
-  return cells
-end
+local shell = require "shell"
 
 -- the rows in order and by id; the first full citation of a doi
 local rows, row_of, citations = {}, {}, {}
 do
   local header
   for line in io.lines("tests/data/protocols.tsv") do
-    local cells = cells_of(line)
+    local cells = shell.cells(line)
     if header then
       local row = {}
       for i, name in ipairs(header) do

@@ -79,10 +79,7 @@ describe("a row of events.tsv", function()
       { '"start"', '\\x22start"' }, { 'say "go"', 'say "go"' } } do
       local text = core.event_row { event = "pulse", index = 1, planned_ns = 0, status = "delivered",
         reply = case[1] }
-      local cells = {}
-      for cell in (text:sub(1, -2) .. "\t"):gmatch("([^\t]*)\t") do
-        cells[#cells + 1] = cell
-      end
+      local cells = shell.cells(text:sub(1, -2))
       assert.are.equal(select(2, core.event_header:gsub("\t", "")) + 1, #cells)
       assert.are.equal(case[2], cells[16])
       assert.are.equal("\n", text:sub(-1))

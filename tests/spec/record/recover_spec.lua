@@ -10,21 +10,9 @@ local step = os.getenv("MP_QUICK") and 8 or 1 -- of the places that are damaged;
 
 --- Rows of events.tsv by what identifies them: when they were sent.
 local function by_time(text)
-  local names, rows, list = nil, {}, {}
-  for line in text:gmatch("[^\n]+") do
-    local fields, row = {}, {}
-    for field in (line .. "\t"):gmatch("([^\t]*)\t") do
-      fields[#fields + 1] = field
-    end
-    if names then
-      for i, name in ipairs(names) do
-        row[name] = fields[i]
-      end
-      rows[("%s %s %s"):format(row.event, row.onset_planned_us, row.onset)] = row
-      list[#list + 1] = row
-    else
-      names = fields
-    end
+  local rows, list = {}, shell.rows_of(text)
+  for _, row in ipairs(list) do
+    rows[("%s %s %s"):format(row.event, row.onset_planned_us, row.onset)] = row
   end
   return rows, list
 end

@@ -1,5 +1,6 @@
 -- Stretches of a flight record are told as one and their rows made at once: the same rows, counts and
 -- sentences as record by record, whatever happened in the run and to the file.
+local chances = require "chance"
 local core = require "moonpulse.core"
 local flight_files = require "flight_file"
 local flights = require "moonpulse.record.recover_flight"
@@ -11,15 +12,6 @@ local MS, S = 1000000, 1000000000
 local begin = 1000 * S
 
 local tries = math.tointeger(tonumber(os.getenv "MP_STRETCHES" or "")) or 150
-
---- Small whole numbers from a seed, the same everywhere.
-local function chance_of(seed)
-  local state = seed * 2654435761 + 12345
-  return function(low, high)
-    state = state * 6364136223846793005 + 1442695040888963407
-    return low + (state >> 33) % (high - low + 1)
-  end
-end
 
 --- What stands between a run's pulses, and what is wrong with one of them, each once in some hundred.
 local odd = {
@@ -116,7 +108,7 @@ local function entry_of(chance, play, begin_ns, count)
 end
 
 local function run_of(path, seed)
-  local chance = chance_of(seed)
+  local chance = chances.draws(seed)
   local list, entries = { { kind = "start", due_ns = begin, planned_ns = 1700000000 * S } }, {}
   local begin_ns = begin
   for play = 1, chance(1, 3) do
@@ -181,7 +173,7 @@ describe("a stretch of the flight record", function()
 
   it("is nearly all of a run in which nothing happens", function()
     local path, list = folder .. "/plain.bin", { { kind = "start", due_ns = begin, planned_ns = S } }
-    add_plan(list, chance_of(1), 1, begin, 1000, 10 * MS, 25 * MS, 1 << 30)
+    add_plan(list, chances.draws(1), 1, begin, 1000, 10 * MS, 25 * MS, 1 << 30)
     flight_files.write(path, list)
     local flight = assert(flights.read(path, nil, true))
     assert.is_true(#flight.list <= 4, #flight.list .. " entries")
@@ -204,7 +196,7 @@ describe("a stretch of the flight record", function()
 
   it("refuses facts that no run has", function()
     local path, list = folder .. "/facts.bin", { { kind = "start", due_ns = begin, planned_ns = S } }
-    add_plan(list, chance_of(1), 1, begin, 100, 10 * MS, 2 * MS, 1 << 30)
+    add_plan(list, chances.draws(1), 1, begin, 100, 10 * MS, 2 * MS, 1 << 30)
     flight_files.write(path, list)
     local reader = assert(core.flight_read(path))
     local function rows(first, change)

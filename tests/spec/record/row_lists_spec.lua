@@ -1,23 +1,15 @@
 -- core.row_lists gives what core.rows gives line by line, of any text.
+local chances = require "chance"
 local core = require "moonpulse.core"
 
 local columns = { { key = "a", most = 1e6 }, false, { key = "b", most = 1e6, whole = true }, true,
   { key = "c", most = 1e6, only_found = true }, false }
 
---- Small whole numbers from a seed, the same everywhere.
-local function chance_of(seed)
-  local state = seed * 2654435761 + 12345
-  return function(low, high)
-    state = state * 6364136223846793005 + 1442695040888963407
-    return low + (state >> 33) % (high - low + 1)
-  end
-end
-
 local some = { "1", "2.5", "-3", "n/a", "", "x", "y", "xx", "1e9", "nan", "1\0", ("long"):rep(90) }
 local ends = { "\n", "\n", "\n", "\r\n", "\n\n", "\r" }
 
 local function text_of(seed)
-  local chance, lines = chance_of(seed), {}
+  local chance, lines = chances.draws(seed), {}
   local usual = {}
   for i = 1, 6 do
     usual[i] = some[chance(1, #some)]
@@ -95,7 +87,7 @@ describe("core.same_but", function()
   it("tells whether two texts differ in one column only", function()
     local same = 0
     for seed = 1, 6000 do
-      local chance = chance_of(seed)
+      local chance = chances.draws(seed)
       local text, parts = {}, { "a", "b", "\t", "\t", "\t", "\n" }
       for i = 1, chance(0, 30) do
         text[i] = parts[chance(1, #parts)]

@@ -1,6 +1,5 @@
 -- What a reader sees first: who, what, when, by whom, what was given against what was planned; and that
 -- nothing that is not normal looks so.
-local fixture = require "job"
 local pages = require "report_page"
 local shell = require "shell"
 
@@ -211,12 +210,8 @@ describe("the report of a run", function()
   before_each(function() folder = shell.folder() end)
   after_each(function() shell.remove(folder) end)
 
-  local function report_of(options, code, wanted)
-    shell.write(folder .. "/made.lua", 'local mp = require "moonpulse"\n' .. code)
-    local status, _, err = shell.moonpulse(folder,
-      ("run %s/made.lua --out %s/runs %s"):format(folder, folder, options))
-    assert.are.equal(wanted or 0, status, err)
-    return shell.read(fixture.run_in(folder .. "/runs") .. "/report.html")
+  local function report_of(...)
+    return pages.report_of(folder, ...)
   end
 
   local train = "return mp.train { pulses = 60, hz = 20, intensity = mp.rmt(120) }"

@@ -1,5 +1,5 @@
 -- What a report says of runs that have no plan, or several channels: made by runs, as their readers get them.
-local fixture = require "job"
+local pages = require "report_page"
 local shell = require "shell"
 
 describe("the report", function()
@@ -8,12 +8,8 @@ describe("the report", function()
   before_each(function() folder = shell.folder() end)
   after_each(function() shell.remove(folder) end)
 
-  local function report_of(options, code, wanted)
-    shell.write(folder .. "/made.lua", 'local mp = require "moonpulse"\n' .. code)
-    local status, _, err = shell.moonpulse(folder,
-      ("run %s/made.lua --out %s/runs %s"):format(folder, folder, options))
-    assert.are.equal(wanted or 0, status, err)
-    return shell.read(fixture.run_in(folder .. "/runs") .. "/report.html")
+  local function report_of(...)
+    return pages.report_of(folder, ...)
   end
 
   it("of an experiment leaves out what nobody planned, and does not call it missing", function()

@@ -1,11 +1,12 @@
 -- What the simulator of a MagPro reads from its wire and says there: frames, settings, and what it ignores.
 local chances = require "chance"
 local magpro = require "magpro"
+local shell = require "shell"
 local simulator = require "moonpulse.simulators.magventure"
 
 local MS, S = 1000000, 1000000000
-local bin, hex, crc_maxim, frame, rows, FIRE, STATUS, ENABLE, DISABLE, told, ready, joined, events =
-  magpro.bin, magpro.hex, magpro.crc_maxim, magpro.frame, magpro.rows, magpro.FIRE, magpro.STATUS,
+local bin, hex, crc_maxim, frame, FIRE, STATUS, ENABLE, DISABLE, told, ready, joined, events =
+  magpro.bin, magpro.hex, magpro.crc_maxim, magpro.frame, magpro.FIRE, magpro.STATUS,
   magpro.ENABLE, magpro.DISABLE, magpro.told, magpro.ready, magpro.joined, magpro.events
 
 describe("the checksum used by this spec", function()
@@ -20,11 +21,11 @@ describe("the checksum used by this spec", function()
         bytes, seen = bytes:sub(size + 1), seen + 1
       end
     end
-    for _, row in ipairs(rows "tests/data/magventure.tsv") do
+    for _, row in ipairs(shell.rows "tests/data/magventure.tsv") do
       check(row.bytes_hex)
       check(row.reply_hex)
     end
-    for _, row in ipairs(rows "tests/data/magventure-replies.tsv") do
+    for _, row in ipairs(shell.rows "tests/data/magventure-replies.tsv") do
       if not row.fields:find("^error") then
         check(row.reply_hex)
       end
@@ -38,7 +39,7 @@ describe("every recorded command", function()
   local base = { coil_temperature = 22, strict_pages = false }
   local amplitude = frame "013200"
 
-  for number, row in ipairs(rows "tests/data/magventure.tsv") do
+  for number, row in ipairs(shell.rows "tests/data/magventure.tsv") do
     it(("row %d: %s %s"):format(number, row.command, row.args), function()
       local t = told(base, amplitude, ENABLE)
       local replies, entries = t:receive(bin(row.bytes_hex), S)

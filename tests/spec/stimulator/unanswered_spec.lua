@@ -50,10 +50,7 @@ local function run(on_simulator)
       record:close()
       local list = {}
       for line in text():gmatch "[^\n]+" do
-        local cells = {}
-        for cell in (line .. "\t"):gmatch "([^\t]*)\t" do
-          cells[#cells + 1] = cell
-        end
+        local cells = shell.cells(line)
         list[#list + 1] = cells[6] ~= "pulse" and cells[11] .. " " .. cells[15] or nil
       end
       return list
