@@ -137,17 +137,31 @@ describe("the pages for who changes Moonpulse", function()
     assert.is_true(count > 50, count)
   end)
 
-  it("say of thirteen usual changes in which file to look", function()
+  it("say of fifteen usual changes in which file to look", function()
     local rows = table_under(shell.read("docs/architecture.md"), "To change X, look in Y")
     local wanted = { "device", "plan primitive", "live line", "histogram", "late pulses",
       "`moonpulse runs` tells", "column of events.tsv", "stop source", "safety table", "option of run",
-      "verb of an experiment", "virtual time", "doctor" }
+      "verb of an experiment", "virtual time", "triggers come from", "verify` checks", "doctor" }
     assert.are.equal(#wanted, #rows)
     for i, row in ipairs(rows) do
       assert.is_truthy(row[1]:find(wanted[i], 1, true), row[1])
       local _, count = missing_paths(row[2], by_name)
       assert.is_true(count >= 1 and count <= 2, row[1])
     end
+  end)
+
+  it("name everybody who looks at a plan by its kind", function()
+    local page = shell.read("docs/architecture.md")
+    local named = assert(page:match("%*%*Who looks at a plan by its kind%*%*(.-)\n\n"))
+    local wanted, found = {}, {}
+    for path, text in pairs(rooms.read("scripts/moonpulse", "%.lua$")) do
+      local code = rooms.code(text)
+      wanted[path] = code:find(":view()", 1, true) and code:find("%.kind%f[^%w_]") and true or nil
+    end
+    for path in named:gmatch("`([%l_]+/[%l_]+%.lua)`") do
+      found[path] = true
+    end
+    assert.are.same(wanted, found)
   end)
 
   it("have every room in the order in which they need each other", function()
