@@ -15,7 +15,7 @@ enum { COLUMNS_MAX = 20, DIGITS_MAX = 17, BEHIND_MAX = 9, NUMBER_MAX = 64 };
 /* What stands in a column. */
 enum kind {
     PASSED,  // anything
-    SECONDS, // with nine digits behind the point: nanoseconds
+    SECONDS, // with nine digits after the point: nanoseconds
     WHOLE,   // digits
     WORD,    // letters and _
     TEXT,
@@ -87,7 +87,7 @@ static bool digits_of(const char *text, size_t length, lua_Integer *value)
     return true;
 }
 
-/* "-12.000000345": nanoseconds; exact: with nine digits behind the point. */
+/* "-12.000000345": nanoseconds; exact: with nine digits after the point. */
 static bool nanoseconds_of(const struct cell *cell, lua_Integer *ns)
 {
     bool minus = cell->length > 0 && cell->text[0] == '-';
@@ -249,7 +249,7 @@ static void begin(lua_State *L, struct reader *reader, const struct column *colu
 }
 
 /*
- * core.left_rows(text) -> rows [, odd]: the lines of events.tsv behind the first, each a table
+ * core.left_rows(text) -> rows [, odd]: the lines of events.tsv after the first, each a table
  * { onset, condition, index, event, number, planned, sent, confirmed, mso, status, reply,
  * timed_by, trial, block }, times in nanoseconds, without what is n/a. Lines that are none are
  * left out; odd is the first of them.

@@ -127,7 +127,7 @@ static struct mp_tail text_field(lua_State *L, const char *key)
     return mp_check_event_text(L, lua_gettop(L));
 }
 
-/* How late a pulse was goes behind the others; it, or what is later. */
+/* How late a pulse was goes after the others; it, or what is later. */
 static int64_t add_lateness(lua_State *L, int arg, lua_Integer *count, int64_t late_ns,
                             int64_t worst_ns)
 {
@@ -171,7 +171,7 @@ static struct mp_tail words_of(lua_State *L, uint32_t value)
  * late one was at most; 0): at most so many further rows. known: {index=, number= (of the pulse
  * of the next row), tail= (of core.event_action), words= (by the value of a confirmation),
  * proof=, condition=, trial=, block=, first=, per=}, as session:near takes them. How late each
- * was, in us, goes behind lateness if it is not 0. Nothing: there are no more. Raises once the
+ * was, in us, goes after lateness if it is not 0. Nothing: there are no more. Raises once the
  * reader is closed.
  */
 static int rows_text(lua_State *L)

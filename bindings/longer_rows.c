@@ -72,7 +72,7 @@ static int plain_rows(lua_State *L)
     return 1;
 }
 
-/* The line with one more cell, behind what is at into; where it ends. */
+/* The line with one more cell, after what is at into; where it ends. */
 static char *put_line(char *into, const char *line, const char *to, const char *cell,
                       size_t length)
 {
@@ -87,7 +87,7 @@ static char *put_line(char *into, const char *line, const char *to, const char *
 
 /*
  * core.with_cell(text, at, cell) -> lines, next: some of the lines of text from byte at on,
- * some 64 KiB, each with one more cell behind a tab, and the byte to go on at. nil: there is no
+ * some 64 KiB, each with one more cell after a tab, and the byte to go on at. nil: there is no
  * whole line there. All at once would be twice the memory of a text that is large by itself.
  */
 static int with_cell(lua_State *L)

@@ -120,8 +120,8 @@ static int create_file(lua_State *L)
     return 1;
 }
 
-/* Text behind what fd has, in one write; 0 or errno. It begins with a line end, which only a
- * last line without one needs. */
+/* Text at the end of what fd has, in one write; 0 or errno. It begins with a line end, which
+ * only a last line without one needs. */
 static int append_to(int fd, const char *path, const char *text, size_t bytes)
 {
     struct stat stat_of;
@@ -145,7 +145,7 @@ static int append_to(int fd, const char *path, const char *text, size_t bytes)
 }
 
 /*
- * core.append_line(path, line) -> true | nil, message: a line behind what a file has, in one
+ * core.append_line(path, line) -> true | nil, message: a line at the end of a file, in one
  * write, so that of several programs at once each adds its own. The file is made if it is not
  * there, as create_file makes it; it is never written through a link, and what is no regular
  * file is not written.

@@ -36,7 +36,7 @@ struct mp_stimulator {
 /* What every frame is, and brings about; the bytes are copied. */
 struct mp_far_steady {
     struct mp_tail frame, reply; // up to MP_CUT_BYTES
-    struct mp_tail log;          // a line of the simulator's log behind its time; MP_CUT_TEXT
+    struct mp_tail log;          // a line of the simulator's log after its time; MP_CUT_TEXT
     struct mp_stimulator stimulator;
     int64_t wire_ns; // that a frame takes
     int64_t free_ns; // the wire is, from then on (world)

@@ -125,7 +125,7 @@ static bool is_kept(const struct mp_flight *flight, uint64_t place)
     return record == NULL || record->checksum == flight_checksum(record, place);
 }
 
-/* Stores behind the end of a file that stay within its last page fault nowhere, and a file that
+/* Stores after the end of a file that stay within its last page fault nowhere, and a file that
  * was made longer again has its full length: what was stored there is zeros. */
 bool mp_flight_look(struct mp_flight *flight)
 {

@@ -186,7 +186,7 @@ bool mp_flight_at(const struct mp_flight_reader *reader, uint64_t place,
                   struct mp_flight_record *record, uint64_t *play);
 /* Do the records name their plans? Not before version 2. */
 bool mp_flight_is_placed(const struct mp_flight_reader *reader);
-/* mp_flight_next goes on behind place, whose record is of that plan. */
+/* mp_flight_next goes on after place, whose record is of that plan. */
 void mp_flight_pass(struct mp_flight_reader *reader, uint64_t place, uint64_t play);
 /* The monotonic instant of the first plan's start, and the wall clock's time then; 0: neither
  * is known. */

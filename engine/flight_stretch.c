@@ -179,7 +179,7 @@ bool mp_stretch_begin(struct mp_stretch_rows *rows, const struct mp_flight_reade
     return true;
 }
 
-/* The next record from *place on that is a pulse, or a confirmation; *place is behind it. */
+/* The next record from *place on that is a pulse, or a confirmation; *place is after it. */
 static void find(const struct mp_stretch_rows *rows, uint64_t *place, bool sent,
                  struct mp_flight_record *record)
 {

@@ -63,10 +63,10 @@ struct mp_stretch_rows {
     struct mp_stretch_facts facts;
     uint64_t count;      // rows that are to be had: no row of what follows comes before these
     uint64_t done;       // of them
-    uint64_t sent, said; // places behind those of the last pulse and of the last confirmation
+    uint64_t sent, said; // places after those of the last pulse and of the last confirmation
     int64_t first_ns;    // onset of the first of them, from the run's start
     int64_t heard_ns;    // when the last of them was confirmed at the latest, likewise
-    uint64_t rest; // the place of the first pulse that has none; behind the last: all have
+    uint64_t rest;       // the place of the first pulse that has none; after the last: all have
 };
 
 /*

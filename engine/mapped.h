@@ -5,7 +5,7 @@
  * disk under it failed) gets SIGBUS, whose default ends the process. A mapping that is watched
  * gets a fresh page there instead, of no file, and is marked as lost: what was stored before
  * stays in the file as far as that goes, what is stored from then on is in no file. Any other
- * SIGBUS goes where it would have gone. Whole pages only: what is stored behind the end of a
+ * SIGBUS goes where it would have gone. Whole pages only: what is stored after the end of a
  * file, in its last page, faults nowhere and is lost all the same; whoever must know looks.
  *
  * The handler is installed with the first mapping. It makes one system call, for the page that

@@ -162,7 +162,7 @@ static void put_row(struct mp_near_cut *cut, const struct mp_near_pending *pulse
     cut->told_ns = pulse->told_ns;
 }
 
-/* The oldest pulse that waits is confirmed, or one behind it: rows are written once none waits.
+/* The oldest pulse that waits is confirmed, or one after it: rows are written once none waits.
  * False: its row would not be the next, or one is missing. */
 static bool confirm(struct mp_near_cut *cut, int64_t now_ns)
 {

@@ -76,7 +76,7 @@ struct mp_near_cut {
     int64_t onset_ns;             // of its row
     struct mp_near_pending pending[MP_NEAR_PENDING];
     uint32_t first, waits, end; // places in pending, modulo MP_NEAR_PENDING: of the oldest, of
-                                // the oldest that waits, behind the last
+                                // the oldest that waits, after the last
     struct mp_text text;        // its file is the caller's, open as long as this is on
 };
 

@@ -105,7 +105,7 @@ static void put_in(struct mp_world *w, struct mp_alarm *alarm, int64_t due_ns)
 {
     alarm->due_ns = w->is_virtual ? mp_world_rings_ns(w, alarm->who, due_ns) : due_ns;
     alarm->order = ++w->order;
-    if (alarm->hears && alarm->due_ns > due_ns) // behind a stall, as in a real world
+    if (alarm->hears && alarm->due_ns > due_ns) // after a stall, as in a real world
         alarm->order = 0;
     alarm->is_set = true;
     w->awake += alarm->idle ? 0 : 1;
@@ -172,7 +172,7 @@ static void arm_soon(struct mp_world *w)
         arm(w);
 }
 
-/* One that overlaps the one before begins behind it. */
+/* One that overlaps the one before begins after it. */
 static void note_absence(struct mp_world *w, int64_t from_ns, int64_t now)
 {
     if (from_ns < w->absent_until_ns)

@@ -60,7 +60,7 @@ struct mp_alarm {
     void (*ring)(
         struct mp_alarm *alarm); // called once, at due_ns or later; it may be set again in it
     bool idle;  // to wait for this one alone is no reason to go on; chosen before it is set
-    bool hears; // it tells what has come: behind a stall before all others that are due
+    bool hears; // it tells what has come: after a stall before all others that are due
     enum mp_world_who who; // whose it is, for what hinders a virtual world; chosen before, too
     // the world's own
     bool is_set;

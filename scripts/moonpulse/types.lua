@@ -480,7 +480,7 @@
 ---@field heard_ns integer when the last confirmation came, of whichever pulse, from the run's start
 ---@field train_end_ns integer? monotonic: so long the last one may take
 ---@field cut moonpulse.Row[]? of a train that a stop cut
----@field had_ns integer what was sent up to then the device has: it confirmed a pulse that came behind it
+---@field had_ns integer what was sent up to then the device has: it confirmed a pulse that came after it
 ---@field claimed_ns integer the latest row in the file that says "sent" was
 ---@field discards { from_ns: integer, index: integer }[] what was perhaps thrown away: record/discarded.lua
 ---@field perhaps integer that a stop perhaps threw away: after close()

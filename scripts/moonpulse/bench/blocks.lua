@@ -104,7 +104,7 @@ local function churn_tasks(size)
   }
 end
 
---- A seeded shuffle, so that no method always comes behind the same other.
+--- A seeded shuffle, so that no method always comes after the same other.
 local function shuffle(tasks, seed)
   for i = #tasks, 2, -1 do
     local k = core.draw(seed, i, i - 1) + 1

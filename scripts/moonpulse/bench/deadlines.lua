@@ -7,7 +7,7 @@ local stats = require "moonpulse.bench.stats"
 
 local M = {}
 
---- The deadlines behind a series of wakes that leaves out those that passed: a wake L late at period P has
+--- The deadlines after a series of wakes that leaves out those that passed: a wake L late at period P has
 --- missed the deadline it waited for by L, the next by L - P, and so on.
 ---@param wakes_ns integer[] how late each wake was
 ---@param period_ns integer

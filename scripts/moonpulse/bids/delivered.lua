@@ -33,7 +33,7 @@ local function judge(kind)
 end
 
 ---@class moonpulse.DeliveredColumns of the pulses that were delivered, by their planned times; those that
----   nobody sent behind them
+---   nobody sent after them
 ---@field pulse (integer|false)[]
 ---@field onset number[]
 ---@field planned (number|false)[]
@@ -73,7 +73,7 @@ local function is_plain(found)
   return true
 end
 
---- The rows of pulses in planned order, and behind them those that nobody sent.
+--- The rows of pulses in planned order, and after them those that nobody sent.
 local function order_of(found)
   local order, unasked, sorted, sooner = {}, {}, true, sooner_of(found.lists)
   for i, number in ipairs(found.kind) do

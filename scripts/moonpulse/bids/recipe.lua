@@ -45,7 +45,7 @@ function from_cells.interval(row, k)
 end
 
 --- From the end of one to the next onset: less what the layers below last, as a plan has them (trains with
---- the silence behind their last pulse, the outermost of them without).
+--- the silence after their last pulse, the outermost of them without).
 function from_cells.gap(row, k)
   local span = fractions.zero
   for i = 1, k - 1 do

@@ -86,7 +86,7 @@ local function span_of(plan)
     or error({ code = "limit", message = "a time of the plan is no fraction of 64 bits" }, 0)
 end
 
---- Does a unit of a layer, with the silence behind its last part, not fit between two onsets of the next? The
+--- Does a unit of a layer, with the silence after its last part, not fit between two onsets of the next? The
 --- draft's layers do not overlap.
 local function overlaps(items, every)
   for _, item in ipairs(items) do

@@ -54,7 +54,7 @@ local function happened(found, last)
   return list
 end
 
---- The lines from a byte on, each with one more cell, part by part behind the header.
+--- The lines from a byte on, each with one more cell, part by part after the header.
 local function lengthened(text, from, plan, header)
   local at, first = from, true
   return function()

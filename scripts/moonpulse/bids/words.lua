@@ -77,7 +77,7 @@ M.events = {
     .. "planned, within the tolerance of the run. Of a single pulse: when the stimulator had the whole "
     .. "command.", Units = "s" },
   duration = { "Duration", "To the nominal end of the last part: of intermittent theta burst with 20 trains "
-    .. "every 10 s it is 192 s (count times interval, with the silence behind the last train, were 200 s; "
+    .. "every 10 s it is 192 s (count times interval, with the silence after the last train, were 200 s; "
     .. "the last pulse is at 191.84 s). 0: one pulse.", Units = "s" },
   nibs_event_id = { "Set of parameters", "A row of nibs.tsv." },
   nibs_position_id = { "Place", "A row of markers.tsv; several: one for each element, in its order." },

@@ -135,7 +135,7 @@ function Kit:stand()
   return self:stand_with(self:simulator())
 end
 
---- Call action in virtual time, where stands are; those that it made are closed behind it.
+--- Call action in virtual time, where stands are; those that it made are closed after it.
 ---@param action fun(): any
 ---@return any what it returned
 function Kit:on_stands(action)

@@ -213,7 +213,7 @@ local function conclude_real(self)
 end
 
 --- All real runs at the same time, as each takes seconds of waiting: what they need of the disk comes before,
---- and behind them.
+--- and after them.
 local function play_all(kit)
   local runs, task, left, results = {}, core.current(), 0, {}
   for name, wanted in pairs(real_runs) do

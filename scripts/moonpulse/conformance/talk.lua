@@ -226,7 +226,7 @@ local function safe_everywhere(kit)
     stand:pass(stand.now_ns + 200000000)
     kit:check(kit:is_harmless(stand), "the safe frame leaves a device armed that was %s", name)
     local _, _, pulses = kit:fire(stand, kit:action())
-    kit:check(stand:count "pulse" == before and pulses == 0, "a device that was %s fires behind the safe "
+    kit:check(stand:count "pulse" == before and pulses == 0, "a device that was %s fires after the safe "
       .. "frame", name)
   end
 end

@@ -14,7 +14,7 @@ local M = {
   simulator = "bistim",
   proof = "simulated",
   serial = { baud = 9600, bits = 8, parity = "none", stop_bits = 1, flow = "none" },
-  -- read off MagPy's plots for the 200²: behind the fire command, behind an RTS edge
+  -- read off MagPy's plots for the 200²: after the fire command, after an RTS edge
   latency = 0.0084,
   trigger_latency = 0.0011,
   reply_slow = 0.15,
@@ -193,7 +193,7 @@ local function change(from, to, wanted)
     end
     add(interval.interval, "the interval")
   end
-  -- the replies to settings only say that there were some: the question behind them tells the values
+  -- the replies to settings only say that there were some: the question after them tells the values
   local lead = 0.05 * #bytes + math.max(talk.settling(from.mso, to.mso), talk.settling(before, after))
   if #bytes == 0 then
     return "", lead

@@ -12,7 +12,7 @@ local M = {
   simulator = "magstim200",
   proof = "simulated",
   serial = { baud = 9600, bits = 8, parity = "none", stop_bits = 1, flow = "none" },
-  -- read off MagPy's plots: 8.4 ms (8.0-9.1) behind the fire command, 1.1 ms behind an RTS edge
+  -- read off MagPy's plots: 8.4 ms (8.0-9.1) after the fire command, 1.1 ms after an RTS edge
   latency = 0.0084,
   trigger_latency = 0.0011,
   reply_slow = 0.15,
@@ -69,7 +69,7 @@ end
 
 M.encode = {
   pulse = function() return M.commands.fire() end,
-  --- The reply to a setting only says that there was one: the question behind it tells the power.
+  --- The reply to a setting only says that there was one: the question after it tells the power.
   set = function(from, to)
     return M.commands.set_power { percent = to.mso } .. M.commands.get_params(),
       talk.lead(talk.settling(from.mso, to.mso), M.reply_slow), { "the power" }

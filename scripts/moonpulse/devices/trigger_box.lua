@@ -108,7 +108,7 @@ M.commands = command.named {
 local ops = { [0x21] = { "arduino_pulse", "us" }, [0x05] = { "arduino_enquire" },
   [0x06] = { "arduino_ack", "state" } }
 
---- Bytes carry no names: one is a value, two with 0 behind are a pulse of the usual width.
+--- Bytes carry no names: one is a value, two with 0 after are a pulse of the usual width.
 function M.explain(bytes)
   local op = #bytes == 4 and bytes:byte(4) == 0x0A and ops[bytes:byte(1)]
   if op then

@@ -200,7 +200,7 @@ end
 local letter_width = 6.2 -- of a mark's name, about
 local longest_name = 24
 
--- The names of marks, each behind its tick where it fits; a longer one is cut.
+-- The names of marks, each after its tick where it fits; a longer one is cut.
 local function mark_names(out, window)
   local list = {}
   for _, row in ipairs(window.marks) do

@@ -16,7 +16,7 @@ end
 --- "the nearest are 2 and 2.05": the steps below and above a value that lies between two.
 ---@param value number
 ---@param per_unit number steps in 1
----@param unit string? behind them, like " ms"
+---@param unit string? after them, like " ms"
 ---@param least integer? steps: below it there is none
 ---@param most integer? steps: above it there is none
 ---@return string

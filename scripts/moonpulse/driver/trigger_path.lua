@@ -46,7 +46,7 @@ local readers = {
   end,
 }
 
---- The settings behind the path, "rts,width=5"; nil where text is no such list.
+--- The settings after the path, "rts,width=5"; nil where text is no such list.
 local function settings(text)
   local list = {}
   for part in (text .. ","):gmatch("([^,]*),") do

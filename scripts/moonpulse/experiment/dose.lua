@@ -16,7 +16,7 @@ function M.new(job)
   return setmetatable({ job = job, given = givens.new(), unasked = {} }, Dose)
 end
 
---- An instant at which a plan may begin: behind the last pulse that was given.
+--- An instant at which a plan may begin: after the last pulse that was given.
 ---@param at_s number seconds from the run's start
 ---@return number
 function Dose:behind(at_s)

@@ -49,7 +49,7 @@ local function watch_files(self)
     mode = mode or "r"
     if type(path) ~= "string" or type(mode) ~= "string" or info and blame.is_ours(info.source) then
       return
-    elseif not mode:find "^w" then -- to write behind what is there it is read, too
+    elseif not mode:find "^w" then -- to write after what is there it is read, too
       bytes_read.note_data(path, self.open)
     end
     if mode ~= "r" and mode ~= "rb" then
@@ -92,7 +92,7 @@ function M.open(stage)
     elseif type(command) ~= "string" or command:find("\0", 1, true) then
       blame.fail("os.execute: a command is needed, not %s", type(command))
     elseif whose.is_drivers(2, driver) then
-      return execute_here(command) -- also behind the script's end
+      return execute_here(command) -- also after the script's end
     end
     stage.waiting.check()
     io.stdout:flush()

@@ -8,7 +8,7 @@ local numbers = require "moonpulse.text.numbers"
 local M = {}
 
 local each_most, second_ns = 100, 1000000000
-local rows_most = 10000 -- of those that start nothing; behind them only sums
+local rows_most = 10000 -- of those that start nothing; after them only sums
 local passed_over = { "counted", "window", "gate", "busy", "refractory", "over", "outside" }
 local words = { counted = "counted: each n-th starts the plan", busy = "passed over: the plan was going on",
   refractory = "passed over: within the refractory time",
@@ -28,7 +28,7 @@ Heard.__index = Heard
 ---@class moonpulse.TriggersOfRun of all calls of a run's script
 ---@field by table<string, integer>
 ---@field untold integer
----@field reactions_ns integer[] of each start: from the trigger, or the delay behind it, to the first command
+---@field reactions_ns integer[] of each start: from the trigger, or the delay after it, to the first command
 ---   that was handed over
 
 --- No plan has waited for triggers yet.

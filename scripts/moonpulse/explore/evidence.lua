@@ -114,7 +114,7 @@ local function latest_of(row, within, tolerance_ns)
   return row.onset + within + (row.timed_by == "device" and not row.sent and tolerance_ns or 0)
 end
 
---- Is there a row behind this one that was sent for this very instant? Then it tells of the pulse, and not a
+--- Is there a row after this one that was sent for this very instant? Then it tells of the pulse, and not a
 --- row of a cut train, which is met by the tolerance only.
 local function is_of_later(rows, at, given_at, within)
   local behind = at + 1

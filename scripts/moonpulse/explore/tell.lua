@@ -57,7 +57,7 @@ end
 function M.rule(step)
   return (" at most %d times, %.9g s apart%s%s%s%s"):format(step.count, step.refractory,
     step.byte and ", byte " .. step.byte or "", step.every and ", each " .. step.every .. ". trigger" or "",
-    step.delay and (", %g s behind it"):format(step.delay) or "",
+    step.delay and (", %g s after it"):format(step.delay) or "",
     step.until_s and (", until %.9f s"):format(step.until_s) or "")
 end
 

@@ -95,7 +95,7 @@ local function matching(run, call, first)
   return list
 end
 
---- Is it certain that byte would have started the plan, behind the start before?
+--- Is it certain that byte would have started the plan, after the start before?
 local function should_start(call, byte, before, lead)
   if not before then
     return true

@@ -17,7 +17,7 @@ local function trial_at(plan, i, count)
   return view.kind == "repeat" and view.count == 1 and child or nil
 end
 
---- The kinds of trial in a sequence: a trial, the drawn rest behind it, how many there are.
+--- The kinds of trial in a sequence: a trial, the drawn rest after it, how many there are.
 local function kinds_of(plan, count)
   local kinds, by_id = {}, {}
   for i = 1, count do

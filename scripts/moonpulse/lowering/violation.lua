@@ -134,7 +134,7 @@ function M.explain(violation, driver, limits, train, cause)
   local least = M.interval(violation.least_ns)
   if violation.kind == "interval" then
     return ("%s: too fast for the %s; the shortest interval %sis %s (%s)"):format(pulses,
-      driver.description, train and ("behind " .. (train.text or "this train") .. " ") or "", least,
+      driver.description, train and ("after " .. (train.text or "this train") .. " ") or "", least,
       train and train.why or limits.why)
   elseif violation.kind == "across" then
     return ("%s, on two channels: too fast for the %s; the shortest interval from one channel to another is "
@@ -143,7 +143,7 @@ function M.explain(violation, driver, limits, train, cause)
     return ("%s: a command takes %s on the wire at %d baud, which is the shortest interval; use a "
       .. "burst that the device times itself"):format(pulses, least, driver.serial.baud)
   elseif violation.kind == "width" then
-    return ("%s: the trigger pulse of the first is not over, with 1 ms at rest behind it; the shortest "
+    return ("%s: the trigger pulse of the first is not over, with 1 ms at rest after it; the shortest "
       .. "interval is %s, or use a smaller width"):format(pulses, least)
   end
   return ("%s: too short to change its settings in between; the shortest interval is %s (the %s takes so "

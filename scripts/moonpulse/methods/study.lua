@@ -143,7 +143,7 @@ function M.sentences(all, names)
     elseif id == "dose" then
       dose(all, add)
     end
-    local is_first = id == "dose" -- behind the sum over all runs
+    local is_first = id == "dose" -- after the sum over all runs
     for _, found in ipairs(list) do
       if found.id == id then
         local text = with_ranges(found):gsub("%.$", "")

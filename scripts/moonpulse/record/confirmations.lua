@@ -73,7 +73,7 @@ local function leave_unsure(self)
   self.unsure = {}
 end
 
---- All that were due are confirmed. Where one was late, so may its pulse have been, and those behind it: each
+--- All that were due are confirmed. Where one was late, so may its pulse have been, and those after it: each
 --- was given, but nobody knows when. A train that is confirmed at its start is not over, and is proven later.
 local function settle(self)
   for _, answer in ipairs(self.unsure) do
@@ -86,13 +86,13 @@ local function settle(self)
   self.unsure, self.doubted = {}, nil
 end
 
---- Could a confirmation at confirmed_ns be of a pulse behind the oldest open one? Or is it unknown whose the
+--- Could a confirmation at confirmed_ns be of a pulse after the oldest open one? Or is it unknown whose the
 --- one before it was?
 local function is_nobodys(self, confirmed_ns, may_be_of)
   for i = self.first_open + 1, self.last_open do
     local row = self.unconfirmed[i]
     if trains.early(row, confirmed_ns) or (row.sent_ns or confirmed_ns) > confirmed_ns then
-      break -- it was sent behind that
+      break -- it was sent after that
     elseif not may_be_of or may_be_of(row.action) then
       return true
     end

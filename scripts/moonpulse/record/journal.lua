@@ -104,7 +104,7 @@ function Journal:tell(kind, entry)
     ok, message = self.file:flush()
   end
   core.disk()
-  self.lost = not ok and message or nil -- part of a line may be there: nothing is written behind it
+  self.lost = not ok and message or nil -- part of a line may be there: nothing is written after it
   if ok then
     self.sum:add(text)
     self.kept.bytes = self.kept.bytes + #text
@@ -240,7 +240,7 @@ function M.read(folder, written)
   end
   say_gaps(entries, said)
   if written and number < written then
-    said[#said + 1] = ("journal.jsonl: the lines behind line %d are missing: the run wrote %d"):format(number,
+    said[#said + 1] = ("journal.jsonl: the lines after line %d are missing: the run wrote %d"):format(number,
       written)
   end
   local played = {}

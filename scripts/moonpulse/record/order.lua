@@ -8,7 +8,7 @@ local files = require "moonpulse.record.file"
 
 local M = {}
 
---- Where row belongs among queue[first] to queue[last], which are in order: behind its equals.
+--- Where row belongs among queue[first] to queue[last], which are in order: after its equals.
 local function place_of(queue, first, last, row)
   local key, rank = row.key_ns, row.rank
   while first <= last do
@@ -61,7 +61,7 @@ function M.flush(record, write)
   end
 end
 
---- The columns of a row that count here, and what is before and behind its number.
+--- The columns of a row that count here, and what is before and after its number.
 local function parse(line)
   local onset, head, number, tail, event = line:match("^([^\t]*)\t[^\t]*\t[^\t]*()\t(%d+)()\t([^\t]*)")
   if not onset then
@@ -80,7 +80,7 @@ local function sooner(a, b)
   return a.place < b.place
 end
 
---- The rows that come behind one with a later onset, in order. Only these are held in memory.
+--- The rows that come after one with a later onset, in order. Only these are held in memory.
 ---@param lines fun(): fun(): string? goes through the lines from the first on
 local function strays(lines)
   local found, latest, place = {}, { onset = -math.huge, rank = 0, place = 0 }, 0

@@ -138,7 +138,7 @@ function M.remedy(older, folder)
     :format(typed(older), typed(folder), typed(older))
 end
 
---- Write an older folder into the list, behind what that has: other runs may do the same at once.
+--- Write an older folder into the list, after what that has: other runs may do the same at once.
 ---@param folder string the place, which is made if it is not there
 ---@param older string
 ---@return boolean? done

@@ -1,4 +1,4 @@
---- How soon plans that triggers start began: from the trigger, or the delay behind it, to the first command
+--- How soon plans that triggers start began: from the trigger, or the delay after it, to the first command
 --- that was handed over; and what became of all triggers, for the manifest.
 local M = {}
 

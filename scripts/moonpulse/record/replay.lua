@@ -11,12 +11,12 @@ local told_each = 256 -- records: how far it is
 --- How a plan is named of which only the flight record tells; number nil: of an older record without plans.
 local function unknown_text(number, pulses)
   return ("%s: %s sent, and journal.jsonl does not say which (each may have begun a train that the device "
-    .. "timed): not in events.tsv, and the numbers of the pulses behind them may be too small"):format(
+    .. "timed): not in events.tsv, and the numbers of the pulses after them may be too small"):format(
     number and "plan " .. number or "the run",
     pulses == 1 and "1 pulse was" or ("%d pulses were"):format(pulses))
 end
 
---- What is confirmed there was known to be of that pulse, and of none behind it.
+--- What is confirmed there was known to be of that pulse, and of none after it.
 local function of_none_behind()
   return false
 end
@@ -320,7 +320,7 @@ local function counter(total, progress)
   end
 end
 
---- Plays that a trigger started, and of which the journal does not tell, as it is written behind them: they
+--- Plays that a trigger started, and of which the journal does not tell, as it is written after them: they
 --- are as the plan that was armed ahead says, and start as the flight record says.
 ---@param entries table[] of the journal
 ---@param run table
@@ -380,7 +380,7 @@ function M.all(record, flight, entries, driver, said, progress)
       record:event("mark", entry.at_ns, nil, "passed", entry.text)
     elseif entry.kind == "play" and is_experiment and not is_its_own(entry, run) then
       tell_sets(record, sets_after(entries, i), math.maxinteger)
-    elseif entry.kind == "play" then -- with the settings behind it
+    elseif entry.kind == "play" then -- with the settings after it
       run.known[entry.play or 0] = true
       local pulses, finished = replay_entry(record, entries, i, run)
       planned, complete = planned + pulses, complete and finished

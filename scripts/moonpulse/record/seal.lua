@@ -275,7 +275,7 @@ function M.changed(folder, names)
   return changed
 end
 
---- Add a line behind what a journal has. One that was torn when the run was killed stays, and the new one
+--- Add a line after what a journal has. One that was torn when the run was killed stays, and the new one
 --- says so; a folder of an older version gets its first chained line.
 ---@param text string of the journal
 ---@param kind string

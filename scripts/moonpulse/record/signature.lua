@@ -87,7 +87,7 @@ function M.sign(folder, key)
 end
 
 --- Is the text of a signature written as ssh-keygen writes it? It takes more than it writes (other line ends,
---- letters behind the end), and what nobody looks at could be changed.
+--- letters after the end), and what nobody looks at could be changed.
 local function is_canonical(text)
   local first, last = "-----BEGIN SSH SIGNATURE-----\n", "-----END SSH SIGNATURE-----\n"
   if text:sub(1, #first) ~= first or text:sub(-#last) ~= last then

@@ -18,7 +18,7 @@ M.list = {
     alert = "given otherwise than set: the device's own words do not fit", headline = "OTHERWISE" },
   { name = "late", told = "Left out: it would have left too late; with a time at which it was sent it was "
     .. "given, late", alert = "late, and left out", headline = "SKIPPED" },
-  { name = "close", told = "Left out: too close behind the pulse before",
+  { name = "close", told = "Left out: too close after the pulse before",
     alert = "left out, too close to the one before", headline = "SKIPPED" },
   { name = "setting", told = "Left out: the device had not confirmed what it was told",
     alert = "left out, as the device had not confirmed its setting", headline = "SKIPPED" },

@@ -81,7 +81,7 @@ local function of_record(manifest, add)
   end
   local unknown = text.number(get(manifest, "result.pulses_unknown"))
   if unknown and unknown > 0 then
-    add("bad", "UNEXPLAINED", (lost and "nobody knows whether %s behind the last row were given: they count "
+    add("bad", "UNEXPLAINED", (lost and "nobody knows whether %s after the last row were given: they count "
       .. "as given." or "%s in the flight record belong to no plan that is on record."):format(
       text.counted(unknown, lost and "more pulse" or "pulse")))
   end

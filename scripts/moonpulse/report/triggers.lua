@@ -45,7 +45,7 @@ function M.section(manifest, s)
   end
   return html.section("triggers", "Triggers", {
     html.facts("Plans that triggers start (stim:on_trigger)", rows),
-    reaction and html.p("From the instant at which a trigger was read, or the delay behind it, to the one "
+    reaction and html.p("From the instant at which a trigger was read, or the delay after it, to the one "
       .. "at which the first command of the plan had been handed over; what the wire and the stimulator take "
       .. "comes on top. Nearest-rank percentiles of all starts.", "small") or "" })
 end

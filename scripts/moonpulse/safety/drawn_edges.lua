@@ -97,7 +97,7 @@ function M.fractions(silences)
       at(kind, edge - kind.burst - EPSILON)
       at(kind, edge - kind.burst + EPSILON)
     end
-    at(kind, kind.burst + EPSILON) -- the silence behind a burst is at least as long as the burst
+    at(kind, kind.burst + EPSILON) -- the silence after a burst is at least as long as the burst
     at(kind, 0.5)
     at(kind, 2)
   end
@@ -109,7 +109,7 @@ end
 --- every schedule (a second and more, and longer by half than what is fixed), and single pulses in a row stay
 --- single pulses to the rules: then what the trains are does not hang on the draw, and gaps are gravest at
 --- their shortest. Nor may what goes on without a pause hang on it: no drawn silence is on both sides of 4 s,
---- or of 5 s behind what may be theta burst.
+--- or of 5 s after what may be theta burst.
 ---@param silences table[]
 ---@param one boolean all pulses go to one channel
 ---@return boolean

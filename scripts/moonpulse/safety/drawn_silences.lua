@@ -24,7 +24,7 @@ local EDGES = { JOINS, 4.5, 0.04, 0.0399 }
 local ONSETS = { 0.1, 1 / 3 }
 
 --- Are the silences drawn each for itself? Not where parts run at once, nor where what is repeated at a fixed
---- interval has drawn rests in it: the silence behind it makes up for them.
+--- interval has drawn rests in it: the silence after it makes up for them.
 local function is_each_for_itself(plan, known)
   local id = plan:id()
   if known[id] or not plan:totals().random then
@@ -90,7 +90,7 @@ local function period_of(run)
   return run.n > 1 and (run.last - run.first) / (run.n - 1) or nil
 end
 
---- Lengths of a silence behind which the next intervals are just longer or shorter than the run before them
+--- Lengths of a silence after which the next intervals are just longer or shorter than the run before them
 --- allows, or that make the run just fast: of a run of count intervals, sum seconds in all.
 local function add_run_edges(list, count, sum, following)
   for _, silences in ipairs(following) do
@@ -105,7 +105,7 @@ local function add_run_edges(list, count, sum, following)
   end
 end
 
---- Lengths at which what comes before or behind decides: in seconds.
+--- Lengths at which what comes before or after decides: in seconds.
 local function edges_of(finder, following)
   local run, list = finder.run, table.move(EDGES, 1, #EDGES, 1, {})
   local period = period_of(run)

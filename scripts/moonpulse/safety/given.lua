@@ -34,7 +34,7 @@ local function copy_of(value, known)
   return made
 end
 
---- The same, to be judged with a plan behind it: what is done to the copy leaves this as it is.
+--- The same, to be judged with a plan after it: what is done to the copy leaves this as it is.
 ---@return moonpulse.Given
 function Given:copy()
   local known = {}

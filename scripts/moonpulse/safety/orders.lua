@@ -166,7 +166,7 @@ function M.of(build)
     lists[#lists + 1] = table.move(list, 1, #list, 1, {})
     return table.move(list, 1, #list, 1, {})
   end)
-  for i, list in ipairs(lists) do -- behind it: this is no work of the author's
+  for i, list in ipairs(lists) do -- after it: this is no work of the author's
     local kinds = kinds_of(list)
     lists[i] = { kinds = kinds, count = #list }
     total = total * order_count(kinds)

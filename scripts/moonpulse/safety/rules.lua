@@ -24,7 +24,7 @@ end
 ---@field unit string
 ---@field limit number?
 ---@field verdict "within"|"not covered"|"beyond tested"|"OVER"
----@field why string? behind the row in a sentence: what its limit is, and what is more
+---@field why string? after the row in a sentence: what its limit is, and what is more
 ---@field nearest string? the nearest value that passes
 ---@field unknown boolean? there is no value: what it would be compared by is not known
 ---@field set string? what is not within is more than was written, for the device's step: which intensity
@@ -314,7 +314,7 @@ local function judge_group_intensity(context, train, add)
     nearest = stronger and context.at_most(limit, reference) or nil }))
 end
 
---- From onset to onset between groups, as published; behind anything else the silence.
+--- From onset to onset between groups, as published; after anything else the silence.
 local function since_group(train)
   return train.after and (train.after.kind == "group" and train.after.onset or train.after.gap)
 end
@@ -366,7 +366,7 @@ local function judge_stretch(context, train, add)
       row = (">%g s (1 Hz, %g %%)%s"):format(cell.limit_s, cell.percent, known and ""
         or ", the strongest column: no threshold is known"), why = beyond_text(cell, below, verdict),
       value = train.duration, unit = "s", limit = cell.limit_s, verdict = verdict,
-      nearest = ("at most %g s, the pause of %g s behind it counted"):format(cell.limit_s, rule.pause_s) }))
+      nearest = ("at most %g s, the pause of %g s after it counted"):format(cell.limit_s, rule.pause_s) }))
   end
 end
 

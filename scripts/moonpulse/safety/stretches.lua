@@ -7,7 +7,7 @@ local EDGE = 1e-6 -- s: onsets late in a long plan are whole nanoseconds
 local SLOW = 4    -- s of silence, last pulse to first: from here on pulses and pairs are trials of their own
 local PAUSE = 5   -- s between two theta bursts: less does not part them
 
--- A slow stretch lasts up to the pause behind it: never shorter than the slow train (pulses / rate) that a
+-- A slow stretch lasts up to the pause after it: never shorter than the slow train (pulses / rate) that a
 -- pulse more cuts.
 
 ---@class moonpulse.Stretch
@@ -73,7 +73,7 @@ end
 --- A train of finder is over: what does it go on with?
 ---@param finder table with emit
 ---@param train moonpulse.Train numbered
----@param over number the end of it, for the silence behind it
+---@param over number the end of it, for the silence after it
 ---@param fast boolean a train for the gap rule: between two theta bursts it is no pause
 function M.follow(finder, train, over, fast)
   if train.kind == "single" and train.pulses > 1 then

@@ -229,7 +229,7 @@ function Finder:add(at, action, origin)
     begin(self, at, now, origin)
   else
     local interval, mean = at - run.last, period_of(run)
-    -- what comes a second or more behind a single pulse is not of the chain that the pulse may be the end of
+    -- what comes a second or more after a single pulse is not of the chain that the pulse may be the end of
     local parted = not mean and interval >= JOIN and self.chain and run.first - self.chain.last < JOIN
     if parted or mean and interval > mean * RATIO then
       close_run(self)

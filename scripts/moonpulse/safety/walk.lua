@@ -263,7 +263,7 @@ local function take_over(self)
   end
 end
 
---- One pulse more, not of a plan: behind the last one of its channel, for pulses are added in order.
+--- One pulse more, not of a plan: after the last one of its channel, for pulses are added in order.
 ---@param given moonpulse.Given
 ---@param at_s number
 ---@param pulse { channel: string, intensity: number, reference: string }

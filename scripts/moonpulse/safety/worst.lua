@@ -101,7 +101,7 @@ local function search(plan, seed, cases, most, order)
 end
 
 --- How many of the orders are searched at the rules' edges: each order has edges of its own, for what stands
---- before a drawn rest and behind it is another.
+--- before a drawn rest and after it is another.
 local function searched_orders(plan, count)
   local most = math.min(MOST_WALKED // (2 * math.max(1, plan:totals().pulses)),
     MOST_NODES // (LEAST_SEARCHED * nodes_of(plan, MOST_NODES)))

@@ -83,7 +83,7 @@ end
 
 local phrase -- of a plan
 
---- What pulses are called, behind them: conditions, and marks that say something else.
+--- What pulses are called, after them: conditions, and marks that say something else.
 local function called(conditions, marks)
   local parts, known = {}, {}
   for _, name in ipairs(conditions) do

@@ -69,7 +69,7 @@ local function single(self, bytes)
   return ""
 end
 
---- For how long the unit needs to be left alone behind so many pulses of a train.
+--- For how long the unit needs to be left alone after so many pulses of a train.
 local function wait_ns(train, pulses)
   local hz = train.tenths / 10
   return math.floor(math.max(0.5, pulses * (hz * limits.joules(train.power) - 1050) / (1050 * hz)) * SECOND)
@@ -144,7 +144,7 @@ end
 
 -- Commands -----------------------------------------------------------------------------------------
 
---- A setting: locked while a train runs and 0.5 s behind it. set returns "?", "S", or a note.
+--- A setting: locked while a train runs and 0.5 s after it. set returns "?", "S", or a note.
 local function setting(length, set, more)
   return { length = length, more = more, run = function(self, bytes, data)
     if self.train or self.now_ns < self.locked_ns then

@@ -1,5 +1,5 @@
 --- A plan that triggers start: the dispatcher hears them itself and sends, and what it did is told here
---- behind it. Each start is a play of the run like any other.
+--- after it. Each start is a play of the run like any other.
 local admission = require "moonpulse.stimulator.admission"
 local core = require "moonpulse.core"
 local deadlines = require "moonpulse.stimulator.deadlines"

@@ -120,7 +120,7 @@ function M.look(self)
   end
 end
 
---- The same behind a plan's last pulse, where a reply may end the wait.
+--- The same after a plan's last pulse, where a reply may end the wait.
 ---@param self moonpulse.Stimulator
 function M.await_end(self)
   self.awaits_reply = core.is_virtual()

@@ -55,7 +55,7 @@ function Listening:safe(at_ns, times)
   self.safes, self.safe_ns = self.safes + times, self.safe_ns or at_ns
 end
 
---- A reply behind the safe frame: it, or the one before it that was held; nil where it must wait for the
+--- A reply after the safe frame: it, or the one before it that was held; nil where it must wait for the
 --- next one to know whose it is.
 local function in_turn(self, reply, at_ns)
   if not self.safe_ns or at_ns <= self.safe_ns or reply.name ~= self.driver.safe_answer then
@@ -147,7 +147,7 @@ end
 ---@return string
 function Listening:unsettled()
   if self.asked and self.open[self.asked] then
-    return ("the stimulator did not answer in time what it was asked behind the pulse before, so nobody "
+    return ("the stimulator did not answer in time what it was asked after the pulse before, so nobody "
       .. "knows when it had that: %s"):format(unanswered.cause(self.driver,
       "did the line or this computer stall, is the cable sound and fully plugged in?"))
   end

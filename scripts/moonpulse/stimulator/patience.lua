@@ -70,7 +70,7 @@ function M.hung()
     .. "this computer busy?"):format(seconds)
 end
 
--- In which nobody looked: neither we nor, behind that, a simulator's process. Where both did not it is
+-- In which nobody looked: neither we nor, beyond that, a simulator's process. Where both did not it is
 -- counted twice: it is waited longer then, and no longer than until the process hangs.
 local function away_ns(since_ns, until_ns)
   return core.missed_ns(since_ns) + looks.away_ns(since_ns, until_ns)
@@ -107,7 +107,7 @@ function M.before_ns(at_ns, ns)
   if away_ns(latest_ns, at_ns) == 0 then
     return latest_ns
   end
-  -- what was missed may reach back behind that: by halves, as it may be long
+  -- what was missed may reach back beyond that: by halves, as it may be long
   local since_ns, bound_ns = latest_ns - away_ns(0, at_ns), latest_ns
   while since_ns < bound_ns do
     local middle_ns = (since_ns + bound_ns + 1) // 2

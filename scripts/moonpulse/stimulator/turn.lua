@@ -1,13 +1,13 @@
 --- Devices that do not say that they have a pulse, but answer a question in its turn (a driver's encode.ask):
 --- who has the answer knows that all that was sent before is there, however long it was held up on
 --- the way. In a
---- plan the engine asks before each setting (engine/lowering.h); here behind a plan's last pulse.
+--- plan the engine asks before each setting (engine/lowering.h); here after a plan's last pulse.
 local core = require "moonpulse.core"
 local patiences = require "moonpulse.stimulator.patience"
 
 local M = {}
 
---- Ask behind the last pulse of a plan. Nothing where the driver has no question.
+--- Ask after the last pulse of a plan. Nothing where the driver has no question.
 ---@param self moonpulse.Stimulator
 function M.ask(self)
   self.asked_ns = nil

@@ -34,7 +34,7 @@ end
 
 --- What is wrong with a text that is to be a cell; nil: nothing.
 ---@param text string
----@return string? problem for behind the text's name
+---@return string? problem for after the text's name
 function M.problem(text)
   if not M.is_plain(text) then
     return "is UTF-8 text on one line without control characters"

@@ -29,7 +29,7 @@ function M.problem(list, named)
   end
   for i = 1, last do
     if rawget(list, i) == nil then
-      return ("has no entry %d, but %d: what is behind a hole would be lost (is entry %d misspelt, or nil?)")
+      return ("has no entry %d, but %d: what is after a hole would be lost (is entry %d misspelt, or nil?)")
         :format(i, last, i)
     end
   end

@@ -46,7 +46,7 @@ local function by_name(a, b)
   return tostring(a) < tostring(b)
 end
 
---- The keys of an object: those of the order first, the others behind them by their names.
+--- The keys of an object: those of the order first, the others after them by their names.
 local function keys_of(value, order)
   local keys, others, ordered = {}, {}, {}
   for _, key in ipairs(order or {}) do

@@ -22,7 +22,7 @@ local function with_point(values)
   end
 end
 
---- Raise, at the author's line, where a call has more arguments than are taken. A nil behind them says
+--- Raise, at the author's line, where a call has more arguments than are taken. A nil after them says
 --- nothing.
 ---@param who string the function as it is called: "mp.ms", "run:sleep"
 ---@param most integer how many it takes

@@ -186,7 +186,7 @@ function core.make_folder(path, group) end
 ---@return string? code
 function core.create_file(path) end
 
---- A line behind what a file has, in one write, so that of several programs at once each adds its own. The
+--- A line at the end of a file, in one write, so that of several programs at once each adds its own. The
 --- file is made if it is not there; a link, and what is no regular file, is not written.
 ---@param path string
 ---@param line string without its end
@@ -288,7 +288,7 @@ function core.missing_rows(from, to, names) end
 --- What events.tsv says of a run, for who judges it: read by its own reader, more strictly than by core.rows.
 ---@param text string
 ---@return moonpulse.core.LeftRow[] rows
----@return string? odd the first line behind the header that is no row; nil: all are
+---@return string? odd the first line after the header that is no row; nil: all are
 function core.left_rows(text) end
 
 --- What twin.tsv says of a run, for who judges it.

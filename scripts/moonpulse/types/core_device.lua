@@ -106,7 +106,7 @@ function Wire:passed(steady, ends) end
 ---@field wire_ns integer that a frame takes
 ---@field free_ns integer the wire is, from then on
 ---@field on_ns integer where the simulator's clock begins
----@field tail string a line of the log behind its time
+---@field tail string a line of the log after its time
 ---@field log file* open until passed(steady, true)
 
 ---@class moonpulse.core.SessionEvents what a session calls
@@ -160,7 +160,7 @@ function Wire:passed(steady, ends) end
 ---@field delay_ns integer? from the trigger to the start; 0
 ---@field refractory_ns integer? from one start to the next, at least; 0
 ---@field from_ns integer? before it triggers do not count (monotonic)
----@field until_ns integer? behind it neither
+---@field until_ns integer? after it neither
 ---@field least_ns integer? from the trigger before, at least; 0
 ---@field most_ns integer? from the trigger before, at most; any, also where there was none
 ---@field gate "none"|"cts"|"dsr"|"ri"|"cd"|nil a line of the port that must be high

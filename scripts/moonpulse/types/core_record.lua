@@ -53,7 +53,7 @@ function FlightReader:next() end
 ---@return moonpulse.core.FlightRecord? nil: there is none that is whole
 function FlightReader:at(place) end
 
---- Does a stretch begin with the next record? Then next() goes on behind it.
+--- Does a stretch begin with the next record? Then next() goes on after it.
 ---@return moonpulse.core.FlightStretch?
 function FlightReader:stretch() end
 
@@ -116,7 +116,7 @@ local StretchRows = {}
 ---   proof: string, condition: string, trial: integer, block: integer, first: integer, per: integer }
 ---   number: of the pulse of the next row; words: the reply by the value of its confirmation; the others as
 ---   session:near has them
----@param lateness number[] how late each was, in us, goes behind it if it is not 0
+---@param lateness number[] how late each was, in us, goes after it if it is not 0
 ---@return string? text nil: there are no more
 ---@return integer count
 ---@return integer onset_ns of the last one

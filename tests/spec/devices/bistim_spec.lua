@@ -287,7 +287,7 @@ describe("the driver of the Magstim BiStim²", function()
     end
     assert.is_nil(magstim.refusal(driver, two(pair(2.5), 4)))
     local text = magstim.refusal(driver, two(pair(2.5), 3.999))
-    assert.is_truthy(text:find("the shortest interval behind pair of 40 and 60 %, 2.5 ms "
+    assert.is_truthy(text:find("the shortest interval after pair of 40 and 60 %, 2.5 ms "
       .. "apart is 4 s", 1, true), text)
     assert.is_nil(magstim.refusal(driver, two(mp.pulse(mp.mso(9)), 4)))
     assert.is_truthy(magstim.refusal(driver, two(mp.pulse(mp.mso(9)), 3.999)))

@@ -362,7 +362,7 @@ describe("moonpulse run on a Pulse Pal", function()
       starts = starts + (row.bytes == "d54d01" and 1 or 0)
     end
     assert.are.equal(1, starts)
-    assert.are.equal("d548", log[#log].bytes) -- it answers behind the abort
+    assert.are.equal("d548", log[#log].bytes) -- it answers after the abort
   end)
 
   it("times single pulses itself with --timing host", function()
@@ -427,7 +427,7 @@ describe("moonpulse run on a Pulse Pal", function()
       .. "--fault stuck-armed@1 --speed max --device-option full_scale_volts=10 --out %s/runs")
       :format(folder, folder))
     assert.are.equal(5, status, err)
-    local words = "the Pulse Pal answers behind the abort; it cannot say that its trains have ended"
+    local words = "the Pulse Pal answers after the abort; it cannot say that its trains have ended"
     assert.is_truthy(out:find("disarmed    " .. words, 1, true), out)
     assert.is_truthy(err:find("; " .. words, 1, true), err)
     local count, cut = 0, 0

@@ -279,7 +279,7 @@ describe("the driver of the Magstim Rapid²", function()
   it("names the wait behind a train by its train", function()
     local text = magstim.refusal(fast, train(250, 25, 73):times(2, { every = 30.5 }))
     assert.is_truthy(text:find("^starts 1 and 2 "), text)
-    assert.is_truthy(text:find("behind 250 pulses at 25 Hz, then 21.95 s of wait is 31.95", 1, true), text)
+    assert.is_truthy(text:find("after 250 pulses at 25 Hz, then 21.95 s of wait is 31.95", 1, true), text)
     assert.is_nil(text:find("its own timing", 1, true), text)
   end)
 

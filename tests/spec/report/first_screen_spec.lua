@@ -167,7 +167,7 @@ describe("the report's first screen", function()
     lost.status, lost.result.flight_lost, lost.result.pulses_unknown = "interrupted", true, 31
     local page = page_of(lost, good_rows())
     for said, is_there in pairs { ["the record is what was in events.tsv by then"] = true,
-      ["nobody knows whether 31 more pulses behind the last row were given"] = true,
+      ["nobody knows whether 31 more pulses after the last row were given"] = true,
       ["recovered from its flight record"] = false, ["in the flight record belong"] = false } do
       assert.equal(is_there, page:find(said, 1, true) ~= nil, said)
     end

@@ -113,7 +113,7 @@ describe("a setting that the device did not take", function()
         local status, _, err = shell.sh(folder, command("pulsepal", "alternating.lua",
           ("--timing host --speed max -p gap=0.4 --fault half-open@%d"):format(after)))
         assert.are.equal(4, status, err)
-        assert.matches(("pulse %d was held back: .*what it was asked behind the pulse before"):format(
+        assert.matches(("pulse %d was held back: .*what it was asked after the pulse before"):format(
           after + 1), err)
         local told = {}
         for _, row in ipairs(rows("pulsepal", "events.tsv")) do

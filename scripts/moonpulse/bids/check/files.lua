@@ -23,7 +23,7 @@ local function name_problem(path)
   end
   local rest = middle:gsub("^_task%-%w+", "")
   if rest == middle and suffix ~= "coordsystem.json" then
-    return "the entity task- is missing, or not the first behind the session"
+    return "the entity task- is missing, or not the first after the session"
   end
   rest = rest:gsub("^_acq%-%w+", ""):gsub("^_run%-%d+", "")
   if rest ~= "" then

@@ -124,7 +124,7 @@ function M.plain(help, data)
   return command.new(help, {}, function() return M.frame(data) end)
 end
 
---- A power from 0 to most percent, behind letter.
+--- A power from 0 to most percent, after letter.
 ---@param help string
 ---@param letter string
 ---@param most integer %MSO

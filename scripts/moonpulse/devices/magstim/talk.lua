@@ -4,7 +4,7 @@ local frames = require "moonpulse.devices.magstim.frames"
 local M = {}
 
 local patience = 0.5 -- seconds for a reply; units answer within some 20 ms
-local last_patience = 0.25 -- behind the safe frame: that it is not safe must be said within 2 s
+local last_patience = 0.25 -- after the safe frame: that it is not safe must be said within 2 s
 
 --- Seconds without a pulse: units disarm themselves 60 s after the last (MagPy 92bf2d0); the second
 --- that is missing here is ours.

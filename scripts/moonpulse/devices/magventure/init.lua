@@ -53,7 +53,7 @@ end
 local lead = M.reply_slow + 0.03
 
 --- From one action to the next, how long before the pulse the device must have it all, and what it must
---- confirm: the amplitude by its event, all else by answering the question behind it.
+--- confirm: the amplitude by its event, all else by answering the question after it.
 local function set(from, to)
   local frames, fields = trains.change(from.train, to.train)
   if not frames then

@@ -22,7 +22,7 @@ local M = {
   latency = 0.00015, -- three cycles from a soft trigger to the output (firmware 2.0.1, run)
   reply_timeout = 0.6,
   confirms = false,
-  disarmed = "the Pulse Pal answers behind the abort; it cannot say that its trains have ended",
+  disarmed = "the Pulse Pal answers after the abort; it cannot say that its trains have ended",
   proves_end = false, -- no message tells whether an output plays (firmware 2.0.1, read)
 }
 
@@ -96,7 +96,7 @@ end
 local lead = 0.02
 -- How long the answer to a question before a setting may take without making that later; ours, too.
 local allow = 0.005
-local turn = "its answer behind a pulse"
+local turn = "its answer after a pulse"
 
 --- The voltage of an output: both phases. Each message is acknowledged.
 local function volts_of(options, action)
@@ -147,11 +147,11 @@ function M.encode(options)
       return protocol.commands.trigger { mask = 1 << program.channel(options, action.channel) - 1 }
     end,
     set = function(from, to) return set(options, from, to) end,
-    -- A soft trigger has no reply and starts its pulse in the cycle behind its own, at the voltage that it
+    -- A soft trigger has no reply and starts its pulse in the cycle after its own, at the voltage that it
     -- finds then; that cycle takes the next message first (firmware 2.0.1, read). So a setting that reaches
     -- the box together with the trigger before it is that pulse's. Messages are taken in order,
     -- one a cycle: who
-    -- has the answer to a question behind the trigger knows that the pulse has its voltage.
+    -- has the answer to a question after the trigger knows that the pulse has its voltage.
     ask = function() return protocol.commands.handshake(), allow, turn end,
     train = function(part, _, held) return train(options, part, held) end,
     -- nothing but the abort goes to a box that plays: a new voltage would change the pulse itself
@@ -159,7 +159,7 @@ function M.encode(options)
   }
 end
 
---- Twice: an abort that comes in the 50 us behind a soft trigger ends what plays and lets the
+--- Twice: an abort that comes in the 50 us after a soft trigger ends what plays and lets the
 --- trigger start its train (firmware 2.0.1, read); the second one ends that.
 M.safe = protocol.commands.abort():rep(2)
 
@@ -231,7 +231,7 @@ end
 --- Again, before the question: the abort has no reply, so one that was lost on the way is not noticed.
 function M.disarm(io)
   io:write(M.safe)
-  hello(io, "it does not answer behind the abort: are its output lights dark? If its screen shows an "
+  hello(io, "it does not answer after the abort: are its output lights dark? If its screen shows an "
     .. "error, click its joystick; else unplug it")
 end
 

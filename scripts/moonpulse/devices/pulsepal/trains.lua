@@ -203,7 +203,7 @@ local function text_of(part, train)
 end
 
 --- Times and voltages of a custom train: two messages, given to keep; with the train's id. The box compares
---- the last pulse with what its memory holds behind it (firmware 2.0.1, read): a stale time there can
+--- the last pulse with what its memory holds after it (firmware 2.0.1, read): a stale time there can
 --- leave the output on. So one entry more is written first, far enough away.
 local function custom(options, list, shape, keep)
   if #list > protocol.most_pulses then

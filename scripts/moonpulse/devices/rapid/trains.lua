@@ -149,7 +149,7 @@ function M.program(part, set)
   }
 end
 
---- The frames that tell the unit a train, in MAGIC's order; behind the power, which limits the rate.
+--- The frames that tell the unit a train, in MAGIC's order; after the power, which limits the rate.
 ---@param train table a program
 ---@param version string
 ---@param before table? the train that it has

@@ -4,7 +4,7 @@
 -- From open-ephys/stimjim d3ee6ad (compiled natively and run); simulated, not yet proven on hardware.
 -- All is played by timer T, output 0 from PulseTrain 0 and output 1 from PulseTrain 1: each is set without
 -- touching the other. Its completion text says how many pulses it gave, one
--- period behind the last one, and is the proof of a start: of one pulse, or of a train.
+-- period after the last one, and is the proof of a start: of one pulse, or of a train.
 local channel_map = require "moonpulse.driver.channel_map"
 local command = require "moonpulse.driver.command"
 local protocol = require "moonpulse.devices.stimjim.commands"

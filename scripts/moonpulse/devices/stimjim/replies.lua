@@ -99,7 +99,7 @@ local function of_its_train(reply, dialect)
   return reply
 end
 
---- A completion and its first stage, which come one right behind the other.
+--- A completion and its first stage, which come one right after the other.
 local function gathered(reply, dialect)
   if dialect.whole then
     return reply

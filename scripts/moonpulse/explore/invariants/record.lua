@@ -120,7 +120,7 @@ return {
       for i, b in ipairs(run.rows) do
         onset = b.onset
         if a and (onset < before_ns or onset == before_ns and b.event == "mark" and a.event ~= "mark") then
-          return ("row %d (%s at %s) stands behind %s at %s"):format(i, b.event, seconds(onset), a.event,
+          return ("row %d (%s at %s) stands after %s at %s"):format(i, b.event, seconds(onset), a.event,
             seconds(before_ns))
         end
         a, before_ns = b, onset

@@ -99,7 +99,7 @@ return {
       end
     end },
   { name = "none-more-than-written", says = "No more pulses are given than were written.",
-    when = function(run) -- what a trigger starts is in the journal behind it, if the disk takes it
+    when = function(run) -- what a trigger starts is in the journal after it, if the disk takes it
       return run.start_ns and run.wanted[1] and not (run.full and run.calls[1])
     end,
     check = function(run)

@@ -203,13 +203,13 @@ return {
         return byte and ("byte %d came at %s, and started nothing"):format(byte.byte, seconds(byte.ns))
       end)
     end },
-  { name = "starts-at-their-time", says = "A plan starts with its trigger, or the delay behind it.",
+  { name = "starts-at-their-time", says = "A plan starts with its trigger, or the delay after it.",
     when = has_begun,
     check = function(run)
       return of_starts(run, function(call, start)
         local least_ns, most_ns = start_bounds(run, call, start)
         local took_ns = start.start_ns - start.trigger_ns
-        return (took_ns < least_ns or took_ns > most_ns) and ("play %d starts %s behind its trigger, not %s "
+        return (took_ns < least_ns or took_ns > most_ns) and ("play %d starts %s after its trigger, not %s "
           .. "to %s"):format(start.number, seconds(took_ns), seconds(least_ns), seconds(most_ns)) or nil
       end)
     end },
@@ -227,7 +227,7 @@ return {
               and pulse.at <= behind_ns + most_ns + within_ns
           end
           if not found then
-            return ("byte %d of %s started play %d, and no pulse was given %s behind it"):format(
+            return ("byte %d of %s started play %d, and no pulse was given %s after it"):format(
               start.byte.byte, seconds(start.byte.ns), start.number,
               seconds(behind_ns + least_ns - start.byte.ns))
           end
@@ -305,7 +305,7 @@ return {
       return of_calls(run, function(call)
         local took_ns = run.start_ns + call.from_ns - call.called_ns
         local most_ns = most_ready_ns + troubles.held_ns(run, call.called_ns, run.start_ns + call.from_ns)
-        return (took_ns < 0 or took_ns > most_ns) and ("it waited for them %s behind the call"):format(
+        return (took_ns < 0 or took_ns > most_ns) and ("it waited for them %s after the call"):format(
           seconds(took_ns)) or nil
       end)
     end },

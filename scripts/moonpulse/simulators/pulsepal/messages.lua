@@ -71,7 +71,7 @@ local function program_one(self, bytes)
   self:say("\1")
 end
 
---- Times and volts overwrite what was stored, as far as they reach; what is behind stays.
+--- Times and volts overwrite what was stored, as far as they reach; what comes after stays.
 local function custom(id)
   return function(self, bytes)
     local count = ("<I4"):unpack(bytes, 3)

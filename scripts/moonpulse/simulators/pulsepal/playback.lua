@@ -6,7 +6,7 @@
 ---   * a soft trigger that finds the output playing waits, and starts a train when that one ends,
 ---     also when it ends by an abort;
 ---   * a phase of 0 cycles never ends, an interval of 0 is never over;
----   * a custom train looks at the time behind its last one, whatever was left there.
+---   * a custom train looks at the time after its last one, whatever was left there.
 local M = {}
 
 local Playback = {}
