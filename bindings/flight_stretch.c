@@ -128,8 +128,8 @@ static struct mp_tail text_field(lua_State *L, const char *key)
 }
 
 /* How late a pulse was goes after the others; it, or what is later. */
-static int64_t add_lateness(lua_State *L, int arg, lua_Integer *count, int64_t late_ns,
-                            int64_t worst_ns)
+static int64_t add_onset_error(lua_State *L, int arg, lua_Integer *count, int64_t late_ns,
+                               int64_t worst_ns)
 {
     if (late_ns == 0)
         return worst_ns;
@@ -138,7 +138,7 @@ static int64_t add_lateness(lua_State *L, int arg, lua_Integer *count, int64_t l
     return late_ns > worst_ns ? late_ns : worst_ns;
 }
 
-enum { LATENESS = 4, WORDS, REPLY }; // on the stack; REPLY: the last one's words
+enum { ONSET_ERRORS = 4, WORDS, REPLY }; // on the stack; REPLY: the last one's words
 
 /* What the rows have in common, of the table at 3; the texts stay on the stack. */
 static struct mp_event_row check_known(lua_State *L)
@@ -167,12 +167,12 @@ static struct mp_tail words_of(lua_State *L, uint32_t value)
 }
 
 /*
- * rows:text(most, known, lateness) -> text, count, onset_ns (of the last one), worst_ns (how
+ * rows:text(most, known, errors) -> text, count, onset_ns (of the last one), worst_ns (how
  * late one was at most; 0): at most so many further rows. known: {index=, number= (of the pulse
  * of the next row), tail= (of core.event_action), words= (by the value of a confirmation),
- * proof=, condition=, trial=, block=, first=, per=}, as session:near takes them. How late each
- * was, in us, goes after lateness if it is not 0. Nothing: there are no more. Raises once the
- * reader is closed.
+ * proof=, condition=, trial=, block=, first=, per=}, as session:near takes them. Each
+ * onset error, in us, is added to errors if it is not 0. Nothing: there are no more. Raises
+ * once the reader is closed.
  */
 static int rows_text(lua_State *L)
 {
@@ -180,18 +180,18 @@ static int rows_text(lua_State *L)
     struct mp_stretch_rows *rows = luaL_checkudata(L, 1, ROWS);
     lua_Integer most = mp_check_integer(L, 2, 1, LUA_MAXINTEGER), count = 0;
     luaL_checktype(L, 3, LUA_TTABLE);
-    luaL_checktype(L, LATENESS, LUA_TTABLE);
-    lua_settop(L, LATENESS);
+    luaL_checktype(L, ONSET_ERRORS, LUA_TTABLE);
+    lua_settop(L, ONSET_ERRORS);
     lua_getiuservalue(L, 1, 1);
-    rows->reader = mp_check_flight_reader(L, LATENESS + 1); // it may be closed by now
-    lua_settop(L, LATENESS);
+    rows->reader = mp_check_flight_reader(L, ONSET_ERRORS + 1); // it may be closed by now
+    lua_settop(L, ONSET_ERRORS);
     lua_getfield(L, 3, "words");
     luaL_checktype(L, WORDS, LUA_TTABLE);
     lua_pushnil(L);
     struct mp_event_row row = check_known(L);
     const uint64_t per = count_field(L, "per");
     uint64_t changes = per > 0 ? count_field(L, "first") + per : UINT64_MAX;
-    lua_Integer late = (lua_Integer)lua_rawlen(L, LATENESS);
+    lua_Integer late = (lua_Integer)lua_rawlen(L, ONSET_ERRORS);
     int64_t worst_ns = 0;
     uint32_t value, said = 0;
     luaL_buffinit(L, &buffer);
@@ -201,7 +201,7 @@ static int rows_text(lua_State *L)
         said = value;
         for (; row.pulse >= changes; changes += per)
             row.trial++;
-        worst_ns = add_lateness(L, LATENESS, &late, row.late_ns, worst_ns);
+        worst_ns = add_onset_error(L, ONSET_ERRORS, &late, row.late_ns, worst_ns);
         char *at = luaL_prepbuffsize(&buffer, mp_event_room(&row));
         luaL_addsize(&buffer, (size_t)(mp_event_put(at, &row) - at));
         row.index++;

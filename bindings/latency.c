@@ -87,7 +87,7 @@ static struct mp_latency *check_test(lua_State *L)
     return *box;
 }
 
-/* test:progress() -> running, wakes so far, worst lateness so far (seconds) */
+/* test:progress() -> running, wakes so far, worst latency so far (seconds) */
 static int test_progress(lua_State *L)
 {
     uint64_t done = 0;

@@ -285,7 +285,7 @@ static int lowering_check(lua_State *L)
     return 2;
 }
 
-/* lowering:tight() -> pulses without room for lateness [, the first pair, as a violation] */
+/* lowering:tight() -> pulses that may not be late at all [, the first pair, as a violation] */
 static int lowering_tight(lua_State *L)
 {
     const struct mp_lowering *lowering = mp_check_lowering(L, 1);

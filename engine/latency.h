@@ -23,7 +23,7 @@ struct mp_latency_config {
     int64_t period_ns; // 400 us (twice the spin) to 10 s
 };
 
-/* Percentiles are nearest rank: each is a lateness that was measured. */
+/* Percentiles are nearest rank: each is a latency that was measured. */
 struct mp_latency_result {
     uint64_t count;
     int64_t min_ns, p50_ns, p95_ns, p99_ns, p999_ns, max_ns; // 0 when count is 0
@@ -35,7 +35,7 @@ struct mp_latency_result {
  * bucket starts at 1 s and is open.
  */
 int64_t mp_latency_edge(size_t bucket);
-/* The bucket that a lateness falls in; its lower edge belongs to it. */
+/* The bucket that a latency falls in; its lower edge belongs to it. */
 size_t mp_latency_bucket(int64_t late_ns);
 /* Sort the samples in place and sum them up. */
 void mp_latency_summarise(int64_t *samples, size_t count, struct mp_latency_result *result);

@@ -176,9 +176,9 @@ bool mp_lowering_checked(const struct mp_lowering *lowering);
 
 /*
  * How many pulses of a checked plan follow the one before so soon that there is no room for
- * lateness: within mp_room_ns of the device's shortest interval. A pulse sent late holds the
- * next one back then (dispatcher.h), and in a row of them lateness adds up. If there is one,
- * *first is the first such pair, of kind MP_VIOLATION_NONE.
+ * an onset error: within mp_room_ns of the device's shortest interval. A pulse sent late holds
+ * the next one back then (dispatcher.h), and in a row of them the errors add up. If there is
+ * one, *first is the first such pair, of kind MP_VIOLATION_NONE.
  */
 static const int64_t mp_room_ns = 100000; // some times what a prepared host is late
 uint64_t mp_lowering_tight(const struct mp_lowering *lowering, struct mp_violation *first);

@@ -74,7 +74,7 @@ struct mp_lowering {
     bool check_have_last[MP_OUTPUTS_MAX];
     struct mp_send check_last[MP_OUTPUTS_MAX]; // the last one on each output
     bool checking;                             // a check is under way
-    uint64_t tight;                            // pulses without room for lateness, so far
+    uint64_t tight;                            // pulses without room for an onset error
     struct mp_violation tightest;              // the first of them
     int64_t sent_ns;                           // when the last frame or mark given out leaves
 };

@@ -192,7 +192,7 @@ void mp_world_hold(struct mp_world *world, bool hold);
 
 /*
  * world_late.c: what disturbs a virtual world, until time is real again. The same seed, alarms
- * and stalls give the same lateness on every machine. Nothing in a real world.
+ * and stalls make the same wakes late on every machine. Nothing in a real world.
  */
 /* From now on the sending thread wakes up to most_ns late, mostly by far less. */
 void mp_world_be_late(struct mp_world *world, uint64_t seed, int64_t most_ns);

@@ -461,7 +461,7 @@
 ---@field pulses_unmeasured integer sent, and timed by the stimulator
 ---@field left_sent { count: integer, first: integer? } pulses that it should confirm, written as "sent"
 ---@field skipped_by table<string, integer> how many, by the reason
----@field lateness number[] microseconds, of each start that left late
+---@field onset_errors number[] microseconds, of each start that left late
 ---@field punctual integer starts that left in time, to the nanosecond
 ---@field worst_us number
 ---@field starts integer commands that fired

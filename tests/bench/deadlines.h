@@ -4,7 +4,7 @@
  * A loop that was held up for 12 ms has missed 12 deadlines of 1 ms, not one. So a deadline
  * that passed meanwhile is not skipped: it is the next one, it is not waited for, and it is
  * as late as it is by then. The dispatcher, which leaves late pulses out, reports each of
- * them with its lateness and so counts in the same way (tests/engine/test_deadlines.c).
+ * them with its onset error and so counts in the same way (tests/engine/test_deadlines.c).
  */
 #ifndef MP_BENCH_DEADLINES_H
 #define MP_BENCH_DEADLINES_H

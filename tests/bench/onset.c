@@ -2,7 +2,7 @@
  * onset.c - bench onset: the engine plays a train, iTBS or pairs; the error of each onset.
  *
  * The error is the outcome's own: its stamp before the write, less the time it was due. A
- * pulse that was left out for being late counts with its lateness: leaving out is no way
+ * pulse that was left out for being late counts with its onset error: leaving out is no way
  * to look punctual. --churn N keeps a Lua heap of N MB turning over beside it.
  */
 #include "tests/bench/bench.h"

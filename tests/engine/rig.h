@@ -53,7 +53,7 @@ static inline struct mp_dispatch_config rig_config(enum mp_late late, int64_t to
                    .safe_length = strlen(safe_frame),
                    .tolerance_ns = tolerance_ns,
                    .late = late},
-        // a tolerance without end says: lateness is not the point
+        // a tolerance without end says: being late is not the point
         .any_distance = tolerance_ns == forever_ns,
         .wake = count_wake};
     return config;

@@ -75,7 +75,7 @@ static void a_loop_counts_every_deadline(void)
     check_errors(error_ns);
 }
 
-/* As bench onset reads it: a pulse that was left out counts with its lateness. */
+/* As bench onset reads it: a pulse that was left out counts with its onset error. */
 static void the_dispatcher_counts_every_deadline(void)
 {
     static const struct rig_clock clock = {{now, NULL}, wait_until};

@@ -195,7 +195,7 @@ local function drift_rows(drift, add)
   elseif not relative then
     row.verdict, row.note = "not measured", "pyserial is not installed"
   elseif not drift.fifo then
-    row.verdict, row.note = "not measured", "SCHED_FIFO was refused: a constant lateness is no drift"
+    row.verdict, row.note = "not measured", "SCHED_FIFO was refused: a constant latency is no drift"
   end
   if engine and relative then
     values[1] = math.abs(engine.last_ns) / math.abs(relative.last_ns)

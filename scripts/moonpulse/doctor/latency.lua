@@ -51,7 +51,7 @@ function M.measure(seconds, hooks)
   return result
 end
 
---- A lateness for people: three digits, in the unit that fits.
+--- A latency for people: three digits, in the unit that fits.
 ---@param seconds number
 function M.text(seconds)
   if seconds < 0.0009995 then

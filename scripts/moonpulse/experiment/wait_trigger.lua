@@ -296,7 +296,7 @@ local function wait_for_edge(self, line, edge, timeout)
     local cts, dsr, code = self.device:lines()
     if cts == nil then -- then the second value is the message
       blame.fail("run:wait_trigger: %s%s", dsr, code == "unsupported"
-        and ": a simulated device has no lines; take --trigger-in PATH, or --speed max and --triggers FILE"
+        and ": a simulator has no lines; take --trigger-in PATH, or --speed max and --triggers FILE"
         or "")
     end
     if line == "cts" then

@@ -1,6 +1,6 @@
 --- Rows of trains that the device times itself: one start was sent, every pulse has its row.
 --
--- Their onsets are the start's plus the program's offsets; they have no lateness of their own.
+-- Their onsets are the start's plus the program's offsets; they have no onset error of their own.
 -- A row counts as sent once its time has passed or the device confirmed it, never before.
 local core = require "moonpulse.core"
 local counted = require "moonpulse.record.counted"

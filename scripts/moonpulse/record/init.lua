@@ -40,7 +40,7 @@ local function record_in(folder, path, file)
     folder = folder, path = path, file = file, index = 0, until_ns = math.mininteger,
     written_ns = math.mininteger, first = 1, last = 0, queue = {}, unconfirmed = {},
     first_open = 1, last_open = 0, unsure = {}, pulses_sent = 0, pulses_confirmed = 0, pulses_skipped = 0,
-    lateness = {}, punctual = 0, worst_us = 0, skipped_by = {}, passing = {}, extra = 0, trains = {},
+    onset_errors = {}, punctual = 0, worst_us = 0, skipped_by = {}, passing = {}, extra = 0, trains = {},
     proven_ns = math.mininteger, heard_ns = math.mininteger,
     pulses_unmeasured = 0, -- sent, and timed by the stimulator
     starts = 0, last_number = 0, lasts_ns = 0, left_sent = { count = 0 },
@@ -282,7 +282,7 @@ function Record:pulse(number, planned_ns, sent_ns, late_ns, action, now_ns, stat
   if late_ns == 0 then -- as in virtual time
     self.punctual = self.punctual + 1
   else
-    self.lateness[#self.lateness + 1] = late_ns / 1e3
+    self.onset_errors[#self.onset_errors + 1] = late_ns / 1e3
     self.worst_us = math.max(self.worst_us, late_ns / 1e3)
   end
   local train = self.trains[action]

@@ -45,9 +45,9 @@ local function classify(kind, has)
   kind.was_sent = has.sent or counted.has_left(status)
   kind.delivered = kind.was_sent and (status == nil or counted.has_left(status) or status == "late")
   kind.is_confirmed = kind.delivered and (has.confirmed or status == "delivered")
-  -- what the stimulator timed itself has no lateness but its start's: its sent time is computed, not measured
+  -- what the stimulator timed itself has no error but its start's: its sent time is computed, not measured
   kind.unmeasured = kind.timed_by == "device" and not has.lateness
-  kind.of_times = not has.lateness and has.sent and has.planned and not kind.unmeasured -- its lateness
+  kind.of_times = not has.lateness and has.sent and has.planned and not kind.unmeasured -- its error
 end
 
 --- The columns by their names: of the ones that are in each row for itself, what core.rows is to know; what

@@ -47,14 +47,14 @@ local function write(record, rows, found, words, action)
   local count = found.count
   while count > 0 do
     local at, most = place_of(record, count)
-    local measured = #record.lateness
+    local measured = #record.onset_errors
     local text, done, onset_ns, worst_ns = rows:text(most, { index = record.index + 1,
       number = record.last_number + 1, tail = record.tails[action], words = words,
       proof = record.setting_proof, condition = at.condition, trial = at.trial, block = at.block,
-      first = at.first, per = at.per }, record.lateness)
+      first = at.first, per = at.per }, record.onset_errors)
     record:put(text)
     record:written(done, onset_ns, record.last_number + done - record.extra, action)
-    record.punctual = record.punctual - (#record.lateness - measured)
+    record.punctual = record.punctual - (#record.onset_errors - measured)
     record.worst_us = math.max(record.worst_us, worst_ns / 1e3)
     count = count - done
   end

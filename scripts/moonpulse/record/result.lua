@@ -22,7 +22,7 @@ end
 function M.of(record)
   return {
     pulses_sent = record.pulses_sent, pulses_confirmed = record.pulses_confirmed,
-    pulses_skipped = record.pulses_skipped, lateness_us = percentiles(record.lateness, record.punctual),
+    pulses_skipped = record.pulses_skipped, lateness_us = percentiles(record.onset_errors, record.punctual),
   }
 end
 

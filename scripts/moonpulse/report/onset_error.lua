@@ -63,7 +63,7 @@ end
 ---@param s table
 ---@return string
 function M.onset(s)
-  local d = s.lateness
+  local d = s.onset_error
   local parts = {}
   if s.time == "virtual" then
     parts[1] = html.p("Not measured. In virtual time no clock runs between pulses; sent times in "
@@ -300,8 +300,8 @@ function M.checks(manifest, s, events)
   compare("Pulses sent", "pulses_sent", s.sent, 0)
   compare("Pulses confirmed", "pulses_confirmed", s.confirmed, 0)
   if s.time ~= "virtual" then
-    for _, key in ipairs(s.lateness.n == 1 and { "max" } or { "p50", "p95", "p99", "max" }) do
-      compare("Onset error " .. key .. " (µs)", "lateness_us." .. key, s.lateness[key], 0.5)
+    for _, key in ipairs(s.onset_error.n == 1 and { "max" } or { "p50", "p95", "p99", "max" }) do
+      compare("Onset error " .. key .. " (µs)", "lateness_us." .. key, s.onset_error[key], 0.5)
     end
   end
   local parts = { html.grid("Manifest against rows", { "Figure", "#manifest.json", "#events.tsv",
@@ -314,7 +314,7 @@ function M.checks(manifest, s, events)
   end
   complain(events.incomplete, "with the wrong number of columns: left out of every figure.")
   complain(s.missing.repeated, "with a pulse number that an earlier row has.")
-  complain(s.lateness.disagree, "with an onset error that differs from sent minus planned by "
+  complain(s.onset_error.disagree, "with an onset error that differs from sent minus planned by "
     .. "over 0.01 µs.")
   return html.section("checks", "Record checks", parts), sound
 end

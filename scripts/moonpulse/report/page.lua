@@ -81,7 +81,7 @@ function M.build(manifest, events, folder, edited)
       .. " – run report"),
     "<header>", html.p("Moonpulse run report · " .. folder, "kicker"),
     "<h1>" .. text.escape(title) .. "</h1>", '<ul class="badges">',
-    badge(device == text.missing and "Simulated or real device: not recorded" or device),
+    badge(device == text.missing and "Simulator or real device: not recorded" or device),
     badge(time == text.missing and "Real or virtual time: not recorded" or time), "</ul></header><main>",
     first_screen.banner(s, sentence, level, list), threshold.top(manifest), first_screen.key(manifest, s),
     first_screen.given(manifest, s), threshold.section(manifest), dose.pulses(manifest, s),

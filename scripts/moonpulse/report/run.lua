@@ -28,7 +28,7 @@ end
 ---@return string
 function M.device_words(s)
   if s.simulated == true then
-    return "Simulated device (no stimulator was driven)"
+    return "Simulator (no stimulator was driven)"
   elseif s.simulated == false then
     return "Real device"
   end

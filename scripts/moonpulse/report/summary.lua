@@ -101,7 +101,7 @@ local function missing_numbers(pulses, planned)
   return out
 end
 
-local function lateness(pulses, stretches)
+local function onset_error(pulses, stretches)
   local values, n, disagree = {}, 0, 0
   for _, stretch in ipairs(stretches) do
     for i = stretch.first, stretch.kind.was_sent and stretch.last or 0 do
@@ -356,7 +356,7 @@ function M.compute(manifest, events)
   out.unasked = events.unasked
   out.missing = missing_numbers(pulses, out.planned)
   out.exceptions = exceptions(pulses, stretches, out.confirmed > 0)
-  out.lateness = lateness(pulses, stretches)
+  out.onset_error = onset_error(pulses, stretches)
   out.intervals = intervals(pulses, stretches)
   out.span = span(pulses)
   out.replies = replies(pulses, stretches)

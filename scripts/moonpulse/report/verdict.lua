@@ -14,25 +14,25 @@ end
 local function onset_clause(s)
   if s.time == "virtual" then
     return "virtual time, so no onset error was measured"
-  elseif s.lateness.n == 0 then
+  elseif s.onset_error.n == 0 then
     return "onset errors were not recorded"
   end
-  local clause = "the largest onset error was " .. text.duration_us(s.lateness.largest)
+  local clause = "the largest onset error was " .. text.duration_us(s.onset_error.largest)
   if s.by_device > 0 then
-    clause = ("%s among the %s that this computer timed (%s)"):format(clause, text.count(s.lateness.n),
+    clause = ("%s among the %s that this computer timed (%s)"):format(clause, text.count(s.onset_error.n),
       text.unmeasured(s.by_device))
-  elseif s.lateness.n < s.sent then
-    clause = clause .. " among the " .. text.count(s.lateness.n) .. " with a recorded time"
+  elseif s.onset_error.n < s.sent then
+    clause = clause .. " among the " .. text.count(s.onset_error.n) .. " with a recorded time"
   end
   return clause
 end
 
 local function confirmed_by(s)
-  return s.simulated == true and " by a simulated device" or ""
+  return s.simulated == true and " by a simulator" or ""
 end
 
 local function sent_to(s)
-  return s.simulated == true and " to a simulated device" or ""
+  return s.simulated == true and " to a simulator" or ""
 end
 
 local function delivery(s)

@@ -170,7 +170,7 @@ local function say_result(context, outcome, result, complete)
   M.line("sent", "%s of %s, %s confirmed by the device%s", numbers.count(result.pulses_sent),
     numbers.counted(result.pulses_planned, "pulse"), numbers.count(result.pulses_confirmed),
     skipped_text(context.record))
-  if late and #context.record.lateness + context.record.punctual == 1 then -- one has no percentiles
+  if late and #context.record.onset_errors + context.record.punctual == 1 then -- one has no percentiles
     M.line("onset error", "%s, of 1 pulse%s", numbers.seconds(late.max / 1e6),
       unmeasured_text(context.record.pulses_unmeasured))
   elseif late then

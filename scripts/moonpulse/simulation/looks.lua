@@ -1,6 +1,6 @@
 --- Until when the process of a run's own simulator is known to have looked at its ports. It says so 20 times
 --- a second (sim --looks); what lies between two times far apart it got no processor for, or was stopped.
---- Silence in that time is this computer's, and not the simulated device's.
+--- Silence in that time is this computer's, and not the simulator's.
 local core = require "moonpulse.core"
 
 local M = {}

@@ -280,7 +280,7 @@ function Lowering:change(from, to, bytes, lead) end
 ---@return moonpulse.core.Violation? violation the first one
 function Lowering:check(budget) end
 
---- Of a plan that was checked: how many pulses leave no room for lateness after the one before?
+--- Of a plan that was checked: how many pulses leave no room for an onset error after the one before?
 ---@return integer
 ---@return moonpulse.core.Violation? first such pair
 function Lowering:tight() end

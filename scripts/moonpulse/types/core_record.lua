@@ -116,12 +116,12 @@ local StretchRows = {}
 ---   proof: string, condition: string, trial: integer, block: integer, first: integer, per: integer }
 ---   number: of the pulse of the next row; words: the reply by the value of its confirmation; the others as
 ---   session:near has them
----@param lateness number[] how late each was, in us, goes after it if it is not 0
+---@param onset_errors number[] of each, in us: added to it if it is not 0
 ---@return string? text nil: there are no more
 ---@return integer count
 ---@return integer onset_ns of the last one
 ---@return integer worst_ns how late one was at most; 0: none was
-function StretchRows:text(most, known, lateness) end
+function StretchRows:text(most, known, onset_errors) end
 
 ---@class moonpulse.core.FlightLosses
 ---@field version integer of the format

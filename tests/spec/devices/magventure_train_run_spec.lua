@@ -182,7 +182,7 @@ describe("a run that a simulated MagPro times", function()
     assert.is_true(pulses >= 12 and pulses <= 18, pulses)
   end)
 
-  --- 30 pulses at 10 Hz as one train of the simulated device, with a fault at one of them: exit status,
+  --- 30 pulses at 10 Hz as one train of the simulator, with a fault at one of them: exit status,
   --- stderr, and the numbers of the pulses that are on record as delivered.
   local function faulty_train(fault)
     write_plain(10)

@@ -1,4 +1,4 @@
--- Plans that triggers start, on every simulated device, over lines and boxes, with keep-alives and storms:
+-- Plans that triggers start, on every simulator, over lines and boxes, with keep-alives and storms:
 -- what the simulator says that it gave is what the triggers started, and the record holds each trigger.
 local cjson = require "cjson"
 local devices = require "moonpulse.explore.devices"

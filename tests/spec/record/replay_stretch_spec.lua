@@ -141,7 +141,7 @@ local function told_of(path, entries, stretches)
   local found = { complete = complete, planned = planned, unknown = unknown, said = flight.said,
     text = text(), sum = record.sum:text(), conditions = record.conditions, skipped_by = record.skipped_by }
   for _, key in ipairs { "index", "starts", "punctual", "pulses_sent", "pulses_confirmed", "pulses_skipped",
-    "last_number", "worst_us", "lateness", "written_ns", "had_ns", "heard_ns", "claimed_ns", "perhaps",
+    "last_number", "worst_us", "onset_errors", "written_ns", "had_ns", "heard_ns", "claimed_ns", "perhaps",
     "disordered" } do
     found[key] = record[key]
   end

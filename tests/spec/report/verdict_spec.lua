@@ -33,7 +33,7 @@ describe("the report's", function()
 
     it("says who confirmed when the device is simulated", function()
       local manifest = manifest_of("completed", 1, { device = { simulated = true } })
-      assert.equal("1 of 1 pulse delivered and confirmed by a simulated device; "
+      assert.equal("1 of 1 pulse delivered and confirmed by a simulator; "
         .. "the largest onset error was 5.0 µs.", run(manifest, { pulse(1, 0, 5, 900) }))
     end)
 
@@ -70,7 +70,7 @@ describe("the report's", function()
     it("claims no timing in virtual time", function()
       local manifest = manifest_of("completed", 1, { speed = "max", device = { simulated = true } })
       local html = page_of(manifest, { pulse(1, 0, 0, nil, { status = "simulated" }) })
-      assert.equal("1 of 1 pulse sent to a simulated device, none confirmed; "
+      assert.equal("1 of 1 pulse sent to a simulator, none confirmed; "
         .. "virtual time, so no onset error was measured.", verdict(html))
       lacks(html, "Histogram of onset errors")
       assert.equal("Virtual time (no real clock; no timing measured)", fact(html, "Time"))

@@ -1,4 +1,4 @@
--- Every shipped protocol, and every example of the pages, is played as it stands on the simulated device that
+-- Every shipped protocol, and every example of the pages, is played as it stands on the simulator that
 -- docs/protocols.md names for it.
 local catalogue = require "moonpulse.protocol.catalogue"
 local devices = require "moonpulse.driver.find"
@@ -41,7 +41,7 @@ describe("the shipped protocols", function()
   setup(function() folder = shell.folder() end)
   teardown(function() shell.remove(folder) end)
 
-  it("are each played to their end on the simulated device that the page names", function()
+  it("are each played to their end on the simulator that the page names", function()
     local count = 0
     for _, protocol in ipairs(catalogue.all()) do
       local commands = commands_for(protocol)
