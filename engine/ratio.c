@@ -87,16 +87,6 @@ int mp_ratio_compare(struct mp_ratio a, struct mp_ratio b)
     return (left > right) - (left < right);
 }
 
-int64_t mp_ratio_round(struct mp_ratio a)
-{
-    wide doubled = 2 * (wide)a.num + a.den;
-    wide den = 2 * (wide)a.den;
-    wide floor = doubled / den;
-    if (doubled % den < 0) // C rounds towards zero, we want down
-        floor--;
-    return (int64_t)floor;
-}
-
 double mp_ratio_double(struct mp_ratio a)
 {
     return (double)a.num / (double)a.den;

@@ -37,8 +37,6 @@ enum mp_status mp_ratio_scale(struct mp_ratio *out, struct mp_ratio a, int64_t n
                               struct mp_error *err);
 /* -1, 0 or 1 as a is below, at or above b. Exact. */
 int mp_ratio_compare(struct mp_ratio a, struct mp_ratio b);
-/* The nearest whole number, halves up (towards plus infinity). */
-int64_t mp_ratio_round(struct mp_ratio a);
 /* The nearest double, for people and for Lua; nothing is computed with it. */
 double mp_ratio_double(struct mp_ratio a);
 

@@ -426,11 +426,6 @@ const struct mp_action *mp_schedule_action(const struct mp_schedule *schedule, u
     return &schedule->program.actions[index];
 }
 
-uint32_t mp_schedule_channel_count(const struct mp_schedule *schedule)
-{
-    return schedule->program.channel_count;
-}
-
 const char *mp_schedule_channel(const struct mp_schedule *schedule, uint32_t index)
 {
     return schedule->program.channels[index];

@@ -78,9 +78,7 @@ int64_t mp_schedule_end_ns(const struct mp_schedule *schedule);
 /* The distinct actions, by the index that mp_event has of them; owned by the schedule. */
 uint32_t mp_schedule_action_count(const struct mp_schedule *schedule);
 const struct mp_action *mp_schedule_action(const struct mp_schedule *schedule, uint32_t index);
-/* The channels, by the index that mp_action has of them. */
-uint32_t mp_schedule_channel_count(const struct mp_schedule *schedule);
-/* "1" for pulses without a channel of their own. */
+/* The name of a channel, by the index that mp_action has of it; "1" for pulses without one. */
 const char *mp_schedule_channel(const struct mp_schedule *schedule, uint32_t index);
 /* The script line ("itbs.lua:12") that made the pulse or mark; "" if unknown. */
 const char *mp_schedule_origin(const struct mp_schedule *schedule, uint32_t source);

@@ -478,7 +478,6 @@
 ---@field passing moonpulse.Row[] of trains that run
 ---@field proven_ns integer the device had cut no train of its own by then (monotonic)
 ---@field heard_ns integer when the last confirmation came, of whichever pulse, from the run's start
----@field train_end_ns integer? monotonic: so long the last one may take
 ---@field cut moonpulse.Row[]? of a train that a stop cut
 ---@field had_ns integer what was sent up to then the device has: it confirmed a pulse that came after it
 ---@field claimed_ns integer the latest row in the file that says "sent" was

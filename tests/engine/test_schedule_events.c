@@ -111,7 +111,6 @@ static void names_channels(void)
     CHECK_STR(next_channel(schedule), "left"); // the innermost name wins
     CHECK_STR(next_channel(schedule), "1");
     CHECK_STR(next_channel(schedule), "(end)");
-    CHECK_INT(mp_schedule_channel_count(schedule), 3);
     CHECK_INT(mp_schedule_action_count(schedule), 3);
     mp_schedule_destroy(schedule);
 
@@ -119,7 +118,6 @@ static void names_channels(void)
     schedule = schedule_of(then(on_channel(mso(50), "1"), mso(50)), 0);
     CHECK_STR(next_channel(schedule), "1");
     CHECK_STR(next_channel(schedule), "1");
-    CHECK_INT(mp_schedule_channel_count(schedule), 1);
     CHECK_INT(mp_schedule_action_count(schedule), 1);
     mp_schedule_destroy(schedule);
 }

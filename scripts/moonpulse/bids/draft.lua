@@ -27,7 +27,6 @@ M.references = set("rMT", "aMT", "1mV", "e-field", "absolute")
 M.validations = set("verified", "observed", "not_verified", "unknown")
 M.elements = set("coil", "electrode", "transducer")
 M.roles = set("anode", "cathode", "return", "ground", "other")
-M.intensity_types = set("resting_motor", "active_motor", "target_MEP", "phosphene", "sensation", "pain")
 M.layers = 4 -- that the draft's own validator names
 M.mso = "% Maximum Stimulator Output"
 
@@ -98,8 +97,5 @@ function M.columns(layers)
   end
   return list
 end
-
-M.directions_of_axes = { "element_xdir_x", "element_xdir_y", "element_xdir_z", "element_ydir_x",
-  "element_ydir_y", "element_ydir_z", "element_zdir_x", "element_zdir_y", "element_zdir_z" }
 
 return M

@@ -8,9 +8,6 @@ local timing = require "moonpulse.lowering.device_trains"
 
 local M = {}
 
--- The device's latency and clock are its own: what it times may end so much later than we count,
--- and must not be cut off by the end of the run.
-local late_ns, drift = 100000000, 500
 local stop_ns = 100000000 -- a stop has reached the device by then: replies take 20 to 80 ms
 local safe_ns = 10000000 -- ours: by then the safe frame is there (2 ms on a MagPro's wire)
 local ahead = 1e-4 -- how much faster its clock may go: twice what poor crystals differ
@@ -75,8 +72,6 @@ function M.start(record, train, start)
     record:add(row)
     record.passing[#record.passing + 1] = row
   end
-  local last_ns = onsets[#onsets].ns
-  record.train_end_ns = start.now_ns + last_ns + train.reports_ns + last_ns // drift + late_ns
 end
 
 --- Does a confirmation at confirmed_ns come before its pulse? Then it is not the row's.

@@ -27,11 +27,9 @@ function M.valid(bytes)
   return sum_of(bytes) == 0xFF
 end
 
+--- The fields of the status byte, in its order.
 local status_bits = { "standby", "armed", "ready", "coil_present", "replace_coil", "error_present",
   "error_fatal", "remote" }
-
---- The fields of the status byte, in its order.
-M.status_fields = status_bits
 
 --- Write the bits of byte into reply under names.
 ---@param reply moonpulse.Reply changed
