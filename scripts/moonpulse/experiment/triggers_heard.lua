@@ -1,7 +1,7 @@
---- What became of the triggers of stim:on_trigger, while they come: counted, told to the record, and given to
---- the queue of all parts of the script. Those that start the plan are told one by one; of the others the
---- first hundred of a second are, and the rest by what they were: so many, from then to then. A storm costs
---- the loop no more than that, and nothing of it is lost.
+--- What became of the triggers of stim:on_trigger, as they come: each is counted, told to the record and put
+--- into the queue of all parts of the script. A trigger that starts the plan has a line of its own. Of the
+--- others the first hundred in a second have one, and the rest are told as sums: how many of a kind, from
+--- when to when. So a storm costs the loop little, and nothing of it is lost.
 local core = require "moonpulse.core"
 local numbers = require "moonpulse.text.numbers"
 

@@ -1,5 +1,5 @@
---- Whose code calls, while an experiment runs: the script's, with what it requires, or that of a file that
---- the stimulator brings along, a driver or its simulator.
+--- Whose code makes a call while an experiment runs: the script's (or of a module that it requires), or the
+--- code of a driver's or simulator's file, which comes with the stimulator.
 local blame = require "moonpulse.text.author_line"
 
 local M = {}

@@ -38,12 +38,12 @@ function Record:heard(confirmed_ns)
   self.heard_ns = math.max(self.heard_ns, confirmed_ns)
 end
 
---- Confirmations carry no number: the oldest open pulse takes the first. Where one is lost, each
---- later one would confirm the pulse before its own, and nobody would see it. So one that comes while
---- several pulses wait proves none of them: nothing more counts as delivered until every pulse that was
---- due has its confirmation. A device that is slower than the pulses follow each other is sound all the
---- same. One pulse is missing, and the device has a time to mend that, once another is sent while all those
---- before it had time to be answered and one was not.
+--- Confirmations carry no number: the oldest open pulse takes the first. Where one is lost, each later one
+--- would confirm the pulse before its own, and nobody would see it. So one that comes while several pulses
+--- wait proves none of them: nothing more counts as delivered until every pulse that was due has its
+--- confirmation. A device whose replies take longer than the interval between its pulses is sound all the
+--- same: a pulse is missing only if another is sent although even the latest of those that wait should have
+--- been confirmed. The device then has some time to make up for it.
 ---@param answered_ns integer pulses sent before it (monotonic) should be confirmed
 function Record:doubt(answered_ns)
   local last = self.unconfirmed[self.last_open]

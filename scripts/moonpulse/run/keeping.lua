@@ -1,5 +1,5 @@
---- What a run reads and keeps in its folder: before anything is armed, what was read until then; what a
---- script loads later, before it is armed again or when it has ended.
+--- Files that a run reads are kept in its folder: those read so far, before anything is armed; those that a
+--- script loads later, before it arms again, or when it has ended.
 local bytes_read = require "moonpulse.text.bytes_read"
 local compiled = require "moonpulse.safety.compiled"
 local core = require "moonpulse.core"

@@ -1,5 +1,5 @@
---- Bounds of an experiment that is only looked at (check, show, events). Somebody else may have written it:
---- it gets no further than its own computing (moonpulse.protocol.sandbox), and of that only so much.
+--- Bounds of a process that only looks: at an experiment (check, show, events), or at a record (verify). The
+--- text may be somebody else's: it can do nothing but compute (moonpulse.protocol.sandbox), and only so much.
 local blame = require "moonpulse.text.author_line"
 local bytes_read = require "moonpulse.text.bytes_read"
 local core = require "moonpulse.core"

@@ -1,10 +1,10 @@
---- The shortest silences that drawn rests can make, sought from rest to rest. What a silence counts from
---- depends on what a train is, and that on several draws at once: a rest is looked at where it begins a train
---- or is still of one, given each of those before it and what comes next.
+--- The shortest silences that drawn rests can make. A silence begins where a train ends, and which pulses are
+--- one train depends on several draws at once. So the plan is walked from rest to rest, and each rest is
+--- tried at every length that decides something: whether it ends a train or is still a part of one.
 ---
---- Pulses are fed to finders of moonpulse.safety.trains. At a drawn rest each goes on once for each length
---- that decides something; of those that are alike, the ones furthest in what silences are counted from are
---- kept.
+--- The pulses are fed to finders of moonpulse.safety.trains. At a drawn rest every finder goes on once for
+--- each such length. Of finders that agree in all else only those are kept that have come furthest in what
+--- silences are counted from.
 local core = require "moonpulse.core"
 local origins = require "moonpulse.compose.origins"
 local rules = require "moonpulse.safety.rules"

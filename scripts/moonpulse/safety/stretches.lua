@@ -1,6 +1,6 @@
---- What goes on without a pause: trains, pairs or pulses of their own to moonpulse.safety.trains that yet
---- follow each other closely. A pulse more may cut a slow train into pairs and single pulses, and a
---- pause more a long theta burst into short ones: both are judged from first pulse to last as well.
+--- What goes on without a pause, though moonpulse.safety.trains finds several trains, pairs or single pulses
+--- in it. One more pulse may cut a slow train into pairs and single pulses, and one more pause a long theta
+--- burst into short ones: so a stretch is also judged as a whole, from its first pulse to its last.
 local M = {}
 
 local EDGE = 1e-6 -- s: onsets late in a long plan are whole nanoseconds

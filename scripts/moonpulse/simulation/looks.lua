@@ -1,6 +1,6 @@
---- Until when the process of a run's own simulator is known to have looked at its ports. It says so 20 times
---- a second (sim --looks); what lies between two times far apart it got no processor for, or was stopped.
---- Silence in that time is this computer's, and not the simulator's.
+--- When the process of a run's own simulator has looked at its ports. Twenty times a second it says until
+--- when it has (moonpulse sim --looks). If two such times are far apart, it got no processor in between, or
+--- was stopped: its silence in that time is this computer's fault, not the simulator's.
 local core = require "moonpulse.core"
 
 local M = {}

@@ -1,7 +1,7 @@
---- When whoever waits for a device looks at it next. In real time that is now and then: an instant that is
---- known is the host's, and the device's own may be some milliseconds behind. In virtual time it is the first
---- instant at which something is over or could be overdue (moonpulse.stimulator.replies), and a reply that is
---- waited for wakes.
+--- When whoever waits for a device looks at it next. In real time: at short intervals, as we know instants
+--- only by our own clock, and the device's may be some milliseconds behind. In virtual time: at the first
+--- instant at which something is over or could be overdue (moonpulse.stimulator.replies), and sooner if the
+--- reply comes.
 local core = require "moonpulse.core"
 local patiences = require "moonpulse.stimulator.patience"
 

@@ -1,14 +1,16 @@
 --- How long whoever waits for a device has waited, and how long that may be: the one place for every "did not
 --- answer in time".
 --
--- Time in which we did not look is not the device's: when the loop comes back late, what has come is heard
--- first (engine/world.h), and what the loop has missed does not count. And a simulator of the run's own, in a
--- process beside ours and not asked to fail, is not at fault for being slow: it did not get the processor, or
--- waited for its disk. Its end is noticed at once, by its port; only for one that hangs there is a bound: it
--- is long while a run goes on or comes to its own end, and short once it is stopped, as it then ends within
--- 2 s. One whose driver is a file may lose an answer for reasons of its own: it has no longer than a device
--- has. But of no simulator any time counts in which its process is not known to have looked at its ports
--- (simulation/looks.lua), until it hangs: then it is the process that is at fault.
+-- Not all time that passes is the device's:
+--   * Time in which our loop did not run does not count. When the loop comes back, it first hears what has
+--     come meanwhile (engine/world.h).
+--   * Time in which the process of the run's own simulator is not known to have looked at its ports
+--     (simulation/looks.lua) does not count either, until that process hangs: then it is at fault.
+--   * A shipped simulator that was not asked to fail is never at fault for being slow: it got no processor,
+--     or waited for its disk. Its end is noticed at once, by its port. It has a long time while a run goes
+--     on, and a short one once the run was stopped, as a stopped run ends within 2 s.
+--   * A simulator whose driver is a file may lose an answer for reasons of its own: it has as long as a
+--     device.
 local core = require "moonpulse.core"
 local looks = require "moonpulse.simulation.looks"
 
@@ -70,8 +72,9 @@ function M.hung()
     .. "this computer busy?"):format(seconds)
 end
 
--- In which nobody looked: neither we nor, beyond that, a simulator's process. Where both did not it is
--- counted twice: it is waited longer then, and no longer than until the process hangs.
+-- Time in which we did not look, plus time in which a simulator's process did not. What both missed is
+-- counted twice: then we wait longer than we need, but never for longer than it takes to call the process
+-- hung.
 local function away_ns(since_ns, until_ns)
   return core.missed_ns(since_ns) + looks.away_ns(since_ns, until_ns)
 end
@@ -90,15 +93,16 @@ function M.waited_ns(since_ns, until_ns, over_ns)
   return at_ns - since_ns - away_ns(since_ns, at_ns)
 end
 
---- For how long to sleep until so much patience may be over: not in vain while a simulator's process is away.
+--- How long to sleep until the patience may be over. At least 10 ms in real time: while a simulator's process
+--- does not look, the time left does not get less, and who waits would only spin.
 ---@param left_ns integer
 ---@return number seconds
 function M.nap_s(left_ns)
   return (core.is_virtual() and left_ns or math.max(left_ns, 10000000)) / 1e9
 end
 
---- Since when somebody has waited and listened for ns at at_ns: so long before it, and as much sooner as
---- nobody looked meanwhile.
+--- The instant from which to at_ns somebody has listened for ns: so long before at_ns, and sooner by the time
+--- in which nobody looked.
 ---@param at_ns integer monotonic, not long ago
 ---@param ns integer
 ---@return integer

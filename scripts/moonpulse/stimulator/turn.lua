@@ -1,7 +1,7 @@
---- Devices that do not say that they have a pulse, but answer a question in its turn (a driver's encode.ask):
---- who has the answer knows that all that was sent before is there, however long it was held up on
---- the way. In a
---- plan the engine asks before each setting (engine/lowering.h); here after a plan's last pulse.
+--- For devices that do not confirm a pulse but answer a question in its turn (a driver's encode.ask): when
+--- the answer has come, all that was sent before the question has arrived, however long it was held up on the
+--- way. Within a plan the engine asks before each setting (engine/lowering.h); this file asks after the last
+--- pulse.
 local core = require "moonpulse.core"
 local patiences = require "moonpulse.stimulator.patience"
 

@@ -1,6 +1,7 @@
---- A device that did not answer, or not in time: which pulse, and what to look at. On a simulator that was
---- not asked to fail there is no cable to blame: its process did not get the processor. In virtual time it
---- has none, and that of a driver file may fail for reasons of its own.
+--- What is said of a device that did not answer, or not in time: of which pulse, and what to look at. A
+--- shipped simulator in a process of its own has no cable to blame: unless it was asked to fail, its process
+--- got no processor. In virtual time there is no such process, and a simulator of the user's may fail by
+--- itself.
 local deadlines = require "moonpulse.stimulator.deadlines"
 local patiences = require "moonpulse.stimulator.patience"
 
