@@ -22,15 +22,17 @@ local most_in_line, most_pending = 200, 20
 ---@field pending table[] what was told since the journal's last line
 ---@field until_other { lines: integer, by: string }? the journal's lines before something else had a part
 ---@field kept integer readings that the journal has, or will
+---@field await fun(at_ns: integer) the part of the script waits until then, from the run's start
 local Heard = {}
 Heard.__index = Heard
 
 --- Of a run whose script was told nothing yet.
 ---@param audit moonpulse.Audit with a journal: what it writes is told which part of the script it is of
 ---@param recall moonpulse.Recall? of moonpulse.experiment.recall
+---@param await fun(at_ns: integer) the part of the script that runs waits until then, from the run's start
 ---@return moonpulse.Heard
-function M.new(audit, recall)
-  local self = setmetatable({ audit = audit, recall = recall, parts = setmetatable({}, { __mode = "k" }),
+function M.new(audit, recall, await)
+  local self = setmetatable({ audit = audit, recall = recall, await = await, parts = setmetatable({}, { __mode = "k" }),
     spawned = 0, tries = {}, pending = {}, kept = 0 }, Heard)
   audit.journal:listen(function() self:flush() end, function() return self:part() end)
   return self
@@ -120,6 +122,13 @@ function Heard:now(since_ns)
   return told
 end
 
+--- A plan that no trigger starts is begun.
+function Heard:plays()
+  if self.recall then
+    self.recall:begun(self:part())
+  end
+end
+
 --- The script is told when a plan started.
 ---@param start_ns integer as it was, from the run's start
 ---@param number integer of the plan
@@ -159,9 +168,16 @@ local function is_refusal(problem)
   return not refusals.is_stopped(problem) and not refusals.is_fault(problem)
 end
 
---- Do again what an earlier run was refused, up to where it was: the device may have been told something.
-local function try_again(refused, action)
-  local ok, problem = pcall(action, function() refuse_again(refused) end, true)
+--- Do again what an earlier run was refused, up to where it was: the device was told something. What was
+--- refused before that is not begun, and refused when it was then: other parts of the script go on until then.
+local function try_again(self, refused, action, begins)
+  if refused.at_once then
+    if pcall(core.current) then
+      self.await(refused.at_ns)
+    end
+    refuse_again(refused)
+  end
+  local ok, problem = pcall(action, function() refuse_again(refused) end, begins, true)
   if not ok and not is_refusal(problem) then
     error(problem, 0)
   end
@@ -171,25 +187,29 @@ end
 --- Arm, play a plan, or wait for a trigger: what is refused before anything of it counts is written down, and
 --- a script may go on from there.
 ---@param who string the verb
----@param action fun(counts: fun(), refused: boolean?): any calls counts() once it is not refused any more;
----   refused: an earlier run was
----@param at_once boolean? what an earlier run was refused is not begun
+---@param action fun(counts: fun(), begins: fun(), refused: boolean?): any calls begins() before the device is
+---   told anything, counts() once it is not refused any more; refused: an earlier run was
 ---@return any what action returned
-function Heard:try(who, action, at_once)
-  local part, counted = self:part(), false
+function Heard:try(who, action)
+  local part, counted, begun = self:part(), false, false
+  local function begins() begun = true end
   local number = (self.tries[part or 0] or 0) + 1
   self.tries[part or 0] = number
   local refused = self.recall and self.recall:refusal(part, number)
   local ok, result
   if refused then
-    ok, result = pcall(at_once and refuse_again or try_again, refused, action)
+    ok, result = pcall(try_again, self, refused, action, begins)
   else
-    ok, result = pcall(action, function() counted = true end)
+    ok, result = pcall(action, function() counted = true end, begins)
   end
   if ok then
     return result
   elseif not counted and is_refusal(result) then
-    self.audit:tell("refused", { what = who, number = number, why = blame.text(result),
+    local at_once = not begun or nil
+    if refused then
+      at_once = refused.at_once
+    end
+    self.audit:tell("refused", { what = who, number = number, why = blame.text(result), at_once = at_once,
       code = type(result) == "table" and refusals.status[rawget(result, "code")] and result.code or nil })
   end
   error(result, 0)

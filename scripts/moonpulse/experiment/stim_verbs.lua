@@ -104,7 +104,7 @@ function Device:set_by_hand(admitted)
   end
 end
 
-local function arm(self, plan, counts)
+local function arm(self, plan, counts, begins)
   local stimulator = self.stimulator
   if plan ~= nil then
     check_plan("stim:arm", plan)
@@ -114,6 +114,7 @@ local function arm(self, plan, counts)
     blame.fail("stim:arm: the stimulator is armed already")
   end
   local admitted = plan and admit(self, plan, self.show:seed_of(self.plays + 1), 0)
+  begins()
   if admitted then
     self:set_by_hand(admitted)
   end
@@ -136,7 +137,7 @@ end
 ---@param plan moonpulse.Plan? the plan that comes first: the device is set up for it at once; without it
 ---   the device is armed at its weakest
 function Device:arm(plan)
-  self.heard:try("stim:arm", function(counts) return arm(self, plan, counts) end)
+  self.heard:try("stim:arm", function(...) return arm(self, plan, ...) end)
 end
 
 --- Stop for good or until the next arm: the safe frame goes out at once and ends what goes on, then the
@@ -310,18 +311,17 @@ function Device:played(ok, problem, sum_up, ...)
   return ...
 end
 
---- Wait until an earlier run played this plan; false: it did not, or there is none.
-local function recalled(self, number)
-  local was = self.heard.recall and self.heard.recall:play(number)
-  local from_ns = was and self.stimulator.record.start_ns + was.from_ns
+--- Wait until an earlier run began this part's next plan; false: it did not, or there is none. Other parts of
+--- the script have their turns until then.
+local function recalled(self)
+  local was = self.heard.recall and self.heard.recall:next_play(self.heard:part())
   if was then
-    self.waiting:until_true(function() return core.clock_ns() >= from_ns or nil end,
-      (from_ns - core.clock_ns()) / 1e9)
+    self.waiting:until_ns(self.stimulator.record.start_ns + was.from_ns)
   end
   return was ~= nil
 end
 
-local function play(self, who, plan, options, ahead_ns, counts, refused)
+local function play(self, who, plan, options, ahead_ns, counts, begins, refused)
   local stimulator, show = self.stimulator, self.show
   check_plan(who, plan)
   if type(options) == "table" and next(options) == nil then
@@ -329,21 +329,23 @@ local function play(self, who, plan, options, ahead_ns, counts, refused)
       .. "for as soon as can be", who, who)
   end
   options = blame.options(who, options or {}, play_known)
+  local as_then = refused or recalled(self)
   local turn <close> = self.turns:take("play", who) -- luacheck: ignore 211
   must_be_armed(who, self)
-  local number = self.plays + 1
-  local at_ns = wanted_at(self, who, options.at)
-  if refused or recalled(self, number) then
+  local number, at_ns = self.plays + 1, wanted_at(self, who, options.at)
+  if as_then then
     at_ns = nil
   end
   local admitted = admit(self, plan, show:seed_of(number), at_ns and soonest_ns or ahead_ns, at_ns)
   show:check_room(who, plan)
   self.playing = true
   local ok, problem = pcall(function()
+    begins()
     local ready_ns, told = set_first(self, who, admitted)
     local start_ns = judged_start(self, who, admitted, { ready_ns = ready_ns, told = told[1] ~= nil,
       ahead_ns = ahead_ns, at_ns = at_ns })
     counts() -- from here on: what was refused does not
+    self.heard:plays()
     self.plays = number
     self.dose:begins(plan, admitted.seed, admitted.report, since_start(self, start_ns))
     show:next_play(number, admitted)
@@ -386,11 +388,11 @@ local function make_ready(self, who, admitted)
   end
 end
 
-local function on_trigger(self, plan, options, counts)
+local function on_trigger(self, plan, options, counts, begins, refused)
   local on_triggers = require "moonpulse.experiment.on_trigger"
   local who, stimulator, show = "stim:on_trigger", self.stimulator, self.show
   check_plan(who, plan)
-  local rule = on_triggers.rule(options)
+  local rule = on_triggers.rule(options, refused and core.clock_ns() or self.triggers:called())
   on_triggers.check(plan, options)
   local from = self.triggers:lend(who, rule.until_ns ~= nil, rule.gate)
   local turn <close> = self.turns:take("play", who) -- luacheck: ignore 211
@@ -404,10 +406,13 @@ local function on_trigger(self, plan, options, counts)
   on_triggers.check_rest(admitted, stimulator.driver.limits(stimulator.identity), rule.refractory_ns)
   local heard = on_triggers.heard(self.triggers, self.mark, self.tell)
   self.playing = true
+  local sum_up
   local ok, problem = pcall(function()
+    begins()
     make_ready(self, who, admitted)
     counts()
-    self.triggers:give_again()
+    on_triggers.shift(rule, self.triggers:give_again())
+    sum_up = function() heard:sum_up() end
     local prepared = show:ahead(first, rule, admitted, worst)
     note_channels(self, plan, seed)
     on_triggers.play(stimulator, admitted, { from = from, rule = rule, first = first,
@@ -424,7 +429,7 @@ local function on_trigger(self, plan, options, counts)
         show:triggered(number, admitted, prepared, start_ns, trigger_ns)
       end })
   end)
-  return self:played(ok, problem, function() heard:sum_up() end, heard.starts, heard.triggers)
+  return self:played(ok, problem, sum_up, heard.starts, heard.triggers)
 end
 
 --- Arm a plan ahead: the engine starts it at each trigger, without the script and its 20 ms. Returns when it

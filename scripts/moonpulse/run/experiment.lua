@@ -116,7 +116,9 @@ local function make_stage(context, stimulator, journal, looking)
   local show = shows.new(context, journal, stage.draws)
   show.slow_ns = stimulator.slow_ns
   stimulator.on_set = function(...) show:set(...) end
-  stage.heard = heards.new(job.audit, context.recall)
+  stage.heard = heards.new(job.audit, context.recall, function(at_ns)
+    stage.waiting:until_ns(stage.record.start_ns + at_ns)
+  end)
   if looking then
     sandbox.on_outside(function() stage.heard:other "outside" end)
   end
