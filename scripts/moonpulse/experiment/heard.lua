@@ -122,6 +122,14 @@ function Heard:now(since_ns)
   return told
 end
 
+--- The stimulator is armed: of a run that is told what an earlier one was told when it was then.
+function Heard:armed()
+  local was = self.recall and self.recall:arm(self:part())
+  if was then
+    self.await(was.at_ns)
+  end
+end
+
 --- A plan that no trigger starts is begun.
 function Heard:plays()
   if self.recall then

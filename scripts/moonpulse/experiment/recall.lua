@@ -60,6 +60,18 @@ function takes.ahead(self, entry)
   local from_ns = (whole(entry.from_ns) or self.origin_ns) - self.origin_ns
   self.ahead_last = { from_ns = from_ns, at_ns = whole(entry.at_ns) or from_ns, triggers = {} }
   put(self, entry.part, "ahead", self.ahead_last)
+  self.told[whole(entry.part) or 0] = nil
+end
+
+function takes.arm(self, entry)
+  put(self, entry.part, "arm", { at_ns = whole(entry.at_ns) or 0 })
+  self.told[whole(entry.part) or 0] = nil
+end
+
+--- The first setting that the device was told for what comes next.
+function takes.set(self, entry)
+  local part = whole(entry.part) or 0
+  self.told[part] = self.told[part] or whole(entry.told_ns)
 end
 
 local most_triggers = 5000000 -- of a run; of a storm the journal has how many there were, from then to then
@@ -105,6 +117,7 @@ end
 
 function takes.refused(self, entry)
   local number = whole(entry.number)
+  self.told[whole(entry.part) or 0] = nil
   if number then
     self.refused[key_of(entry.part, number)] = {
       why = tostring(entry.why), code = type(entry.code) == "string" and entry.code or nil,
@@ -115,9 +128,12 @@ end
 function takes.play(self, entry)
   local number, start_ns, from_ns = whole(entry.play), whole(entry.start_ns), whole(entry.from_ns)
   if number and start_ns and from_ns then
-    self.plays[number] = { start_ns = start_ns - self.origin_ns, from_ns = from_ns - self.origin_ns }
+    local part = whole(entry.part) or 0
+    self.plays[number] = { start_ns = start_ns - self.origin_ns, from_ns = from_ns - self.origin_ns,
+      told_ns = self.told[part] }
     if entry.triggered ~= true then
-      put(self, entry.part, "play", self.plays[number])
+      put(self, part, "play", self.plays[number])
+      self.told[part] = nil
     end
   end
 end
@@ -126,7 +142,7 @@ end
 ---@param lines table[] in their order, the first one is the run's beginning
 ---@return moonpulse.Recall
 function M.of(lines)
-  local self = setmetatable({ queues = {}, refused = {}, plays = {}, came = 0, over_ns = 0,
+  local self = setmetatable({ queues = {}, refused = {}, plays = {}, told = {}, came = 0, over_ns = 0,
     origin_ns = whole(lines[1] and lines[1].clock_ns) or 0 }, Recall)
   local ended = false -- what follows is of later writers
   for _, entry in ipairs(lines) do
@@ -190,9 +206,17 @@ function Recall:refusal(part, number)
   return self.refused[key_of(part, number)]
 end
 
---- When this part began its next plan that no trigger started. It is the next one until begun().
+--- When the stimulator was armed, of this part's next arming.
 ---@param part integer?
----@return { start_ns: integer, from_ns: integer }?
+---@return { at_ns: integer }?
+function Recall:arm(part)
+  return take(self, part, "arm")
+end
+
+--- When this part began its next plan that no trigger started, and the first setting was told for it. It is the
+--- next one until begun().
+---@param part integer?
+---@return { start_ns: integer, from_ns: integer, told_ns: integer? }?
 function Recall:next_play(part)
   return next_of(self, part, "play")
 end

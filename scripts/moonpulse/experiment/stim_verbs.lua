@@ -130,6 +130,7 @@ local function arm(self, plan, counts, begins)
     error(problem, 0)
   end
   stimulator.watching, self.asked_to_stop = true, false
+  self.heard:armed()
   self.show:armed((stimulator.link.session:realtime()))
 end
 
@@ -217,13 +218,15 @@ end
 ---@field told boolean was the device told another setting for the plan?
 ---@field ahead_ns integer from now to the first frame
 ---@field at_ns integer? when the script wants the plan
+---@field then_ns integer? when an earlier run began it
 
 --- When the plan starts, as the script says or as soon as it can (monotonic nanoseconds).
 ---@param when moonpulse.WhenReady
 local function choose_start(self, who, admitted, when)
   local stimulator, at_ns = self.stimulator, when.at_ns
   if not at_ns then -- with room to judge it for then
-    return (stimulator:earliest(admitted, when.ready_ns, when.ahead_ns + 2 * admitted.judging_ns))
+    return (math.max(when.then_ns or math.mininteger,
+      (stimulator:earliest(admitted, when.ready_ns, when.ahead_ns + 2 * admitted.judging_ns))))
   end
   local earliest_ns, why = stimulator:earliest(admitted, when.ready_ns, soonest_ns)
   if at_ns < earliest_ns then
@@ -311,14 +314,15 @@ function Device:played(ok, problem, sum_up, ...)
   return ...
 end
 
---- Wait until an earlier run began this part's next plan; false: it did not, or there is none. Other parts of
---- the script have their turns until then.
-local function recalled(self)
+--- Wait until an earlier run turned to this part's next plan, and say when it started then (monotonic); nil: it
+--- did not, or there is none. Other parts of the script have their turns until then.
+local function recalled(self, ahead_ns)
   local was = self.heard.recall and self.heard.recall:next_play(self.heard:part())
-  if was then
-    self.waiting:until_ns(self.stimulator.record.start_ns + was.from_ns)
+  if not was then
+    return nil
   end
-  return was ~= nil
+  self.heard.await(math.min(was.from_ns, was.start_ns - ahead_ns, was.told_ns or math.maxinteger))
+  return self.stimulator.record.start_ns + was.start_ns
 end
 
 local function play(self, who, plan, options, ahead_ns, counts, begins, refused)
@@ -329,11 +333,11 @@ local function play(self, who, plan, options, ahead_ns, counts, begins, refused)
       .. "for as soon as can be", who, who)
   end
   options = blame.options(who, options or {}, play_known)
-  local as_then = refused or recalled(self)
+  local then_ns = not refused and recalled(self, ahead_ns) or nil
   local turn <close> = self.turns:take("play", who) -- luacheck: ignore 211
   must_be_armed(who, self)
   local number, at_ns = self.plays + 1, wanted_at(self, who, options.at)
-  if as_then then
+  if refused or then_ns then
     at_ns = nil
   end
   local admitted = admit(self, plan, show:seed_of(number), at_ns and soonest_ns or ahead_ns, at_ns)
@@ -343,7 +347,7 @@ local function play(self, who, plan, options, ahead_ns, counts, begins, refused)
     begins()
     local ready_ns, told = set_first(self, who, admitted)
     local start_ns = judged_start(self, who, admitted, { ready_ns = ready_ns, told = told[1] ~= nil,
-      ahead_ns = ahead_ns, at_ns = at_ns })
+      ahead_ns = ahead_ns, at_ns = at_ns, then_ns = then_ns })
     counts() -- from here on: what was refused does not
     self.heard:plays()
     self.plays = number
