@@ -423,6 +423,7 @@
 --- closes it. Times from the run's start.
 ---@class moonpulse.Row: moonpulse.core.EventRow
 ---@field engine_number integer? of the pulse in its plan
+---@field plan integer? the number of that in the run; nil: it has none
 ---@field start integer? how many starts came up to it
 ---@field open boolean? more will be known of it: it holds later rows back
 ---@field at_ns integer? when it was told, monotonic

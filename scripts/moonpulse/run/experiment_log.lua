@@ -185,7 +185,7 @@ end
 --- Play number k begins: its pulses are counted on from the last one.
 local function begin_play(self, k, admitted, prepared)
   local context, record = self.context, self.record
-  record:next_play(admitted.actions, context.job.driver, self.slow_ns)
+  record:next_play(admitted.actions, context.job.driver, self.slow_ns, k)
   record:set_stimuli(prepared.map)
   context.experiment.plays = k
   context.facts.pulses = context.facts.pulses + prepared.facts.pulses
