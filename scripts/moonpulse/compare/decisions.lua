@@ -58,7 +58,8 @@ local function decision_of(entry, number)
   end
   bare.source = nil -- who answered: somebody, or a file
   if entry.kind == "ahead" then -- how long it is open is the script's own word
-    local from_ns, until_ns = math.tointeger(tonumber(entry.from_ns)), math.tointeger(tonumber(entry.until_ns))
+    local from_ns = math.tointeger(tonumber(entry.from_ns))
+    local until_ns = math.tointeger(tonumber(entry.until_ns))
     bare.until_ns, bare.open_ns = nil, from_ns and until_ns and until_ns - from_ns
   end
   return { line = number, part = math.tointeger(tonumber(entry.part)) or 0, kind = entry.kind, bare = bare,

@@ -32,8 +32,8 @@ Heard.__index = Heard
 ---@param await fun(at_ns: integer) the part of the script that runs waits until then, from the run's start
 ---@return moonpulse.Heard
 function M.new(audit, recall, await)
-  local self = setmetatable({ audit = audit, recall = recall, await = await, parts = setmetatable({}, { __mode = "k" }),
-    spawned = 0, tries = {}, pending = {}, kept = 0 }, Heard)
+  local self = setmetatable({ audit = audit, recall = recall, await = await,
+    parts = setmetatable({}, { __mode = "k" }), spawned = 0, tries = {}, pending = {}, kept = 0 }, Heard)
   audit.journal:listen(function() self:flush() end, function() return self:part() end)
   return self
 end
@@ -177,7 +177,7 @@ local function is_refusal(problem)
 end
 
 --- Do again what an earlier run was refused, up to where it was: the device was told something. What was
---- refused before that is not begun, and refused when it was then: other parts of the script go on until then.
+--- refused before that is not begun, but refused when it was then: other parts of the script had gone on.
 local function try_again(self, refused, action, begins)
   if refused.at_once then
     if pcall(core.current) then
@@ -195,8 +195,8 @@ end
 --- Arm, play a plan, or wait for a trigger: what is refused before anything of it counts is written down, and
 --- a script may go on from there.
 ---@param who string the verb
----@param action fun(counts: fun(), begins: fun(), refused: boolean?): any calls begins() before the device is
----   told anything, counts() once it is not refused any more; refused: an earlier run was
+---@param action fun(counts: fun(), begins: fun(), refused: boolean?): any calls begins() before the device
+---   is told anything, counts() once it is not refused any more; refused: an earlier run was
 ---@return any what action returned
 function Heard:try(who, action)
   local part, counted, begun = self:part(), false, false

@@ -170,10 +170,11 @@ function Recall:trigger(part)
   return take(self, part, "trigger")
 end
 
---- The next plan that this part armed ahead: when it called for it, when it was armed, and what it heard, from
---- the run's start. It is the next one until armed().
+--- The next plan that this part armed ahead: when it called for it, when it was armed, and what it heard,
+--- from the run's start. It is the next one until armed().
 ---@param part integer?
----@return { from_ns: integer, at_ns: integer, triggers: { at_ns: integer, byte: integer, closed: boolean }[] }?
+---@return { from_ns: integer, at_ns: integer,
+---   triggers: { at_ns: integer, byte: integer, closed: boolean }[] }?
 function Recall:ahead(part)
   return next_of(self, part, "ahead")
 end
@@ -213,8 +214,8 @@ function Recall:arm(part)
   return take(self, part, "arm")
 end
 
---- When this part began its next plan that no trigger started, and the first setting was told for it. It is the
---- next one until begun().
+--- When this part began its next plan that no trigger started, and the first setting was told for it. It is
+--- the next one until begun().
 ---@param part integer?
 ---@return { start_ns: integer, from_ns: integer, told_ns: integer? }?
 function Recall:next_play(part)

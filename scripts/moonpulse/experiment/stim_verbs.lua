@@ -314,8 +314,8 @@ function Device:played(ok, problem, sum_up, ...)
   return ...
 end
 
---- Wait until an earlier run turned to this part's next plan, and say when it started then (monotonic); nil: it
---- did not, or there is none. Other parts of the script have their turns until then.
+--- Wait until an earlier run turned to this part's next plan, and say when it started then (monotonic); nil:
+--- it did not, or there is none. Other parts of the script have their turns until then.
 local function recalled(self, ahead_ns)
   local was = self.heard.recall and self.heard.recall:next_play(self.heard:part())
   if not was then

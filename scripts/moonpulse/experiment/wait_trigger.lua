@@ -142,8 +142,9 @@ function Triggers:lend(who, ends, gate)
   return self.session
 end
 
---- A plan is to wait for triggers: when that was called for (monotonic). Of a run that is told what an earlier
---- one was told that is when it was then: a script may have computed before it, which takes no time now.
+--- A plan is to wait for triggers: when that was called for (monotonic). Of a run that is told what an
+--- earlier one was told that is when it was then: a script may have computed before it, which takes no time
+--- now.
 ---@return integer called_ns
 function Triggers:called()
   local was = self.heard.recall and self.heard.recall:ahead(self.heard:part())
@@ -196,8 +197,8 @@ function Triggers:hear(byte, at_ns, heard)
   self.waiting:wake()
 end
 
---- Will no further byte come? In virtual time that is known; of a run that is told what an earlier one was told
---- once that one was over, as it waited until then.
+--- Will no further byte come? In virtual time that is known; of a run that is told what an earlier one was
+--- told once that one was over, as it waited until then.
 ---@return boolean
 function Triggers:dried_up()
   local recall = self.heard.recall

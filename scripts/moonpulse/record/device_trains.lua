@@ -53,7 +53,8 @@ end
 ---@param train table of prepare
 ---@param start { number: integer, planned_ns: integer, sent_ns: integer, late_ns: integer,
 ---   now_ns: integer, left_ns: integer, sooner_ns: integer, base: integer, action: moonpulse.Action,
----   status: string?, plan: integer? } now_ns: when it is told; left_ns: when the device has it (monotonic), or sooner
+---   status: string?, plan: integer? } now_ns: when it is told; left_ns: when the device has it (monotonic),
+---   or sooner
 function M.start(record, train, start)
   local onsets, confirms = train.onsets, train.confirms
   local group, spare = {}, confirms > 0 and train.spare // confirms

@@ -1,5 +1,5 @@
---- The lines of a journal that tell of plans that triggers start: called for, then armed, then the triggers. Its
---- times are what such a plan is made again with, so they must be in that order.
+--- The lines of a journal that tell of plans that triggers start: called for, then armed, then the triggers.
+--- Such a plan is made again with these times, so they must be in that order.
 local M = {}
 
 --- A time of the journal in nanoseconds from the run's start.
@@ -24,8 +24,8 @@ function M.check(entries, findings)
   for number, entry in ipairs(entries) do
     if entry and entry.kind == "ahead" then
       armed = { what = "the plan that triggers start was armed", ns = since(entry.at_ns, 0) }
-      check_order(findings, number, { what = "stim:on_trigger was called", ns = since(entry.from_ns, origin_ns) },
-        armed)
+      local called = { what = "stim:on_trigger was called", ns = since(entry.from_ns, origin_ns) }
+      check_order(findings, number, called, armed)
     elseif entry and entry.kind == "trigger" and entry.heard ~= nil then
       check_order(findings, number, armed, { what = "it heard a trigger", ns = since(entry.at_ns, 0) })
     end
