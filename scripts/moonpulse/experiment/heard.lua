@@ -90,8 +90,10 @@ end
 
 --- Data without what a journal cannot hold.
 local function plain(value)
-  if type(value) ~= "table" then
-    return type(value) ~= "function" and type(value) ~= "userdata" and value or nil
+  if type(value) == "function" or type(value) == "userdata" then
+    return nil
+  elseif type(value) ~= "table" then
+    return value
   end
   local copied = {}
   for key, inner in next, value do
@@ -120,6 +122,18 @@ function Heard:now(since_ns)
   local told = self.recall and self.recall:reading(self:part(), "now") or since_ns
   keep(self, "now", told)
   return told
+end
+
+--- The script is about to do what other parts of it feel at that instant: of a run that is told what an
+--- earlier one was told when that did; where it never did, for it had ended before, not until its end.
+---@param what "arm"|"disarm"|"stop"
+---@param since_ns integer now, from the run's start
+function Heard:when(what, since_ns)
+  local was = self.recall and self.recall:reading(self:part(), what)
+  if self.recall then
+    self.await(was or self.recall.over_ns)
+  end
+  keep(self, what, was or since_ns)
 end
 
 --- The stimulator is armed: of a run that is told what an earlier one was told when it was then.
@@ -152,7 +166,7 @@ function Heard:start(start_ns, number)
 end
 
 --- The script reads something of the device.
----@param what "status"|"limits"|"identity"|"triggers"|"trigger_count"
+---@param what "status"|"limits"|"identity"|"triggers"|"trigger_count"|"armed"
 ---@param value table
 ---@param size integer? how many readings of the journal it is as long as
 ---@return table value what the script is told
@@ -161,6 +175,13 @@ function Heard:reading(what, value, size)
   local is = told and as_now(handles.copy(told), value) or value
   keep(self, what, plain(is), size)
   return is
+end
+
+--- Is the stimulator armed? Of a script with parts another one of them may have armed or disarmed it.
+---@param ready boolean
+---@return boolean ready what the script is told
+function Heard:is_armed(ready)
+  return self.spawned == 0 and ready or self.spawned > 0 and self:reading("armed", { armed = ready }).armed
 end
 
 --- Raise what an earlier run was refused.

@@ -119,6 +119,7 @@ local function arm(self, plan, counts, begins)
     self:set_by_hand(admitted)
   end
   local first = admitted and admitted.first or weakest(stimulator)
+  self.heard:when("arm", core.clock_ns() - stimulator.record.start_ns)
   counts()
   self.show:arming()
   local ok, problem = pcall(stimulator.arm, stimulator, first, admitted and admitted.actions or { first },
@@ -176,6 +177,7 @@ end
 --- Disarm the stimulator; stim:arm() arms it again. First it is heard whether what it timed itself was given,
 --- unless a plan is ended by this.
 function Device:disarm()
+  self.heard:when("disarm", core.clock_ns() - self.stimulator.record.start_ns)
   self.stimulator:prove(function() return not self.playing end)
   must_be_safe(self:make_safe("stim:disarm", "finished"))
 end
@@ -475,7 +477,7 @@ end
 --- Is it armed, as the device itself has said, and not being stopped?
 ---@return boolean
 function Device:armed()
-  return self.stimulator.ready == true
+  return self.heard:is_armed(self.stimulator.ready == true)
 end
 
 local kind = handles.kind("stim", Device, { "arm", "play", "fire", "on_trigger", "disarm", "status",

@@ -57,6 +57,7 @@ local function stop_of(stage)
       blame.fail("run:stop: why must be a text, not %s", type(why))
     end
     stage.waiting.check()
+    stage.heard:when("stop", core.clock_ns() - stage.record.start_ns)
     stage.why, stage.job.audit.why = why, why
     local at_ns = core.clock_ns()
     stage.waiting:stop() -- what waits now, not what the script does next

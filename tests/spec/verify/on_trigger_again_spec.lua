@@ -187,4 +187,39 @@ describe("a run with stim:on_trigger that is made again", function()
     local verdict, said = look(moved(run, { from_ns = -0.01 }))
     assert.are.equal("differs", verdict, said)
   end)
+
+  it("is disarmed by another part when it was, and a part is told whether it was armed", function()
+    start [[
+      stim:arm(pulse)
+      run:spawn(function()
+        compute(0.6)
+        while run:trigger_count() == 0 do run:sleep(0.05) end
+        compute(0.3)
+        stim:disarm()
+        run:mark(("armed: %s"):format(stim:armed()))
+      end)
+      run:spawn(function()
+        for i = 1, 4 do
+          run:sleep(0.1)
+          run:mark(("%d: %s"):format(i, stim:armed()))
+        end
+      end)
+      compute(0.3)
+      local ok = pcall(stim.on_trigger, stim, pulse, { byte = 5, count = 5, refractory = 0.2, timeout = 60 })
+      run:mark(("ended %s"):format(ok))
+      run:sleep(0.5)
+      stim:arm(mp.pulse(mp.mso(50)))
+      run:mark(("again: %s"):format(stim:armed()))
+      stim:fire(pulse)]]
+    port:write "\5"
+    local run = ended(0)
+    assert.are.equal("starts", verdicts(run))
+    local text = shell.read(run .. "/events.tsv")
+    for _, mark in ipairs { "armed: false", "ended false", "again: true" } do
+      assert.matches(mark, text, 1, true)
+    end
+    is_whole(run)
+    local status, out = shell.moonpulse(folder, ("rerun %s --out %s/again"):format(run, folder))
+    assert.matches("decisions   the same", out, 1, true, tostring(status))
+  end)
 end)
