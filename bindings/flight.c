@@ -81,8 +81,11 @@ static int flight_room(lua_State *L)
     return 1;
 }
 
-/* flight:confirm(pulse number, arrival_ns[, value[, said]]): the device's reply, as a number;
- * said: "given" (if nothing is said), "otherwise", "going" or "some", see engine/flight.h */
+static const lua_Integer most_play = (1 << MP_FLIGHT_PLAY_BITS) - 1;
+
+/* flight:confirm(pulse number, arrival_ns[, value[, said[, play]]]): the device's reply, as a
+ * number; said: "given" (if nothing is said), "otherwise", "going" or "some", see
+ * engine/flight.h; play: the plan of the pulse, if not nil or 0: the one that goes on */
 static int flight_confirm(lua_State *L)
 {
     static const char *const said[] = {"given", "otherwise", "going", "some", NULL};
@@ -95,7 +98,8 @@ static int flight_confirm(lua_State *L)
         .action = (uint32_t)luaL_optinteger(L, 4, 0),
         .detail = (uint16_t)luaL_checkoption(L, 5, "given", said),
     };
-    lua_pushboolean(L, mp_flight_push(flight, &record));
+    lua_Integer play = lua_isnoneornil(L, 6) ? 0 : mp_check_integer(L, 6, 0, most_play);
+    lua_pushboolean(L, mp_flight_push_of(flight, &record, (uint64_t)play));
     return 1;
 }
 

@@ -197,14 +197,13 @@ bool mp_flight_play(struct mp_flight *flight, uint64_t play, int64_t start_ns,
     return mp_flight_push(flight, &record);
 }
 
-bool mp_flight_begin(struct mp_flight *flight, const struct mp_flight_record *record,
-                     uint64_t *slot)
+static bool store(struct mp_flight *flight, const struct mp_flight_record *record,
+                  uint64_t play, uint64_t *slot)
 {
     *slot = atomic_fetch_add_explicit(&flight->header->claimed, 1, memory_order_relaxed);
     if (*slot >= flight->capacity)
         return false;
     struct mp_flight_record *to = &flight->records[*slot];
-    uint64_t play = atomic_load_explicit(&flight->play, memory_order_relaxed);
     to->kind = record->kind;
     to->send_kind = record->send_kind;
     to->detail = record->detail;
@@ -222,6 +221,13 @@ bool mp_flight_begin(struct mp_flight *flight, const struct mp_flight_record *re
     return true;
 }
 
+bool mp_flight_begin(struct mp_flight *flight, const struct mp_flight_record *record,
+                     uint64_t *slot)
+{
+    return store(flight, record, atomic_load_explicit(&flight->play, memory_order_relaxed),
+                 slot);
+}
+
 void mp_flight_finish(struct mp_flight *flight, uint64_t slot, int64_t returned_ns)
 {
     if (slot < flight->capacity)
@@ -232,6 +238,15 @@ bool mp_flight_push(struct mp_flight *flight, const struct mp_flight_record *rec
 {
     uint64_t slot;
     return mp_flight_begin(flight, record, &slot);
+}
+
+bool mp_flight_push_of(struct mp_flight *flight, const struct mp_flight_record *record,
+                       uint64_t play)
+{
+    uint64_t slot;
+    if (play == 0)
+        return mp_flight_push(flight, record);
+    return store(flight, record, play, &slot);
 }
 
 void mp_flight_warm(struct mp_flight *flight)

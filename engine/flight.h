@@ -132,7 +132,11 @@ bool mp_flight_play(struct mp_flight *flight, uint64_t play, int64_t start_ns,
 
 /* Store a record; its checksum is computed here. Any thread. False when the file is full. */
 bool mp_flight_push(struct mp_flight *flight, const struct mp_flight_record *record);
-/* The same, for a frame that is about to be written; *slot is for mp_flight_finish. */
+/* The same, of plan number play (0: the one that goes on), which need not be the last one: a
+ * reply to a pulse may come when a trigger has started the next plan. */
+bool mp_flight_push_of(struct mp_flight *flight, const struct mp_flight_record *record,
+                       uint64_t play);
+/* As mp_flight_push, for a frame that is about to be written; *slot is for mp_flight_finish. */
 bool mp_flight_begin(struct mp_flight *flight, const struct mp_flight_record *record,
                      uint64_t *slot);
 /* The write has ended at returned_ns, or failed (enum mp_flight_untaken). */

@@ -413,24 +413,6 @@
 ---@field status string? of a pulse whose write nobody saw end
 ---@field in_part boolean? not taken as a whole: what came next may have completed it
 
----@class moonpulse.OutcomeFacts what record/outcome.lua must know of a plan
----@field offset_ns integer from the run's start to the plan's
----@field wire_ns integer[] of the frames
----@field latency_ns integer of the device
----@field tolerance_ns integer? nil: not known (a run of an older version)
-
---- A row of events.tsv until it is written: record/init.lua and device_trains.lua make it, confirmations.lua
---- closes it. Times from the run's start.
----@class moonpulse.Row: moonpulse.core.EventRow
----@field engine_number integer? of the pulse in its plan
----@field start integer? how many starts came up to it
----@field open boolean? more will be known of it: it holds later rows back
----@field at_ns integer? when it was told, monotonic
----@field action moonpulse.Action?
----@field key_ns integer? by which it is put in order: record/order.lua
----@field rank integer? 0: marks come first
----@field [string] any of a train that the device times: record/device_trains.lua
-
 --- The record of a run: events.tsv as the run goes. Its methods are in record/; these are its fields.
 ---@class moonpulse.Record
 ---@field folder string of the run; "": in memory
@@ -466,6 +448,7 @@
 ---@field worst_us number
 ---@field starts integer commands that fired
 ---@field extra integer pulses of trains beyond one a start
+---@field plan integer? the number of the plan in the run, once there is one
 ---@field last_number integer of the last pulse
 ---@field actions moonpulse.Action[]? of the plan: set_actions
 ---@field tails table<integer, string>? their columns: set_actions

@@ -131,12 +131,42 @@ static void refuses_what_is_no_file(void)
     CHECK(reader == NULL);
 }
 
+/* A reply is of the plan of its pulse, whichever goes on. */
+static void a_reply_names_its_plan(void)
+{
+    struct mp_flight *flight = create(40);
+    const struct mp_flight_record reply = {.kind = MP_FLIGHT_CONFIRM, .number = 7};
+    static const uint64_t of[] = {1, 2, 2, 2};
+    CHECK(mp_flight_start(flight, 100, 200));
+    CHECK(mp_flight_play(flight, 1, 1000, 0));
+    CHECK(mp_flight_play(flight, 2, 2000, 1500));
+    CHECK(mp_flight_push_of(flight, &reply, 1));
+    CHECK(mp_flight_push_of(flight, &reply, 2));
+    CHECK(mp_flight_push_of(flight, &reply, 0)); // of the one that goes on
+    CHECK(mp_flight_push(flight, &reply));
+    CHECK_INT(mp_flight_close(flight, NULL), MP_OK);
+    struct mp_flight_reader *reader = open_it();
+    struct mp_flight_record got;
+    size_t count = 0;
+    while (mp_flight_next(reader, &got, NULL)) {
+        if (got.kind != MP_FLIGHT_CONFIRM)
+            continue;
+        CHECK(count < sizeof of / sizeof of[0]);
+        CHECK_INT(mp_flight_play_of(reader), of[count]);
+        CHECK_INT(got.number, 7);
+        count++;
+    }
+    CHECK_INT(count, sizeof of / sizeof of[0]);
+    mp_flight_reader_close(reader);
+}
+
 int main(void)
 {
     path = scratch_path("flight-foreign");
     is_written_as_ever();
     version_2_is_read();
     records_name_their_plan();
+    a_reply_names_its_plan();
     refuses_what_is_no_file();
     (void)unlink(path);
     return CHECK_DONE("test_flight_foreign");

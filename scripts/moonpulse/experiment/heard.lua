@@ -22,16 +22,18 @@ local most_in_line, most_pending = 200, 20
 ---@field pending table[] what was told since the journal's last line
 ---@field until_other { lines: integer, by: string }? the journal's lines before something else had a part
 ---@field kept integer readings that the journal has, or will
+---@field await fun(at_ns: integer) the part of the script waits until then, from the run's start
 local Heard = {}
 Heard.__index = Heard
 
 --- Of a run whose script was told nothing yet.
 ---@param audit moonpulse.Audit with a journal: what it writes is told which part of the script it is of
 ---@param recall moonpulse.Recall? of moonpulse.experiment.recall
+---@param await fun(at_ns: integer) the part of the script that runs waits until then, from the run's start
 ---@return moonpulse.Heard
-function M.new(audit, recall)
-  local self = setmetatable({ audit = audit, recall = recall, parts = setmetatable({}, { __mode = "k" }),
-    spawned = 0, tries = {}, pending = {}, kept = 0 }, Heard)
+function M.new(audit, recall, await)
+  local self = setmetatable({ audit = audit, recall = recall, await = await,
+    parts = setmetatable({}, { __mode = "k" }), spawned = 0, tries = {}, pending = {}, kept = 0 }, Heard)
   audit.journal:listen(function() self:flush() end, function() return self:part() end)
   return self
 end
@@ -88,8 +90,10 @@ end
 
 --- Data without what a journal cannot hold.
 local function plain(value)
-  if type(value) ~= "table" then
-    return type(value) ~= "function" and type(value) ~= "userdata" and value or nil
+  if type(value) == "function" or type(value) == "userdata" then
+    return nil
+  elseif type(value) ~= "table" then
+    return value
   end
   local copied = {}
   for key, inner in next, value do
@@ -120,6 +124,33 @@ function Heard:now(since_ns)
   return told
 end
 
+--- The script is about to do what other parts of it feel at that instant: of a run that is told what an
+--- earlier one was told when that did; where it never did, for it had ended before, not until its end.
+---@param what "arm"|"disarm"|"stop"
+---@param since_ns integer now, from the run's start
+function Heard:when(what, since_ns)
+  local was = self.recall and self.recall:reading(self:part(), what)
+  if self.recall then
+    self.await(was or self.recall.over_ns)
+  end
+  keep(self, what, was or since_ns)
+end
+
+--- The stimulator is armed: of a run that is told what an earlier one was told when it was then.
+function Heard:armed()
+  local was = self.recall and self.recall:arm(self:part())
+  if was then
+    self.await(was.at_ns)
+  end
+end
+
+--- A plan that no trigger starts is begun.
+function Heard:plays()
+  if self.recall then
+    self.recall:begun(self:part())
+  end
+end
+
 --- The script is told when a plan started.
 ---@param start_ns integer as it was, from the run's start
 ---@param number integer of the plan
@@ -135,7 +166,7 @@ function Heard:start(start_ns, number)
 end
 
 --- The script reads something of the device.
----@param what "status"|"limits"|"identity"|"triggers"|"trigger_count"
+---@param what "status"|"limits"|"identity"|"triggers"|"trigger_count"|"armed"
 ---@param value table
 ---@param size integer? how many readings of the journal it is as long as
 ---@return table value what the script is told
@@ -144,6 +175,13 @@ function Heard:reading(what, value, size)
   local is = told and as_now(handles.copy(told), value) or value
   keep(self, what, plain(is), size)
   return is
+end
+
+--- Is the stimulator armed? Of a script with parts another one of them may have armed or disarmed it.
+---@param ready boolean
+---@return boolean ready what the script is told
+function Heard:is_armed(ready)
+  return self.spawned == 0 and ready or self.spawned > 0 and self:reading("armed", { armed = ready }).armed
 end
 
 --- Raise what an earlier run was refused.
@@ -159,9 +197,16 @@ local function is_refusal(problem)
   return not refusals.is_stopped(problem) and not refusals.is_fault(problem)
 end
 
---- Do again what an earlier run was refused, up to where it was: the device may have been told something.
-local function try_again(refused, action)
-  local ok, problem = pcall(action, function() refuse_again(refused) end, true)
+--- Do again what an earlier run was refused, up to where it was: the device was told something. What was
+--- refused before that is not begun, but refused when it was then: other parts of the script had gone on.
+local function try_again(self, refused, action, begins)
+  if refused.at_once then
+    if pcall(core.current) then
+      self.await(refused.at_ns)
+    end
+    refuse_again(refused)
+  end
+  local ok, problem = pcall(action, function() refuse_again(refused) end, begins, true)
   if not ok and not is_refusal(problem) then
     error(problem, 0)
   end
@@ -171,25 +216,29 @@ end
 --- Arm, play a plan, or wait for a trigger: what is refused before anything of it counts is written down, and
 --- a script may go on from there.
 ---@param who string the verb
----@param action fun(counts: fun(), refused: boolean?): any calls counts() once it is not refused any more;
----   refused: an earlier run was
----@param at_once boolean? what an earlier run was refused is not begun
+---@param action fun(counts: fun(), begins: fun(), refused: boolean?): any calls begins() before the device
+---   is told anything, counts() once it is not refused any more; refused: an earlier run was
 ---@return any what action returned
-function Heard:try(who, action, at_once)
-  local part, counted = self:part(), false
+function Heard:try(who, action)
+  local part, counted, begun = self:part(), false, false
+  local function begins() begun = true end
   local number = (self.tries[part or 0] or 0) + 1
   self.tries[part or 0] = number
   local refused = self.recall and self.recall:refusal(part, number)
   local ok, result
   if refused then
-    ok, result = pcall(at_once and refuse_again or try_again, refused, action)
+    ok, result = pcall(try_again, self, refused, action, begins)
   else
-    ok, result = pcall(action, function() counted = true end)
+    ok, result = pcall(action, function() counted = true end, begins)
   end
   if ok then
     return result
   elseif not counted and is_refusal(result) then
-    self.audit:tell("refused", { what = who, number = number, why = blame.text(result),
+    local at_once = not begun or nil
+    if refused then
+      at_once = refused.at_once
+    end
+    self.audit:tell("refused", { what = who, number = number, why = blame.text(result), at_once = at_once,
       code = type(result) == "table" and refusals.status[rawget(result, "code")] and result.code or nil })
   end
   error(result, 0)

@@ -1,7 +1,6 @@
 --- stim:on_trigger: a plan that is armed ahead, and that the engine starts by itself when a trigger comes.
 local aheads = require "moonpulse.stimulator.ahead"
 local blame = require "moonpulse.text.author_line"
-local core = require "moonpulse.core"
 local lower = require "moonpulse.lowering"
 local numbers = require "moonpulse.text.numbers"
 local outputs = require "moonpulse.driver.outputs"
@@ -56,16 +55,17 @@ end
 
 --- The options as the engine has them.
 ---@param options table
+---@param now_ns integer of the call (monotonic)
 ---@return table rule
-function M.rule(options)
+function M.rule(options, now_ns)
   blame.options("stim:on_trigger", options, known)
   local timeout_ns = options.timeout and seconds_ns("timeout", options.timeout)
   if options.gate ~= nil and not gates[options.gate] then
     blame.fail("stim:on_trigger: gate must be \"cts\", \"dsr\", \"ri\" or \"cd\", a line of the "
       .. "triggers' port, not %s", tostring(options.gate))
   end
-  local now_ns = core.clock_ns()
   local rule = {
+    called_ns = now_ns,
     byte = options.byte and whole("byte", options.byte, 0, 255),
     every = options.every and whole("every", options.every, 1, 1000000),
     most = whole("count", options.count, 1, most_count),
@@ -76,6 +76,15 @@ function M.rule(options)
   }
   take_window(rule, options.window, now_ns)
   return rule
+end
+
+--- All of its times are so much later.
+---@param rule table
+---@param late_ns integer
+function M.shift(rule, late_ns)
+  for _, key in ipairs { "called_ns", "from_ns", "until_ns" } do
+    rule[key] = rule[key] and rule[key] + late_ns
+  end
 end
 
 --- Raise where the plan cannot be started again and again as it is.

@@ -7,6 +7,7 @@ local M = {}
 ---@class moonpulse.Recall
 ---@field lost boolean? the script read more than the journal keeps
 ---@field parts boolean? the script had several parts
+---@field over_ns integer when it was over, as far as the journal tells, from the run's start
 ---@field began { at_ns: integer, byte: integer }? the trigger that the run's start waited for
 local Recall = {}
 Recall.__index = Recall
@@ -40,6 +41,12 @@ local function take(self, part, what)
   return queue[queue.taken]
 end
 
+--- The same, and it stays the next one.
+local function next_of(self, part, what)
+  local queue = queue_of(self, part, what)
+  return queue[queue.taken + 1]
+end
+
 local takes = {}
 
 function takes.answer(self, entry)
@@ -50,14 +57,27 @@ end
 
 --- A plan was armed ahead: what it heard comes next.
 function takes.ahead(self, entry)
-  self.aheads[#self.aheads + 1] = { from_ns = (whole(entry.from_ns) or self.origin_ns) - self.origin_ns,
-    triggers = {} }
+  local from_ns = (whole(entry.from_ns) or self.origin_ns) - self.origin_ns
+  self.ahead_last = { from_ns = from_ns, at_ns = whole(entry.at_ns) or from_ns, triggers = {} }
+  put(self, entry.part, "ahead", self.ahead_last)
+  self.told[whole(entry.part) or 0] = nil
+end
+
+function takes.arm(self, entry)
+  put(self, entry.part, "arm", { at_ns = whole(entry.at_ns) or 0 })
+  self.told[whole(entry.part) or 0] = nil
+end
+
+--- The first setting that the device was told for what comes next.
+function takes.set(self, entry)
+  local part = whole(entry.part) or 0
+  self.told[part] = self.told[part] or whole(entry.told_ns)
 end
 
 local most_triggers = 5000000 -- of a run; of a storm the journal has how many there were, from then to then
 
 local function take_heard(self, entry)
-  local last, count = self.aheads[#self.aheads], whole(entry.count) or 1
+  local last, count = self.ahead_last, whole(entry.count) or 1
   local at_ns, lasted_ns, byte = whole(entry.at_ns) or 0, whole(entry.lasted_ns) or 0, whole(entry.byte) or 0
   self.came = self.came + count
   if last and count >= 1 and self.came <= most_triggers and byte >= 0 and byte <= 255 then
@@ -97,16 +117,24 @@ end
 
 function takes.refused(self, entry)
   local number = whole(entry.number)
+  self.told[whole(entry.part) or 0] = nil
   if number then
     self.refused[key_of(entry.part, number)] = {
-      why = tostring(entry.why), code = type(entry.code) == "string" and entry.code or nil }
+      why = tostring(entry.why), code = type(entry.code) == "string" and entry.code or nil,
+      at_once = entry.at_once == true or nil, at_ns = whole(entry.at_ns) or 0 }
   end
 end
 
 function takes.play(self, entry)
   local number, start_ns, from_ns = whole(entry.play), whole(entry.start_ns), whole(entry.from_ns)
   if number and start_ns and from_ns then
-    self.plays[number] = { start_ns = start_ns - self.origin_ns, from_ns = from_ns - self.origin_ns }
+    local part = whole(entry.part) or 0
+    self.plays[number] = { start_ns = start_ns - self.origin_ns, from_ns = from_ns - self.origin_ns,
+      told_ns = self.told[part] }
+    if entry.triggered ~= true then
+      put(self, part, "play", self.plays[number])
+      self.told[part] = nil
+    end
   end
 end
 
@@ -114,9 +142,12 @@ end
 ---@param lines table[] in their order, the first one is the run's beginning
 ---@return moonpulse.Recall
 function M.of(lines)
-  local self = setmetatable({ queues = {}, refused = {}, plays = {}, aheads = {}, came = 0, armed_ahead = 0,
+  local self = setmetatable({ queues = {}, refused = {}, plays = {}, told = {}, came = 0, over_ns = 0,
     origin_ns = whole(lines[1] and lines[1].clock_ns) or 0 }, Recall)
+  local ended = false -- what follows is of later writers
   for _, entry in ipairs(lines) do
+    self.over_ns = not ended and math.max(self.over_ns, whole(entry.at_ns) or 0) or self.over_ns
+    ended = ended or entry.kind == "end"
     self.parts = self.parts or entry.part ~= nil
     if takes[entry.kind] then
       takes[entry.kind](self, entry)
@@ -139,11 +170,20 @@ function Recall:trigger(part)
   return take(self, part, "trigger")
 end
 
---- What the next plan that was armed ahead heard, and when it was armed, from the run's start.
----@return { from_ns: integer, triggers: { at_ns: integer, byte: integer, closed: boolean }[] }?
-function Recall:ahead()
-  self.armed_ahead = self.armed_ahead + 1
-  local ahead = self.aheads[self.armed_ahead]
+--- The next plan that this part armed ahead: when it called for it, when it was armed, and what it heard,
+--- from the run's start. It is the next one until armed().
+---@param part integer?
+---@return { from_ns: integer, at_ns: integer,
+---   triggers: { at_ns: integer, byte: integer, closed: boolean }[] }?
+function Recall:ahead(part)
+  return next_of(self, part, "ahead")
+end
+
+--- The next plan is armed ahead: what it heard comes now, in the order of time.
+---@param part integer?
+---@return table? ahead as of ahead()
+function Recall:armed(part)
+  local ahead = take(self, part, "ahead")
   if ahead then
     table.sort(ahead.triggers, function(a, b) return a.at_ns < b.at_ns end)
   end
@@ -161,9 +201,31 @@ end
 --- Was that try to arm or to play refused?
 ---@param part integer?
 ---@param number integer of its tries
----@return { why: string, code: string? }?
+---@return { why: string, code: string?, at_once: true?, at_ns: integer }? at_once: before the device was told
+---   anything; at_ns: from the run's start
 function Recall:refusal(part, number)
   return self.refused[key_of(part, number)]
+end
+
+--- When the stimulator was armed, of this part's next arming.
+---@param part integer?
+---@return { at_ns: integer }?
+function Recall:arm(part)
+  return take(self, part, "arm")
+end
+
+--- When this part began its next plan that no trigger started, and the first setting was told for it. It is
+--- the next one until begun().
+---@param part integer?
+---@return { start_ns: integer, from_ns: integer, told_ns: integer? }?
+function Recall:next_play(part)
+  return next_of(self, part, "play")
+end
+
+--- That plan is begun.
+---@param part integer?
+function Recall:begun(part)
+  take(self, part, "play")
 end
 
 --- When a plan was begun, and when it started, from the run's start.

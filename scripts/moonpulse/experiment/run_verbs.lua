@@ -89,7 +89,7 @@ function Run:wait_trigger(options)
   local at_ns, byte, first
   self.stage.heard:try("run:wait_trigger", function()
     at_ns, byte, first = self.stage.triggers:wait(options)
-  end, true)
+  end)
   if not at_ns then
     self.stage.mark(recalls.no_trigger)
     return nil

@@ -104,7 +104,7 @@ function Device:set_by_hand(admitted)
   end
 end
 
-local function arm(self, plan, counts)
+local function arm(self, plan, counts, begins)
   local stimulator = self.stimulator
   if plan ~= nil then
     check_plan("stim:arm", plan)
@@ -114,10 +114,12 @@ local function arm(self, plan, counts)
     blame.fail("stim:arm: the stimulator is armed already")
   end
   local admitted = plan and admit(self, plan, self.show:seed_of(self.plays + 1), 0)
+  begins()
   if admitted then
     self:set_by_hand(admitted)
   end
   local first = admitted and admitted.first or weakest(stimulator)
+  self.heard:when("arm", core.clock_ns() - stimulator.record.start_ns)
   counts()
   self.show:arming()
   local ok, problem = pcall(stimulator.arm, stimulator, first, admitted and admitted.actions or { first },
@@ -129,6 +131,7 @@ local function arm(self, plan, counts)
     error(problem, 0)
   end
   stimulator.watching, self.asked_to_stop = true, false
+  self.heard:armed()
   self.show:armed((stimulator.link.session:realtime()))
 end
 
@@ -136,7 +139,7 @@ end
 ---@param plan moonpulse.Plan? the plan that comes first: the device is set up for it at once; without it
 ---   the device is armed at its weakest
 function Device:arm(plan)
-  self.heard:try("stim:arm", function(counts) return arm(self, plan, counts) end)
+  self.heard:try("stim:arm", function(...) return arm(self, plan, ...) end)
 end
 
 --- Stop for good or until the next arm: the safe frame goes out at once and ends what goes on, then the
@@ -174,6 +177,7 @@ end
 --- Disarm the stimulator; stim:arm() arms it again. First it is heard whether what it timed itself was given,
 --- unless a plan is ended by this.
 function Device:disarm()
+  self.heard:when("disarm", core.clock_ns() - self.stimulator.record.start_ns)
   self.stimulator:prove(function() return not self.playing end)
   must_be_safe(self:make_safe("stim:disarm", "finished"))
 end
@@ -216,13 +220,15 @@ end
 ---@field told boolean was the device told another setting for the plan?
 ---@field ahead_ns integer from now to the first frame
 ---@field at_ns integer? when the script wants the plan
+---@field then_ns integer? when an earlier run began it
 
 --- When the plan starts, as the script says or as soon as it can (monotonic nanoseconds).
 ---@param when moonpulse.WhenReady
 local function choose_start(self, who, admitted, when)
   local stimulator, at_ns = self.stimulator, when.at_ns
   if not at_ns then -- with room to judge it for then
-    return (stimulator:earliest(admitted, when.ready_ns, when.ahead_ns + 2 * admitted.judging_ns))
+    return (math.max(when.then_ns or math.mininteger,
+      (stimulator:earliest(admitted, when.ready_ns, when.ahead_ns + 2 * admitted.judging_ns))))
   end
   local earliest_ns, why = stimulator:earliest(admitted, when.ready_ns, soonest_ns)
   if at_ns < earliest_ns then
@@ -310,18 +316,18 @@ function Device:played(ok, problem, sum_up, ...)
   return ...
 end
 
---- Wait until an earlier run played this plan; false: it did not, or there is none.
-local function recalled(self, number)
-  local was = self.heard.recall and self.heard.recall:play(number)
-  local from_ns = was and self.stimulator.record.start_ns + was.from_ns
-  if was then
-    self.waiting:until_true(function() return core.clock_ns() >= from_ns or nil end,
-      (from_ns - core.clock_ns()) / 1e9)
+--- Wait until an earlier run turned to this part's next plan, and say when it started then (monotonic); nil:
+--- it did not, or there is none. Other parts of the script have their turns until then.
+local function recalled(self, ahead_ns)
+  local was = self.heard.recall and self.heard.recall:next_play(self.heard:part())
+  if not was then
+    return nil
   end
-  return was ~= nil
+  self.heard.await(math.min(was.from_ns, was.start_ns - ahead_ns, was.told_ns or math.maxinteger))
+  return self.stimulator.record.start_ns + was.start_ns
 end
 
-local function play(self, who, plan, options, ahead_ns, counts, refused)
+local function play(self, who, plan, options, ahead_ns, counts, begins, refused)
   local stimulator, show = self.stimulator, self.show
   check_plan(who, plan)
   if type(options) == "table" and next(options) == nil then
@@ -329,21 +335,23 @@ local function play(self, who, plan, options, ahead_ns, counts, refused)
       .. "for as soon as can be", who, who)
   end
   options = blame.options(who, options or {}, play_known)
+  local then_ns = not refused and recalled(self, ahead_ns) or nil
   local turn <close> = self.turns:take("play", who) -- luacheck: ignore 211
   must_be_armed(who, self)
-  local number = self.plays + 1
-  local at_ns = wanted_at(self, who, options.at)
-  if refused or recalled(self, number) then
+  local number, at_ns = self.plays + 1, wanted_at(self, who, options.at)
+  if refused or then_ns then
     at_ns = nil
   end
   local admitted = admit(self, plan, show:seed_of(number), at_ns and soonest_ns or ahead_ns, at_ns)
   show:check_room(who, plan)
   self.playing = true
   local ok, problem = pcall(function()
+    begins()
     local ready_ns, told = set_first(self, who, admitted)
     local start_ns = judged_start(self, who, admitted, { ready_ns = ready_ns, told = told[1] ~= nil,
-      ahead_ns = ahead_ns, at_ns = at_ns })
+      ahead_ns = ahead_ns, at_ns = at_ns, then_ns = then_ns })
     counts() -- from here on: what was refused does not
+    self.heard:plays()
     self.plays = number
     self.dose:begins(plan, admitted.seed, admitted.report, since_start(self, start_ns))
     show:next_play(number, admitted)
@@ -386,11 +394,11 @@ local function make_ready(self, who, admitted)
   end
 end
 
-local function on_trigger(self, plan, options, counts)
+local function on_trigger(self, plan, options, counts, begins, refused)
   local on_triggers = require "moonpulse.experiment.on_trigger"
   local who, stimulator, show = "stim:on_trigger", self.stimulator, self.show
   check_plan(who, plan)
-  local rule = on_triggers.rule(options)
+  local rule = on_triggers.rule(options, refused and core.clock_ns() or self.triggers:called())
   on_triggers.check(plan, options)
   local from = self.triggers:lend(who, rule.until_ns ~= nil, rule.gate)
   local turn <close> = self.turns:take("play", who) -- luacheck: ignore 211
@@ -404,10 +412,13 @@ local function on_trigger(self, plan, options, counts)
   on_triggers.check_rest(admitted, stimulator.driver.limits(stimulator.identity), rule.refractory_ns)
   local heard = on_triggers.heard(self.triggers, self.mark, self.tell)
   self.playing = true
+  local sum_up
   local ok, problem = pcall(function()
+    begins()
     make_ready(self, who, admitted)
     counts()
-    self.triggers:give_again()
+    on_triggers.shift(rule, self.triggers:give_again())
+    sum_up = function() heard:sum_up() end
     local prepared = show:ahead(first, rule, admitted, worst)
     note_channels(self, plan, seed)
     on_triggers.play(stimulator, admitted, { from = from, rule = rule, first = first,
@@ -424,7 +435,7 @@ local function on_trigger(self, plan, options, counts)
         show:triggered(number, admitted, prepared, start_ns, trigger_ns)
       end })
   end)
-  return self:played(ok, problem, function() heard:sum_up() end, heard.starts, heard.triggers)
+  return self:played(ok, problem, sum_up, heard.starts, heard.triggers)
 end
 
 --- Arm a plan ahead: the engine starts it at each trigger, without the script and its 20 ms. Returns when it
@@ -466,7 +477,7 @@ end
 --- Is it armed, as the device itself has said, and not being stopped?
 ---@return boolean
 function Device:armed()
-  return self.stimulator.ready == true
+  return self.heard:is_armed(self.stimulator.ready == true)
 end
 
 local kind = handles.kind("stim", Device, { "arm", "play", "fire", "on_trigger", "disarm", "status",

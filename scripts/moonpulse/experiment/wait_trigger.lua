@@ -142,20 +142,34 @@ function Triggers:lend(who, ends, gate)
   return self.session
 end
 
+--- A plan is to wait for triggers: when that was called for (monotonic). Of a run that is told what an
+--- earlier one was told that is when it was then: a script may have computed before it, which takes no time
+--- now.
+---@return integer called_ns
+function Triggers:called()
+  local was = self.heard.recall and self.heard.recall:ahead(self.heard:part())
+  if not was then
+    return core.clock_ns()
+  end
+  self.waiting:until_ns(self.start_ns + was.from_ns)
+  return self.start_ns + was.from_ns
+end
+
 --- Of a run that is told what an earlier one was told: what such a plan heard then comes again, from when it
 --- was armed on.
+---@return integer late_ns it is armed so much later now, and all comes so much later
 function Triggers:give_again()
-  local was = self.heard.recall and self.heard.recall:ahead()
+  local was = self.heard.recall and self.heard.recall:armed(self.heard:part())
   if not was then
-    return
+    return 0
   end
-  local armed_ns = self.start_ns + was.from_ns
+  local armed_ns = self.start_ns + was.at_ns
   self.waiting:until_ns(armed_ns)
-  local from_ns = core.clock_ns()
+  local late_ns = core.clock_ns() - armed_ns
   self.to_come.bytes, self.bytes = #was.triggers, self.queue.came + #was.triggers
   core.spawn(function()
     for _, each in ipairs(was.triggers) do
-      local left_ns = from_ns + each.at_ns - was.from_ns - core.clock_ns()
+      local left_ns = self.start_ns + each.at_ns + late_ns - core.clock_ns()
       if left_ns > 0 and not self.over then
         core.wait(left_ns / 1e9)
       end
@@ -167,6 +181,7 @@ function Triggers:give_again()
       say(self, each.byte)
     end
   end)
+  return late_ns
 end
 
 --- What the engine read of it, in order.
@@ -182,10 +197,13 @@ function Triggers:hear(byte, at_ns, heard)
   self.waiting:wake()
 end
 
---- Will no further byte come? In virtual time that is known.
+--- Will no further byte come? In virtual time that is known; of a run that is told what an earlier one was
+--- told once that one was over, as it waited until then.
 ---@return boolean
 function Triggers:dried_up()
+  local recall = self.heard.recall
   return self.entries ~= nil and self.to_come.bytes == 0 and self.queue.came >= self.bytes
+    and (not recall or core.clock_ns() >= self.start_ns + recall.over_ns)
 end
 
 --- No more come; the port is let go of.

@@ -34,7 +34,7 @@ end
 --- What the journal has of a call: when it was armed, and each verdict of its triggers.
 local function add_told(run, call, ahead)
   local told = { count = 0, by = {}, list = {} }
-  call.from_ns, call.told = math.tointeger(ahead.from_ns) - run.start_ns, told
+  call.from_ns, call.told = math.tointeger(ahead.at_ns), told
   call.begun = {}
   local number, play, entry = call.first, run.plays[call.first], run.journal_plays[call.first]
   while play and play.call == call and entry do

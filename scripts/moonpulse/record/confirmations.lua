@@ -28,7 +28,7 @@ local function delivered(self, row, confirmed_ns, reply, value, status)
   end
   if self.flight then
     self.flight:confirm(row.engine_number, confirmed_ns + self.start_ns, value or 0,
-      status == "otherwise" and status or "given")
+      status == "otherwise" and status or "given", row.plan)
   end
 end
 
@@ -122,7 +122,8 @@ function Record:confirm(confirmed_ns, reply, value, status, may_be_of)
     self.unsure[#self.unsure + 1] = { row, confirmed_ns, reply, value, status }
     self:heard(confirmed_ns)
     if self.flight then -- whoever recovers it hears of it, too
-      self.flight:confirm(row.engine_number, confirmed_ns + self.start_ns, value or 0, "some")
+      self.flight:confirm(row.engine_number, confirmed_ns + self.start_ns, value or 0, "some",
+        row.plan)
     end
     if trains.caught_up(self, confirmed_ns) then -- all are there
       settle(self)

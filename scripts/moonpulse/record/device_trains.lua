@@ -36,7 +36,7 @@ end
 --- left_ns: when the device has the start (monotonic).
 local function row_of(start, onset, number)
   return {
-    event = "pulse", pulse = number, engine_number = start.number, tail = onset.tail,
+    event = "pulse", pulse = number, engine_number = start.number, plan = start.plan, tail = onset.tail,
     planned_ns = start.planned_ns + onset.ns, sent_ns = start.sent_ns + onset.ns,
     due_ns = start.sent_ns + onset.ns, begun_ns = start.sent_ns,
     at_ns = start.now_ns + onset.ns, passes_ns = start.left_ns + onset.ns, timed_by = "device",
@@ -50,7 +50,8 @@ end
 ---@param train table of prepare
 ---@param start { number: integer, planned_ns: integer, sent_ns: integer, late_ns: integer,
 ---   now_ns: integer, left_ns: integer, sooner_ns: integer, base: integer, action: moonpulse.Action,
----   status: string? } now_ns: when it is told; left_ns: when the device has it (monotonic), or sooner
+---   status: string?, plan: integer? } now_ns: when it is told; left_ns: when the device has it (monotonic),
+---   or sooner
 function M.start(record, train, start)
   local onsets, confirms = train.onsets, train.confirms
   local group, spare = {}, confirms > 0 and train.spare // confirms

@@ -180,6 +180,7 @@ end
 ---@param k integer from 1
 ---@param start_ns integer
 function Record:play(k, start_ns)
+  self.plan = k
   if self.flight and not self.flight:play(k, start_ns) then
     error({ code = "limit", message = "the flight record takes no further plan: begin another run" }, 0)
   end
@@ -189,8 +190,9 @@ end
 ---@param actions moonpulse.Action[]
 ---@param driver moonpulse.Driver as for set_actions
 ---@param slow_ns integer?
-function Record:next_play(actions, driver, slow_ns)
-  self.extra = self.last_number
+---@param k integer? its number in the run
+function Record:next_play(actions, driver, slow_ns, k)
+  self.extra, self.plan = self.last_number, k
   self:set_actions(actions, driver, slow_ns)
 end
 
@@ -291,12 +293,13 @@ function Record:pulse(number, planned_ns, sent_ns, late_ns, action, now_ns, stat
     self.extra = self.extra + #train.onsets - 1
     self.last_number = base + #train.onsets
     return trains.start(self, train, { number = number, planned_ns = planned_ns, sent_ns = sent_ns,
-      late_ns = late_ns, now_ns = now_ns, base = base, action = self.actions[action],
+      late_ns = late_ns, now_ns = now_ns, base = base, plan = self.plan, action = self.actions[action],
       status = status, sooner_ns = sooner_ns or 0,
       left_ns = self.start_ns and self.start_ns + sent_ns or now_ns })
   end
   local row = {
-    event = "pulse", pulse = number + self.extra, engine_number = number, start = self.starts,
+    event = "pulse", pulse = number + self.extra, engine_number = number, plan = self.plan,
+    start = self.starts,
     planned_ns = planned_ns, sent_ns = sent_ns,
     late_ns = late_ns, tail = self.tails[action], open = true, status = status or "sent",
     at_ns = now_ns, action = self.actions[action],

@@ -57,6 +57,7 @@ local function stop_of(stage)
       blame.fail("run:stop: why must be a text, not %s", type(why))
     end
     stage.waiting.check()
+    stage.heard:when("stop", core.clock_ns() - stage.record.start_ns)
     stage.why, stage.job.audit.why = why, why
     local at_ns = core.clock_ns()
     stage.waiting:stop() -- what waits now, not what the script does next
@@ -116,7 +117,9 @@ local function make_stage(context, stimulator, journal, looking)
   local show = shows.new(context, journal, stage.draws)
   show.slow_ns = stimulator.slow_ns
   stimulator.on_set = function(...) show:set(...) end
-  stage.heard = heards.new(job.audit, context.recall)
+  stage.heard = heards.new(job.audit, context.recall, function(at_ns)
+    stage.waiting:until_ns(stage.record.start_ns + at_ns)
+  end)
   if looking then
     sandbox.on_outside(function() stage.heard:other "outside" end)
   end

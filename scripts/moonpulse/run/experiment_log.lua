@@ -185,7 +185,7 @@ end
 --- Play number k begins: its pulses are counted on from the last one.
 local function begin_play(self, k, admitted, prepared)
   local context, record = self.context, self.record
-  record:next_play(admitted.actions, context.job.driver, self.slow_ns)
+  record:next_play(admitted.actions, context.job.driver, self.slow_ns, k)
   record:set_stimuli(prepared.map)
   context.experiment.plays = k
   context.facts.pulses = context.facts.pulses + prepared.facts.pulses
@@ -203,8 +203,8 @@ end
 function Show:ahead(k, rule, admitted, worst)
   local prepared = self:prepare(admitted)
   local ahead = { play = k, count = rule.most, byte = rule.byte, every = rule.every,
-    delay_ns = rule.delay_ns, refractory_ns = rule.refractory_ns, from_ns = core.clock_ns(),
-    until_ns = rule.until_ns and rule.until_ns - self.record.start_ns }
+    delay_ns = rule.delay_ns, refractory_ns = rule.refractory_ns, from_ns = rule.called_ns,
+    until_ns = rule.until_ns, at_ns = core.clock_ns() - self.record.start_ns }
   for key, value in pairs(prepared.play) do
     ahead[key] = value
   end
@@ -224,7 +224,7 @@ end
 function Show:triggered(k, admitted, prepared, start_ns, trigger_ns)
   begin_play(self, k, admitted, prepared)
   local play = self.play
-  play.start_ns, play.from_ns = start_ns, trigger_ns
+  play.start_ns, play.from_ns, play.triggered = start_ns, trigger_ns, true
   self.journal:write("play", play)
   self:mark("trigger: it starts the plan", trigger_ns)
 end

@@ -21,8 +21,9 @@ function Flight:play(number, start_ns) end
 ---@param value integer? the reply as a number
 ---@param said "given"|"otherwise"|"going"|"some"|nil "otherwise": not as it was set; "going": the train that
 ---   it began had not been cut by then; "some": one of such a train was given, nobody knows which
+---@param play integer? the plan of the pulse; nil: the one that goes on
 ---@return boolean stored
-function Flight:confirm(number, arrival_ns, value, said) end
+function Flight:confirm(number, arrival_ns, value, said, play) end
 
 --- The device was asked whether it is disarmed.
 ---@param disarmed boolean

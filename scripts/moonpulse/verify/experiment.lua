@@ -1,5 +1,6 @@
 --- An experiment's run, made again: its kept script, shut in, with its parameters and seed, is told what the
 --- journal says that it was told, and must decide the same. In virtual time its rows are the same, too.
+local aheads = require "moonpulse.verify.aheads"
 local children = require "moonpulse.verify.child"
 local core = require "moonpulse.core"
 local decisions = require "moonpulse.compare.decisions"
@@ -276,6 +277,7 @@ function M.check(folder, manifest, lines, scratch, findings, progress)
   if manifest.status == "not run" then
     return -- nothing was played
   end
+  aheads.check(entries, findings)
   local why = why_not(manifest, entries[1])
   if why then
     return findings:leave(what, why, "compare it with a copy that was kept elsewhere")

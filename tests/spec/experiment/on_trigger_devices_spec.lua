@@ -210,7 +210,7 @@ describe("stim:on_trigger", function()
     assert.are.equal(10000, by.starts + by.counted + by.refractory)
     assert.are.equal(by.starts, #rows(path, "twin.tsv", "pulse"))
     -- from the journal alone the same triggers come again, each at its place among the starts
-    local list = recalls.of(assert(recipes.read(path)).lines):ahead().triggers
+    local list = recalls.of(assert(recipes.read(path)).lines):armed().triggers
     assert.are.equal(10000, #list)
     for i, each in ipairs(list) do
       list[i] = ("%.9f port %d"):format(each.at_ns / 1e9, each.byte)

@@ -244,6 +244,25 @@ describe("stim:on_trigger in real time", function()
     assert.matches("Trigger to command handed over: median", report, 1, true)
   end)
 
+  it("has each confirmation at its own pulse, also where the next trigger was faster", function()
+    start "stim:on_trigger(pulse, { byte = 5, count = 8, refractory = 0.02, delay = 0.06 })"
+    while not job:ended() do
+      port:write "\5"
+      core.wait(0.012)
+    end
+    assert.are.equal(0, job:wait(), job:err())
+    local path, crossed, confirmed_ns = fixture.run_in(folder .. "/runs"), 0, nil
+    for _, row in ipairs(rows "events.tsv") do -- a start's mark stands before its pulse
+      local starts = row.event == "mark" and row.reply == "trigger: it starts the plan"
+      crossed = crossed + (starts and confirmed_ns and confirmed_ns > tonumber(row.onset) * 1e6 and 1 or 0)
+      confirmed_ns = row.event == "pulse" and tonumber(row.onset_confirmed_us) or confirmed_ns
+    end
+    assert.are.equal(8, #given())
+    assert.is_true(crossed > 0, "no trigger came before a confirmation")
+    local status, out = shell.moonpulse(folder, "verify " .. path)
+    assert.are.equal(0, status, out)
+  end)
+
   it("loses nothing of a run that is killed, also where the journal is behind", function()
     start "stim:on_trigger(pulse, { byte = 5, count = 3, refractory = 0.2 })"
     for i = 1, 2 do

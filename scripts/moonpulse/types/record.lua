@@ -1,0 +1,21 @@
+---@meta _
+--- The shapes of a record's rows, as types.lua has the record itself.
+
+---@class moonpulse.OutcomeFacts what record/outcome.lua must know of a plan
+---@field offset_ns integer from the run's start to the plan's
+---@field wire_ns integer[] of the frames
+---@field latency_ns integer of the device
+---@field tolerance_ns integer? nil: not known (a run of an older version)
+
+--- A row of events.tsv until it is written: record/init.lua and device_trains.lua make it, confirmations.lua
+--- closes it. Times from the run's start.
+---@class moonpulse.Row: moonpulse.core.EventRow
+---@field engine_number integer? of the pulse in its plan
+---@field plan integer? the number of that in the run; nil: it has none
+---@field start integer? how many starts came up to it
+---@field open boolean? more will be known of it: it holds later rows back
+---@field at_ns integer? when it was told, monotonic
+---@field action moonpulse.Action?
+---@field key_ns integer? by which it is put in order: record/order.lua
+---@field rank integer? 0: marks come first
+---@field [string] any of a train that the device times: record/device_trains.lua

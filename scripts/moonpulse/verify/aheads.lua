@@ -1,0 +1,35 @@
+--- The lines of a journal that tell of plans that triggers start: called for, then armed, then the triggers.
+--- Such a plan is made again with these times, so they must be in that order.
+local M = {}
+
+--- A time of the journal in nanoseconds from the run's start.
+local function since(value, origin_ns)
+  local ns = math.tointeger(tonumber(value))
+  return ns and ns - origin_ns
+end
+
+--- What a line says is before what it must be behind.
+local function check_order(findings, number, earlier, later)
+  if earlier.ns and later.ns and later.ns < earlier.ns then
+    findings:differ("journal.jsonl", number, "%s at %.9f s, which is before %s, at %.9f s", later.what,
+      later.ns / 1e9, earlier.what, earlier.ns / 1e9)
+  end
+end
+
+--- Compare the times of those lines with each other.
+---@param entries (table|false)[] the lines of a journal; false: that one cannot be read
+---@param findings moonpulse.VerifyFindings
+function M.check(entries, findings)
+  local origin_ns, armed = math.tointeger(tonumber(entries[1] and entries[1].clock_ns)) or 0, {}
+  for number, entry in ipairs(entries) do
+    if entry and entry.kind == "ahead" then
+      armed = { what = "the plan that triggers start was armed", ns = since(entry.at_ns, 0) }
+      local called = { what = "stim:on_trigger was called", ns = since(entry.from_ns, origin_ns) }
+      check_order(findings, number, called, armed)
+    elseif entry and entry.kind == "trigger" and entry.heard ~= nil then
+      check_order(findings, number, armed, { what = "it heard a trigger", ns = since(entry.at_ns, 0) })
+    end
+  end
+end
+
+return M
