@@ -5,8 +5,9 @@ local read = require "moonpulse.record.read"
 local M = {}
 
 local part_bytes = 1 << 17
-local unread = { onset = true, pulse = true, planned = true, sent = true, confirmed = true, lateness = true,
-  trial = true }
+-- whether a pulse was sent is told by its status and its send time, whether it was confirmed by its status
+local unread = { sent = true, onset = "unasked", pulse = "unasked", planned = "unasked",
+  confirmed = "unasked", lateness = "unasked", trial = "unasked" }
 
 --- The whole lines of some part of the file; nil: there are no more.
 local function next_lines(file)
