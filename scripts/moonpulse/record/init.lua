@@ -10,7 +10,6 @@ local manifest_files = require "moonpulse.record.manifest_file"
 local order = require "moonpulse.record.order"
 local places = require "moonpulse.record.places"
 local trains = require "moonpulse.record.device_trains"
-local unwritten = require "moonpulse.record.unwritten"
 
 local M = {}
 
@@ -93,7 +92,7 @@ end
 ---@return moonpulse.Record record
 ---@return fun(): string|true text events.tsv as it would be; true: it is like that, byte for byte
 function M.in_memory(like)
-  local kept = unwritten.new(like)
+  local kept = require("moonpulse.record.unwritten").new(like) -- no run needs it
   local record = record_in("", nil, kept)
   return record, function()
     local mended = record.discards[1] ~= nil
