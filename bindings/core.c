@@ -93,6 +93,7 @@ int luaopen_moonpulse_core(lua_State *L)
     mp_open_events(L);
     mp_open_rows(L);
     mp_open_compared(L);
+    mp_open_same_pulses(L);
     mp_open_longer_rows(L);
     mp_open_missing_rows(L);
     mp_open_sorted(L);

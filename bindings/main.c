@@ -4,6 +4,8 @@
 #include "bindings/library.h"
 #include "bindings/modules.h"
 
+#include "engine/large_block.h"
+
 #include <lauxlib.h>
 #include <lualib.h>
 
@@ -88,6 +90,20 @@ static int run(lua_State *L) /* (argc, argv) -> exit status */
     return 1;
 }
 
+/* As luaL_newstate does it, but for texts of many megabytes. */
+static void *allocate(void *context, void *block, size_t old_size, size_t new_size)
+{
+    (void)context;
+    (void)old_size;
+    if (new_size == 0) {
+        free(block);
+        return NULL;
+    }
+    void *result = realloc(block, new_size);
+    mp_large_block(result, new_size);
+    return result;
+}
+
 int main(int argc, char **argv)
 {
     int status = EXIT_FAILURE;
@@ -97,6 +113,7 @@ int main(int argc, char **argv)
         (void)fputs("moonpulse: out of memory\n", stderr);
         return EXIT_FAILURE;
     }
+    lua_setallocf(L, allocate, NULL);
     lua_pushcfunction(L, traceback);
     lua_pushcfunction(L, run);
     lua_pushinteger(L, argc);

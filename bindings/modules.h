@@ -27,6 +27,7 @@ void mp_open_record_file(lua_State *L);
 void mp_open_events(lua_State *L);
 void mp_open_rows(lua_State *L);
 void mp_open_compared(lua_State *L);
+void mp_open_same_pulses(lua_State *L);
 void mp_open_longer_rows(lua_State *L);
 void mp_open_missing_rows(lua_State *L);
 void mp_open_sorted(lua_State *L);

@@ -1,5 +1,6 @@
 /* flight_read.c - a flight record read back: see flight.h. */
 #include "engine/flight_core.h"
+#include "engine/large_block.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -165,6 +166,7 @@ static enum mp_status read_file(struct mp_flight_reader *reader, int fd, const c
     char *copy = calloc(1, room);
     if (copy == NULL)
         return mp_fail(err, MP_ENOMEM, "out of memory for %s", path);
+    mp_large_block(copy, room);
     size_t done = 0;
     while (done < reader->bytes) {
         ssize_t got = pread(fd, copy + done, reader->bytes - done, (off_t)done);

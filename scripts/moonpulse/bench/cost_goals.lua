@@ -5,8 +5,8 @@ local M = {}
 M.reasons = {
   ["G22 played"] = "what a run in virtual time wrote is played again, with its driver and its simulator in "
     .. "Lua where no short cut stands beside them",
-  ["G22 long way"] = "the engine's short cuts know one reply a pulse that confirms it: a StimJim gives two, "
-    .. "a Pulse Pal none, so that each pulse goes through the driver and the simulator in Lua",
+  ["G22 long way"] = "the engine's short cuts know one reply a pulse that confirms it: a StimJim says five "
+    .. "lines, a Pulse Pal nothing, so that each pulse goes through the driver and the simulator in Lua",
   ["G23 export"] = "two copies of each row are written: the run's own file and that of beh/",
   ["G24 virtual"] = "SHA-256 with the processor's own instructions reads 1 to 2 GB/s, each file is read "
     .. "once, and a run with --speed max writes 200 bytes a pulse in half a microsecond; that they are read "

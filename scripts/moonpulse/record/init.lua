@@ -88,23 +88,19 @@ function M.rewrite(folder)
 end
 
 --- A record that is kept in memory only, for whoever wants to know and must not change anything.
+---@param like string? the events.tsv that it most likely is: what is the same there takes no room in memory
 ---@return moonpulse.Record record
----@return fun(): string text events.tsv as it would be
-function M.in_memory()
-  local parts = {}
-  local file = {
-    setvbuf = function() end, flush = function() return true end, close = function() return true end,
-    write = function(_, ...)
-      for _, part in ipairs { ... } do
-        parts[#parts + 1] = part
-      end
-      return true
-    end,
-  }
-  local record = record_in("", nil, file)
+---@return fun(): string|true text events.tsv as it would be; true: it is like that, byte for byte
+function M.in_memory(like)
+  local kept = require("moonpulse.record.unwritten").new(like) -- no run needs it
+  local record = record_in("", nil, kept)
   return record, function()
-    local text = table.concat(parts)
-    if record.discards[1] then -- by the numbers that the rows still have
+    local mended = record.discards[1] ~= nil
+    if not mended and not record.disordered and kept:is_like() then
+      return true
+    end
+    local text = kept:text()
+    if mended then -- by the numbers that the rows still have
       text = text:gsub("[^\n]+", function(line) return discards.mended(record, line) end)
     end
     return record.disordered and order.settled(text) or text

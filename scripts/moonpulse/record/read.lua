@@ -58,7 +58,8 @@ local function header_of(line, path, unread)
     local number = numeric[name]
     seen[name] = true
     if number and not number.shared then
-      columns[i] = unread and unread[number.key] and { key = number.key, most = number.most,
+      local how = unread and unread[number.key]
+      columns[i] = how == "unasked" or how and { key = number.key, most = number.most,
         whole = number.whole, only_found = true } or number
     else
       columns[i] = number == nil and textual[name] == nil -- of no interest
@@ -196,7 +197,8 @@ end
 --- The rows of a table of events as lists, without a table for each: there may be a million.
 ---@param text string
 ---@param path string for messages
----@param unread table<string, boolean> numbers that are not wanted: confirmed, trial, sent, lateness
+---@param unread table<string, boolean|"unasked"> numbers that are not wanted: confirmed, trial, sent,
+---   lateness; unasked: nor is it asked which rows have them, so that a kind may not say what depends on that
 ---@return { lists: table<string, (number|false)[]>, kind: integer[], kinds: table[], incomplete: integer }?
 ---   found by the number's name what each row says, false where it says nothing; of which of the kinds it is;
 ---   what rows of a kind have in common

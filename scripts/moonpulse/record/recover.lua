@@ -158,16 +158,17 @@ end
 ---@param folder string
 ---@param words boolean? the replies in the words of the run's driver, where it is a shipped one
 ---@param progress (fun(what: string, done: integer, total: integer, of: string))?
----@return string? text
+---@param like string? a file that is most likely the same
+---@return string|true|nil text true: it is the same as that file
 ---@return string[]|string said what is missing or damaged; message: why it cannot be told
 ---@return integer? unknown pulses that were given, or perhaps were, and are in no row
 ---@return boolean? worded the replies are in the driver's words
-function M.rows(folder, words, progress)
+function M.rows(folder, words, progress, like)
   local manifest, message = read_manifest(folder)
   if not manifest then
     return nil, message
   elseif not was_armed(folder, manifest) then
-    local record, text = records.in_memory() -- it was not armed
+    local record, text = records.in_memory(like) -- it was not armed
     record:close()
     return text(), message
   end
@@ -175,7 +176,7 @@ function M.rows(folder, words, progress)
   if not flight then
     return nil, entries
   end
-  local record, text = records.in_memory()
+  local record, text = records.in_memory(like)
   record.start_ns = flight.start_ns
   local driver = words and driver_of(manifest.device, read.internals(folder, manifest).driver) or nameless
   local _, _, unknown = replays.all(record, flight, entries, driver, flight.said, progress)

@@ -271,6 +271,16 @@ function core.row_lists(text, at, columns) end
 ---@return boolean
 function core.same_but(text, other, place) end
 
+--- Have two tables the same pulses, in the ascending order of their numbers? False also where one of them is
+--- no regular file, or has anything in it that no run writes: it may still have the same pulses then.
+---@param path string
+---@param other string
+---@param header string the first line of both
+---@param columns ("event"|"number"|"same"|"other")[] 1 to 64; number: of the pulse; same: must be the same,
+---   byte for byte
+---@return boolean
+function core.same_pulses(path, other, header, columns) end
+
 --- Sort a list of numbers in place, the smallest first. An error, and nothing is changed: something in it is
 --- no number.
 ---@param list number[]

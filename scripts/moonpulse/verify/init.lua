@@ -136,8 +136,7 @@ function M.folder(folder, by, progress)
   end
   local signed, unsigned
   if chained and manifest.status ~= "running" and (tonumber(manifest.record_version) or 0) >= 3 then
-    manifests.check(manifest, lines, not findings:has "events.tsv" and rows.read(folder, findings) or nil,
-      findings)
+    manifests.check(manifest, lines, rows.path(folder, findings), findings)
   end
   if seal then
     signed, unsigned = check_signature(folder, lines, by, findings)

@@ -1,6 +1,7 @@
 --- manifest.json against what else in the folder says the same: the first and the last lines of the journal,
 --- and the rows of events.tsv. Whoever edits it and closes the folder again leaves these behind.
 local clock = require "moonpulse.safety.clock"
+local counted_rows = require "moonpulse.verify.counted_rows"
 local edited = require "moonpulse.safety.edited"
 local ends = require "moonpulse.verify.ends"
 local plans = require "moonpulse.verify.plan"
@@ -202,36 +203,8 @@ local function check_thresholds(lines, manifest, findings)
   end
 end
 
--- Of a row only its kind is asked.
-local unread = { onset = true, pulse = true, planned = true, sent = true, confirmed = true, lateness = true,
-  trial = true }
-
---- The pulses of a table of events that count as given, those that are confirmed, and all others.
-local function counts_in(text)
-  local rows = read.lists(text, "events.tsv", unread)
-  if not rows or rows.incomplete > 0 then
-    return nil
-  end
-  local counts, alike = { sent = 0, confirmed = 0, skipped = 0 }, {}
-  for i = 1, #rows.kind do
-    local place = rows.kind[i]
-    alike[place] = (alike[place] or 0) + 1
-  end
-  for place, count in pairs(alike) do
-    local kind = rows.kinds[place]
-    if kind.event == "pulse" then
-      local given = kind.was_sent or kind.status == "perhaps_sent"
-      local key = given and "sent" or "skipped"
-      counts[key] = counts[key] + count
-      counts.confirmed = counts.confirmed
-        + ((kind.status == "delivered" or kind.status == "otherwise") and count or 0)
-    end
-  end
-  return counts
-end
-
 local function check_counts(events, manifest, findings)
-  local counts = counts_in(events)
+  local counts = counted_rows.of(events)
   for _, told in ipairs(counts and count_names or {}) do
     local now = read.get(manifest, "result.pulses_" .. told)
     if now == nil and manifest.status ~= "not run" or now and now ~= counts[told]
@@ -244,7 +217,7 @@ end
 --- Check the manifest of a run that has ended and whose journal has a chain.
 ---@param manifest table
 ---@param lines moonpulse.ChainLine[] the journal
----@param events string? the text of events.tsv; nil: it is damaged, which is told elsewhere
+---@param events string? the path of events.tsv; nil: it is damaged, which is told elsewhere
 ---@param findings moonpulse.VerifyFindings
 function M.check(manifest, lines, events, findings)
   local before = #findings.differs

@@ -30,6 +30,20 @@ function M.read(folder, findings)
   return findings.events.text
 end
 
+--- The path of events.tsv, where nothing was found to differ in it and it can be read.
+---@param folder string
+---@param findings moonpulse.VerifyFindings
+---@return string? path nil: it cannot be, which is told
+function M.path(folder, findings)
+  local path = folder .. "/" .. name
+  if findings:has(name) then
+    return nil
+  end
+  local file <close> = lfs.symlinkattributes(path, "mode") == "file" and io.open(path, "rb") or nil
+  local can_be = file and file:seek("end") <= most_events
+  return (can_be or M.read(folder, findings)) and path or nil
+end
+
 --- The column of the device's words, which only its driver knows.
 local function place_of_reply(header)
   for place, cell in ipairs(cells_of(header)) do
@@ -108,12 +122,12 @@ function M.against_flight(folder, manifest, lines, findings, progress)
   elseif read.get(manifest, "result.flight_lost") then
     return findings:leave(against_flight, "there was none when the run was recovered", elsewhere)
   end
-  local text, said, _, worded = recover.rows(folder, true, progress)
+  local text, said, _, worded = recover.rows(folder, true, progress, folder .. "/" .. name)
   if not text then
     return findings:leave(against_flight, tostring(said), elsewhere)
   end
-  local events = M.read(folder, findings)
-  if not events then
+  local events = text ~= true and M.read(folder, findings)
+  if text ~= true and not events then
     return
   end
   local told = told_before(manifest, lines)
@@ -124,8 +138,8 @@ function M.against_flight(folder, manifest, lines, findings, progress)
       findings:differ("flight.bin", nil, "%s", sentence)
     end
   end
-  local place = not worded and place_of_reply(events:match("^[^\n]*")) or nil
-  if place and core.same_but(events, text, place)
+  local place = events and not worded and place_of_reply(events:match("^[^\n]*")) or nil
+  if text == true or place and core.same_but(events, text, place)
     or findings:compare(name, events, text, "flight.bin says", place and without(place)) then
     findings:check("events.tsv is what flight.bin says, row by row%s", place
       and " (but for the words of the device's replies, which only its driver's file has)" or "")

@@ -49,18 +49,46 @@ local lines = {
   { "^(OK.*)$", "awg", "text" },
 }
 
-local function simple(text)
+--- Of a line, what of it is asked for each text: the letter that the text begins with ("": any may), and its
+--- keys one by one.
+local function prepared(line)
+  local keys = {}
+  for mark, key in line[3]:gmatch("(#?)([%w_]+)") do
+    keys[#keys + 1] = { key = key, whole = mark == "#" }
+  end
+  return { letter = line[1]:match("^%^%(?(%a)") or "", pattern = line[1], name = line[2], keys = keys,
+    also = line[4] or {} }
+end
+
+-- The lines that a text may be, in their order, by its first letter: a train's two are read a million times.
+local by_letter = setmetatable({}, { __index = function(of, letter)
+  local list = {}
   for _, line in ipairs(lines) do
-    local got = { text:match(line[1]) }
-    if #got > 0 then
-      local reply, i = { name = line[2] }, 0
-      for mark, key in line[3]:gmatch("(#?)([%w_]+)") do
-        i = i + 1
-        reply[key] = mark == "#" and int(got[i]) or got[i]
-      end
-      for key, value in pairs(line[4] or {}) do
-        reply[key] = value
-      end
+    local found = prepared(line)
+    list[#list + 1] = (found.letter == letter or found.letter == "") and found or nil
+  end
+  of[letter] = list
+  return list
+end })
+
+local function reply_of(line, first, ...)
+  if not first then
+    return nil
+  end
+  local got, reply = { first, ... }, { name = line.name }
+  for i, each in ipairs(line.keys) do
+    reply[each.key] = each.whole and int(got[i]) or got[i]
+  end
+  for key, value in pairs(line.also) do
+    reply[key] = value
+  end
+  return reply
+end
+
+local function simple(text)
+  for _, line in ipairs(by_letter[text:match("^%a") or ""]) do
+    local reply = reply_of(line, text:match(line.pattern))
+    if reply then
       return reply
     end
   end
@@ -146,7 +174,8 @@ local function next_line(buffer, from, whole)
   if not stop and not whole then
     return nil, 0
   end
-  return buffer:sub(start, (stop or #buffer + 1) - 1):gsub("\r$", ""), stop or #buffer
+  local last = (stop or #buffer + 1) - 1
+  return buffer:sub(start, buffer:byte(last) == 13 and last - 1 or last), stop or #buffer
 end
 
 --- Lines that say nothing by themselves.
