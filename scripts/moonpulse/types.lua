@@ -302,8 +302,7 @@
 ---@field whole_cycles_s number?
 ---@field seed integer? that the rests were drawn from
 
---- All that a run needs to tell of itself: run/protocol.lua and run/experiment.lua make it, run/ending.lua
---- and run/manifest.lua read it.
+--- All that a run needs to tell of itself: run/protocol.lua and run/experiment.lua make it.
 ---@class moonpulse.Context
 ---@field job moonpulse.Job
 ---@field kind "experiment"|nil
@@ -318,7 +317,8 @@
 ---@field conditions table<string, integer> planned pulses of each
 ---@field trials table<string, integer> planned trials of each condition
 ---@field experiment table? plays, staircases and triggers of an experiment, for the manifest
----@field journal moonpulse.Journal? once it was begun: run/begin_journal.lua
+---@field manifest table? as it was written last; and its journal, once it was begun: run/begin_journal.lua
+---@field journal moonpulse.Journal?
 ---@field device_options string[]? of --device-option
 ---@field hashes table<string, string>? SHA-256 of the finished files: run/sealing.lua
 ---@field sign string? the key that the seal is signed with
@@ -478,5 +478,5 @@
 ---@field replaced string? another program changed the file, and it was mended
 ---@field changed string? the same, and it was not
 ---@field internals string? what was last written as recover.json: record/manifest_file.lua
----@field flight_lost string? flight.bin could not be closed, or is another file: record/disturbed.lua
----@field flight_is string? what it was when it was made
+---@field flight_lost string? flight.bin could not be closed, or is another file than flight_is names:
+---@field flight_is string? record/disturbed.lua

@@ -66,13 +66,16 @@ end
 function M.seal(run)
   local text = shell.read(run .. "/journal.jsonl")
   local before, last = text:match("^(.*\n)([^\n]*\n)$")
+  local entry = {}
   if last:find('"kind":"sealed"', 1, true) then
     shell.write(run .. "/journal.jsonl", before)
+    local was = cjson.decode(last)
+    entry = { at = was.at, at_ns = was.at_ns, told = was.told }
   end
   local manifest = M.manifest(run)
   manifest.journal_head, manifest.journal_lines = nil, nil
   shell.write(run .. "/manifest.json", cjson.encode(manifest))
-  assert(seals.again(run, "sealed", {}))
+  assert(seals.again(run, "sealed", entry))
 end
 
 --- A run's recover.json; empty where there is none.

@@ -4,8 +4,11 @@ local cjson = require "cjson"
 local core = require "moonpulse.core"
 local fixture = require "job"
 local journals = require "moonpulse.record.journal"
+local lfs = require "lfs"
+local reports = require "moonpulse.report"
 local sha256 = require "moonpulse.text.sha256"
 local shell = require "shell"
+local tolds = require "moonpulse.record.told"
 
 local M = {}
 
@@ -36,9 +39,6 @@ local of_chain = { check = true, kind = true, line = true, prev = true }
 
 local function write_journal(run, entries)
   local head, lines = journals.none, {}
-  if entries[#entries].kind == "sealed" then -- the fixture writes it anew
-    entries[#entries] = nil
-  end
   for number, entry in ipairs(entries) do
     local bare = {}
     for key, value in pairs(entry) do
@@ -55,11 +55,24 @@ local function write_journal(run, entries)
   shell.write(run .. "/journal.jsonl", table.concat(lines, "\n") .. "\n")
 end
 
---- Edit a run, and close it again.
+--- Let the journal tell again what the manifest says.
+local function fit_told(manifest, entries)
+  for _, entry in ipairs(entries) do
+    if entry.kind == "end" then
+      entry.told = tolds.at_end(manifest, manifest.speed ~= 1)
+    elseif entry.kind == "sealed" then
+      entry.told = tolds.at_seal(manifest)
+    end
+  end
+end
+
+--- Edit a run, and close it again. The report is the page that the edited record makes, unless it is edited
+--- itself.
 ---@param run string
 ---@param journal fun(entries: table[])?
 ---@param tables table<string, fun(text: string): string>? what becomes of other files, by name
-function M.edit(run, journal, tables)
+---@param fit boolean? the journal tells again what the manifest says now
+function M.edit(run, journal, tables, fit)
   for name, change in pairs(tables or {}) do
     shell.write(run .. "/" .. name, change(shell.read(run .. "/" .. name)))
   end
@@ -67,11 +80,17 @@ function M.edit(run, journal, tables)
   if journal then
     journal(entries)
   end
+  if fit then
+    fit_told(fixture.manifest(run), entries)
+  end
   write_journal(run, entries)
   local manifest = shell.read(run .. "/manifest.json")
   shell.write(run .. "/manifest.json", (manifest:gsub('("events_sum"%s*:%s*)"[^"]*"', function(key)
     return ('%s"%s"'):format(key, core.file_sum(run .. "/events.tsv"))
   end)))
+  if not (tables and tables["report.html"]) and lfs.attributes(run .. "/report.html", "mode") then
+    reports.write(run)
+  end
   fixture.seal(run)
 end
 

@@ -15,6 +15,7 @@ local gravest_first = { "differs", "not all checked", "whole" }
 function M.parser()
   local parser = cli.parser("verify",
     "Check the record of a run: the SHA-256 of every file, the chain of its journal, its signature; "
+      .. "each value of manifest.json and report.html against what the rest of the folder makes; "
       .. "events.tsv against flight.bin (or, of a run with --speed, against the plan played again), and "
       .. "resolved.plan against the protocol's text, parameters and seed; of an experiment what its script, "
       .. "shut in and told what the journal says that it was told, decides again. What differs is told with "

@@ -1,5 +1,6 @@
 --- Words and numbers for the report: escaping, units, and "not recorded" for what is missing.
 local cjson = require "cjson.safe"
+local sorted_json = require "moonpulse.text.sorted_json"
 
 local M = {}
 
@@ -140,7 +141,8 @@ function M.value(value)
   elseif type(value) == "boolean" then
     return value and "yes" or "no"
   elseif type(value) == "table" then
-    return next(value) == nil and "none" or cjson.encode(value) or "not printable"
+    local ok, json = pcall(sorted_json.encode, value)
+    return next(value) == nil and "none" or ok and json or "not printable"
   end
   return tostring(value)
 end

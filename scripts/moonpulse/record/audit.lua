@@ -144,6 +144,10 @@ end
 function Audit:finish(entry)
   if self.journal and not self.closed then
     self:look(true)
+    entry.lines_before = {} -- of each kind: one that is taken away later is missed
+    for kind, count in pairs(self.journal.by_kind) do
+      entry.lines_before[kind] = count
+    end
     self:tell("end", entry)
     self.closed = true
   end

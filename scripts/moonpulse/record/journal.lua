@@ -27,6 +27,7 @@ M.most_bytes = journal_lines.most_bytes
 ---@field lines integer that were written
 ---@field sum moonpulse.core.Sum of them
 ---@field head string SHA-256 of the last of them
+---@field by_kind table<string, integer> how many lines of each kind
 ---@field lost string? what the disk did not take
 ---@field kept { bytes: integer, lines: string[] } so many bytes it took; what it did not take since
 ---@field disturbed string? what another program did to it: close()
@@ -45,7 +46,7 @@ function M.new(folder)
     return nil, message
   end
   return setmetatable({ file = file, path = folder .. "/journal.jsonl", lines = 0, sum = core.sum(),
-    head = M.none, folder = folder, kept = { bytes = 0, lines = {} } }, Journal)
+    head = M.none, by_kind = {}, folder = folder, kept = { bytes = 0, lines = {} } }, Journal)
 end
 
 --- A line of a journal, without its end.
@@ -91,6 +92,7 @@ end
 function Journal:tell(kind, entry)
   prepare(self, kind, entry)
   self.lines = self.lines + 1
+  self.by_kind[kind] = (self.by_kind[kind] or 0) + 1
   local text = M.line(kind, entry, self.lines, self.head)
   self.head = sha256.of(text)
   text = text .. "\n"
@@ -123,7 +125,7 @@ function Journal:write(kind, entry)
   self:tell(kind, entry)
   if self.lost then
     table.remove(self.kept.lines) -- it is not done
-    self.lines, self.head = lines, head
+    self.lines, self.head, self.by_kind[kind] = lines, head, self.by_kind[kind] - 1
     error({ code = "stopped", message = ("the journal cannot be written, so nothing more is played: %s: %s")
       :format(self.path, self.lost) }, 0)
   end

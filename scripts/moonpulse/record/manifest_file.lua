@@ -81,6 +81,20 @@ local so_far = { -- a run that was killed says so where it is looked at first
     .. "whole)",
 }
 
+--- The keys of a part of a manifest.
+---@param part string
+---@return string[]
+function M.keys(part)
+  return orders[part]
+end
+
+--- What a manifest says that it is.
+---@param status string of the run
+---@return string
+function M.what(status)
+  return what:format(so_far[status] or "")
+end
+
 --- A manifest as text.
 ---@param manifest table
 ---@return string
@@ -115,7 +129,7 @@ function M.write(record, manifest, internals)
     end
   end
   if manifest.record_version then -- of an older version everything stays as it was
-    manifest.what = what:format(so_far[manifest.status] or "")
+    manifest.what = M.what(manifest.status)
     manifest.result = machine_paths.without_all(manifest.result, { record.folder })
   end
   write(record.folder, "manifest.json", M.encode(manifest))

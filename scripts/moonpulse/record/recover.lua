@@ -15,6 +15,7 @@ local replays = require "moonpulse.record.replay"
 local schema = require "moonpulse.record.schema"
 local seals = require "moonpulse.record.seal"
 local stop_words = require "moonpulse.text.stop_words"
+local tolds = require "moonpulse.record.told"
 
 local M = {}
 
@@ -302,9 +303,10 @@ end
 ---@param lost boolean? likewise
 ---@param chained boolean its manifest knows of the journal's chain: it is of a version that seals, or was
 ---   recovered, perhaps by somebody who was killed before the seal
+---@param manifest table
 ---@return table? summary { report, sealed, lost, differed }; nil: nothing is missing
 ---@return string? message
-local function complete(folder, write_report, differed, lost, chained)
+local function complete(folder, write_report, differed, lost, chained, manifest)
   local report = not lfs.symlinkattributes(folder .. "/report.html", "mode")
   local unsealed = lost or differed == nil and chained
   if not report and not unsealed then
@@ -319,7 +321,7 @@ local function complete(folder, write_report, differed, lost, chained)
   end
   if differed or unsealed then
     sealed, why = seals.again(folder, report and not lost and "report" or "recovered",
-      { why = why_sealed(report, lost, differed) }, differed)
+      { why = why_sealed(report, lost, differed), told = tolds.at_seal(manifest) }, differed)
     if not sealed then
       return nil, why
     end
@@ -354,7 +356,8 @@ local function seal(folder, manifest, summary, differed)
   why = summary.lost and ("%s; %s"):format(why, was_there) or why
   summary.sealed, summary.not_sealed = seals.again(folder, "recovered", { why = why, new = manifest.status,
     sent = summary.sent, confirmed = summary.confirmed, skipped = summary.skipped,
-    said = summary.said[1] and machine_paths.without_all(summary.said, { folder }) or nil }, differed)
+    said = summary.said[1] and machine_paths.without_all(summary.said, { folder }) or nil,
+    told = tolds.at_recovery(manifest) }, differed)
 end
 
 local function recover(folder, chosen, write_report)
@@ -380,7 +383,7 @@ local function recover(folder, chosen, write_report)
   manifest.journal_head = manifest.journal_head or journals.none -- until the journal has its last line
   manifest.journal_lines = manifest.journal_lines or 0
   if message and manifest.status ~= "running" then
-    local summary, why = complete(folder, write_report, differed, lost_seal, chained)
+    local summary, why = complete(folder, write_report, differed, lost_seal, chained, manifest)
     if summary or why then
       return summary, why
     end

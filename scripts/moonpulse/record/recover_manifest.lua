@@ -49,9 +49,10 @@ local function add_mark(each, of)
   end
 end
 
---- The staircases of an experiment, in the order in which they were begun, with every answer.
+--- The staircases of an experiment, in the order in which they were begun, with every answer; and those that
+--- came to their end, in that order.
 local function staircases_of(lines)
-  local list, by_place = {}, {}
+  local list, by_place, ended = {}, {}, {}
   for _, line in ipairs(lines) do
     local of = line.kind == "mark" and type(line.of) == "table" and line.of or {}
     local place = count_of(of.staircase)
@@ -61,6 +62,7 @@ local function staircases_of(lines)
     end
     if place and by_place[place] then
       add_mark(by_place[place], of)
+      ended[#ended + 1] = of.ended == true and by_place[place] or nil
     end
   end
   for _, each in ipairs(list) do
@@ -68,21 +70,41 @@ local function staircases_of(lines)
     each.why = each.why or not each.ended and "the run ended before it did" or nil
     each.place, each.ended = nil, nil
   end
-  return list
+  return list, ended
 end
 
---- Planned pulses of each condition.
-local function conditions_of(plays)
-  local planned = {}
-  for _, play in ipairs(plays) do
-    local cursor, number = play.trials and cursors.new(play.trials), 1
-    while cursor and number <= play.pulses and cursor:find(number) do
-      local last = math.min(cursor.last, play.pulses)
-      planned[cursor.condition] = (planned[cursor.condition] or 0) + last - number + 1
-      number = last + 1
+--- The staircases of an experiment that came to their end, as its manifest has them.
+---@param lines table[] entries of the journal
+---@return table[]
+function M.staircases_ended(lines)
+  return (select(2, staircases_of(lines)))
+end
+
+--- Count the pulses and the trials of a plan by condition; a trial with pulses of two is one of both.
+local function count_plan(play, pulses, trials)
+  local cursor, before, counted = play.trials and cursors.new(play.trials), 0, {}
+  while cursor and before < play.pulses and cursor:find(before + 1) do
+    local last, name = math.min(cursor.last, play.pulses), cursor.condition
+    pulses[name], trials[name] = (pulses[name] or 0) + last - before, trials[name] or 0
+    if cursor.trial then
+      local first_trial, last_trial = cursor:trial_of(before + 1), cursor:trial_of(last)
+      trials[name] = trials[name] + last_trial - first_trial + (counted[name] == first_trial and 0 or 1)
+      counted[name] = last_trial
     end
+    before = last
   end
-  return next(planned) and planned or nil
+end
+
+--- Planned pulses, and planned trials, of each condition.
+---@param plays table[] of the journal, as moonpulse.record.journal reads them
+---@return table<string, integer> pulses
+---@return table<string, integer> trials
+function M.planned(plays)
+  local pulses, trials = {}, {}
+  for _, play in ipairs(plays) do
+    count_plan(play, pulses, trials)
+  end
+  return pulses, trials
 end
 
 --- What became of the triggers of plans that waited for them: a start counts where the flight record has it,
@@ -124,7 +146,10 @@ local function fill_experiment(manifest, lines, entries, list)
     manifest.thresholds = type(manifest.thresholds) == "table" and manifest.thresholds or {}
     manifest.thresholds.found = metas.found(staircases, manifest.started)
   end
-  manifest.conditions = conditions_of(plays) or manifest.conditions
+  local pulses, trials = M.planned(plays)
+  if next(pulses) then
+    manifest.conditions, manifest.trials = pulses, trials
+  end
 end
 
 --- How the pulses were given: as the device was set when it was armed, and for the trains that it timed.

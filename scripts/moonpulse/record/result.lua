@@ -4,7 +4,10 @@ local core = require "moonpulse.core"
 local M = {}
 
 --- Percentiles by nearest rank, of values above 0 and so many zeros.
-local function percentiles(values, zeros)
+---@param values number[] sorted by it
+---@param zeros integer
+---@return { p50: number, p95: number, p99: number, max: number }? nil: there are none
+function M.percentiles(values, zeros)
   local count = zeros + #values
   if count == 0 then
     return nil
@@ -22,7 +25,7 @@ end
 function M.of(record)
   return {
     pulses_sent = record.pulses_sent, pulses_confirmed = record.pulses_confirmed,
-    pulses_skipped = record.pulses_skipped, lateness_us = percentiles(record.onset_errors, record.punctual),
+    pulses_skipped = record.pulses_skipped, lateness_us = M.percentiles(record.onset_errors, record.punctual),
   }
 end
 

@@ -2,6 +2,7 @@
 local cjson = require "cjson.safe"
 local script = require "moonpulse.report.zoom_script"
 local signs = require "moonpulse.drawing.signs"
+local sorted_json = require "moonpulse.text.sorted_json"
 local text = require "moonpulse.drawing.text"
 local windows = require "moonpulse.drawing.windows"
 
@@ -157,8 +158,8 @@ function M.box(pulses, times, marks, scale, s)
   data.kinds, data.runs = kinds_of(pulses, scale, s.nerves)
   data.deltas, data.steps = steps_of(pulses)
   data.first, data.numbers = numbers_of(pulses)
-  local json = cjson.encode(data)
-  json = json and json:gsub("\\/", "/") -- as the rest of the page has a path: facts.without_folder finds it
+  local ok, json = pcall(sorted_json.encode, data) -- the same record makes the same page
+  json = ok and json:gsub("\\/", "/") -- as the rest of the page has a path: facts.without_folder finds it
   return json and ('<div id="zoom" hidden data-run="%s"></div>'):format(text.escape(json)) or nil
 end
 

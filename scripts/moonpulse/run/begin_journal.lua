@@ -44,7 +44,8 @@ function M.begin(context, origin_ns)
       stop_line = job.stop_line, start_on = on and on.text, start_timeout_s = on and on.timeout,
       guidelines = job.policy.profile,
       device_options = context.device_options, faults = device.faults, rmt = job.thresholds.rmt,
-      amt = job.thresholds.amt, trigger = trigger and device.simulated and trigger.text or nil },
+      amt = job.thresholds.amt, real_pty = job.policy.real_pty and true or nil,
+      trigger = trigger and device.simulated and trigger.text or nil },
   }, origin_ns, manifests.folders_of(context), context.speed ~= 1)
   if not journal then
     refusals.raise("limit", "cannot make the journal: %s: make room, or name another folder with --out DIR",

@@ -51,16 +51,18 @@ end
 
 --- The manifest's result. Where the disk did not take the record, what is there stays as it is: the flight
 --- record has everything, and recover makes a run whole that is not marked as ended.
+---@param kept boolean what scripts have read until the end is in sources/
+---@param problem any why it is not
 ---@return string? lost what could not be written
-local function save(context, result)
+local function save(context, result, kept, problem)
   local record = context.record
   if record.lost then
     return record.lost
   end
-  local ok, problem = pcall(function()
-    keeping.more(context)
-    manifests.write(context, result.status, result)
-  end)
+  local ok = kept
+  if ok then
+    ok, problem = pcall(manifests.write, context, result.status, result)
+  end
   if not ok and type(problem) ~= "table" then
     error(problem, 0)
   end
@@ -234,10 +236,11 @@ function M.conclude(context, outcome)
   end
   record.on_lost = nil -- nothing goes on: it is told below
   record:close()
-  sealing().end_journal(context, outcome.stop, result)
+  local kept, problem = pcall(keeping.more, context) -- the journal's last line names it
+  sealing().end_journal(context, outcome.stop, result.status, result)
   result.events_sum = record.events_sum
   result.files = disturbed.all(record, context.journal)
-  local lost = save(context, result)
+  local lost = save(context, result, kept, problem)
   if not lost then
     core.phase "closed"
   end

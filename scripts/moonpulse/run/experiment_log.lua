@@ -187,11 +187,18 @@ local function begin_play(self, k, admitted, prepared)
   local context, record = self.context, self.record
   record:next_play(admitted.actions, context.job.driver, self.slow_ns, k)
   record:set_stimuli(prepared.map)
-  context.experiment.plays = k
   context.facts.pulses = context.facts.pulses + prepared.facts.pulses
-  conditions.plan_into(context.conditions, context.trials, admitted.plan)
-  self.play, self.sent_before = prepared.play, record.pulses_sent
+  self.play, self.plan, self.sent_before = prepared.play, admitted.plan, record.pulses_sent
   self.play.play = k
+end
+
+--- It is in the journal, on disk before anything can leave: so it counts.
+local function write_play(self, start_ns)
+  local context = self.context
+  self.play.start_ns = start_ns
+  self.journal:write("play", self.play)
+  context.experiment.plays = self.play.play
+  conditions.plan_into(context.conditions, context.trials, self.plan)
 end
 
 --- Triggers start a plan from now on, at most so often as the rule says: in the journal before any can.
@@ -223,9 +230,8 @@ end
 ---@param trigger_ns integer
 function Show:triggered(k, admitted, prepared, start_ns, trigger_ns)
   begin_play(self, k, admitted, prepared)
-  local play = self.play
-  play.start_ns, play.from_ns, play.triggered = start_ns, trigger_ns, true
-  self.journal:write("play", play)
+  self.play.from_ns, self.play.triggered = trigger_ns, true
+  write_play(self, start_ns)
   self:mark("trigger: it starts the plan", trigger_ns)
 end
 
@@ -242,11 +248,10 @@ function Show:next_play(k, admitted)
     and live.new(facts.pulses, facts.first_to_last_s, context.speed) or nil
 end
 
---- It will start at start_ns (monotonic): on disk before anything can leave.
+--- It will start at start_ns (monotonic).
 ---@param start_ns integer
 function Show:starts(start_ns)
-  self.play.start_ns = start_ns
-  self.journal:write("play", self.play)
+  write_play(self, start_ns)
 end
 
 --- The live line of the plan that is being played.

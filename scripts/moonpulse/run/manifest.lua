@@ -26,15 +26,20 @@ local function thresholds_of(context)
 end
 
 --- What is known of the protocol or the experiment before and without the run.
-local function protocol_of(context)
-  local job, facts = context.job, context.facts
+---@param job { protocol: moonpulse.Protocol|moonpulse.Experiment, plan: moonpulse.Plan?,
+---   driver: moonpulse.Driver? } without a driver nothing is said of nerves
+---@param facts moonpulse.Measured
+---@param plan_sha256 string? of resolved.plan
+---@return table
+function M.protocol(job, facts, plan_sha256)
   local protocol = job.protocol
   return {
     id = protocol.id, name = protocol.name, cite = protocol.cite, doi = protocol.doi,
     target = protocol.target, coil = protocol.coil, threshold = protocol.threshold,
     file = protocol.file and protocol.file:match("[^/]*$"), unconfirmed = protocol.unconfirmed,
-    nerve = coverages.nerves(coverages.of(protocol, job.driver.limits())), -- counted apart later
-    outline = job.plan and outline.of(job.plan), plan_sha256 = context.plan_sha256, pulses = facts.pulses,
+    -- counted apart later
+    nerve = job.driver and coverages.nerves(coverages.of(protocol, job.driver.limits())),
+    outline = job.plan and outline.of(job.plan), plan_sha256 = plan_sha256, pulses = facts.pulses,
     first_to_last_s = facts.first_to_last_s, nominal_end_s = facts.nominal_end_s,
     whole_cycles_s = facts.whole_cycles_s,
   }
@@ -97,7 +102,8 @@ function M.of(context, status, result)
     ended = status ~= "running" and clocks.text(core.wall_ns()) or nil,
     participant = job.policy.participant,
     session = job.policy.schedule and job.policy.schedule:facts() or nil, operator = run_safety.operator(job),
-    protocol = protocol_of(context), experiment = context.experiment,
+    protocol = M.protocol(job, context.facts, context.plan_sha256),
+    experiment = context.experiment,
     thresholds = thresholds_of(context), device = device_of(context), meta = job.meta,
     safety = run_safety.facts(job, context.record.started),
     preflight = run_safety.answers(job), result = result,
@@ -123,8 +129,8 @@ end
 ---@param status string
 ---@param result table?
 function M.write(context, status, result)
-  context.record:manifest(M.of(context, status, result), { driver = context.device.driver,
-    flight = context.flight })
+  context.manifest = M.of(context, status, result)
+  context.record:manifest(context.manifest, { driver = context.device.driver, flight = context.flight })
 end
 
 --- Parameters as data.

@@ -11,6 +11,7 @@ local run_safety = require "moonpulse.run.safety"
 local seals = require "moonpulse.record.seal"
 local sha256 = require "moonpulse.text.sha256"
 local signs = require "moonpulse.record.signature"
+local tolds = require "moonpulse.record.told"
 local to_type = require "moonpulse.text.to_type"
 
 local M = {}
@@ -38,8 +39,9 @@ end
 --- record is not whole: recover closes it.
 ---@param context moonpulse.Context its record is closed, its simulator has ended
 ---@param stop string? name in core.stops: why the run ended
+---@param status string of the manifest
 ---@param result table of the manifest
-function M.end_journal(context, stop, result)
+function M.end_journal(context, stop, status, result)
   local record, audit = context.record, context.job.audit
   if not context.journal then -- it was refused before it began
     begins.begin(context)
@@ -53,7 +55,8 @@ function M.end_journal(context, stop, result)
     ["flight.bin"] = context.speed == 1 and context.hashes["flight.bin"] or nil }
   audit:finish { status = result.status, reason = result.reason, stop = stop, planned = result.pulses_planned,
     sent = result.pulses_sent, confirmed = result.pulses_confirmed, skipped = result.pulses_skipped,
-    files = told, safety = run_safety.judged(context.job) }
+    files = told, safety = run_safety.judged(context.job), told = not context.look
+      and tolds.at_end(manifests.of(context, status, result), context.speed ~= 1) or nil }
   if context.sign then -- a line that says so demands a signature for ever
     local ok, why = signs.can_sign(context.sign)
     if not ok then
@@ -78,7 +81,9 @@ function M.seal(context)
   if context.look then
     return
   end
-  local seal, message = seals.again(folder, "sealed", context.job.audit:stamp(), nil, context.hashes)
+  local entry = context.job.audit:stamp()
+  entry.told = tolds.at_seal(context.manifest)
+  local seal, message = seals.again(folder, "sealed", entry, nil, context.hashes)
   if not seal then
     return line("note", "%s; make room, then: %s", escapes.shown(message), to_type.recover(folder))
   end
@@ -117,7 +122,7 @@ function M.close_unplayed(context, stop, result)
   record:close()
   write_again(record)
   pcall(function()
-    M.end_journal(context, stop, result)
+    M.end_journal(context, stop, "not run", result)
     result.events_sum = record.events_sum
     result.files = disturbed.all(record, context.journal)
     manifests.write(context, "not run", result)

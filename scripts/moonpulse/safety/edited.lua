@@ -19,6 +19,20 @@ local M = {}
 --- What a run is counted from; a report that somebody wrote on, or a file beside it, changes nothing.
 local counted_from = { "manifest.json", "recover.json", "journal.jsonl", "events.tsv", "flight.bin" }
 
+--- Those of some files that a run is counted from.
+---@param names string[]
+---@return string[]
+function M.counted(names)
+  local list, is_named = {}, {}
+  for _, name in ipairs(names) do
+    is_named[name] = true
+  end
+  for _, name in ipairs(counted_from) do
+    list[#list + 1] = is_named[name] and name or nil
+  end
+  return list
+end
+
 --- What only runs leave that are sealed at their end.
 local left_by_sealed = { "recover.json", "verify.sh", seals.signature }
 

@@ -64,6 +64,10 @@ end
 ---@field why string? why nothing could be made again
 ---@field plan_why string? why resolved.plan is not there
 ---@field play_why string? why the tables are not
+---@field protocol table? what a manifest has of it: with the next two
+---@field conditions table<string, integer>?
+---@field trials table<string, integer>?
+---@field no_driver boolean? but for what hangs on its driver
 ---@field remedy string what can be done about it
 
 local most_made = 1000000
@@ -88,6 +92,10 @@ function M.protocol(folder, out, progress)
   end
   made.why, made.plan_why = text_of(found.why), text_of(found.plan_why)
   made.play_why = text_of(found.play_why)
+  if type(found.protocol) == "table" then
+    made.protocol, made.conditions, made.trials = found.protocol, found.conditions, found.trials
+    made.no_driver = found.no_driver == true
+  end
   return made
 end
 

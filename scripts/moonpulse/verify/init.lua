@@ -1,17 +1,23 @@
 --- Is the folder of a run as the run left it, and does what is in it fit together?
 local chains = require "moonpulse.verify.chain"
 local children = require "moonpulse.verify.child"
+local derived = require "moonpulse.verify.derived"
 local experiments = require "moonpulse.verify.experiment"
 local files = require "moonpulse.verify.files"
 local findings_of = require "moonpulse.verify.findings"
 local folders = require "moonpulse.record.folder"
+local leaves = require "moonpulse.verify.leaves"
 local manifests = require "moonpulse.verify.manifest"
 local plans = require "moonpulse.verify.plan"
 local opened = require "moonpulse.record.opened"
+local reports = require "moonpulse.verify.report"
 local replays = require "moonpulse.verify.replay"
 local rows = require "moonpulse.verify.rows"
 local seals = require "moonpulse.record.seal"
+local simulated = require "moonpulse.verify.simulated"
 local signatures = require "moonpulse.record.signature"
+local times = require "moonpulse.verify.times"
+local trails = require "moonpulse.verify.trail"
 local lfs = require "lfs"
 
 local M = {}
@@ -74,8 +80,22 @@ local function check_ended(manifest, findings, sealed)
   end
 end
 
+--- What is made again without playing anything: the manifest, the report; and what the journal's lines say of
+--- each other.
+local function check_again(folder, manifest, lines, made, findings)
+  local events = not findings:has "events.tsv" and rows.read(folder, findings) or nil
+  local list, undone = derived.of(folder, manifest, lines, events, made)
+  leaves.check(folder, manifest, lines, list, undone, findings)
+  times.check(manifest, lines, findings)
+  simulated.check(folder, manifest, lines, findings)
+  trails.check(manifest, lines, lfs.symlinkattributes(folder .. "/" .. seals.name, "mode") ~= nil, findings)
+  if events then
+    reports.check(folder, manifest, lines, events, findings)
+  end
+end
+
 --- What must be in the folder of a run that fits together, beyond the hashes.
-local function check_contents(folder, manifest, lines, findings, progress)
+local function check_contents(folder, manifest, lines, chained, findings, progress)
   local virtual = manifest.speed ~= nil and manifest.speed ~= 1
   local begin = lines[1] and lines[1].entry
   local scratch <close>, problem = folders.scratch()
@@ -85,6 +105,9 @@ local function check_contents(folder, manifest, lines, findings, progress)
   local made = manifest.kind ~= "experiment" and children.protocol(folder, scratch.path, progress)
   if made then
     plans.check(folder, manifest, made, findings)
+  end
+  if chained then
+    check_again(folder, manifest, lines, made, findings)
   end
   rows.check_twin(folder, manifest, findings)
   if not virtual then
@@ -135,14 +158,15 @@ function M.folder(folder, by, progress)
     end
   end
   local signed, unsigned
-  if chained and manifest.status ~= "running" and (tonumber(manifest.record_version) or 0) >= 3 then
+  chained = chained and (tonumber((manifest or {}).record_version) or 0) >= 3
+  if chained and manifest.status ~= "running" then
     manifests.check(manifest, lines, rows.path(folder, findings), findings)
   end
   if seal then
     signed, unsigned = check_signature(folder, lines, by, findings)
   end
   if manifest and manifest.status ~= "running" then
-    check_contents(folder, manifest, lines, findings, progress)
+    check_contents(folder, manifest, lines, chained, findings, progress)
   end
   local verdict = findings:verdict()
   return { folder = folder, verdict = verdict, whole = verdict == "whole", seal = seal,

@@ -167,17 +167,24 @@ end
 
 --- The answers to the questions before the run.
 local function check_preflight(lines, manifest, findings)
-  local answers = {}
+  local answers, asked, count = {}, {}, 0
   for i, line in ipairs(lines) do
     local entry = line.entry or {}
+    asked[entry.kind == "question" and entry.text or false] = true
+    if entry.kind == "answer" and entry.of == "preflight" and not asked[entry.question or false] then
+      findings:differ("journal.jsonl", i, "it answers a question that no line before it asks")
+    end
     if entry.kind == "answer" and entry.of == "preflight" and type(entry.question) == "string" then
-      answers[entry.question:gsub(" %[[^%[%]]*%] $", "")] = { text = entry.answer, line = i }
+      local question, of_choices = entry.question:gsub(" %[[^%[%]]*%] $", "")
+      answers[question], count = { text = entry.answer, line = i }, count + of_choices
     end
   end
   for i, each in ipairs(table_of(manifest.preflight)) do
     each = table_of(each)
     local told = answers[each.question]
-    if told and answer_of(told.text) ~= answer_of(each.answer) then
+    if not told and i > count then
+      differ(findings, ("preflight[%d].answer"):format(i), each.answer, nil, "journal.jsonl")
+    elseif told and answer_of(told.text) ~= answer_of(each.answer) then
       differ(findings, ("preflight[%d].answer"):format(i), each.answer, told.text, line_of(told.line))
     end
   end

@@ -1,8 +1,10 @@
 --- In the process that is shut in: a protocol's run is made again from its folder, the plan and, through the
 --- same driver and the same simulator, its rows. The text may be somebody else's; it is run in the sandbox of
 --- protocols. What comes of it is left as files for the process that compares.
+local catalogue = require "moonpulse.protocol.catalogue"
 local cjson = require "cjson"
 local compiled = require "moonpulse.safety.compiled"
+local conditions = require "moonpulse.record.conditions"
 local core = require "moonpulse.core"
 local devices = require "moonpulse.cli.device_argument"
 local drivers = require "moonpulse.driver.find"
@@ -11,6 +13,8 @@ local files = require "moonpulse.record.file"
 local insides = require "moonpulse.run.inside"
 local journal_lines = require "moonpulse.record.journal_lines"
 local looks = require "moonpulse.run.look"
+local machine_paths = require "moonpulse.text.machine_paths"
+local manifests = require "moonpulse.run.manifest"
 local opened = require "moonpulse.record.opened"
 local plans = require "moonpulse.verify.plan"
 local records = require "moonpulse.record"
@@ -106,6 +110,16 @@ local function play(kept, manifest, out, lines)
   return record.lost or select(2, os.rename(record.folder, out .. "/again"))
 end
 
+--- What a manifest has of the protocol and its plan.
+local function tell(made, kept, begin)
+  local options = options_of(begin)
+  made.protocol = machine_paths.without_all(manifests.protocol({ protocol = kept.protocol, plan = kept.plan,
+    driver = options and devices.choose(options) }, catalogue.measure(kept.plan, kept.seed)))
+  made.protocol.file, made.conditions, made.trials = nil, {}, {}
+  made.no_driver = not options or nil
+  conditions.plan_into(made.conditions, made.trials, kept.plan)
+end
+
 local function put(path, text)
   local ok, message = files.put(path, text)
   if not ok then
@@ -142,6 +156,9 @@ function M.make(folder, out)
     local lines = journal_lines.whole((journal_lines.of(core.read_file(folder .. "/journal.jsonl",
       journal_lines.most_bytes) or "")))
     local begin = lines[1]
+    if begin and begin.kind == "begin" then
+      pcall(tell, made, kept, begin)
+    end
     if begin and begin.kind == "begin" and manifest.status ~= "not run" then
       local played, problem = pcall(play, kept, manifest, out, lines)
       made.play_why = not played and words_of(problem) or problem

@@ -222,7 +222,7 @@ describe("a folder that was made to harm", function()
         local data = cjson.decode(manifest)
         data.files[1].sha256 = sha256.of(text)
         return cjson.encode(data)
-      end })
+      end }, true)
       local status, said, err = shell.sh(folder, ("cd %s && %s verify --json %s"):format(folder,
         shell.quote(shell.absolute),
         run))

@@ -1,5 +1,6 @@
 -- An edit over which somebody has written the seal again: SHA256SUMS finds nothing then, and the chain of the
 -- journal, the rows and the plan must. MP_VERIFY=10000: so many bits.
+local cjson = require "cjson"
 local damaged = require "damaged"
 local edited = require "moonpulse.safety.edited"
 local fixture = require "job"
@@ -120,17 +121,20 @@ describe("an edit that was sealed over", function()
     assert.is_true(verify.folder(each.folder, {}).whole)
   end)
 
-  it("and to which the journal was fitted line by line is forged: only a signature shows that", function()
+  it("and to which journal and report were fitted as well is forged: only a signature shows that", function()
     local each = kept.virtual
-    local before = each.texts["journal.jsonl"]:match('^(.*\n)[^\n]*\n$')
+    local before, last = each.texts["journal.jsonl"]:match('^(.*\n)([^\n]*\n)$')
+    local told = cjson.decode(last).told
+    told.host.kernel = "Linux 1"
     shell.write(each.folder .. "/journal.jsonl", before)
-    shell.write(each.folder .. "/report.html", each.texts["report.html"] .. "<!-- more -->\n")
     os.remove(each.folder .. "/SHA256SUMS")
     local manifest = each.texts["manifest.json"]:gsub('"journal_head": "%x+"', '"journal_head": "'
       .. sha256.of(before:match "([^\n]*)\n$") .. '"')
       :gsub('"journal_lines": %d+', '"journal_lines": ' .. select(2, before:gsub("\n", "")))
+      :gsub('"kernel": "[^"]*"', '"kernel": "Linux 1"')
     shell.write(each.folder .. "/manifest.json", manifest)
-    assert(seals.again(each.folder, "sealed", {}))
+    assert(reports.write(each.folder))
+    assert(seals.again(each.folder, "sealed", { told = told }))
     assert.is_true(verify.folder(each.folder, {}).whole)
     put_right(each)
   end)

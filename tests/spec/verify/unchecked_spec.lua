@@ -33,7 +33,7 @@ describe("the verdict", function()
   end)
   teardown(function() shell.remove(folder) end)
 
-  --- A copy of a run, changed and closed again.
+  --- A copy of a run, changed and closed again, with the journal fitted to it.
   local function changed(name, change, journal, tables)
     local path = ("%s/changed.%s"):format(folder, name)
     os.execute(("rm -rf %s; cp -r %s %s"):format(path, runs[name], path))
@@ -43,7 +43,7 @@ describe("the verdict", function()
       change(manifest, path)
       return cjson.encode(manifest)
     end
-    resealed.edit(path, journal, tables)
+    resealed.edit(path, journal, tables, true)
     return path
   end
 

@@ -1,0 +1,125 @@
+--- The audit trail of the journal in itself: what one line says must be followed, or have been preceded, by
+--- another. Who takes a line away, and closes the chain over it, leaves that behind.
+local M = {}
+
+local name = "journal.jsonl"
+
+local function table_of(value)
+  return type(value) == "table" and value or {}
+end
+
+--- So many lines of each kind stood before one that counts them.
+local function check_counts(entries, number, findings)
+  local counted, found = entries[number].lines_before, {}
+  for i = 1, number - 1 do
+    local kind = entries[i].kind
+    found[kind or ""] = (found[kind or ""] or 0) + 1
+  end
+  found[""] = nil -- torn: told elsewhere
+  local kinds = {}
+  for _, each in ipairs { counted, found } do
+    for kind in pairs(each) do
+      kinds[kind] = true
+    end
+  end
+  for kind in pairs(kinds) do
+    if counted[kind] ~= found[kind] then
+      findings:differ(name, number, "%s lines of the kind %s are before it, and it counts %s",
+        found[kind] or "no", tostring(kind), tostring(counted[kind] or "none"))
+    end
+  end
+end
+
+--- A device that is armed is disarmed before it is armed again, and before a run is complete; where arming
+--- failed it is disarmed without, and no such run is complete.
+local function check_arming(entries, is_complete, findings)
+  local armed
+  for number, entry in ipairs(entries) do
+    if entry.kind == "disarm" and not armed and is_complete then
+      findings:differ(name, number, "the stimulator is disarmed, and no line before says that it was armed")
+    end
+    if entry.kind == "arm" and armed then
+      findings:differ(name, number, "the stimulator is armed, and has been since line %d: a line that says "
+        .. "that it was disarmed is missing", armed)
+    elseif entry.kind == "end" and entry.status == "completed" and armed then
+      findings:differ(name, number, "the run is complete, and the stimulator has been armed since line %d: a "
+        .. "line that says that it was disarmed is missing", armed)
+    end
+    armed = entry.kind == "arm" and number or entry.kind ~= "disarm" and armed or nil
+  end
+end
+
+--- What the first line or the last one says has a line of its own.
+local function check_pairs(entries, is_protocol, findings)
+  local there, ended, number = {}, nil, nil
+  for i, entry in ipairs(entries) do
+    local kind = entry.kind
+    if kind == "threshold" and entry.how == "given" then
+      kind = "threshold " .. tostring(entry.name):lower()
+    elseif kind == "stop" then
+      kind = "stop " .. tostring(entry.reason)
+    end
+    there[kind or ""] = true
+    if entry.kind == "end" then
+      ended, number = entry, i
+    end
+  end
+  if not ended then
+    return -- a run that was killed: that is told elsewhere
+  end
+  local options, safety = table_of(entries[1].options), table_of(ended.safety)
+  local asked = { ["threshold rmt"] = options.rmt, ["threshold amt"] = options.amt,
+    override = safety.override, approval = safety.approval,
+    ["stop " .. tostring(ended.stop)] = ended.stop and ended.stop ~= "finished",
+    play = is_protocol and (tonumber(ended.sent) or 0) > 0 }
+  for kind, is_asked in pairs(asked) do
+    if is_asked and not there[kind] then
+      findings:differ(name, number, "the line that says it is missing: %s", kind)
+    end
+  end
+end
+
+--- Who seals says so in a line that has the hashes of all files.
+local function check_sealing(entries, findings)
+  local last = entries[#entries]
+  for _, entry in ipairs(entries) do
+    if type(entry.files) == "table" and entry.files["manifest.json"] then
+      return
+    end
+  end
+  findings:leave("the hashes of all files in journal.jsonl", ("the folder is sealed, and no line says who "
+    .. "sealed it: the last one is %q"):format(tostring(last.kind)),
+    "compare it with a copy that was kept elsewhere")
+end
+
+--- Check it.
+---@param manifest table
+---@param lines moonpulse.ChainLine[] the journal, of which each has the chain
+---@param sealed boolean
+---@param findings moonpulse.VerifyFindings
+function M.check(manifest, lines, sealed, findings)
+  local entries, before = {}, #findings.differs
+  for i, line in ipairs(lines) do
+    entries[i] = line.entry or {}
+  end
+  if table_of(entries[1]).kind ~= "begin" then
+    return -- told elsewhere
+  end
+  for number, entry in ipairs(entries) do
+    if type(entry.lines_before) == "table" then
+      check_counts(entries, number, findings)
+    elseif entry.kind == "end" and entry.told ~= nil then
+      findings:differ(name, number, "it does not count the lines before it")
+    end
+  end
+  check_arming(entries, manifest.status == "completed", findings)
+  check_pairs(entries, manifest.kind ~= "experiment", findings)
+  if sealed then
+    check_sealing(entries, findings)
+  end
+  if #findings.differs == before then
+    findings:check("no line of the journal's audit trail is missing")
+  end
+end
+
+return M
