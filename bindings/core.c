@@ -101,6 +101,7 @@ int luaopen_moonpulse_core(lua_State *L)
     mp_open_checksum(L);
     mp_open_serial(L);
     mp_open_session(L);
+    mp_open_triggers(L);
     mp_open_stops(L);
     mp_open_pty(L);
     mp_open_wire(L);

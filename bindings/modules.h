@@ -16,6 +16,7 @@ void mp_open_lowering(lua_State *L);
 void mp_open_tasks(lua_State *L);
 void mp_open_serial(lua_State *L);
 void mp_open_session(lua_State *L);
+void mp_open_triggers(lua_State *L);
 void mp_open_stops(lua_State *L);
 void mp_open_pty(lua_State *L);
 void mp_open_wire(lua_State *L);

@@ -178,7 +178,7 @@ static int pty_watch(lua_State *L)
     return 0;
 }
 
-/* pty:write(bytes) -> true | nil, message, code */
+/* pty:write(bytes) -> true | nil, message, code, written */
 static int pty_write(lua_State *L)
 {
     struct mp_error err = {0};

@@ -18,8 +18,11 @@ int mp_push_written(lua_State *L, enum mp_status status, size_t written, size_t 
     if (status == MP_OK && written < length)
         status = mp_fail(err, MP_EIO, "nobody reads the other side: %d of %d bytes written",
                          (int)written, (int)length);
-    if (status != MP_OK)
-        return mp_push_failure(L, err);
+    if (status != MP_OK) {
+        int pushed = mp_push_failure(L, err);
+        lua_pushinteger(L, (lua_Integer)written);
+        return pushed + 1;
+    }
     lua_pushboolean(L, 1);
     return 1;
 }

@@ -20,8 +20,8 @@
 int mp_push_failure(lua_State *L, const struct mp_error *err);
 
 /*
- * What a write to a far end returns to Lua: true, or nil, message, code if it failed with
- * status or took fewer bytes than length. err is filled for the second.
+ * What a write to a far end returns to Lua: true, or nil, message, code and how many bytes it
+ * took, if it failed with status or took fewer than length. err is filled for the second.
  */
 int mp_push_written(lua_State *L, enum mp_status status, size_t written, size_t length,
                     struct mp_error *err);

@@ -10,6 +10,7 @@
 #include "bindings/raise.h"
 #include "bindings/serial.h"
 #include "bindings/session_facts.h"
+#include "bindings/triggers.h"
 
 #include "engine/session.h"
 
@@ -18,8 +19,9 @@
 
 #define SESSION "moonpulse.session"
 
-enum { ON_BYTES, ON_OUTCOME, ON_GONE, ON_TRIGGER, CALLBACKS };
-static const char *const callback_names[] = {"on_bytes", "on_outcome", "on_gone", "on_trigger"};
+enum { ON_BYTES, ON_OUTCOME, ON_GONE, ON_TRIGGERS, ON_UNTOLD, CALLBACKS };
+static const char *const callback_names[] = {"on_bytes", "on_outcome", "on_gone", "on_triggers",
+                                             "on_untold"};
 struct device {
     struct mp_owned owned;
     struct mp_session *session;         // never NULL for Lua
@@ -172,29 +174,31 @@ static void on_gone(void *context, uint8_t port, const struct mp_error *why)
 
 struct heard {
     const struct device *device;
-    const struct mp_trigger *trigger;
-    uint64_t untold;
+    const void *what;
+    int (*push)(lua_State *L, const void *what);
 };
 
-/* on_trigger(byte, at_ns, heard, started, untold): as struct mp_trigger; untold: so many more
- * before it had no room */
-static int tell_trigger(lua_State *L)
+static int tell_heard(lua_State *L)
 {
     const struct heard *heard = lua_touserdata(L, 1);
-    lua_rawgeti(L, LUA_REGISTRYINDEX, heard->device->callback[ON_TRIGGER]);
-    lua_pushinteger(L, heard->trigger->byte);
-    lua_pushinteger(L, heard->trigger->at_ns);
-    lua_pushstring(L, mp_heard_name(heard->trigger->heard));
-    lua_pushinteger(L, (lua_Integer)heard->trigger->started);
-    lua_pushinteger(L, (lua_Integer)heard->untold);
-    lua_call(L, 5, 0);
+    int which = heard->push == mp_push_untold ? ON_UNTOLD : ON_TRIGGERS;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, heard->device->callback[which]);
+    lua_call(L, heard->push(L, heard->what), 0);
     return 0;
 }
 
-static void on_trigger(void *context, const struct mp_trigger *trigger, uint64_t untold)
+/* on_triggers(bytes, heard, times, matched): as triggers.h has it */
+static void on_triggers(void *context, const struct mp_session_triggers *triggers)
 {
-    struct heard heard = {.device = context, .trigger = trigger, .untold = untold};
-    call(context, ON_TRIGGER, tell_trigger, &heard);
+    struct heard heard = {.device = context, .what = triggers, .push = mp_push_triggers};
+    call(context, ON_TRIGGERS, tell_heard, &heard);
+}
+
+/* on_untold(sums, from_ns, until_ns): as triggers.h has it */
+static void on_untold(void *context, const struct mp_untold *untold)
+{
+    struct heard heard = {.device = context, .what = untold, .push = mp_push_untold};
+    call(context, ON_UNTOLD, tell_heard, &heard);
 }
 
 static void close_device(struct mp_owned *owned)
@@ -214,7 +218,8 @@ static void close_device(struct mp_owned *owned)
     free(device);
 }
 
-/* core.session{on_bytes=, on_outcome=, on_gone=, on_trigger=}; the last one may be nil */
+/* core.session{on_bytes=, on_outcome=, on_gone=, on_triggers=, on_untold=}; the last two may be
+ * nil */
 static int session_new(lua_State *L)
 {
     struct mp_error err = {0};
@@ -226,7 +231,7 @@ static int session_new(lua_State *L)
         device->callback[i] = LUA_NOREF;
     for (int i = 0; i < CALLBACKS; i++) {
         int type = lua_getfield(L, 1, callback_names[i]);
-        if (i == ON_TRIGGER && type == LUA_TNIL) {
+        if (i >= ON_TRIGGERS && type == LUA_TNIL) {
             lua_pop(L, 1);
             continue; // who plays nothing by triggers
         }
@@ -239,7 +244,8 @@ static int session_new(lua_State *L)
         .outcome = on_outcome,
         .gone = on_gone,
         .context = device,
-        .trigger = device->callback[ON_TRIGGER] == LUA_NOREF ? NULL : on_trigger};
+        .triggers = device->callback[ON_TRIGGERS] == LUA_NOREF ? NULL : on_triggers,
+        .untold = device->callback[ON_UNTOLD] == LUA_NOREF ? NULL : on_untold};
     if (mp_session_create(&device->session, &device->owned.host->world, &events, &err) != MP_OK)
         return mp_raise(L, &err);
     return 1;

@@ -143,7 +143,7 @@ struct mp_far_cut *mp_check_far_cut(lua_State *L, int arg)
     return far->cut;
 }
 
-/* wire:write(bytes) -> true | nil, message, code */
+/* wire:write(bytes) -> true | nil, message, code, written */
 static int wire_write(lua_State *L)
 {
     struct mp_error err = {0};

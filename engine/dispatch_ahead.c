@@ -4,24 +4,14 @@
  */
 #include "engine/dispatcher_core.h"
 
-enum { HEARD = 256 }; // bytes read at once; what comes meanwhile is read after them
+// bytes read at once; what comes meanwhile is read after them, by so many reads of a step: what
+// else is to be done has its turn in any storm
+enum { HEARD = 256, READS = 16 };
 
 void dispatch_ahead_begins(struct mp_dispatcher *d, const struct command *command)
 {
     d->ahead = (struct dispatch_ahead){
         .on = true, .rule = command->rule, .input = command->input, .play = command->play};
-}
-
-/* Told to the loop; where it does not read them for long, they are counted. */
-static void tell(struct mp_dispatcher *d, enum mp_heard heard, uint8_t byte, int64_t at_ns)
-{
-    const struct mp_trigger trigger = {.heard = heard,
-                                       .byte = byte,
-                                       .started = d->ahead.past.started,
-                                       .at_ns = at_ns,
-                                       .start_ns = d->ahead.past.start_ns};
-    if (!mp_ring_push(&d->triggers, &trigger))
-        (void)atomic_fetch_add_explicit(&d->untold, 1, memory_order_relaxed);
 }
 
 void dispatch_ahead_prepare(struct mp_dispatcher *d)
@@ -65,19 +55,26 @@ static void start(struct mp_dispatcher *d, int64_t arrival_ns)
     dispatch_tell(d, &out); // the loop is woken once all that came is heard
 }
 
-static void hear(struct mp_dispatcher *d, uint8_t byte, int64_t at_ns)
+/* A start's own piece: what came before is told before the plan begins. */
+static void hear(struct mp_dispatcher *d, uint8_t byte, int64_t at_ns,
+                 struct mp_triggers *piece)
 {
     struct dispatch_ahead *ahead = &d->ahead;
     if (atomic_load_explicit(&d->enough, memory_order_relaxed))
         ahead->rule.most = ahead->past.started;
     enum mp_heard heard = mp_ahead_hear(&ahead->rule, &ahead->past, byte, at_ns);
+    if (heard == MP_HEARD_STARTS || piece->count == MP_TRIGGERS_MOST)
+        dispatch_tell_triggers(d, piece);
     if (heard == MP_HEARD_STARTS) {
         start(d, at_ns);
         ahead->telling = true;
-        dispatch_now_if_due(d); // before anything is told
+        dispatch_now_if_due(d); // before it is told
         ahead->telling = false;
     }
-    tell(d, heard, byte, at_ns);
+    piece->at_ns = at_ns;
+    piece->started = ahead->past.started;
+    piece->bytes[piece->count] = byte;
+    piece->heard[piece->count++] = (uint8_t)heard;
 }
 
 /* Does the line let triggers through? One that cannot be read lets none; the port is then found
@@ -88,11 +85,27 @@ static void look_at_gate(struct dispatch_ahead *ahead)
         (void)mp_port_get_input(ahead->input, ahead->rule.gate, &ahead->past.gate_high, NULL);
 }
 
+bool dispatch_ahead_is_over(const struct mp_dispatcher *d)
+{
+    const struct dispatch_ahead *ahead = &d->ahead;
+    return ahead->past.started >= ahead->rule.most || dispatch_now(d) > ahead->rule.until_ns ||
+           atomic_load_explicit(&d->enough, memory_order_acquire);
+}
+
+/* And is what was started over as well? */
+static bool is_done(const struct mp_dispatcher *d)
+{
+    return !d->ahead.past.playing && dispatch_ahead_is_over(d);
+}
+
 void dispatch_hear(struct mp_dispatcher *d)
 {
     uint8_t bytes[HEARD];
     size_t got = sizeof bytes;
-    while (got == sizeof bytes && !dispatch_stopped(d)) {
+    for (int i = 0; i < READS && got == sizeof bytes && !dispatch_stopped(d); i++) {
+        struct mp_triggers piece = {0};
+        if (i > 0 && d->threaded && (dispatch_has_due(d) || is_done(d)))
+            return; // the rest is read behind it, or by whoever reads the port then
         enum mp_status status = mp_port_read(d->ahead.input, bytes, sizeof bytes, &got, NULL);
         if (status != MP_OK) {
             d->ahead.lost = true;
@@ -102,16 +115,10 @@ void dispatch_hear(struct mp_dispatcher *d)
         const int64_t at_ns = dispatch_now(d);
         if (got > 0)
             look_at_gate(&d->ahead);
-        for (size_t i = 0; i < got; i++)
-            hear(d, bytes[i], at_ns);
+        for (size_t k = 0; k < got; k++)
+            hear(d, bytes[k], at_ns, &piece);
+        dispatch_tell_triggers(d, &piece);
         if (got > 0)
             d->config.wake(d->config.context);
     }
-}
-
-bool dispatch_ahead_is_over(const struct mp_dispatcher *d)
-{
-    const struct dispatch_ahead *ahead = &d->ahead;
-    return ahead->past.started >= ahead->rule.most || dispatch_now(d) > ahead->rule.until_ns ||
-           atomic_load_explicit(&d->enough, memory_order_acquire);
 }

@@ -350,6 +350,13 @@ void dispatch_now_if_due(struct mp_dispatcher *d)
         dispatch(d);
 }
 
+bool dispatch_has_due(const struct mp_dispatcher *d)
+{
+    if (second_is_next(d))
+        return d->second.due_ns <= dispatch_now(d);
+    return d->next != NULL && next_due_ns(d) <= dispatch_now(d);
+}
+
 /* The wait is over, or was ended: do what it was for. True: the rest of it is still to come. */
 static bool act(struct mp_dispatcher *d, struct mp_next *next)
 {

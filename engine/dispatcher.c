@@ -15,7 +15,8 @@
 enum {
     OUTCOMES = 8192,
     STEPPED_OUTCOMES = 1024,
-    TRIGGERS = 8192,
+    TRIGGERS = 32768, // pieces: of a megabyte a second, half a second and more
+    STEPPED_TRIGGERS = 8192,
     COMMANDS = 16,
     STACK_BYTES = 256 * 1024
 };
@@ -110,7 +111,7 @@ static void own_bytes(const void **bytes, uint8_t *to, size_t length)
 
 static enum mp_status create(struct mp_dispatcher **out,
                              const struct mp_dispatch_config *config, uint64_t outcomes,
-                             struct mp_error *err)
+                             uint64_t triggers, struct mp_error *err)
 {
     enum mp_status status = mp_arming_check(&config->arming, err);
     if (status != MP_OK)
@@ -137,7 +138,7 @@ static enum mp_status create(struct mp_dispatcher **out,
     if (status == MP_OK)
         status = mp_ring_init(&d->outcomes, sizeof(struct mp_outcome), outcomes, err);
     if (status == MP_OK)
-        status = mp_ring_init(&d->triggers, sizeof(struct mp_trigger), TRIGGERS, err);
+        status = mp_ring_init(&d->triggers, sizeof(struct mp_triggers), triggers, err);
     if (status != MP_OK) {
         d->joined = true; // nothing has begun
         mp_dispatcher_destroy(d);
@@ -152,7 +153,7 @@ enum mp_status mp_dispatcher_create_stepped(struct mp_dispatcher **out,
                                             const struct mp_dispatch_config *config,
                                             struct mp_error *err)
 {
-    enum mp_status status = create(out, config, STEPPED_OUTCOMES, err);
+    enum mp_status status = create(out, config, STEPPED_OUTCOMES, STEPPED_TRIGGERS, err);
     if (status == MP_OK && config->arming.flight != NULL)
         mp_flight_set_busy(config->arming.flight, true);
     return status;
@@ -180,7 +181,7 @@ enum mp_status mp_dispatcher_create(struct mp_dispatcher **out,
                                     struct mp_error *err)
 {
     struct mp_dispatcher *d = NULL;
-    enum mp_status status = create(&d, config, OUTCOMES, err);
+    enum mp_status status = create(&d, config, OUTCOMES, TRIGGERS, err);
     if (status != MP_OK)
         return status;
     mp_realtime_prepare(&d->realtime);
@@ -291,16 +292,6 @@ void mp_dispatcher_enough(struct mp_dispatcher *d)
 {
     atomic_store_explicit(&d->enough, true, memory_order_release);
     mp_wake_post(&d->wake);
-}
-
-bool mp_dispatcher_trigger(struct mp_dispatcher *d, uint64_t most_started,
-                           struct mp_trigger *trigger, uint64_t *untold)
-{
-    const struct mp_trigger *first = mp_ring_first(&d->triggers);
-    if (first == NULL || first->started > most_started)
-        return false;
-    *untold = atomic_exchange_explicit(&d->untold, 0, memory_order_relaxed);
-    return mp_ring_pop(&d->triggers, trigger);
 }
 
 bool mp_dispatcher_input_lost(const struct mp_dispatcher *d)

@@ -18,7 +18,10 @@
  *   drained    atomic time up to which the loop thread has read the port, written by it
  *   writing    atomic flag, written by the dispatcher: a frame may be out that is not told yet
  *   enough     atomic flag, written by the loop thread: no trigger starts a plan any more
- *   triggers   SPSC ring, dispatcher -> loop thread; untold: atomic count of what had no room
+ *   triggers   SPSC ring, dispatcher -> loop thread, of pieces; the last places are kept for
+ *              those that start a plan
+ *   untold     atomic counts of the triggers without room in it, by what they were: the
+ *              dispatcher adds, the loop thread takes; and times of the first and the last
  *   wake       ends the dispatcher's wait (wake.h)
  *   flight     see flight.h: slots claimed with an atomic add
  * It calls no Lua, no malloc, no lock, no file I/O and nothing that blocks except the
@@ -127,13 +130,23 @@ enum mp_status mp_dispatcher_play(struct mp_dispatcher *dispatcher,
                                   struct mp_lowering *lowering, int64_t start_ns,
                                   struct mp_error *err);
 
-/* A trigger, and what became of it; struct mp_ahead_rule says which start the plan. */
-struct mp_trigger {
-    enum mp_heard heard;
-    uint8_t byte;
+enum { MP_TRIGGERS_MOST = 23 };
+
+/* Triggers that were read at once, in order, and what became of each; struct mp_ahead_rule says
+ * which start the plan. One that does is the first of its piece. */
+struct mp_triggers {
+    int64_t at_ns;    // when their read had returned, monotonic
     uint64_t started; // so often the plan was started by now
-    int64_t at_ns;    // when its read had returned, monotonic
-    int64_t start_ns; // of the plan's last start
+    uint8_t count;    // at least 1
+    uint8_t bytes[MP_TRIGGERS_MOST];
+    uint8_t heard[MP_TRIGGERS_MOST]; // enum mp_heard
+};
+
+/* Triggers that came faster than the loop took them, and are only counted. */
+struct mp_untold {
+    uint64_t all;
+    uint32_t counts[MP_HEARD_COUNT][256]; // by what became of them, and by byte
+    int64_t from_ns, until_ns;            // of the first and the last, monotonic
 };
 
 /*
@@ -152,11 +165,14 @@ enum mp_status mp_dispatcher_ahead(struct mp_dispatcher *dispatcher,
                                    uint64_t play, struct mp_error *err);
 /* No trigger starts the plan any more; what has been started goes on to its end. */
 void mp_dispatcher_enough(struct mp_dispatcher *dispatcher);
-/* The next trigger that came, in order, if the plan was started at most that often by then: so
- * the loop hears of each start and each trigger in their order. False when there is none now.
- * *untold: so many more had no room since the last call. Loop thread. */
-bool mp_dispatcher_trigger(struct mp_dispatcher *dispatcher, uint64_t most_started,
-                           struct mp_trigger *trigger, uint64_t *untold);
+/* The next triggers that came, in order, if the plan was started at most that often by then: so
+ * the loop hears of each start and each trigger in their order. False when there are none now.
+ * Loop thread. */
+bool mp_dispatcher_triggers(struct mp_dispatcher *dispatcher, uint64_t most_started,
+                            struct mp_triggers *triggers);
+/* Those that had no room since the last call; each is in one of the two. False: all had. Loop
+ * thread. */
+bool mp_dispatcher_untold(struct mp_dispatcher *dispatcher, struct mp_untold *untold);
 /* Was the input lost? Once it has stopped. */
 bool mp_dispatcher_input_lost(const struct mp_dispatcher *dispatcher);
 

@@ -73,6 +73,13 @@ struct dispatch_ahead {
     const struct mp_send *first; // drawn for the next start, while nothing plays; NULL: not yet
 };
 
+/* As struct mp_untold. The dispatcher adds, the loop thread takes. */
+struct dispatch_untold {
+    _Atomic bool any; // set after a count, taken before them
+    _Atomic int64_t from_ns, until_ns;
+    _Atomic uint32_t counts[MP_HEARD_COUNT][256];
+};
+
 /* What the wait between two steps is for. */
 enum dispatch_waits { WAITS_NOTHING, WAITS_LOOK, WAITS_WARM, WAITS_DUE };
 
@@ -89,7 +96,7 @@ struct mp_dispatcher {
     _Atomic int64_t believed;
     _Atomic int64_t drained_ns;
     struct mp_ring triggers;
-    _Atomic uint64_t untold; // triggers without room in it
+    struct dispatch_untold untold; // triggers without room in it
     _Atomic bool enough;
     _Atomic bool writing; // a frame's first byte may be out, and its outcome is not told yet
     struct mp_wake wake;
@@ -175,10 +182,14 @@ void dispatch_ahead_begins(struct mp_dispatcher *dispatcher, const struct comman
 /* While no plan goes on: what can be done of the next start before its trigger comes, is done.
  */
 void dispatch_ahead_prepare(struct mp_dispatcher *dispatcher);
-/* Read what has come of triggers; one may start the plan. */
+/* Read what has come of triggers, some thousands at most; one may start the plan. */
 void dispatch_hear(struct mp_dispatcher *dispatcher);
 /* Send the next frame of the plan if its time has come. */
 void dispatch_now_if_due(struct mp_dispatcher *dispatcher);
+/* Has the time of a frame, or of its second part, come? */
+bool dispatch_has_due(const struct mp_dispatcher *dispatcher);
+/* dispatch_told.c: triggers for the loop; empties the piece. */
+void dispatch_tell_triggers(struct mp_dispatcher *dispatcher, struct mp_triggers *piece);
 /* Will no trigger start the plan any more? */
 bool dispatch_ahead_is_over(const struct mp_dispatcher *dispatcher);
 

@@ -78,10 +78,12 @@ void session_report(struct mp_session *s)
     bool over = false;
     while (!over && (outcome = mp_dispatcher_first(d)) != NULL) {
         over = outcome->kind == MP_OUT_STOPPED;
-        if (over || outcome->kind == MP_OUT_FINISHED)
-            session_tell_triggers(s, d, UINT64_MAX); // all that came before this
-        if (outcome->kind == MP_OUT_BEGUN) {
-            session_tell_triggers(s, d, s->begun); // those before the one that starts it
+        if (over || outcome->kind == MP_OUT_FINISHED) { // all that came before this
+            (void)session_tell_triggers(s, d, UINT64_MAX, true);
+            session_tell_untold(s, d);
+        }
+        if (outcome->kind == MP_OUT_BEGUN) { // those before the one that starts it
+            (void)session_tell_triggers(s, d, s->begun, true);
             s->begun = outcome->send.number;
         }
         if (over || outcome->kind == MP_OUT_FINISHED)
@@ -94,8 +96,12 @@ void session_report(struct mp_session *s)
             s->events.outcome(s->events.context, outcome);
         mp_dispatcher_drop(d); // nobody else has: this is not nested
     }
-    if (!over && s->lender != NULL)
-        session_tell_triggers(s, d, s->begun); // a start is told before its trigger
+    if (!over && s->lender != NULL) {
+        // a start is told before its trigger; the rest of a storm in the loop's next turn
+        if (!session_tell_triggers(s, d, s->begun, s->world->is_virtual))
+            (void)uv_async_send(&s->async);
+        session_tell_untold(s, d);
+    }
     s->reporting = false;
     if (over) {
         atomic_store(&s->dispatcher, NULL);

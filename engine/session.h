@@ -51,6 +51,15 @@ const char *mp_session_state_name(enum mp_session_state state);
  * Called on the loop thread. The session may be stopped, closed or destroyed inside; once it
  * was destroyed nothing more is called.
  */
+/* Triggers of a plan that waits for them, as struct mp_triggers has them: of several reads. */
+struct mp_session_triggers {
+    const uint8_t *bytes;
+    const uint8_t *heard; // enum mp_heard
+    const int64_t *at_ns; // never falls
+    size_t count;         // at least 1
+    size_t matched;       // those of them that are not MP_HEARD_OTHER
+};
+
 struct mp_session_events {
     /* Bytes that came from the device, and when read() returned them. */
     void (*bytes)(void *context, const uint8_t *bytes, size_t length, int64_t arrival_ns);
@@ -62,9 +71,11 @@ struct mp_session_events {
      * port. It cannot be armed again before it was closed.
      */
     void (*gone)(void *context, uint8_t port, const struct mp_error *why);
-    /* Of mp_session_ahead: a trigger came, in order; untold: so many more had no room to be
-     * told since the last one. */
-    void (*trigger)(void *context, const struct mp_trigger *trigger, uint64_t untold);
+    /* Of mp_session_ahead: triggers came, in order. In real time some tens of thousands a turn
+     * of the loop at most: whatever else waits for it has its turn. */
+    void (*triggers)(void *context, const struct mp_session_triggers *triggers);
+    /* More came than that, for so long that they had no room: they are counted. */
+    void (*untold)(void *context, const struct mp_untold *untold);
     void *context;
 };
 

@@ -65,13 +65,44 @@ void mp_session_enough(struct mp_session *s)
     session_kick(s);
 }
 
-void session_tell_triggers(struct mp_session *s, struct mp_dispatcher *d, uint64_t most_started)
+enum { TOLD_AT_ONCE = 4096, TOLD_A_TURN = 8 };
+
+/* Those that are next, as many as there is room for; false: there are none now. */
+static bool gather(struct mp_dispatcher *d, uint64_t most_started, uint8_t *bytes,
+                   uint8_t *heard, int64_t *at_ns, struct mp_session_triggers *told)
 {
-    struct mp_trigger trigger;
-    uint64_t untold;
-    while (s->events.trigger != NULL &&
-           mp_dispatcher_trigger(d, most_started, &trigger, &untold))
-        s->events.trigger(s->events.context, &trigger, untold);
+    struct mp_triggers piece;
+    *told = (struct mp_session_triggers){.bytes = bytes, .heard = heard, .at_ns = at_ns};
+    while (told->count + MP_TRIGGERS_MOST <= TOLD_AT_ONCE &&
+           mp_dispatcher_triggers(d, most_started, &piece))
+        for (size_t i = 0; i < piece.count; i++) {
+            bytes[told->count] = piece.bytes[i];
+            heard[told->count] = piece.heard[i];
+            at_ns[told->count++] = piece.at_ns;
+            told->matched += piece.heard[i] != MP_HEARD_OTHER;
+        }
+    return told->count > 0;
+}
+
+bool session_tell_triggers(struct mp_session *s, struct mp_dispatcher *d, uint64_t most_started,
+                           bool all)
+{
+    uint8_t bytes[TOLD_AT_ONCE], heard[TOLD_AT_ONCE];
+    int64_t at_ns[TOLD_AT_ONCE];
+    struct mp_session_triggers told;
+    for (int i = 0; s->events.triggers != NULL && (all || i < TOLD_A_TURN); i++) {
+        if (!gather(d, most_started, bytes, heard, at_ns, &told))
+            return true;
+        s->events.triggers(s->events.context, &told);
+    }
+    return s->events.triggers == NULL;
+}
+
+void session_tell_untold(struct mp_session *s, struct mp_dispatcher *d)
+{
+    struct mp_untold untold;
+    if (s->events.untold != NULL && mp_dispatcher_untold(d, &untold))
+        s->events.untold(s->events.context, &untold);
 }
 
 void session_call_in(struct mp_session *lender)

@@ -89,9 +89,12 @@ void session_kick(struct mp_session *s);
 
 /* session_ahead.c: the lender reads its port itself again. */
 void session_give_back(struct mp_session *s);
-/* Tell the owner of the triggers that came while the plan was started at most that often. */
-void session_tell_triggers(struct mp_session *s, struct mp_dispatcher *d,
-                           uint64_t most_started);
+/* Tell the owner of the triggers that came while the plan was started at most that often: of
+ * all, or of as many as a turn of the loop has time for. False: there may be more. */
+bool session_tell_triggers(struct mp_session *s, struct mp_dispatcher *d, uint64_t most_started,
+                           bool all);
+/* Tell the owner of those that were only counted. */
+void session_tell_untold(struct mp_session *s, struct mp_dispatcher *d);
 /* It is being closed, or its port is lost, while another session reads it. */
 void session_call_in(struct mp_session *lender);
 

@@ -181,20 +181,20 @@ static void await_wake(int fd)
     (void)!read(fd, &posts, sizeof posts);
 }
 
+static void hear_start(struct react *r, int64_t start_ns)
+{
+    static int64_t before_ns = 0;
+    const uint64_t apart_ns = (uint64_t)(start_ns - before_ns);
+    if (before_ns != 0 && apart_ns < r->closest_ns)
+        r->closest_ns = apart_ns;
+    before_ns = start_ns;
+}
+
 static void hear_triggers(struct react *r, struct mp_dispatcher *d)
 {
-    struct mp_trigger trigger;
-    uint64_t untold;
-    static int64_t before_ns = 0;
-    while (mp_dispatcher_trigger(d, UINT64_MAX, &trigger, &untold)) {
-        r->told++;
-        if (trigger.heard != MP_HEARD_STARTS)
-            continue;
-        const uint64_t apart_ns = (uint64_t)(trigger.start_ns - before_ns);
-        if (before_ns != 0 && apart_ns < r->closest_ns)
-            r->closest_ns = apart_ns;
-        before_ns = trigger.start_ns;
-    }
+    struct mp_triggers piece;
+    while (mp_dispatcher_triggers(d, UINT64_MAX, &piece))
+        r->told += piece.count;
     if (r->storm_ns > 0 && atomic_load(&r->sent_all) && r->told >= r->count)
         mp_dispatcher_enough(d);
 }
@@ -234,6 +234,8 @@ static void react_engine(struct react *r, const char *flight_path)
         struct mp_outcome out;
         while (mp_dispatcher_outcome(d, &out)) {
             over = over || out.kind == MP_OUT_FINISHED || out.kind == MP_OUT_STOPPED;
+            if (out.kind == MP_OUT_BEGUN)
+                hear_start(r, out.start_ns);
             if (out.kind != MP_OUT_SENT)
                 continue;
             r->handed_ns[sent++] = out.returned_ns;

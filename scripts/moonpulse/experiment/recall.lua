@@ -58,7 +58,7 @@ end
 --- A plan was armed ahead: what it heard comes next.
 function takes.ahead(self, entry)
   local from_ns = (whole(entry.from_ns) or self.origin_ns) - self.origin_ns
-  self.ahead_last = { from_ns = from_ns, at_ns = whole(entry.at_ns) or from_ns, triggers = {} }
+  self.ahead_last = { from_ns = from_ns, at_ns = whole(entry.at_ns) or from_ns, triggers = {}, count = 0 }
   put(self, entry.part, "ahead", self.ahead_last)
   self.told[whole(entry.part) or 0] = nil
 end
@@ -74,17 +74,31 @@ function takes.set(self, entry)
   self.told[part] = self.told[part] or whole(entry.told_ns)
 end
 
-local most_triggers = 5000000 -- of a run; of a storm the journal has how many there were, from then to then
+local most_triggers, most_instants = 50000000, 1000 -- of a run; of a sum
+
+--- Of a storm the journal has how many there were, from then to then. They come again so that each one that
+--- started the plan has as many before it, and none of theirs does: with the first of them, which started
+--- nothing, but for the last. Where it counts how long one came after the other, they are spread.
+local function give_sum(last, entry, at_ns, count)
+  local lasted_ns, place = whole(entry.lasted_ns) or 0, #last.triggers
+  local instants = last.window and math.min(count, most_instants) or math.min(count, 2)
+  for i = 1, instants do
+    local so_many = count * i // instants - count * (i - 1) // instants
+    if not last.window and instants == 2 then
+      so_many = i == 1 and count - 1 or 1
+    end
+    last.triggers[place + i] = { at_ns = at_ns + lasted_ns * (i - 1) // math.max(1, instants - 1),
+      byte = whole(entry.byte) or 0, count = so_many, closed = entry.heard == "gate", place = place + i }
+  end
+  last.count = last.count + count
+end
 
 local function take_heard(self, entry)
-  local last, count = self.ahead_last, whole(entry.count) or 1
-  local at_ns, lasted_ns, byte = whole(entry.at_ns) or 0, whole(entry.lasted_ns) or 0, whole(entry.byte) or 0
+  local last, count, byte = self.ahead_last, whole(entry.count) or 1, whole(entry.byte) or 0
   self.came = self.came + count
   if last and count >= 1 and self.came <= most_triggers and byte >= 0 and byte <= 255 then
-    for i = 0, count - 1 do
-      table.insert(last.triggers, { at_ns = at_ns + lasted_ns * i // math.max(1, count - 1), byte = byte,
-        closed = entry.heard == "gate" })
-    end
+    last.window = last.window or entry.heard == "window"
+    give_sum(last, entry, whole(entry.at_ns) or 0, count)
   end
 end
 
@@ -173,8 +187,8 @@ end
 --- The next plan that this part armed ahead: when it called for it, when it was armed, and what it heard,
 --- from the run's start. It is the next one until armed().
 ---@param part integer?
----@return { from_ns: integer, at_ns: integer,
----   triggers: { at_ns: integer, byte: integer, closed: boolean }[] }?
+---@return { from_ns: integer, at_ns: integer, count: integer, triggers: { at_ns: integer, byte: integer,
+---   count: integer, closed: boolean }[] }? count: so many came, or of that one so many at once
 function Recall:ahead(part)
   return next_of(self, part, "ahead")
 end
@@ -185,7 +199,9 @@ end
 function Recall:armed(part)
   local ahead = take(self, part, "ahead")
   if ahead then
-    table.sort(ahead.triggers, function(a, b) return a.at_ns < b.at_ns end)
+    table.sort(ahead.triggers, function(a, b)
+      return a.at_ns < b.at_ns or a.at_ns == b.at_ns and a.place < b.place
+    end)
   end
   return ahead
 end

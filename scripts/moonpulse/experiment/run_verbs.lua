@@ -110,7 +110,7 @@ end
 ---   order; at: seconds from the run's start; became: "taken" by run:wait_trigger, what
 ---   stim:on_trigger made of it ("starts", "counted", ...), "waiting" for this part's next run:wait_trigger,
 ---   or "passed_over"
----@return integer gone so many came before these, which are not kept one by one any more: 100,000 are
+---@return integer gone so many came before these, which are not kept one by one any more: 10,000 are
 function Run:triggers(options)
   local new = blame.options("run:triggers", options or {}, { new = "?true or false" }).new
   if new ~= nil and type(new) ~= "boolean" then
@@ -145,7 +145,7 @@ function Run:trigger_count(options)
   local told = stage.heard:reading("trigger_count", { count = count or -1 }).count
   told = math.tointeger(told)
   if told < 0 then
-    blame.fail("run:trigger_count: of what came before %g s there are no times any more: the last 100,000 "
+    blame.fail("run:trigger_count: of what came before %g s there are no times any more: the last 10,000 "
       .. "are kept; count more often, or without since", since)
   end
   return told

@@ -422,7 +422,7 @@ local function on_trigger(self, plan, options, counts, begins, refused)
     local prepared = show:ahead(first, rule, admitted, worst)
     note_channels(self, plan, seed)
     on_triggers.play(stimulator, admitted, { from = from, rule = rule, first = first,
-      heard = function(...) heard:add(...) end,
+      heard = function(...) heard:add(...) end, lost = function(...) heard:lose(...) end,
       reacted = function(reaction_ns) heard:reacted(reaction_ns) end,
       is_over = function()
         heard:look(core.clock_ns())
@@ -450,9 +450,10 @@ end
 ---@return integer starts
 ---@return integer triggers that came meanwhile, of that byte
 function Device:on_trigger(plan, options)
-  return table.unpack(self.heard:try("stim:on_trigger", function(...)
+  local told = self.heard:try("stim:on_trigger", function(...)
     return table.pack(on_trigger(self, plan, options, ...))
-  end))
+  end)
+  return told[1], self.heard:reading("on_trigger", { came = told[2] }).came
 end
 
 --- What the device says about itself now: the fields of its driver's status.

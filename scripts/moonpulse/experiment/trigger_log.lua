@@ -1,22 +1,25 @@
 --- Every trigger of a run, in the order in which they came, with what became of it: what run:triggers and
 --- run:trigger_count tell. The last ones are kept one by one; of those before there are numbers.
+local core = require "moonpulse.core"
+
 local M = {}
 
-local MOST = 100000 -- kept one by one
+local MOST = 10000 -- kept one by one: what lists them, and writes the list down, must not take long
 
 ---@class moonpulse.TriggerPiece bytes that came at once, or an edge of a line
----@field at_ns integer
+---@field times integer|string when each came (monotonic), as core.session tells it
 ---@field bytes string "" of an edge
 ---@field start integer bytes that came before it
 ---@field line string? of an edge
 ---@field edge string?
 ---@field taken integer bytes of it that some part of the script was given
 ---@field seen integer[]? which ones, a bit each
----@field heard string? what stim:on_trigger did with its one byte
+---@field heard string? what stim:on_trigger did with each, an index of core.heard; all but "other" are taken
 
 ---@class moonpulse.TriggerLog
 ---@field came integer bytes
 ---@field gone integer triggers that are not kept one by one any more
+---@field lost integer of these, those that never were: they came too fast
 local Log = {}
 Log.__index = Log
 
@@ -24,20 +27,36 @@ Log.__index = Log
 ---@param most integer? a smaller limit, for tests
 ---@return moonpulse.TriggerLog
 function M.new(most)
-  return setmetatable({ pieces = {}, first = 1, last = 0, held = 0, came = 0, gone = 0, values = {},
+  return setmetatable({ pieces = {}, first = 1, last = 0, held = 0, came = 0, gone = 0, lost = 0, values = {},
     most = most or MOST, told = setmetatable({}, { __mode = "k" }) }, Log)
+end
+
+--- When one of a piece came.
+---@param times integer|string of the piece
+---@param offset integer from 1
+---@return integer at_ns monotonic
+function M.time_of(times, offset)
+  return math.type(times) and times --[[@as integer]] or (string.unpack("j", times, 8 * offset - 7))
+end
+
+local time_of = M.time_of
+
+local function last_ns(piece)
+  return time_of(piece.times, math.max(1, #piece.bytes))
 end
 
 --- The oldest piece goes: its values stay counted.
 local function let_go(self)
   local piece = self.pieces[self.first]
   self.pieces[self.first] = nil
-  self.first, self.gone_ns = self.first + 1, piece.at_ns
+  self.first, self.gone_ns = self.first + 1, math.max(self.gone_ns or math.mininteger, last_ns(piece))
   local count = math.max(1, #piece.bytes)
   self.held, self.gone = self.held - count, self.gone + count
-  for i = 1, #piece.bytes do
-    local byte = piece.bytes:byte(i)
+  if count == 1 and piece.bytes ~= "" then
+    local byte = piece.bytes:byte()
     self.values[byte] = (self.values[byte] or 0) + 1
+  else
+    core.byte_counts(piece.bytes, self.values)
   end
 end
 
@@ -45,7 +64,7 @@ local function add(self, piece)
   self.last = self.last + 1
   self.pieces[self.last] = piece
   self.held = self.held + math.max(1, #piece.bytes)
-  while self.held > self.most and self.first < self.last do
+  while self.first < self.last and self.held - math.max(1, #self.pieces[self.first].bytes) >= self.most do
     let_go(self)
   end
   return piece
@@ -53,12 +72,24 @@ end
 
 --- Bytes have come.
 ---@param bytes string
----@param at_ns integer when (monotonic)
+---@param times integer|string when (monotonic), as core.session tells it
+---@param heard string? what stim:on_trigger did with each
+---@param matched integer? so many of them it has taken
 ---@return moonpulse.TriggerPiece
-function Log:push(bytes, at_ns)
-  local piece = { bytes = bytes, at_ns = at_ns, start = self.came, taken = 0 }
+function Log:push(bytes, times, heard, matched)
+  local piece = { bytes = bytes, times = times, start = self.came, heard = heard, taken = matched or 0 }
   self.came = self.came + #bytes
   return add(self, piece)
+end
+
+--- Bytes have come too fast to be kept.
+---@param byte integer
+---@param count integer
+---@param until_ns integer the last of them
+function Log:lose(byte, count, until_ns)
+  self.came, self.gone, self.lost = self.came + count, self.gone + count, self.lost + count
+  self.values[byte] = (self.values[byte] or 0) + count
+  self.gone_ns = math.max(self.gone_ns or math.mininteger, until_ns)
 end
 
 --- An edge was waited for, and came.
@@ -66,19 +97,23 @@ end
 ---@param edge string
 ---@param at_ns integer
 function Log:edge(line, edge, at_ns)
-  add(self, { bytes = "", at_ns = at_ns, start = self.came, taken = 1, line = line, edge = edge })
+  add(self, { bytes = "", times = at_ns, start = self.came, taken = 1, line = line, edge = edge })
 end
+
+local other = 1 -- in core.heard
 
 --- Was that byte of a piece given to some part of the script?
 ---@param piece moonpulse.TriggerPiece
 ---@param offset integer from 1
 ---@return boolean
 function M.is_taken(piece, offset)
-  return piece.seen ~= nil and (piece.seen[offset >> 6] or 0) & 1 << (offset & 63) ~= 0
+  return piece.heard ~= nil and piece.heard:byte(offset) ~= other
+    or piece.seen ~= nil and (piece.seen[offset >> 6] or 0) & 1 << (offset & 63) ~= 0
 end
 
 local function became(piece, offset, place)
-  return piece.heard or M.is_taken(piece, offset) and "taken"
+  local heard = piece.heard and piece.heard:byte(offset) or other
+  return heard ~= other and core.heard[heard] or M.is_taken(piece, offset) and "taken"
     or place and place < piece.start + offset and "waiting" or "passed_over"
 end
 
@@ -90,32 +125,38 @@ end
 ---@return { at: number, byte: integer?, line: string?, edge: string?, became: string }[] list
 ---@return integer gone so many came before these, and are not kept one by one
 function Log:list(who, new, place, origin_ns)
-  local list, last = {}, new and self.told[who] or { piece = 0, count = 0 }
+  local list, last = {}, new and self.told[who] or { piece = 0, count = 0, lost = 0 }
   local from = last.piece
-  self.told[who] = { piece = self.last, count = self.gone + self.held }
+  local gone = math.max(0, self.gone - self.lost - last.count) + self.lost - last.lost
+  self.told[who] = { piece = self.last, count = self.gone - self.lost + self.held, lost = self.lost }
   for i = math.max(self.first, from + 1), self.last do
     local piece = self.pieces[i]
-    local at = (piece.at_ns - origin_ns) / 1e9
     for offset = 1, #piece.bytes do
+      local at = (time_of(piece.times, offset) - origin_ns) / 1e9
       list[#list + 1] = { at = at, byte = piece.bytes:byte(offset), became = became(piece, offset, place) }
     end
     if piece.line then
-      list[#list + 1] = { at = at, line = piece.line, edge = piece.edge, became = "taken" }
+      list[#list + 1] = { at = (piece.times - origin_ns) / 1e9, line = piece.line, edge = piece.edge,
+        became = "taken" }
     end
   end
-  return list, math.max(0, self.gone - last.count)
+  return list, gone
 end
 
-local function count_in(bytes, byte)
-  if not byte then
-    return #bytes
+--- How many of a piece there are, of one value or of all, from an instant on.
+local function count_in(piece, byte, since_ns)
+  local bytes, from = piece.bytes, 1
+  while since_ns and from <= #bytes and time_of(piece.times, from) < since_ns do
+    from = from + 1
   end
-  local count, at = 0, 0
-  local text = string.char(byte)
-  repeat
-    at = bytes:find(text, at + 1, true)
-    count = count + (at and 1 or 0)
-  until not at
+  if not byte then
+    return #bytes - from + 1
+  end
+  local count, text = 0, string.char(byte)
+  local at = bytes:find(text, from, true)
+  while at do
+    count, at = count + 1, bytes:find(text, at + 1, true)
+  end
   return count
 end
 
@@ -134,10 +175,10 @@ function Log:count(byte, since_ns)
   end
   for i = self.last, self.first, -1 do
     local piece = self.pieces[i]
-    if since_ns and piece.at_ns < since_ns then
+    if since_ns and last_ns(piece) < since_ns then
       break
     end
-    count = count + count_in(piece.bytes, byte)
+    count = count + count_in(piece, byte, since_ns)
   end
   return count
 end

@@ -32,11 +32,15 @@ local function now(self)
   return { piece = self.last + 1, offset = 1, at = self.came, missed = 0 }
 end
 
+local function size_of(piece)
+  return #piece.bytes + #(piece.heard or "") + (math.type(piece.times) and 0 or #piece.times)
+end
+
 --- Let the oldest piece go.
 local function let_go(self)
   local piece = self.pieces[self.first]
   self.pieces[self.first] = nil
-  self.first, self.held = self.first + 1, self.held - #piece.bytes
+  self.first, self.held = self.first + 1, self.held - size_of(piece)
   return piece
 end
 
@@ -57,20 +61,36 @@ end
 
 --- Bytes have come.
 ---@param bytes string
----@param at_ns integer when (monotonic)
----@param heard string? what stim:on_trigger did with it: a byte of its own
-function Queue:push(bytes, at_ns, heard)
-  local piece = self.log:push(bytes, at_ns)
-  piece.heard = heard
-  self.came = self.came + #bytes
+---@param times integer|string when (monotonic), as core.session tells it
+---@param heard string? what stim:on_trigger did with each
+---@param matched integer? so many of them it has taken
+function Queue:push(bytes, times, heard, matched)
+  local piece = self.log:push(bytes, times, heard, matched)
+  self.came, self.taken = self.came + #bytes, self.taken + (matched or 0)
   if next(self.readers) == nil then
     self.unheard = self.unheard + #bytes
     return
   end
   self.last = self.last + 1
-  self.held = self.held + #bytes
+  self.held = self.held + size_of(piece)
   self.pieces[self.last] = piece
   trim(self)
+end
+
+--- Bytes have come faster than they could be told: they are counted, and nobody meets them.
+---@param sum { byte: integer, heard: moonpulse.core.Heard, count: integer }
+---@param until_ns integer when the last of them came
+function Queue:lose(sum, until_ns)
+  self.log:lose(sum.byte, sum.count, until_ns)
+  self.came = self.came + sum.count
+  if sum.heard == "other" then
+    self.dropped = self.dropped + sum.count
+  else
+    self.taken = self.taken + sum.count
+  end
+  for _, reader in pairs(self.readers) do
+    reader.missed = reader.missed + sum.count
+  end
 end
 
 --- The place of a part; what was let go behind its back is counted there.
@@ -132,7 +152,7 @@ function Queue:take(who, byte)
       or not byte and reader.offset <= #piece.bytes and reader.offset
     if offset then
       reader.offset, reader.at = offset + 1, piece.start + offset
-      return piece.at_ns, piece.bytes:byte(offset), count(self, piece, offset)
+      return logs.time_of(piece.times, offset), piece.bytes:byte(offset), count(self, piece, offset)
     end
     reader.piece, reader.offset, reader.at = reader.piece + 1, 1, piece.start + #piece.bytes
   end

@@ -12,7 +12,7 @@ local Triggers = {}
 Triggers.__index = Triggers
 
 local look_s = 0.002 -- how often a line is looked at
-local full_s = 0.001 -- how often a full buffer is
+local full_s = 0.001 -- how often a full buffer is, at least; it may be read at once
 local turn_ns = 20000000 -- a script that takes one byte after the other gives the loop a turn so often
 local known = { line = "?text", edge = "?text", byte = "?number", timeout = "?number",
   fresh = "?true or false" }
@@ -67,12 +67,19 @@ function Triggers:play(entries, from, inputs)
   self.bytes = self.to_come.bytes
 end
 
---- Let a byte come. None is lost where the port's buffer is full: it comes once there is room.
-local function say(self, byte)
-  while not self.over and not self.wire:write(string.char(byte)) do
-    core.wait(full_s)
+--- Let a byte come, or so many of it at once. None is lost where the port's buffer is full: it comes once
+--- there is room.
+local function say(self, byte, count)
+  local text, wait_s = string.char(byte):rep(count or 1), full_s / 1000
+  while not self.over and text ~= "" do
+    local ok, _, _, written = self.wire:write(text)
+    text = text:sub((ok and #text or written or 0) + 1)
+    if text ~= "" then
+      core.wait(wait_s)
+      wait_s = math.min(full_s, 2 * wait_s)
+    end
   end
-  self.to_come.bytes = self.to_come.bytes - 1
+  self.to_come.bytes = self.to_come.bytes - (count or 1)
 end
 
 --- Let one come.
@@ -166,7 +173,7 @@ function Triggers:give_again()
   local armed_ns = self.start_ns + was.at_ns
   self.waiting:until_ns(armed_ns)
   local late_ns = core.clock_ns() - armed_ns
-  self.to_come.bytes, self.bytes = #was.triggers, self.queue.came + #was.triggers
+  self.to_come.bytes, self.bytes = was.count, self.queue.came + was.count
   core.spawn(function()
     for _, each in ipairs(was.triggers) do
       local left_ns = self.start_ns + each.at_ns + late_ns - core.clock_ns()
@@ -178,21 +185,29 @@ function Triggers:give_again()
       end
       local open = not each.closed -- the gate, whichever line that was
       self.wire:inputs(open, open, open, open)
-      say(self, each.byte)
+      say(self, each.byte, each.count)
     end
   end)
   return late_ns
 end
 
 --- What the engine read of it, in order.
----@param byte integer
----@param at_ns integer
----@param heard moonpulse.core.Heard what became of it
-function Triggers:hear(byte, at_ns, heard)
-  local taken = heard ~= "other"
-  self.queue:push(string.char(byte), at_ns, taken and heard or nil)
-  if taken then
-    self.queue:take(self, byte)
+---@param bytes string
+---@param heard string what became of each, an index of core.heard
+---@param times integer|string when they came (monotonic), as core.session tells it
+---@param matched integer so many of them are not "other": the plan has taken those
+function Triggers:hear(bytes, heard, times, matched)
+  self.queue:push(bytes, times, heard, matched)
+  self.queue:listen(self, true) -- it is past them
+  self.waiting:wake()
+end
+
+--- What the engine read and only counted.
+---@param sums { byte: integer, heard: moonpulse.core.Heard, count: integer }[]
+---@param until_ns integer when the last of them came
+function Triggers:lose(sums, until_ns)
+  for _, sum in ipairs(sums) do
+    self.queue:lose(sum, until_ns)
   end
   self.waiting:wake()
 end

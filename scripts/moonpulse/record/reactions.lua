@@ -43,7 +43,7 @@ end
 
 --- For the manifest.
 ---@param by table<string, integer> triggers, by what became of them
----@param untold integer so many more came faster than they could be told
+---@param untold integer bytes that came faster than they could be told one by one
 ---@param reactions_ns integer[] of each start; sorted by this
 ---@return table
 function M.facts(by, untold, reactions_ns)

@@ -11,8 +11,7 @@ local words = { { "counted", "counted: each n-th starts the plan" },
   { "over", "passed over: the plan was started as often as it may be" },
   { "window", "passed over: outside the window from the trigger before" },
   { "gate", "passed over: the gate was low" },
-  { "outside", "passed over: outside the time for triggers" },
-  { "untold", "passed over: faster than they could be told" } }
+  { "outside", "passed over: outside the time for triggers" } }
 
 local function microseconds(value)
   value = text.number(value)
@@ -37,6 +36,9 @@ function M.section(manifest, s)
   local rows = { { "Triggers that the plan waited for", text.count(all + starts) },
     { "Started the plan", text.count(starts) } }
   table.move(refused, 1, #refused, #rows + 1, rows)
+  local untold = text.number(of.untold) or 0
+  rows[#rows + 1] = untold > 0 and { "Bytes of all values only counted: faster than they could be told",
+    text.count(untold) } or nil
   local reaction = type(of.reaction_us) == "table" and s.time ~= "virtual" and of.reaction_us or nil
   if reaction then
     rows[#rows + 1] = { "Trigger to command handed over: median", microseconds(reaction.p50) }

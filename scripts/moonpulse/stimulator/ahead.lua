@@ -16,8 +16,9 @@ local M = {}
 ---@field first integer the number in the run of the first start's play
 ---@field begun fun(number: integer, start_ns: integer, trigger_ns: integer) a trigger started it: before any
 ---   row of it
----@field heard fun(byte: integer, at_ns: integer, heard: string, untold: integer) a trigger, and its verdict;
----   untold: so many more came before it, and faster than they could be told
+---@field heard fun(bytes: string, heard: string, times: integer|string, matched: integer) triggers, and their
+---   verdicts, as core.session tells them
+---@field lost fun(sums: table[], from_ns: integer, until_ns: integer) more, which came faster than that
 ---@field reacted fun(reaction_ns: integer) from a trigger to the first command that was handed over
 ---@field is_over fun(): boolean no trigger may start it any more
 
@@ -85,7 +86,7 @@ function M.play(self, admitted, how)
   self.watching, self.finished, self.near = true, false, nil
   self.ahead = { starts = function(out) starts(self, how, out) end,
     gave = function(out) gave(self, how, out) end,
-    heard = function(byte, at_ns, heard, _, untold) how.heard(byte, at_ns, heard, untold) end }
+    heard = how.heard, lost = how.lost }
   self.task = core.current()
   arm_ahead(self, admitted.lowering, how)
   while not self.finished and not self.stopped do

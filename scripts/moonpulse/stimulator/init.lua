@@ -395,11 +395,16 @@ function M.new(job, record)
   self.link = links.new(driver, {
     reply = function(...) self:reply(...) end,
     outcome = function(outcome) self:outcome(outcome) end,
-    trigger = function(...)
+    triggers = function(...)
       if self.ahead then
         self.ahead.heard(...)
       end
       self:wake()
+    end,
+    untold = function(...)
+      if self.ahead then
+        self.ahead.lost(...)
+      end
     end,
     gone = function(message, which)
       if self.watching then

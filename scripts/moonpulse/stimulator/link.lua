@@ -31,7 +31,8 @@ end
 ---@param driver moonpulse.Driver
 ---@param handlers { reply: fun(reply: moonpulse.Reply, arrival_ns: integer, bytes: string?),
 ---   outcome: fun(outcome: moonpulse.core.Told), gone: fun(message: string, which: "device"|"trigger"),
----   trigger: fun(byte: integer, at_ns: integer, heard: string, started: integer, untold: integer) }
+---   triggers: fun(bytes: string, heard: string, times: integer|string, matched: integer),
+---   untold: fun(sums: table[], from_ns: integer, until_ns: integer) }
 ---@return moonpulse.Link
 function M.new(driver, handlers)
   local self = setmetatable({ driver = driver, buffer = "", handlers = handlers, dialect = {}, waited_ns = 0,
@@ -46,7 +47,7 @@ function M.new(driver, handlers)
       end
       handlers.outcome(outcome)
     end,
-    on_trigger = handlers.trigger,
+    on_triggers = handlers.triggers, on_untold = handlers.untold,
     on_gone = function(message, which)
       if which == "trigger" then -- this port still answers: the device is to be disarmed over it
         return handlers.gone(message, which)

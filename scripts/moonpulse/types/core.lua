@@ -19,6 +19,7 @@
 ---@field flight_most integer the most records that a flight record can have
 ---@field serial_fields moonpulse.core.SerialField[] what line settings may be
 ---@field plan_methods table<string, function> methods of plans: compose adds times, at, label and block
+---@field heard table<integer, moonpulse.core.Heard> what becomes of a trigger, from 0
 ---@field stops moonpulse.core.StopReason[]|table<string, moonpulse.core.StopReason> the reasons to stop,
 ---   by number from 1 and by name; read only
 local core = {}
@@ -280,6 +281,19 @@ function core.same_but(text, other, place) end
 ---   byte for byte
 ---@return boolean
 function core.same_pulses(path, other, header, columns) end
+
+--- How many triggers there are of each byte and verdict, "other" left out, in the order of their first ones.
+---@param bytes string
+---@param heard string an index of core.heard for each
+---@param from integer place from 1
+---@param to integer place
+---@return { byte: integer, heard: moonpulse.core.Heard, count: integer, first: integer, last: integer }[]
+function core.trigger_sums(bytes, heard, from, to) end
+
+--- Add how many bytes there are of each value.
+---@param bytes string
+---@param counts table<integer, integer> by value
+function core.byte_counts(bytes, counts) end
 
 --- Sort a list of numbers in place, the smallest first. An error, and nothing is changed: something in it is
 --- no number.

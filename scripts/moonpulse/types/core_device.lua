@@ -41,6 +41,7 @@ local Pty = {}
 ---@return boolean? ok
 ---@return string? message
 ---@return string? code "io": nobody reads it
+---@return integer? written so many of them there was room for, where it was not all
 function Pty:write(bytes) end
 
 --- Take what has come, as on_bytes gets it.
@@ -67,6 +68,7 @@ local Wire = {}
 ---@return boolean? ok
 ---@return string? message
 ---@return string? code "io": nobody reads it
+---@return integer? written so many of them there was room for, where it was not all
 function Wire:write(bytes) end
 
 --- The lines that come in at the near end are high, or low.
@@ -113,9 +115,12 @@ function Wire:passed(steady, ends) end
 ---@field on_bytes fun(bytes: string, arrival_ns: integer)
 ---@field on_outcome fun(outcome: moonpulse.core.Told)
 ---@field on_gone fun(message: string, which: "device"|"trigger") a port is lost
----@field on_trigger? fun(byte: integer, at_ns: integer, heard: moonpulse.core.Heard, started: integer,
----   untold: integer) of a plan that waits for triggers: each that came, in order; started: so often was the
----   plan by then; untold: so many more came before it, and faster than they could be told
+---@field on_triggers? fun(bytes: string, heard: string, times: integer|string, matched: integer) of a plan
+---   that waits for triggers: what came, in order; heard: of each what became of it, an index of core.heard;
+---   times: when it came, one integer for all, or a string of one for each ("j" of string.unpack); matched:
+---   so many of them are not "other"
+---@field on_untold? fun(sums: { byte: integer, heard: moonpulse.core.Heard, count: integer }[],
+---   from_ns: integer, until_ns: integer) more came, too fast to be told; from the first to the last
 
 ---@alias moonpulse.core.Heard what became of a trigger
 ---| "starts" the plan starts with it

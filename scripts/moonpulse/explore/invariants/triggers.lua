@@ -321,8 +321,8 @@ return {
             verdict, told)
         end
       end
-      local came, untold = all and all.came or not run.bytes[1] and 0, of and of.untold or 0
-      return (not came or came + untold < count or came > #run.bytes) and ("%s came by the manifest, %d by "
+      local came = all and all.came or not run.bytes[1] and 0
+      return (not came or came < count or came > #run.bytes) and ("%s came by the manifest, %d by "
         .. "the triggers' file, %d have a verdict"):format(tostring(came), #run.bytes, count) or nil
     end },
   { name = "trigger-sums-are-said",
