@@ -1,6 +1,7 @@
 #include "bindings/backstop_core.h"
 
 #include "bindings/armed.h"
+#include "bindings/awake.h"
 #include "bindings/disk.h"
 #include "bindings/modules.h"
 #include "bindings/outlet.h"
@@ -149,6 +150,7 @@ static void on_break(int number)
 {
     lua_State *L = mp_signal_runs();
     (void)number;
+    backstop_tell_where(ours);
     if (L != NULL && ours[0] != '\0' && is_interrupting()) // setting a hook is safe here
         lua_sethook(L, on_count, LUA_MASKCOUNT, 1);
 }
@@ -164,6 +166,7 @@ static void start(lua_State *L)
     struct sigaction action = {.sa_handler = on_break}; // without SA_RESTART
     (void)sigemptyset(&action.sa_mask);
     backstop.loop_thread = pthread_self();
+    mp_awake_begin();
     mp_guard_on_wait(waits_for_guard);
     (void)sigaction(SIGURG, &action, NULL);
     sigset_t all, old;

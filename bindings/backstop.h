@@ -16,7 +16,9 @@
  *   being asked                          that was held up is not: it comes to its end
  *   1.7 s of either                      the process is ended, with a message and a status: the
  *                                        flight record has everything, moonpulse recover reads
- *                                        it
+ *                                        it. What held the loop thread up is told by its
+ *                                        processor time, and at which line of the script by
+ *                                        itself, in a signal handler (backstop_blame.c)
  *   closing the record and its report    as long as they take; of the signals that come after
  *                                        2 s of it, 0.3 s apart, the third ends the process
  *   0.5 s of closing the Lua state       the process is ended: the record is closed by then

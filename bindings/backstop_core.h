@@ -58,6 +58,19 @@ static inline enum phase phase_of(unsigned word)
     return (enum phase)(word & PHASE_BITS);
 }
 
+/* What the loop thread's time went to since it turned last. */
+struct spent {
+    int64_t silent_ns;          // of the clock
+    int64_t ran_ns, delayed_ns; // computing, waiting for a processor: the rest it slept
+    bool known;                 // false: how long it waited for a processor is not
+};
+
+/* Why the process is ended, and in which line of whose file; script: one goes on. For end. */
+void backstop_why(char *text, size_t size, enum mp_stop reason, bool script,
+                  const struct spent *spent);
+/* Signal handler on the loop thread: where it is, if the thread has asked. ours: how the
+ * sources of the library begin. */
+void backstop_tell_where(const char *ours);
 /* A stop of run number, the first one of it: one of an earlier run is none of this one's. */
 void backstop_stop_of_run(unsigned number, enum mp_stop reason);
 /* The thread. */

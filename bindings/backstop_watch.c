@@ -1,7 +1,7 @@
 /* backstop_watch.c - the backstop's thread: how far the loop thread has come, and what then. */
 #include "bindings/armed.h"
+#include "bindings/awake.h"
 #include "bindings/backstop_core.h"
-#include "bindings/disk.h"
 #include "bindings/outlet.h"
 
 #include "engine/clock.h"
@@ -47,6 +47,10 @@ struct look {
     int64_t virtual_ns;     // since it turned
     int64_t computed_ns;    // the loop thread's processor time then
     int64_t at_ns;          // of the last look
+    uint64_t told_turns;    // that were seen by any look
+    int64_t told_ns;        // when the last of them was
+    int64_t told_ran_ns;    // what the loop thread had computed then
+    struct mp_awake told;   // and waited for a processor
     int64_t silent_ns;      // since the loop turned
     int64_t turned_ns;      // the loop thread's processor time then
     int64_t running_ns;     // since the stop, while the script goes on
@@ -89,21 +93,6 @@ _Noreturn static void leave(const char *text, bool safe, enum mp_stop reason)
 
 static const char not_safe[] = "NOT CONFIRMED SAFE: switch the stimulator off at its panel; ";
 
-/* Why it ends, where the loop thread waits for its disk: not because the computer is busy. */
-static void why_ends(char *text, size_t size, enum mp_stop reason)
-{
-    const char *file = mp_backstop_folder()[0] != '\0' ? mp_disk_waits() : NULL;
-    const char *words = mp_stop_words(reason);
-    if (file == NULL)
-        (void)snprintf(text, size, "%s", words);
-    else
-        (void)snprintf(text, size,
-                       "%s%sthe disk hangs, it does not take %s/%s: write to another one with "
-                       "--out DIR",
-                       reason == MP_STOP_STUCK ? "" : words,
-                       reason == MP_STOP_STUCK ? "" : "; ", backstop.folder, file);
-}
-
 /* Is there a file of this name in the run's folder? */
 static bool has(const char *name)
 {
@@ -126,25 +115,74 @@ static const char *what_was_told(bool armed, bool asked)
     return asked ? "" : "the stimulator was told to be safe, but not asked; ";
 }
 
-/* Everything that is armed is safe, or its guard does it when we are gone. */
-_Noreturn static void end_process(void)
+/* The processor time of the loop thread: one that waits, or is kept from running, takes none.
+ */
+static int64_t loop_time_ns(void)
+{
+    clockid_t clock;
+    struct timespec time = {0};
+    if (pthread_getcpuclockid(backstop.loop_thread, &clock) == 0)
+        (void)clock_gettime(clock, &time);
+    return (int64_t)time.tv_sec * MP_NS_PER_S + time.tv_nsec;
+}
+
+/* Since when has the loop not turned? */
+static void see_turns(struct look *look)
+{
+    uint64_t turned = atomic_load(&backstop.turns);
+    if (turned == look->told_turns && look->told_ns != 0)
+        return;
+    look->told_turns = turned;
+    look->told_ns = look->at_ns;
+    look->told_ran_ns = loop_time_ns();
+    look->told = mp_awake();
+}
+
+static struct spent spent_since(const struct look *look)
+{
+    struct mp_awake now = mp_awake();
+    return (struct spent){.silent_ns = mp_clock_ns() - look->told_ns,
+                          .ran_ns = loop_time_ns() - look->told_ran_ns,
+                          .delayed_ns = now.delayed_ns - look->told.delayed_ns,
+                          .known = now.known && look->told.known};
+}
+
+/* What is left of the run, and what to do about it; record: it has a folder. */
+static const char *what_is_left(bool record, bool is_virtual)
+{
+    if (!record)
+        return "there is no record";
+    return is_virtual ? "the record is not closed, and a run in virtual time has nothing to "
+                        "recover: run it again; what is there: "
+                      : "the record is not closed: moonpulse recover ";
+}
+
+/*
+ * Everything that is armed is safe, or its guard does it when we are gone. In virtual time
+ * nothing real is, and a simulator of this process ends with it.
+ */
+_Noreturn static void end_process(const struct look *look, unsigned seen)
 {
     char text[4 * BACKSTOP_TEXT], why[2 * BACKSTOP_TEXT];
     enum mp_stop reason = ending(PHASE_RUN);
+    struct spent spent = spent_since(look);
+    bool is_virtual = atomic_load(&backstop.is_virtual);
+    bool script = phase_of(seen) == PHASE_SCRIPT && (seen & ASKING) == 0;
     mp_armed_stop(reason);
-    why_ends(why, sizeof why, reason);
-    for (int64_t end = mp_clock_ns() + safe_ns; !mp_armed_safe() && mp_clock_ns() < end;)
+    for (int64_t end = mp_clock_ns() + safe_ns;
+         !is_virtual && !mp_armed_safe() && mp_clock_ns() < end;)
         (void)poll(NULL, 0, 1);
-    bool armed = atomic_load(&backstop.armed), safe = mp_armed_safe() && confirmed_safe(),
+    backstop_why(why, sizeof why, reason, script, &spent);
+    bool armed = atomic_load(&backstop.armed),
+         safe = is_virtual || (mp_armed_safe() && confirmed_safe()),
          record = atomic_load(&backstop.have_folder) && (armed || has("manifest.json"));
     bool asked = atomic_load(&backstop.answer) != NOT_ASKED;
     (void)snprintf(
         text, sizeof text,
         "\nmoonpulse: %s%s, but the program did not come to its end and was ended; %s%s%s\n",
         safe ? "" : not_safe, why,
-        safe && (record || !armed) ? what_was_told(armed, asked) : "",
-        record ? "the record is not closed: moonpulse recover " : "there is no record",
-        record ? backstop.folder : "");
+        safe && !(armed && is_virtual) && (record || !armed) ? what_was_told(armed, asked) : "",
+        what_is_left(record, is_virtual), record ? backstop.folder : "");
     leave(text, safe, reason);
 }
 
@@ -170,17 +208,6 @@ _Noreturn static void end_quietly(void)
 {
     tidy();
     _exit(backstop.last_status);
-}
-
-/* The processor time of the loop thread: one that waits, or is kept from running, takes none.
- */
-static int64_t loop_time_ns(void)
-{
-    clockid_t clock;
-    struct timespec time = {0};
-    if (pthread_getcpuclockid(backstop.loop_thread, &clock) == 0)
-        (void)clock_gettime(clock, &time);
-    return (int64_t)time.tv_sec * MP_NS_PER_S + time.tv_nsec;
 }
 
 /* How far has the loop thread come since the last look? False: it waits for a guard. */
@@ -216,7 +243,7 @@ static void press(struct look *look, unsigned seen, int64_t passed_ns)
     bool script = phase_of(seen) == PHASE_SCRIPT && (seen & ASKING) == 0;
     if (look->silent_ns >= last_ns || (script && look->running_ns >= last_ns)) {
         if (claim(seen))
-            end_process();
+            end_process(look, seen);
         return;
     }
     bool interrupts = late && (script || loop_time_ns() - look->turned_ns >= computed_ns);
@@ -291,6 +318,7 @@ void *backstop_watch(void *unused)
         (void)poll(NULL, 0, BACKSTOP_LOOK_MS);
         int64_t now_ns = mp_clock_ns(), passed_ns = now_ns - look.at_ns;
         look.at_ns = now_ns;
+        see_turns(&look);
         if (passed_ns > 2 * BACKSTOP_LOOK_MS * MP_NS_PER_MS) // suspended, or very busy
             passed_ns = 2 * BACKSTOP_LOOK_MS * MP_NS_PER_MS;
         unsigned number = atomic_load(&backstop.run), seen = atomic_load(&backstop.state);

@@ -1,17 +1,15 @@
 /* disk.c - see disk.h. */
 #include "bindings/disk.h"
 
+#include "bindings/awake.h"
 #include "bindings/backstop.h"
 #include "bindings/modules.h"
 
 #include "engine/clock.h"
 
-#include <fcntl.h>
 #include <lauxlib.h>
 #include <stdatomic.h>
 #include <stddef.h>
-#include <stdio.h>
-#include <unistd.h>
 
 static const char *const files[] = {
     "events.tsv", "journal.jsonl", "manifest.json", "recover.json", "sources", "resolved.plan",
@@ -39,22 +37,12 @@ void mp_disk_forget(void)
     hung_file = NULL;
 }
 
-/*
- * For how long this thread has run, or waited for a processor, since it began (proc(5),
- * schedstat): that is not the disk's. 0 where the kernel does not tell.
- */
+/* For how long this thread has run, or waited for a processor: that is not the disk's. */
 static int64_t awake_ns(void)
 {
-    static int file = -1;
-    char text[64];
-    long long ran_ns, waited_ns;
-    if (file < 0)
-        file = open("/proc/thread-self/schedstat", O_RDONLY | O_CLOEXEC);
-    ssize_t length = file < 0 ? -1 : pread(file, text, sizeof text - 1, 0);
-    if (length <= 0)
-        return 0;
-    text[length] = '\0';
-    return sscanf(text, "%lld %lld", &ran_ns, &waited_ns) == 2 ? ran_ns + waited_ns : 0;
+    mp_awake_begin();
+    struct mp_awake awake = mp_awake();
+    return awake.ran_ns + awake.delayed_ns;
 }
 
 /* core.disk(name of a file of the run): it is about to be written; core.disk(): it was */

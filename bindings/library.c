@@ -84,8 +84,9 @@ static int load_compiled(lua_State *L, const char *packed,
 }
 
 /* A searcher: (name) -> loader, path; nothing where the module is not among the compiled, or
- * its file is another: then the next searcher finds and compiles it. Upvalues: package, root,
- * packed.
+ * its file is another: then the next searcher finds and compiles it. Looks in root alone,
+ * whatever became of package.path since: a file of the user's may have set it, and what an end
+ * needs is loaded late. Upvalues: package.searchpath, root, packed, where in root.
  */
 static int search(lua_State *L)
 {
@@ -96,9 +97,9 @@ static int search(lua_State *L)
     if (strncmp(name, "moonpulse", strlen("moonpulse")) != 0)
         return 0;
     lua_settop(L, 1);
-    lua_getfield(L, lua_upvalueindex(1), "searchpath");
+    lua_pushvalue(L, lua_upvalueindex(1));
     lua_pushvalue(L, 1);
-    lua_getfield(L, lua_upvalueindex(1), "path");
+    lua_pushvalue(L, lua_upvalueindex(4));
     lua_call(L, 2, 1);
     const char *path = lua_tostring(L, -1);
     if (path == NULL || strncmp(path, root, root_size) != 0 || path[root_size] != '/')
@@ -126,10 +127,11 @@ void mp_library_use(lua_State *L, const char *root, const void *packed)
         lua_geti(L, -1, i);
         lua_seti(L, -2, i + 1);
     }
-    lua_pushvalue(L, -2);
+    lua_getfield(L, -2, "searchpath");
     lua_pushstring(L, root);
     lua_pushlightuserdata(L, (void *)(uintptr_t)packed);
-    lua_pushcclosure(L, search, 3);
+    lua_pushfstring(L, "%s/?.lua;%s/?/init.lua", root, root);
+    lua_pushcclosure(L, search, 4);
     lua_seti(L, -2, 2);
     lua_pop(L, 2);
 }

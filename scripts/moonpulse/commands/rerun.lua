@@ -124,14 +124,6 @@ local function recipe_of(options)
   return recipe
 end
 
---- What a script requires is in sources/.
-local function find_modules_in(recipe)
-  table.insert(package.searchers, function(name)
-    local path = recipe.modules[name]
-    return path and bytes_read.load_module(path, name), path
-  end)
-end
-
 --- Lines as data.
 local function lines_of(comparison, of_pulses)
   local list = json.list {}
@@ -235,7 +227,7 @@ local function perform(options)
   if not same_plan then
     cli.fail("limit", "it would not be the same: nothing was armed")
   end
-  find_modules_in(recipe)
+  bytes_read.find_kept(recipe.modules) -- what the script requires is in sources/
   local ok, problem = pcall(runs.run, of_run)
   if not of_run.made then -- it was refused
     error(problem, 0)

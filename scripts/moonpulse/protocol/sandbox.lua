@@ -335,14 +335,16 @@ local function random_of_run()
     .. "which draw from the run's seed")
 end
 
---- An experiment is about to be run: its script may do what its author may. Only chance stays ours.
+--- An experiment is about to be run: its script may do what its author may, with tables of Lua's that are its
+--- own. Only chance stays ours.
 ---@param environment table of load
 function M.open(environment)
-  for name in pairs(closed) do
-    environment[name] = _G[name]
-  end
-  environment.require, environment.print, environment.string = require, print, string
   local globals = known_names.outside() -- for what it loads
+  local own = require("moonpulse.protocol.own_lua").new(globals) -- here, for a plan has none
+  for name in pairs(closed) do
+    environment[name] = own[name] or _G[name]
+  end
+  environment.require, environment.print, environment.string = own.require, print, own.string
   known_names.load_with(environment, globals)
   bytes_read.listen(globals)
   environment.math.random = random_of_run

@@ -209,8 +209,9 @@ local function let_out(stage, options)
   if options.look then
     return experiments.look(stage.job.protocol, options.protocol, options.kept)
   end
-  experiments.open(stage.job.protocol)
-  return shells.open(stage)
+  local shell = shells.open(stage)
+  experiments.open(stage.job.protocol) -- with copies of what there is now
+  return shell
 end
 
 --- With --start-on the script begins when its trigger has come.

@@ -170,6 +170,25 @@ function M.load_module(path, name)
   return chunk or error(message, 0)
 end
 
+local kept_paths = {}
+
+--- Where a record keeps a module that a script asks for by this name.
+---@param name string
+---@return string? path nil: none is kept
+function M.kept(name)
+  return kept_paths[name]
+end
+
+--- From now on require finds these, too, where there is nothing else by their names.
+---@param paths table<string, string> by the module's name
+function M.find_kept(paths)
+  kept_paths = paths
+  table.insert(package.searchers, function(name)
+    local path = M.kept(name)
+    return path and M.load_module(path, name), path
+  end)
+end
+
 --- From now on require notes what scripts and drivers load. Modules of the library stay as they are.
 ---@param own table? globals for modules of a script's own, but not for those that are installed
 function M.listen(own)

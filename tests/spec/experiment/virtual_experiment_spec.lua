@@ -309,6 +309,17 @@ describe("an experiment in virtual time", function()
     end
   end)
 
+  it("ends at a call that nothing interrupts, and names no panel and nothing to recover", function()
+    local status, _, err = perform "stim:arm()\nstring.find(('a'):rep(1000000), '.-.-.-.-b')"
+    assert.are.equal(5, status, err)
+    assert.matches("moonpulse: [^\n]* for %d+%.%d s %(%S+made%.lua:5%), but the program did not come to its "
+      .. "end and was ended; the record is not closed, and a run in virtual time has nothing to recover: "
+      .. "run it again; what is there: %S+\n$", err)
+    for _, untrue in ipairs { "NOT CONFIRMED", "panel", "moonpulse recover", "told to be safe" } do
+      assert.is_nil(err:find(untrue, 1, true), err)
+    end
+  end)
+
   describe("is shown as one possible course by", function()
     local function command(name, body, more)
       shell.write(folder .. "/made.lua", 'local mp = require "moonpulse"\n'

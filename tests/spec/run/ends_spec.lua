@@ -79,11 +79,16 @@ local cases = {
   -- calls that nothing interrupts: the program ends, and what it leaves is recovered
   { "pattern", "string.find(('a'):rep(1000000), '.-.-.-.-b')",
     { 5, "stuck", "or the computer was too busy; Moonpulse ended before" },
-    { ends = true } },
+    { ends = true, says = "u[tn]e?d? for %d+%.%d s %(%S+script%.lua:5%), but" } }, -- computed for, or run for
+  { "command_waited_for", "io.popen('sleep 20'):close()",
+    { 5, "stuck", "or the computer was too busy; Moonpulse ended before" }, { ends = true,
+      says = "a function that the script called did not return: it waited for %d+%.%d s "
+        .. "%(%S+script%.lua:5%), but" } },
   { "command_closed", "io.popen('sleep 20'):close()", { 5, "signal", "signal; Moonpulse ended before" },
-    { ends = true, signal = "TERM", also = "stuck" } },
+    { ends = true, signal = "TERM", also = "stuck", says = "%(%S+script%.lua:5%), but the program" } },
   { "finalizer", "require('finalizer')() collectgarbage() run:sleep(20)",
-    { 5, "stuck", "or the computer was too busy; Moonpulse ended before" }, { ends = true } },
+    { 5, "stuck", "or the computer was too busy; Moonpulse ended before" }, { ends = true,
+      says = "%(%S+finalizer%.lua:1%), but the program" } },
   { "finalizer_at_the_end", "kept = require('finalizer')()",
     { 0, "finished", "the script came to its end" } },
   { "memory", "collectgarbage('stop') local t = {} while true do pcall(function() while true do "
@@ -168,6 +173,7 @@ describe("the end of a run", function()
       assert.matches("moonpulse: " .. spaced .. " was ended; " .. spaced .. "the record is not closed: "
         .. "moonpulse recover (%S+)\n", job:err(), where)
       assert.are.equal(path, job:err():match("moonpulse recover (%S+)"))
+      assert.matches(how.says or "", job:err(), where)
       local ok, _, err = shell.moonpulse(job.folder, "recover " .. path)
       assert.are.equal(0, ok, err)
       manifest = manifest_of(path)
