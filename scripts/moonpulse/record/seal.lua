@@ -441,7 +441,7 @@ function M.again(folder, kind, entry, differed, hashed)
   local text, head, lines = M.appended(now.journal, kind, told)
   local ok
   ok, message = check_room(folder, #text + #now.manifest
-    + (lfs.attributes(folder .. "/" .. M.name, "size") or 0) + #scripts.text + 65536)
+    + math.min(lfs.attributes(folder .. "/" .. M.name, "size") or 0, most_list) + #scripts.text + 65536)
   if not ok then
     return nil, message
   end

@@ -4,6 +4,7 @@ local core = require "moonpulse.core"
 local decisions = require "moonpulse.compare.decisions"
 local findings_of = require "moonpulse.verify.findings"
 local lfs = require "lfs"
+local plain_files = require "moonpulse.text.plain_file"
 local pulses = require "moonpulse.verify.pulses"
 local read = require "moonpulse.record.read"
 local rows = require "moonpulse.verify.rows"
@@ -35,7 +36,7 @@ end
 
 --- Do two files have the same bytes? Their hashes would say so too, and take four times as long.
 local function is_same(path, other)
-  local one <close> = io.open(path, "rb")
+  local one <close> = plain_files.open(path)
   local two <close> = io.open(other, "rb")
   local part
   repeat
