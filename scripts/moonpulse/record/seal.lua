@@ -130,7 +130,9 @@ local function with_head(text, head, lines)
     return made
   end
   -- of an older version, or of a run that was killed
-  return (text:gsub("%s*}%s*$", (',"journal_head":"%s","journal_lines":%d}\n'):format(head, lines)))
+  local last = text:match("^.*()}%s*$") -- no pattern that begins with blanks: many are tried from each on
+  local added = (',"journal_head":"%s","journal_lines":%d}\n'):format(head, lines)
+  return last and (text:sub(1, last - 1):match("^.*%S") or "") .. added or text
 end
 
 --- What the journal has of manifest.json: its SHA-256 without the journal's own head, which is in it.

@@ -3,6 +3,7 @@
 local cell_text = require "moonpulse.text.cell_text"
 local cells_of = require("moonpulse.text.cells").of
 local core = require "moonpulse.core"
+local ended_lines = require "moonpulse.text.ended_lines"
 local lfs = require "lfs"
 local read = require "moonpulse.record.read"
 local recover = require "moonpulse.record.recover"
@@ -177,7 +178,7 @@ function M.against_journal(folder, lines, findings)
   end
   local told, pulses = marks_of(lines)
   local before, number, found, rows = #findings.differs, 0, {}, 0
-  for line in events:gmatch("([^\n]*)\n") do
+  for line in ended_lines.of(events) do
     number = number + 1
     local event = line:match("^[^\t]*\t[^\t]*\t[^\t]*\t[^\t]*\t([^\t]*)")
     if event == "mark" then
