@@ -57,7 +57,7 @@ end
 
 --- The plan that was run.
 local function plan_of(run)
-  local nerve, why = {}, nil
+  local nerve, why = {}
   run.plan_text, why = text_of(run, "resolved.plan", most_plan)
   if why then
     return nil, why

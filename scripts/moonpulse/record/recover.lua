@@ -16,6 +16,7 @@ local schema = require "moonpulse.record.schema"
 local seals = require "moonpulse.record.seal"
 local stop_words = require "moonpulse.text.stop_words"
 local tolds = require "moonpulse.record.told"
+local witnessed = require "moonpulse.record.witnessed"
 
 local M = {}
 
@@ -189,8 +190,9 @@ end
 ---@param again boolean? it ended, and its events.tsv is not whole, or its flight record was found again
 local function why_not(folder, manifest, chosen, changed, again)
   if manifest.status ~= "running" and not (chosen and manifest.status == "interrupted") and not again then
-    return ("%s is not torn: its run ended (%s), there is nothing to recover"):format(folder,
-      tostring(manifest.status))
+    local cut = witnessed.cut(folder)
+    return ("%s is not torn: its run ended (%s), there is nothing to recover%s"):format(folder,
+      tostring(manifest.status), cut and ("; %s, and nothing can write the rest"):format(cut) or "")
   elseif changed and not lfs.attributes(folder .. "/flight.bin", "mode") then
     return ("%s: events.tsv is missing, or not as the run left it, and there is no flight.bin to write it "
       .. "from"):format(folder)
@@ -360,6 +362,24 @@ local function seal(folder, manifest, summary, differed)
     told = tolds.at_recovery(manifest) }, differed)
 end
 
+--- What the simulator gave is not all there, and nothing can write the rest: it is said, here and in the
+--- manifest.
+local function tell_cut(folder, manifest, summary)
+  local cut = witnessed.cut(folder)
+  local list = type(manifest.result.files) == "table" and manifest.result.files or {}
+  for _, sentence in ipairs(list) do
+    cut = sentence ~= cut and cut or nil
+  end
+  if cut then
+    summary.said[#summary.said + 1] = cut
+    list[#list + 1] = cut
+    manifest.result.files = list
+    local record = records.in_memory()
+    record.folder = folder
+    record:manifest(manifest)
+  end
+end
+
 local function recover(folder, chosen, write_report)
   local manifest, said = read_manifest(folder)
   if not manifest then
@@ -409,6 +429,7 @@ local function recover(folder, chosen, write_report)
     return nil, entries .. (lost == "unread" and mends or "")
   end
   if summary then
+    tell_cut(folder, manifest, summary)
     summary.unloaded, summary.lost, summary.differed = unloaded, lost_seal, differed
     summary.disarmed, summary.scripted = manifest.result.disarmed == true, manifest.kind == "experiment"
     summary.no_report = select(2, write_report(folder))

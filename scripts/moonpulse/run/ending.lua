@@ -212,6 +212,14 @@ local function stopped(context, outcome, result, code)
     outcome.text and "" or stop_words.remedy(outcome.stop, context.experiment), left or "")
 end
 
+--- The run's own record is not whole: what the simulator wrote may not be, either.
+local function say_cut(folder)
+  local cut = require("moonpulse.record.witnessed").cut(folder)
+  if cut then
+    M.line("note", "%s; nothing can write the rest", cut)
+  end
+end
+
 --- The last lines, the manifest's result, and the exit status.
 ---@param context moonpulse.Context
 ---@param outcome moonpulse.Ended
@@ -246,6 +254,7 @@ function M.conclude(context, outcome)
   end
   say_result(context, outcome, result, complete)
   if lost then
+    say_cut(record.folder)
     refusals.raise(code == "ok" and "stopped" or code, "the record is not whole: %s; %s (the run: %s)", lost,
       remedy(record), result.reason)
   end

@@ -7,6 +7,7 @@ local ended_lines = require "moonpulse.text.ended_lines"
 local lfs = require "lfs"
 local read = require "moonpulse.record.read"
 local recover = require "moonpulse.record.recover"
+local witnessed = require "moonpulse.record.witnessed"
 
 local M = {}
 
@@ -101,6 +102,14 @@ function M.check_twin(folder, manifest, findings)
   if own and manifest.status ~= "not run" and (tonumber(manifest.record_version) or 0) >= 3
     and not lfs.symlinkattributes(folder .. "/twin.tsv", "mode") and not findings:has "twin.tsv" then
     findings:differ("twin.tsv", nil, "it is missing, and every run on a simulator has one")
+  end
+  local cut = own and not findings:has "twin.tsv" and witnessed.cut(folder)
+  local speed = tonumber(manifest.speed) or manifest.speed or 1
+  if cut and (manifest.status == "not run" or manifest.status == "interrupted" and speed ~= 1) then
+    findings:note("%s", cut) -- nothing was given; or it was killed with Moonpulse, and has what it wrote
+  elseif cut then
+    findings:leave("twin.tsv against what the simulator gave", cut, "nothing can write the rest: events.tsv "
+      .. "and flight.bin have the pulses")
   end
 end
 

@@ -1,5 +1,5 @@
--- A foreign file may be one line of any length, of whatever was typed into it: no command's time grows with its
--- square, and none prints all of it. The bound is of processor time, a hundred times what is needed.
+-- A foreign file may be one line of any length, of whatever was typed into it: no command's time grows with
+-- its square, and none prints all of it. The bound is of processor time, a hundred times what is needed.
 local bids = require "bids"
 local shell = require "shell"
 
