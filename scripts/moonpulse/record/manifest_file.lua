@@ -5,6 +5,7 @@ local files = require "moonpulse.record.file"
 local json = require "moonpulse.text.readable_json"
 local machine_paths = require "moonpulse.text.machine_paths"
 local metas = require "moonpulse.record.meta"
+local rooms = require "moonpulse.text.room"
 
 local M = {}
 
@@ -109,8 +110,8 @@ local function write(folder, name, text)
   local ok, message = files.put(path, text)
   core.disk()
   if not ok then
-    error({ code = "limit", message = ("cannot write %s: %s: make room, or name another folder with "
-      .. "--out DIR"):format(path, message) }, 0)
+    error({ code = "limit", message = ("cannot write %s: %s: %s, or name another folder with --out DIR")
+      :format(path, message, rooms.remedy(message)) }, 0)
   end
 end
 

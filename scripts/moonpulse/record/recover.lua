@@ -12,6 +12,7 @@ local read = require "moonpulse.record.read"
 local records = require "moonpulse.record"
 local recover_rows = require "moonpulse.record.recover_rows"
 local replays = require "moonpulse.record.replay"
+local rooms = require "moonpulse.text.room"
 local schema = require "moonpulse.record.schema"
 local seals = require "moonpulse.record.seal"
 local stop_words = require "moonpulse.text.stop_words"
@@ -249,8 +250,8 @@ local function rewrite(folder, manifest, driver, flight, entries, changed, ended
     os.remove(path .. ".new")
   end
   if not ok then
-    return nil, ("events.tsv cannot be written, and is as it was: %s: make room, and recover again"):format(
-      record.lost or message)
+    return nil, ("events.tsv cannot be written, and is as it was: %s: %s, and recover again"):format(
+      record.lost or message, rooms.remedy(record.lost or message))
   end
   flight.said[#flight.said + 1] = rows > 0 and message and only_kept(rows, message) or nil
   local result = result_of(record, flight, planned, complete, manifest.kind == "experiment")
@@ -311,7 +312,9 @@ end
 local function complete(folder, write_report, differed, lost, chained, manifest)
   local report = not lfs.symlinkattributes(folder .. "/report.html", "mode")
   local unsealed = lost or differed == nil and chained
-  if not report and not unsealed then
+  local is_sealed = (" " .. table.concat(differed or {}, " ") .. " "):find(" events.json ", 1, true)
+  local described = not is_sealed and recover_rows.describe(folder) or nil
+  if not report and not unsealed and not described then
     return nil
   end
   local sealed, why
@@ -322,13 +325,14 @@ local function complete(folder, write_report, differed, lost, chained, manifest)
     end
   end
   if differed or unsealed then
-    sealed, why = seals.again(folder, report and not lost and "report" or "recovered",
-      { why = why_sealed(report, lost, differed), told = tolds.at_seal(manifest) }, differed)
+    sealed, why = seals.again(folder, report and not described and not lost and "report" or "recovered",
+      { why = described and not lost and "events.json was missing" or why_sealed(report, lost, differed),
+        told = tolds.at_seal(manifest) }, differed)
     if not sealed then
       return nil, why
     end
   end
-  return { report = report or nil, sealed = sealed, lost = lost,
+  return { report = report or nil, described = described, sealed = sealed, lost = lost,
     differed = differed }
 end
 
@@ -342,7 +346,8 @@ local function mend_unplayed(folder, manifest)
   local text = M.rows(folder) or core.event_header
   local ok, message = files.put(path, text)
   if not ok then
-    return nil, ("%s cannot be written: %s: make room, and recover again"):format(path, message)
+    return nil, ("%s cannot be written: %s: %s, and recover again"):format(path, message,
+      rooms.remedy(message))
   end
   manifest.result.rebuilt = "events.tsv was missing or changed; written again"
   manifest.result.events_sum = core.file_sum(path)

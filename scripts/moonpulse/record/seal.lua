@@ -323,7 +323,7 @@ local function check_room(folder, bytes)
     ok, message = ok and closed, message or why
     os.remove(path .. ".new")
   end
-  return ok and true, message
+  return ok and true, message and ("%s/%s: %s"):format(folder, M.name, message:gsub("^.*: ", ""))
 end
 
 --- All that is needed to seal again: it is read and hashed before anything is changed.

@@ -10,6 +10,7 @@ local lfs = require "lfs"
 local manifests = require "moonpulse.run.manifest"
 local numbers = require "moonpulse.text.numbers"
 local refusals = require "moonpulse.text.refusal"
+local rooms = require "moonpulse.text.room"
 local stop_words = require "moonpulse.text.stop_words"
 local stops = require "moonpulse.run.stop_sources"
 
@@ -75,7 +76,7 @@ local function to_recover(folder)
 end
 
 --- What to do about a record that is not whole.
-local function remedy(record)
+local function remedy(record, lost)
   if not lfs.attributes(record.folder, "mode") then
     return "the run's folder is gone; if it was moved: moonpulse recover FOLDER, where it is now"
   end
@@ -83,8 +84,9 @@ local function remedy(record)
     return record.flight and "flight.bin has every pulse: " .. to_recover(record.folder)
       or "run it again"
   end
-  return record.flight and "make room, then: " .. to_recover(record.folder)
-    or "make room, or name another folder with --out DIR, and run it again"
+  local room = rooms.remedy(lost)
+  return record.flight and ("%s, then: %s"):format(room, to_recover(record.folder))
+    or room .. ", or name another folder with --out DIR, and run it again"
 end
 
 --- Tell the operator at once what the disk does not take; the run goes on where the flight record, whose room
@@ -94,8 +96,8 @@ function M.tell_losses(context)
   local record = context.record
   record.on_lost = function(lost)
     io.stderr:write(("\nmoonpulse: note: %s: %s\n"):format(escapes.shown(lost), record.flight
-      and "the run goes on, and flight.bin has every pulse; " .. remedy(record) .. " when it has ended"
-      or remedy(record)))
+      and "the run goes on, and flight.bin has every pulse; " .. remedy(record, lost) .. " when it has ended"
+      or remedy(record, lost)))
   end
 end
 
@@ -256,12 +258,12 @@ function M.conclude(context, outcome)
   if lost then
     say_cut(record.folder)
     refusals.raise(code == "ok" and "stopped" or code, "the record is not whole: %s; %s (the run: %s)", lost,
-      remedy(record), result.reason)
+      remedy(record, lost), result.reason)
   end
   local report_path, why = require("moonpulse.report").write(record.folder)
   M.line("record", record.folder .. (report_path and "  (report.html, events.tsv)" or "  (events.tsv)"))
   if not report_path then
-    M.line("note", "%s: the record is whole without it; make room, then: %s", why,
+    M.line("note", "%s: the record is whole without it; %s, then: %s", why, rooms.remedy(why),
       to_recover(record.folder))
   end
   sealing().seal(context)
@@ -302,6 +304,9 @@ function M.attempt(context, action)
   core.phase "closing"
   context.screen:finish(0, context.record.pulses_sent)
   local text, code = text_and_code(outcome)
+  if code == "fault" and rooms.is_short(text) then -- no device has a fault
+    text, code = ("%s: %s, or name another folder with --out DIR"):format(text, rooms.remedy(text)), "limit"
+  end
   if context.record.pulses_sent > 0 then -- it was run
     return M.conclude(context, { stop = code == "fault" and "device" or "error",
       fault = code == "fault" and text or nil, text = text, code = code ~= "fault" and code or nil })

@@ -5,6 +5,7 @@ local compiled = require "moonpulse.safety.compiled"
 local core = require "moonpulse.core"
 local escapes = require "moonpulse.text.escapes"
 local refusals = require "moonpulse.text.refusal"
+local rooms = require "moonpulse.text.room"
 local sources = require "moonpulse.record.sources"
 
 local M = {}
@@ -29,8 +30,8 @@ local function named(options, job)
 end
 
 local function no_room(message)
-  refusals.raise("limit", "cannot keep what the run read: %s: make room, or name another folder with "
-    .. "--out DIR", message)
+  refusals.raise("limit", "cannot keep what the run read: %s: %s, or name another folder with --out DIR",
+    message, rooms.remedy(message))
 end
 
 --- Keep it all. Raises a refusal { code, message } where the disk does not take it: then nothing is played.

@@ -1,5 +1,5 @@
---- Files of a folder that somebody else may have made, opened for who reads them part by part: never a pipe, a
---- device or a link, which is waited for or leads anywhere, and nothing without end. A text that is short
+--- Files of a folder that somebody else may have made, opened for who reads them part by part: never a pipe,
+--- a device or a link, which is waited for or leads anywhere, and nothing without end. A text that is short
 --- enough to be read at once is read by core.read_file.
 local lfs = require "lfs"
 

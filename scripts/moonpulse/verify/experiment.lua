@@ -231,7 +231,7 @@ local function check(folder, manifest, entries, scratch, findings, progress)
   local is_real = manifest.speed == nil or manifest.speed == 1 or entries[1].options.recalled == true
   local made, message = run_again(folder, scratch, progress)
   if not made then
-    return findings:leave(what, message, children.remedy "experiment")
+    return findings:leave(what, message, children.remedy("experiment", folder))
   end
   local found, made_manifest = findings_of.new(), read.manifest(made .. "/manifest.json")
   local lists = lists_of(manifest, entries, made, is_real)
