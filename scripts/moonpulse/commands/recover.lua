@@ -81,6 +81,9 @@ function M.run(options)
     say("%s: its run ended, there is nothing to recover%s", folder, summary.lost and ""
       or "; it was not sealed")
   end
+  if summary.cut then
+    say("%s; nothing can write the rest", summary.cut)
+  end
   if not summary.sent then
     return say_seal(summary)
   end

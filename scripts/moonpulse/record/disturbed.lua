@@ -1,6 +1,5 @@
 --- What other programs did to a run's files while it went on, as is seen at its end.
 local lfs = require "lfs"
-local witnessed = require "moonpulse.record.witnessed"
 
 local M = {}
 
@@ -42,7 +41,7 @@ function M.all(record, journal)
     list[#list + 1] = "keep editors and synchronisers out of a run's folder while the run goes on"
   end
   for _, text in ipairs { record.lost or false, record.undescribed or false,
-    witnessed.cut(record.folder) or false } do
+    require("moonpulse.record.witnessed").cut(record.folder) or false } do
     list[#list + 1] = text or nil
   end
   return list[1] and list or nil

@@ -10,7 +10,6 @@ local files = require "moonpulse.record.file"
 local journal_lines = require "moonpulse.record.journal_lines"
 local json = require "moonpulse.text.sorted_json"
 local lfs = require "lfs"
-local rooms = require "moonpulse.text.room"
 local schema = require "moonpulse.record.schema"
 local sha256 = require "moonpulse.text.sha256"
 
@@ -128,7 +127,8 @@ function Journal:write(kind, entry)
     table.remove(self.kept.lines) -- it is not done
     self.lines, self.head, self.by_kind[kind] = lines, head, self.by_kind[kind] - 1
     error({ code = "stopped", message = ("the journal cannot be written, so nothing more is played: %s: %s; "
-      .. "%s before the next run"):format(self.path, self.lost, rooms.remedy(self.lost)) }, 0)
+      .. "%s before the next run"):format(self.path, self.lost,
+      require("moonpulse.text.room").remedy(self.lost)) }, 0)
   end
 end
 

@@ -5,7 +5,6 @@ local files = require "moonpulse.record.file"
 local json = require "moonpulse.text.readable_json"
 local machine_paths = require "moonpulse.text.machine_paths"
 local metas = require "moonpulse.record.meta"
-local rooms = require "moonpulse.text.room"
 
 local M = {}
 
@@ -111,7 +110,7 @@ local function write(folder, name, text)
   core.disk()
   if not ok then
     error({ code = "limit", message = ("cannot write %s: %s: %s, or name another folder with --out DIR")
-      :format(path, message, rooms.remedy(message)) }, 0)
+      :format(path, message, require("moonpulse.text.room").remedy(message)) }, 0)
   end
 end
 

@@ -4,7 +4,6 @@
 -- at its start, a mark its onset before it comes. So they wait here, in their order, until nothing
 -- with a sooner onset can follow. What follows nevertheless (a trigger that a script looked at late)
 -- is written where it comes, and put in its place when the record is closed.
-local ended_lines = require "moonpulse.text.ended_lines"
 local files = require "moonpulse.record.file"
 
 local M = {}
@@ -152,7 +151,7 @@ end
 ---@return string
 function M.settled(text)
   local parts = {}
-  merge(function() return ended_lines.of(text) end, { write = function(_, ...)
+  merge(function() return require("moonpulse.text.ended_lines").of(text) end, { write = function(_, ...)
     table.move({ ... }, 1, select("#", ...), #parts + 1, parts)
     return true
   end })

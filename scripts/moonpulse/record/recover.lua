@@ -332,7 +332,8 @@ local function complete(folder, write_report, differed, lost, chained, manifest)
       return nil, why
     end
   end
-  return { report = report or nil, described = described, sealed = sealed, lost = lost,
+  return { report = report or nil, described = described, cut = witnessed.cut(folder),
+    sealed = sealed, lost = lost,
     differed = differed }
 end
 

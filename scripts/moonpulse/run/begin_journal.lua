@@ -3,7 +3,6 @@ local clocks = require "moonpulse.record.clocks"
 local core = require "moonpulse.core"
 local manifests = require "moonpulse.run.manifest"
 local refusals = require "moonpulse.text.refusal"
-local rooms = require "moonpulse.text.room"
 
 local M = {}
 
@@ -50,7 +49,7 @@ function M.begin(context, origin_ns)
   }, origin_ns, manifests.folders_of(context), context.speed ~= 1)
   if not journal then
     refusals.raise("limit", "cannot make the journal: %s: %s, or name another folder with --out DIR", message,
-      rooms.remedy(message))
+      require("moonpulse.text.room").remedy(message))
   end
   context.journal = journal
   job.audit.on_jump = function(jump)

@@ -10,7 +10,6 @@ local lfs = require "lfs"
 local manifests = require "moonpulse.run.manifest"
 local numbers = require "moonpulse.text.numbers"
 local refusals = require "moonpulse.text.refusal"
-local rooms = require "moonpulse.text.room"
 local stop_words = require "moonpulse.text.stop_words"
 local stops = require "moonpulse.run.stop_sources"
 
@@ -75,6 +74,11 @@ local function to_recover(folder)
   return require("moonpulse.text.to_type").recover(folder)
 end
 
+--- Loaded when it is needed, too.
+local function remedy_of(why)
+  return require("moonpulse.text.room").remedy(why)
+end
+
 --- What to do about a record that is not whole.
 local function remedy(record, lost)
   if not lfs.attributes(record.folder, "mode") then
@@ -84,7 +88,7 @@ local function remedy(record, lost)
     return record.flight and "flight.bin has every pulse: " .. to_recover(record.folder)
       or "run it again"
   end
-  local room = rooms.remedy(lost)
+  local room = remedy_of(lost)
   return record.flight and ("%s, then: %s"):format(room, to_recover(record.folder))
     or room .. ", or name another folder with --out DIR, and run it again"
 end
@@ -263,7 +267,7 @@ function M.conclude(context, outcome)
   local report_path, why = require("moonpulse.report").write(record.folder)
   M.line("record", record.folder .. (report_path and "  (report.html, events.tsv)" or "  (events.tsv)"))
   if not report_path then
-    M.line("note", "%s: the record is whole without it; %s, then: %s", why, rooms.remedy(why),
+    M.line("note", "%s: the record is whole without it; %s, then: %s", why, remedy_of(why),
       to_recover(record.folder))
   end
   sealing().seal(context)
@@ -304,8 +308,8 @@ function M.attempt(context, action)
   core.phase "closing"
   context.screen:finish(0, context.record.pulses_sent)
   local text, code = text_and_code(outcome)
-  if code == "fault" and rooms.is_short(text) then -- no device has a fault
-    text, code = ("%s: %s, or name another folder with --out DIR"):format(text, rooms.remedy(text)), "limit"
+  if code == "fault" and require("moonpulse.text.room").is_short(text) then -- no device has a fault
+    text, code = ("%s: %s, or name another folder with --out DIR"):format(text, remedy_of(text)), "limit"
   end
   if context.record.pulses_sent > 0 then -- it was run
     return M.conclude(context, { stop = code == "fault" and "device" or "error",

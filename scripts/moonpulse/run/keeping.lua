@@ -5,7 +5,6 @@ local compiled = require "moonpulse.safety.compiled"
 local core = require "moonpulse.core"
 local escapes = require "moonpulse.text.escapes"
 local refusals = require "moonpulse.text.refusal"
-local rooms = require "moonpulse.text.room"
 local sources = require "moonpulse.record.sources"
 
 local M = {}
@@ -31,7 +30,7 @@ end
 
 local function no_room(message)
   refusals.raise("limit", "cannot keep what the run read: %s: %s, or name another folder with --out DIR",
-    message, rooms.remedy(message))
+    message, require("moonpulse.text.room").remedy(message))
 end
 
 --- Keep it all. Raises a refusal { code, message } where the disk does not take it: then nothing is played.
