@@ -9,11 +9,16 @@
 #include <lauxlib.h>
 #include <lualib.h>
 
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 #include <uv.h>
+
+enum { REFUSED = 3 }; // the exit status "limit" (text/refusal.lua)
 
 static int traceback(lua_State *L)
 {
@@ -104,9 +109,27 @@ static void *allocate(void *context, void *block, size_t old_size, size_t new_si
     return result;
 }
 
+/* Without files that may be opened not even a module is found, and libuv aborts: said before.
+ */
+static bool may_open_files(void)
+{
+    const rlim_t least = 32;
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= least)
+        return true;
+    (void)fprintf(
+        stderr,
+        "moonpulse: only %ju files may be open at once here, and it needs %ju: let more be"
+        " open (ulimit -n 1024), and start it again\n",
+        (uintmax_t)limit.rlim_cur, (uintmax_t)least);
+    return false;
+}
+
 int main(int argc, char **argv)
 {
     int status = EXIT_FAILURE;
+    if (!may_open_files())
+        return REFUSED;
     (void)uv_setup_args(argc, argv);
     lua_State *L = luaL_newstate();
     if (L == NULL) {

@@ -4,7 +4,7 @@ local dataset_of = require "moonpulse.bids.dataset"
 local files = require "moonpulse.record.file"
 local folders = require "moonpulse.record.folder"
 local lfs = require "lfs"
-local text_files = require "moonpulse.text.text_file"
+local plain_files = require "moonpulse.text.plain_file"
 
 local M = {}
 
@@ -40,8 +40,11 @@ function M.open(folder)
   end
   return dataset_of.new(function(path)
     local full = folder .. "/" .. path
-    return lfs.attributes(full, "mode") == "file" and text_files.read(full, { bytes = most, name = "file" })
-      or nil
+    if not lfs.attributes(full, "mode") then
+      return nil
+    end
+    local text, message = core.read_file(full, most)
+    return text or error({ code = "usage", message = message .. ": nothing is written over it" }, 0)
   end, function(path)
     return M.names(folder .. "/" .. path)
   end)
@@ -79,12 +82,12 @@ function M.files(folder)
     has[path] = true
   end
   return { paths = paths, has = has, read = function(path)
-    return (text_files.read(folder .. "/" .. path, { bytes = most, name = "file" }))
+    return (core.read_file(folder .. "/" .. path, most))
   end }
 end
 
 local function copy(from, to)
-  local file <close>, message = io.open(from, "rb")
+  local file <close>, message = plain_files.open(from)
   if not file then
     return nil, message
   end

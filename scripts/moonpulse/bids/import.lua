@@ -5,12 +5,15 @@ local check = require "moonpulse.compose.check"
 local core = require "moonpulse.core"
 local expand = require "moonpulse.bids.expand"
 local fractions = require "moonpulse.bids.fraction"
+local lfs = require "lfs"
 local plan_file = require "moonpulse.protocol.plan_file"
 local recipe = require "moonpulse.bids.recipe"
 local text_files = require "moonpulse.text.text_file"
 local tsv = require "moonpulse.bids.tsv"
 
 local M = {}
+
+local most_beside = 64000000 -- bytes, as of a file that is named
 
 local function refuse(text, ...)
   error({ code = "usage", message = text:format(...) }, 0)
@@ -239,6 +242,16 @@ function M.written(text)
   return columns[1] and { columns = columns, index = index, rows = { cells } } or nil
 end
 
+--- The text of a file that lies beside the one that was named; nil where there is none. What else lies there
+--- is refused: nobody named it.
+local function beside(path)
+  if not lfs.attributes(path, "mode") then
+    return nil
+  end
+  local text, message = core.read_file(path, most_beside)
+  return text or refuse("%s", message)
+end
+
 --- The text of a plan file of what a user names: a nibs.tsv, one row of it (FILE:ID), or a row written out.
 --- Raises a refusal { code, message }.
 ---@param what string
@@ -260,8 +273,8 @@ function M.read(what)
     refuse("%s is no *_nibs.tsv: such a table has that name, and a column nibs_event_id", path)
   end
   local base = path:gsub("nibs%.tsv$", "")
-  local sidecar = cjson.decode(text_files.read(base .. "nibs.json") or "")
-  local events = text_files.read(base .. "events.tsv")
+  local sidecar = cjson.decode(beside(base .. "nibs.json") or "")
+  local events = beside(base .. "events.tsv")
   return M.text(nibs, type(sidecar) == "table" and sidecar or {}, events and tsv.parse(events), only)
 end
 

@@ -1,15 +1,16 @@
 --- A run's folder as the exporter needs it. Nothing of it is run: text and JSON are read as data.
+local core = require "moonpulse.core"
 local edited = require "moonpulse.safety.edited"
 local lfs = require "lfs"
 local opened = require "moonpulse.record.opened"
+local plain_files = require "moonpulse.text.plain_file"
 local plan_file = require "moonpulse.protocol.plan_file"
 local read = require "moonpulse.record.read"
-local text_files = require "moonpulse.text.text_file"
 local tsv = require "moonpulse.bids.tsv"
 
 local M = {}
 
-local events_kind = { bytes = 400000000, name = "record" }
+local most_events, most_plan, most_sidecar = 400000000, 1 << 24, 16000000 -- bytes
 
 ---@class moonpulse.BidsRun
 ---@field folder string
@@ -23,10 +24,11 @@ local events_kind = { bytes = 400000000, name = "record" }
 ---@field plan_text string?
 ---@field is_nerve fun(channel: string): boolean
 ---@field edited string? what of it is not as it was sealed
----@field files string[] paths in its folder, sorted; links and what is no regular file are not among them
+---@field files string[] paths in its folder, sorted
+---@field left_out string[] what is not among them: links and what else is no regular file, and what it is
 
---- All regular files below a folder.
-local function files_below(folder, under, into)
+--- All regular files below a folder, and what else lies there.
+local function files_below(folder, under, into, left_out)
   local names = {}
   for name in lfs.dir(folder .. "/" .. under) do
     names[#names + 1] = name ~= "." and name ~= ".." and name or nil
@@ -34,20 +36,32 @@ local function files_below(folder, under, into)
   table.sort(names)
   for _, name in ipairs(names) do
     local path = under == "" and name or under .. "/" .. name
-    local mode = lfs.symlinkattributes(folder .. "/" .. path, "mode")
-    if mode == "directory" then
-      files_below(folder, path, into)
-    elseif mode == "file" then
+    local instead = plain_files.instead(folder .. "/" .. path)
+    if instead == "a folder" then
+      files_below(folder, path, into, left_out)
+    elseif instead then
+      left_out[#left_out + 1] = ("%s, %s"):format(path, instead)
+    else
       into[#into + 1] = path
     end
   end
-  return into
+end
+
+--- A text of the folder, or nothing where none is there; what is there and cannot be read is an error.
+local function text_of(run, name, most)
+  if not lfs.symlinkattributes(run.folder .. "/" .. name, "mode") then
+    return nil
+  end
+  return core.read_file(run.folder .. "/" .. name, most)
 end
 
 --- The plan that was run.
 local function plan_of(run)
-  run.plan_text = text_files.read(run.folder .. "/resolved.plan", { bytes = 1 << 24, name = "plan file" })
-  local nerve = {}
+  local nerve, why = {}
+  run.plan_text, why = text_of(run, "resolved.plan", most_plan)
+  if why then
+    return nil, why
+  end
   for _, name in ipairs(read.get(run.manifest, "protocol.nerve") or {}) do
     nerve[name] = true
   end
@@ -78,7 +92,7 @@ function M.read(folder)
     return nil, manifest
   end
   folder = path
-  local text, message = text_files.read(folder .. "/events.tsv", events_kind)
+  local text, message = core.read_file(folder .. "/events.tsv", most_events)
   if not text then
     return nil, message
   end
@@ -90,7 +104,18 @@ function M.read(folder)
   end
   local run = { folder = folder, name = folder:match("[^/]+$"), manifest = manifest, events = text,
     id = tostring(read.get(manifest, "protocol.id") or read.get(manifest, "experiment.id") or "run"),
-    events_json = text_files.read(folder .. "/events.json"), files = files_below(folder, "", {}) }
+    files = {}, left_out = {} }
+  run.events_json, message = text_of(run, "events.json", most_sidecar)
+  if message then
+    return nil, message
+  end
+  files_below(folder, "", run.files, run.left_out)
+  for _, name in ipairs(run.files) do -- before anything is written
+    local ok, why = plain_files.check(folder .. "/" .. name)
+    if not ok then
+      return nil, why
+    end
+  end
   run.edited = edited.look(folder, manifest, { "resolved.plan" })
   return plan_of(run)
 end

@@ -3,6 +3,7 @@ local catalogue = require "moonpulse.protocol.catalogue"
 local cli = require "moonpulse.cli"
 local core = require "moonpulse.core"
 local experiments = require "moonpulse.experiment"
+local numbers = require "moonpulse.text.numbers"
 local progresses = require "moonpulse.text.progress"
 local protocols = require "moonpulse.protocol"
 local values_of = require "moonpulse.protocol.parameter_value"
@@ -18,7 +19,7 @@ local M = {}
 ---@return fun(text: string): number?, string?
 function M.number(low, high, unit)
   return function(text)
-    local value = tonumber(text)
+    local value = numbers.decimal(text)
     if not value or value ~= value or value < low or value > high then
       return nil, ("%q is no number from %g to %g%s%s"):format(text, low, high,
         unit and " " .. unit or "", values_of.number_hint(text))
@@ -48,7 +49,7 @@ end
 ---@return integer?
 ---@return string? message
 function M.seed(text)
-  local value = math.tointeger(tonumber(text))
+  local value = math.tointeger(numbers.decimal(text))
   if not value or value < 0 or value > 0x7FFFFFFFFFFFFFFF then
     return nil, ("%q is no seed: a whole number from 0 up"):format(text)
   end

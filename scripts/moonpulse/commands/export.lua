@@ -17,6 +17,8 @@ local statements = require "moonpulse.provenance.statement"
 
 local M = {}
 
+local most_noted = 20 -- files that are left out
+
 function M.parser()
   local parser = cli.parser("export",
     "Runs in the formats of others. bids: into a BIDS dataset, with nibs/ as the draft of BEP037 (NIBS-BIDS)"
@@ -86,22 +88,40 @@ local function read_runs(options)
   return list
 end
 
+local function note(run, text, ...)
+  io.stderr:write(escapes.shown(("moonpulse: note: %s: %s\n"):format(run.folder, text:format(...)), true))
+end
+
 --- What is written says it, too.
 ---@param run { folder: string, edited: string? }
 local function note_edited(run)
   if run.edited then
-    io.stderr:write(escapes.shown(("moonpulse: note: %s: %s\n"):format(run.folder,
-      edited.sentence(run.edited)), true))
+    note(run, "%s", edited.sentence(run.edited))
   end
 end
 
-local function tell(run, made, folder, json_asked)
+--- What is no file of its own cannot be copied or hashed: whoever sent the folder put it there.
+---@param run { folder: string, left_out: string[] }
+local function note_left_out(run)
+  for i, what in ipairs(run.left_out) do
+    if i > most_noted then
+      return note(run, "%d more of the kind are left out", #run.left_out - most_noted)
+    end
+    note(run, "left out: %s in the place of a file", what)
+  end
+end
+
+local function tell(run, made, folder, options)
+  local json_asked = options.json
   local all = made.patterns + made.singles
   say(json_asked, "%s: %s, %s %s%s: %s/%s/nibs/%s_nibs.tsv", run.folder, numbers.counted(made.rows, "row"),
     numbers.count(all), all == 1 and "delivery" or "deliveries", made.patterns > 0 and made.singles > 0
       and (", %s of them pulse by pulse"):format(numbers.count(made.singles)) or "",
     folder, made.folder, made.stem)
   note_edited(run)
+  if not options.no_sourcedata then
+    note_left_out(run)
+  end
   if run.manifest.device and run.manifest.device.simulated then
     io.stderr:write(("moonpulse: note: %s was simulated: nobody was stimulated, and the dataset says so\n")
       :format(escapes.shown(run.name)))
@@ -153,7 +173,7 @@ function formats.bids(options)
   local made, dataset = put_runs(folder, list, group, options, meta)
   local data = json.list {}
   for i, run in ipairs(list) do
-    tell(run, made[i], folder, options.json)
+    tell(run, made[i], folder, options)
     data[i] = { run = run.folder, rows = made[i].rows, deliveries = made[i].patterns + made[i].singles,
       file = ("%s/nibs/%s_nibs.tsv"):format(made[i].folder, made[i].stem) }
   end
@@ -178,6 +198,7 @@ local function one_run(options)
     cli.fail("usage", "%s", message)
   end
   note_edited(facts)
+  note_left_out(facts)
   return facts
 end
 

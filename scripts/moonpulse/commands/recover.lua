@@ -7,6 +7,7 @@ local numbers = require "moonpulse.text.numbers"
 local records = require "moonpulse.cli.records_option"
 local recover = require "moonpulse.record.recover"
 local reports = require "moonpulse.report"
+local rooms = require "moonpulse.text.room"
 local seals = require "moonpulse.record.seal"
 
 local M = {}
@@ -48,7 +49,7 @@ local function say_seal(summary)
   if summary.sealed then
     say("sealed: %s (note it elsewhere; moonpulse verify compares)", seals.short(summary.sealed))
   elseif summary.not_sealed then
-    say("not sealed: %s; make room, and recover again", summary.not_sealed)
+    say("not sealed: %s; %s, and recover again", summary.not_sealed, rooms.remedy(summary.not_sealed))
   end
 end
 
@@ -74,17 +75,25 @@ function M.run(options)
   if summary.report then
     say("%s: its run ended, there is nothing to recover; its report was missing, and is written: %s",
       folder, summary.report)
+  elseif summary.described then
+    say("%s: its run ended, there is nothing to recover; events.json was missing, and is written", folder)
   elseif not summary.sent then
     say("%s: its run ended, there is nothing to recover%s", folder, summary.lost and ""
       or "; it was not sealed")
   end
+  if summary.cut then
+    say("%s; nothing can write the rest", summary.cut)
+  end
   if not summary.sent then
     return say_seal(summary)
   end
-  say("recovered %s of %s: %s confirmed by the device, %s skipped", numbers.count(summary.sent),
-    summary.scripted and numbers.counted(summary.planned, "pulse") .. " that the script asked for"
-      or numbers.counted(summary.planned, "planned pulse"), numbers.count(summary.confirmed),
-    numbers.count(summary.skipped))
+  local of = " of " .. (summary.scripted and numbers.counted(summary.planned, "pulse")
+    .. " that the script asked for" or numbers.counted(summary.planned, "planned pulse"))
+  if summary.sent > summary.planned then -- what was planned cannot be read any more
+    of = (summary.sent == 1 and " pulse" or " pulses") .. ", more than what is left says was planned"
+  end
+  say("recovered %s%s: %s confirmed by the device, %s skipped", numbers.count(summary.sent), of,
+    numbers.count(summary.confirmed), numbers.count(summary.skipped))
   for _, sentence in ipairs(summary.said) do
     say(sentence)
   end

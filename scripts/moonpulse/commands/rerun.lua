@@ -127,7 +127,9 @@ end
 --- Lines as data.
 local function lines_of(comparison, of_pulses)
   local list = json.list {}
-  words.differences(comparison, of_pulses, function(line) list[#list + 1] = line:match("^%s*(.-)%s*$") end)
+  words.differences(comparison, of_pulses, function(line)
+    list[#list + 1] = line:match("^%s*(.*%S)") or ""
+  end)
   return list
 end
 

@@ -148,6 +148,10 @@ function M.run(options)
   else
     report(served)
   end
+  if served.log_lost then
+    cli.fail("fault", "%s: %s: the log is cut there: make room, or name another file with --log", options.log,
+      served.log_lost)
+  end
 end
 
 return M

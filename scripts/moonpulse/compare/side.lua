@@ -100,8 +100,11 @@ end
 ---@param text string
 ---@return string
 function M.without_place(text)
-  return (text:gsub("[^%s:\"]*/([^/%s:]+%.lua:%d+:)", "%1")
-    :gsub('(question %d+ has no answer: ".*"): .*$', "%1"))
+  -- %f: tried where a path may begin, and not from each of its bytes on
+  text = text:gsub('%f[^%s:"][^%s:"]*/([^/%s:]+%.lua:%d+:)', "%1")
+  local _, asked = text:find('question %d+ has no answer: "')
+  local answered = asked and text:match('^.*"(): ', asked + 1)
+  return answered and text:sub(1, answered - 1) or text
 end
 
 --- The facts of a manifest, whatever version wrote it.

@@ -1,5 +1,6 @@
 --- The values that a parameter takes: of its default's kind, within its bounds, and how text is read.
 local intensities = require "moonpulse.compose.intensity"
+local numbers = require "moonpulse.text.numbers"
 
 local M = {}
 
@@ -108,7 +109,7 @@ function M.parse(declared, name, text)
   elseif kind == "string" then
     return text
   end
-  local value = tonumber(text)
+  local value = numbers.decimal(text)
   if not value then
     return nil, ("%s: a number expected, not %q%s"):format(name, text, M.number_hint(text))
   end

@@ -4,6 +4,7 @@ local cjson = require "cjson"
 local edited = require "moonpulse.safety.edited"
 local lfs = require "lfs"
 local opened = require "moonpulse.record.opened"
+local plain_files = require "moonpulse.text.plain_file"
 local read = require "moonpulse.record.read"
 local seals = require "moonpulse.record.seal"
 local sha256 = require "moonpulse.text.sha256"
@@ -61,13 +62,13 @@ local function files_of(folder, manifest)
   if not found then
     return nil, message
   end
-  local roles, list = {}, {}
+  local roles, list, left_out = {}, {}, {}
   for _, each in ipairs(type(manifest.files) == "table" and manifest.files or {}) do
     roles[type(each) == "table" and each.file or ""] = type(each) == "table" and tostring(each.role)
   end
   for _, name in ipairs { seals.name, seals.signature } do
-    found[#found + 1] = lfs.attributes(folder .. "/" .. name, "mode") and { name = name, is_file = true }
-      or nil
+    found[#found + 1] = lfs.symlinkattributes(folder .. "/" .. name, "mode") and { name = name,
+      is_file = not plain_files.instead(folder .. "/" .. name) } or nil
   end
   for _, each in ipairs(found) do
     if each.is_file then
@@ -77,9 +78,12 @@ local function files_of(folder, manifest)
         return nil, message
       end
       list[#list + 1] = file
+    else
+      left_out[#left_out + 1] = ("%s, %s"):format(each.name, plain_files.instead(folder .. "/" .. each.name)
+        or "gone meanwhile")
     end
   end
-  return list
+  return list, left_out
 end
 
 --- A time of the manifest as ISO 8601 with a zone.
@@ -94,6 +98,7 @@ end
 ---@field title string
 ---@field manifest table
 ---@field files moonpulse.RunFile[]
+---@field left_out string[] what is not among them: links and what else is no regular file, and what it is
 ---@field started string? ISO 8601
 ---@field ended string? ISO 8601
 ---@field uuid string the run's own, the same in every export
@@ -121,9 +126,9 @@ function M.read(folder)
     return nil, manifest
   end
   folder = path
-  local files, message = files_of(folder, manifest)
+  local files, left_out = files_of(folder, manifest)
   if not files then
-    return nil, message
+    return nil, left_out
   end
   local name, also = folder:match("[^/]+$"), { "resolved.plan" }
   for _, file in ipairs(files) do
@@ -131,7 +136,7 @@ function M.read(folder)
   end
   local id = tostring(read.get(manifest, "protocol.id") or read.get(manifest, "experiment.id") or name)
   return { folder = folder, name = name, id = id, title = tostring(read.get(manifest, "protocol.name") or id),
-    manifest = manifest, files = files, started = time_of(manifest.started),
+    manifest = manifest, files = files, left_out = left_out, started = time_of(manifest.started),
     ended = time_of(manifest.ended) or time_of(read.get(manifest, "clock.end.wall")),
     uuid = uuid_of(manifest, name), simulated = read.get(manifest, "device.simulated") or false,
     completed = manifest.status == "completed",

@@ -40,7 +40,8 @@ function M.all(record, journal)
   if list[1] then
     list[#list + 1] = "keep editors and synchronisers out of a run's folder while the run goes on"
   end
-  for _, text in ipairs { record.lost or false, record.undescribed or false } do
+  for _, text in ipairs { record.lost or false, record.undescribed or false,
+    require("moonpulse.record.witnessed").cut(record.folder) or false } do
     list[#list + 1] = text or nil
   end
   return list[1] and list or nil

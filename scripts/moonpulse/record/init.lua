@@ -72,8 +72,8 @@ function M.create(out, id, group)
   local record
   record, message = new_record(folder, folder .. "/events.tsv")
   if not record then
-    return nil, ("cannot make the record: %s: make room, or name another folder with --out DIR")
-      :format(message)
+    return nil, ("cannot make the record: %s: %s, or name another folder with --out DIR"):format(message,
+      require("moonpulse.text.room").remedy(message))
   end
   record.started = clocks.text(wall)
   return record

@@ -126,8 +126,9 @@ function Journal:write(kind, entry)
   if self.lost then
     table.remove(self.kept.lines) -- it is not done
     self.lines, self.head, self.by_kind[kind] = lines, head, self.by_kind[kind] - 1
-    error({ code = "stopped", message = ("the journal cannot be written, so nothing more is played: %s: %s")
-      :format(self.path, self.lost) }, 0)
+    error({ code = "stopped", message = ("the journal cannot be written, so nothing more is played: %s: %s; "
+      .. "%s before the next run"):format(self.path, self.lost,
+      require("moonpulse.text.room").remedy(self.lost)) }, 0)
   end
 end
 

@@ -109,8 +109,8 @@ local function write(folder, name, text)
   local ok, message = files.put(path, text)
   core.disk()
   if not ok then
-    error({ code = "limit", message = ("cannot write %s: %s: make room, or name another folder with "
-      .. "--out DIR"):format(path, message) }, 0)
+    error({ code = "limit", message = ("cannot write %s: %s: %s, or name another folder with --out DIR")
+      :format(path, message, require("moonpulse.text.room").remedy(message)) }, 0)
   end
 end
 

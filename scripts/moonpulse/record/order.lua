@@ -151,7 +151,7 @@ end
 ---@return string
 function M.settled(text)
   local parts = {}
-  merge(function() return text:gmatch("([^\n]*)\n") end, { write = function(_, ...)
+  merge(function() return require("moonpulse.text.ended_lines").of(text) end, { write = function(_, ...)
     table.move({ ... }, 1, select("#", ...), #parts + 1, parts)
     return true
   end })

@@ -12,10 +12,12 @@ local read = require "moonpulse.record.read"
 local records = require "moonpulse.record"
 local recover_rows = require "moonpulse.record.recover_rows"
 local replays = require "moonpulse.record.replay"
+local rooms = require "moonpulse.text.room"
 local schema = require "moonpulse.record.schema"
 local seals = require "moonpulse.record.seal"
 local stop_words = require "moonpulse.text.stop_words"
 local tolds = require "moonpulse.record.told"
+local witnessed = require "moonpulse.record.witnessed"
 
 local M = {}
 
@@ -189,8 +191,9 @@ end
 ---@param again boolean? it ended, and its events.tsv is not whole, or its flight record was found again
 local function why_not(folder, manifest, chosen, changed, again)
   if manifest.status ~= "running" and not (chosen and manifest.status == "interrupted") and not again then
-    return ("%s is not torn: its run ended (%s), there is nothing to recover"):format(folder,
-      tostring(manifest.status))
+    local cut = witnessed.cut(folder)
+    return ("%s is not torn: its run ended (%s), there is nothing to recover%s"):format(folder,
+      tostring(manifest.status), cut and ("; %s, and nothing can write the rest"):format(cut) or "")
   elseif changed and not lfs.attributes(folder .. "/flight.bin", "mode") then
     return ("%s: events.tsv is missing, or not as the run left it, and there is no flight.bin to write it "
       .. "from"):format(folder)
@@ -247,8 +250,8 @@ local function rewrite(folder, manifest, driver, flight, entries, changed, ended
     os.remove(path .. ".new")
   end
   if not ok then
-    return nil, ("events.tsv cannot be written, and is as it was: %s: make room, and recover again"):format(
-      record.lost or message)
+    return nil, ("events.tsv cannot be written, and is as it was: %s: %s, and recover again"):format(
+      record.lost or message, rooms.remedy(record.lost or message))
   end
   flight.said[#flight.said + 1] = rows > 0 and message and only_kept(rows, message) or nil
   local result = result_of(record, flight, planned, complete, manifest.kind == "experiment")
@@ -309,7 +312,9 @@ end
 local function complete(folder, write_report, differed, lost, chained, manifest)
   local report = not lfs.symlinkattributes(folder .. "/report.html", "mode")
   local unsealed = lost or differed == nil and chained
-  if not report and not unsealed then
+  local is_sealed = (" " .. table.concat(differed or {}, " ") .. " "):find(" events.json ", 1, true)
+  local described = not is_sealed and recover_rows.describe(folder) or nil
+  if not report and not unsealed and not described then
     return nil
   end
   local sealed, why
@@ -320,13 +325,15 @@ local function complete(folder, write_report, differed, lost, chained, manifest)
     end
   end
   if differed or unsealed then
-    sealed, why = seals.again(folder, report and not lost and "report" or "recovered",
-      { why = why_sealed(report, lost, differed), told = tolds.at_seal(manifest) }, differed)
+    sealed, why = seals.again(folder, report and not described and not lost and "report" or "recovered",
+      { why = described and not lost and "events.json was missing" or why_sealed(report, lost, differed),
+        told = tolds.at_seal(manifest) }, differed)
     if not sealed then
       return nil, why
     end
   end
-  return { report = report or nil, sealed = sealed, lost = lost,
+  return { report = report or nil, described = described, cut = witnessed.cut(folder),
+    sealed = sealed, lost = lost,
     differed = differed }
 end
 
@@ -340,7 +347,8 @@ local function mend_unplayed(folder, manifest)
   local text = M.rows(folder) or core.event_header
   local ok, message = files.put(path, text)
   if not ok then
-    return nil, ("%s cannot be written: %s: make room, and recover again"):format(path, message)
+    return nil, ("%s cannot be written: %s: %s, and recover again"):format(path, message,
+      rooms.remedy(message))
   end
   manifest.result.rebuilt = "events.tsv was missing or changed; written again"
   manifest.result.events_sum = core.file_sum(path)
@@ -358,6 +366,24 @@ local function seal(folder, manifest, summary, differed)
     sent = summary.sent, confirmed = summary.confirmed, skipped = summary.skipped,
     said = summary.said[1] and machine_paths.without_all(summary.said, { folder }) or nil,
     told = tolds.at_recovery(manifest) }, differed)
+end
+
+--- What the simulator gave is not all there, and nothing can write the rest: it is said, here and in the
+--- manifest.
+local function tell_cut(folder, manifest, summary)
+  local cut = witnessed.cut(folder)
+  local list = type(manifest.result.files) == "table" and manifest.result.files or {}
+  for _, sentence in ipairs(list) do
+    cut = sentence ~= cut and cut or nil
+  end
+  if cut then
+    summary.said[#summary.said + 1] = cut
+    list[#list + 1] = cut
+    manifest.result.files = list
+    local record = records.in_memory()
+    record.folder = folder
+    record:manifest(manifest)
+  end
 end
 
 local function recover(folder, chosen, write_report)
@@ -409,6 +435,7 @@ local function recover(folder, chosen, write_report)
     return nil, entries .. (lost == "unread" and mends or "")
   end
   if summary then
+    tell_cut(folder, manifest, summary)
     summary.unloaded, summary.lost, summary.differed = unloaded, lost_seal, differed
     summary.disarmed, summary.scripted = manifest.result.disarmed == true, manifest.kind == "experiment"
     summary.no_report = select(2, write_report(folder))

@@ -8,6 +8,7 @@ local files = require "moonpulse.record.file"
 local journals = require "moonpulse.record.journal"
 local lfs = require "lfs"
 local read = require "moonpulse.record.read"
+local rooms = require "moonpulse.text.room"
 local sidecar = require "moonpulse.record.sidecar"
 
 local M = {}
@@ -47,6 +48,20 @@ local function describe(folder, events)
   end
 end
 
+--- The same where the disk did not take it when the run ended.
+---@param folder string
+---@return boolean? written nil: it is there, or there is no table of this version
+---@return string? message
+function M.describe(folder)
+  local path = folder .. "/events.json"
+  local events = not lfs.symlinkattributes(path, "mode") and read.events(folder .. "/events.tsv")
+  if not events then
+    return nil
+  end
+  describe(folder, events)
+  return lfs.symlinkattributes(path, "mode") ~= nil or nil
+end
+
 --- A last row that the kill tore is no row: it is taken out of the table, and told instead. The pulse that it
 --- was of counts with those of which nobody knows.
 ---@param path string events.tsv
@@ -81,8 +96,8 @@ function M.keep(folder, manifest, why, said)
     events = torn and read.events(path) or events
   end
   if not events or message then
-    return nil, message and ("%s cannot be written, and is as it was: %s: make room, and recover again")
-      :format(path, message) or ("%s, and there is no events.tsv that can be read"):format(why)
+    return nil, message and ("%s cannot be written, and is as it was: %s: %s, and recover again"):format(path,
+      message, rooms.remedy(message)) or ("%s, and there is no events.tsv that can be read"):format(why)
   end
   describe(folder, events)
   local planned = planned_of(folder, manifest)

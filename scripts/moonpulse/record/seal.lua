@@ -130,7 +130,9 @@ local function with_head(text, head, lines)
     return made
   end
   -- of an older version, or of a run that was killed
-  return (text:gsub("%s*}%s*$", (',"journal_head":"%s","journal_lines":%d}\n'):format(head, lines)))
+  local last = text:match("^.*()}%s*$") -- no pattern that begins with blanks: many are tried from each on
+  local added = (',"journal_head":"%s","journal_lines":%d}\n'):format(head, lines)
+  return last and (text:sub(1, last - 1):match("^.*%S") or "") .. added or text
 end
 
 --- What the journal has of manifest.json: its SHA-256 without the journal's own head, which is in it.
@@ -321,7 +323,7 @@ local function check_room(folder, bytes)
     ok, message = ok and closed, message or why
     os.remove(path .. ".new")
   end
-  return ok and true, message
+  return ok and true, message and ("%s/%s: %s"):format(folder, M.name, message:gsub("^.*: ", ""))
 end
 
 --- All that is needed to seal again: it is read and hashed before anything is changed.
@@ -441,7 +443,7 @@ function M.again(folder, kind, entry, differed, hashed)
   local text, head, lines = M.appended(now.journal, kind, told)
   local ok
   ok, message = check_room(folder, #text + #now.manifest
-    + (lfs.attributes(folder .. "/" .. M.name, "size") or 0) + #scripts.text + 65536)
+    + math.min(lfs.attributes(folder .. "/" .. M.name, "size") or 0, most_list) + #scripts.text + 65536)
   if not ok then
     return nil, message
   end

@@ -2,6 +2,7 @@
 --- OpenSSH), which is on every computer of a lab. A chain and its hashes show damage; a signature shows who
 --- sealed.
 local core = require "moonpulse.core"
+local ended_lines = require "moonpulse.text.ended_lines"
 local files = require "moonpulse.record.file"
 local lfs = require "lfs"
 local seals = require "moonpulse.record.seal"
@@ -95,7 +96,7 @@ local function is_canonical(text)
   end
   local body = text:sub(#first + 1, -#last - 1)
   local lines = {}
-  for line in body:gmatch("([^\n]*)\n") do
+  for line in ended_lines.of(body) do
     lines[#lines + 1] = line
   end
   for i, line in ipairs(lines) do

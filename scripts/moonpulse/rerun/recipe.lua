@@ -132,7 +132,7 @@ end
 --- The folders of a path below folder.
 local function make_folders(folder, path)
   local at = folder
-  for part in path:gmatch("([^/]+)/") do
+  for part in (path:match("^.*/") or ""):gmatch("[^/]+") do
     at = at .. "/" .. part
     if part ~= "." and not lfs.attributes(at, "mode") then
       core.make_folder(at)

@@ -2,6 +2,7 @@
 local compare = require "moonpulse.compare"
 local core = require "moonpulse.core"
 local decisions = require "moonpulse.compare.decisions"
+local ended_lines = require "moonpulse.text.ended_lines"
 local journal_lines = require "moonpulse.record.journal_lines"
 local lfs = require "lfs"
 local numbers = require "moonpulse.text.numbers"
@@ -23,7 +24,7 @@ end
 
 --- The number of the first line that differs.
 local function first_difference(a, b)
-  local next_a, next_b, number = a:gmatch("([^\n]*)\n"), b:gmatch("([^\n]*)\n"), 0
+  local next_a, next_b, number = ended_lines.of(a), ended_lines.of(b), 0
   while true do
     local x, y = next_a(), next_b()
     number = number + 1
@@ -35,7 +36,12 @@ end
 
 --- A table without what a script's messages say of where its files were.
 local function without_places(text)
-  return (text:gsub("[^\t\n]*%.lua:%d+:[^\t\n]*", sides.without_place))
+  if not text:find("%.lua:%d+:") then
+    return text
+  end
+  return (text:gsub("[^\t\n]+", function(cell) -- a pattern of all of it would be tried from each byte on
+    return cell:find("%.lua:%d+:") and sides.without_place(cell) or nil
+  end))
 end
 
 local function judge_file(found, name, a, b)

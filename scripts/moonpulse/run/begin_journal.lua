@@ -48,8 +48,8 @@ function M.begin(context, origin_ns)
       trigger = trigger and device.simulated and trigger.text or nil },
   }, origin_ns, manifests.folders_of(context), context.speed ~= 1)
   if not journal then
-    refusals.raise("limit", "cannot make the journal: %s: make room, or name another folder with --out DIR",
-      message)
+    refusals.raise("limit", "cannot make the journal: %s: %s, or name another folder with --out DIR", message,
+      require("moonpulse.text.room").remedy(message))
   end
   context.journal = journal
   job.audit.on_jump = function(jump)

@@ -74,8 +74,13 @@ local function to_recover(folder)
   return require("moonpulse.text.to_type").recover(folder)
 end
 
+--- Loaded when it is needed, too.
+local function remedy_of(why)
+  return require("moonpulse.text.room").remedy(why)
+end
+
 --- What to do about a record that is not whole.
-local function remedy(record)
+local function remedy(record, lost)
   if not lfs.attributes(record.folder, "mode") then
     return "the run's folder is gone; if it was moved: moonpulse recover FOLDER, where it is now"
   end
@@ -83,8 +88,9 @@ local function remedy(record)
     return record.flight and "flight.bin has every pulse: " .. to_recover(record.folder)
       or "run it again"
   end
-  return record.flight and "make room, then: " .. to_recover(record.folder)
-    or "make room, or name another folder with --out DIR, and run it again"
+  local room = remedy_of(lost)
+  return record.flight and ("%s, then: %s"):format(room, to_recover(record.folder))
+    or room .. ", or name another folder with --out DIR, and run it again"
 end
 
 --- Tell the operator at once what the disk does not take; the run goes on where the flight record, whose room
@@ -94,8 +100,8 @@ function M.tell_losses(context)
   local record = context.record
   record.on_lost = function(lost)
     io.stderr:write(("\nmoonpulse: note: %s: %s\n"):format(escapes.shown(lost), record.flight
-      and "the run goes on, and flight.bin has every pulse; " .. remedy(record) .. " when it has ended"
-      or remedy(record)))
+      and "the run goes on, and flight.bin has every pulse; " .. remedy(record, lost) .. " when it has ended"
+      or remedy(record, lost)))
   end
 end
 
@@ -212,6 +218,14 @@ local function stopped(context, outcome, result, code)
     outcome.text and "" or stop_words.remedy(outcome.stop, context.experiment), left or "")
 end
 
+--- The run's own record is not whole: what the simulator wrote may not be, either.
+local function say_cut(folder)
+  local cut = require("moonpulse.record.witnessed").cut(folder)
+  if cut then
+    M.line("note", "%s; nothing can write the rest", cut)
+  end
+end
+
 --- The last lines, the manifest's result, and the exit status.
 ---@param context moonpulse.Context
 ---@param outcome moonpulse.Ended
@@ -246,13 +260,14 @@ function M.conclude(context, outcome)
   end
   say_result(context, outcome, result, complete)
   if lost then
+    say_cut(record.folder)
     refusals.raise(code == "ok" and "stopped" or code, "the record is not whole: %s; %s (the run: %s)", lost,
-      remedy(record), result.reason)
+      remedy(record, lost), result.reason)
   end
   local report_path, why = require("moonpulse.report").write(record.folder)
   M.line("record", record.folder .. (report_path and "  (report.html, events.tsv)" or "  (events.tsv)"))
   if not report_path then
-    M.line("note", "%s: the record is whole without it; make room, then: %s", why,
+    M.line("note", "%s: the record is whole without it; %s, then: %s", why, remedy_of(why),
       to_recover(record.folder))
   end
   sealing().seal(context)
@@ -293,6 +308,9 @@ function M.attempt(context, action)
   core.phase "closing"
   context.screen:finish(0, context.record.pulses_sent)
   local text, code = text_and_code(outcome)
+  if code == "fault" and require("moonpulse.text.room").is_short(text) then -- no device has a fault
+    text, code = ("%s: %s, or name another folder with --out DIR"):format(text, remedy_of(text)), "limit"
+  end
   if context.record.pulses_sent > 0 then -- it was run
     return M.conclude(context, { stop = code == "fault" and "device" or "error",
       fault = code == "fault" and text or nil, text = text, code = code ~= "fault" and code or nil })

@@ -29,8 +29,8 @@ local function named(options, job)
 end
 
 local function no_room(message)
-  refusals.raise("limit", "cannot keep what the run read: %s: make room, or name another folder with "
-    .. "--out DIR", message)
+  refusals.raise("limit", "cannot keep what the run read: %s: %s, or name another folder with --out DIR",
+    message, require("moonpulse.text.room").remedy(message))
 end
 
 --- Keep it all. Raises a refusal { code, message } where the disk does not take it: then nothing is played.

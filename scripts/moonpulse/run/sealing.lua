@@ -7,6 +7,7 @@ local escapes = require "moonpulse.text.escapes"
 local files = require "moonpulse.record.file"
 local lfs = require "lfs"
 local manifests = require "moonpulse.run.manifest"
+local rooms = require "moonpulse.text.room"
 local run_safety = require "moonpulse.run.safety"
 local seals = require "moonpulse.record.seal"
 local sha256 = require "moonpulse.text.sha256"
@@ -84,7 +85,8 @@ function M.seal(context)
   entry.told = require "moonpulse.record.told".at_seal(context.manifest)
   local seal, message = seals.again(folder, "sealed", entry, nil, context.hashes)
   if not seal then
-    return line("note", "%s; make room, then: %s", escapes.shown(message), to_type.recover(folder))
+    return line("note", "%s; %s, then: %s", escapes.shown(message), rooms.remedy(message),
+      to_type.recover(folder))
   end
   line("seal", "%s  (note it elsewhere; moonpulse verify compares)", seals.short(seal))
   if context.sign then
@@ -126,8 +128,8 @@ function M.close_unplayed(context, stop, result)
     result.files = disturbed.all(record, context.journal)
     manifests.write(context, "not run", result)
     if record.lost then
-      return line("note", "the record is not whole: %s; make room, then: %s",
-        escapes.shown(record.lost), to_type.recover(record.folder))
+      return line("note", "the record is not whole: %s; %s, then: %s", escapes.shown(record.lost),
+        rooms.remedy(record.lost), to_type.recover(record.folder))
     end
     M.seal(context)
   end)

@@ -11,6 +11,7 @@ local cjson = require "cjson.safe"
 local facts_of = require "moonpulse.safety.run_facts"
 local journal_lines = require "moonpulse.record.journal_lines"
 local lfs = require "lfs"
+local plain_files = require "moonpulse.text.plain_file"
 local read = require "moonpulse.record.read"
 local seals = require "moonpulse.record.seal"
 
@@ -65,11 +66,7 @@ end
 
 --- The first line of a journal: the rest of it is long.
 local function first_of(path)
-  local name = path .. "/journal.jsonl"
-  if lfs.symlinkattributes(name, "mode") ~= "file" then
-    return {}
-  end
-  local file <close> = io.open(name, "rb")
+  local file <close> = plain_files.open(path .. "/journal.jsonl")
   local part = file and file:read(65536) or ""
   while file and not part:find("\n", 1, true) and #part < most_line do
     local more = file:read(65536)
@@ -122,8 +119,7 @@ local mended = { ["events.tsv"] = true, ["report.html"] = true } -- recover has 
 
 --- What was not as it had been sealed when somebody sealed the folder again, as those lines say.
 local function sealed_over(path)
-  local name = path .. "/journal.jsonl"
-  local file <close> = lfs.symlinkattributes(name, "mode") == "file" and io.open(name, "rb") or nil
+  local file <close> = plain_files.open(path .. "/journal.jsonl")
   local size = file and file:seek "end" or 0
   if size > tail_bytes then
     file:seek("set", size - tail_bytes)
@@ -170,7 +166,7 @@ local function look(path, manifest, also)
   -- one that is torn is not sealed yet
   if not text and (read.get(manifest, "status") == "running" and is_there(path, "verify.sh")
     or read.get(manifest, "status") ~= "running" and was_sealed(path, manifest, first)) then
-    text = M.unsealed
+    text = is_there(path, seals.name) and seals.name .. " cannot be read" or M.unsealed
   end
   return text, text ~= nil
 end

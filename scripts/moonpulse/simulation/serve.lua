@@ -56,14 +56,47 @@ function Host:catch_up(ends)
   end
 end
 
+--- The log goes no further once the disk did not take a part of it: what is behind a gap would say that
+--- nothing was there. That it is cut is seen at its end: its last line has none.
+---@param ok any what the file's method returned
+---@param why string?
+function Host:wrote(ok, why)
+  if ok or self.log_lost then
+    return
+  end
+  self.log_lost = why or "not written"
+  self:catch_up(true) -- the engine writes into it, too
+  self.short = nil
+  if io.type(self.log) == "file" then
+    self.log:close() -- nothing of it comes behind the end
+  end
+  self.log = nil
+  local file <close> = io.open(self.log_path, "r+b")
+  local size = file and file:seek "end" or 0
+  if size > 0 then -- in its place: it takes no room
+    file:seek("set", size - 1)
+    file:write "~"
+  end
+end
+
+--- In real time somebody may look at the log, and the process may be killed.
+function Host:flush()
+  if self.log and self.flushes then
+    self:wrote(self.log:flush())
+  end
+end
+
 --- Write what the model logged, and count it.
 ---@param entries moonpulse.SimulatorEvent[]?
 function Host:note(entries)
   for _, entry in ipairs(entries or {}) do
     if self.log then
-      self.log:write(witness.line(entry.at_ns and entry.at_ns + self.on_ns or self.now_ns, entry))
+      self:wrote(self.log:write(witness.line(entry.at_ns and entry.at_ns + self.on_ns or self.now_ns, entry)))
     end
     self.counts[entry.event] = (self.counts[entry.event] or 0) + 1
+  end
+  if entries and entries[1] then
+    self:flush()
   end
 end
 
@@ -313,8 +346,10 @@ function M.start(model, options)
     if not self.log then
       return nil, ("cannot write the log: %s"):format(message)
     end
-    self.log:setvbuf(is_virtual and "full" or "line")
-    self.log:write(witness.header)
+    self.log:setvbuf "full" -- by lines the C library calls a line written that the disk did not take
+    self.log_path, self.flushes = options.log, not is_virtual
+    self:wrote(self.log:write(witness.header))
+    self:flush()
   end
   self.pty, message = new_port(options.link, function(bytes, arrival_ns, since_ns)
     self:receive(bytes, arrival_ns, since_ns)
@@ -384,7 +419,7 @@ function Host:close()
     self.trigger_pty:close()
   end
   if self.log then
-    self.log:close()
+    self:wrote(self.log:close())
   end
 end
 

@@ -1,6 +1,13 @@
 --- Numbers as people write them: with a unit, with thousands, with minutes.
 local M = {}
 
+--- A number as people write it: decimal. Lua itself also reads 0x30, which is 48.
+---@param text any
+---@return number? nil: it is none
+function M.decimal(text)
+  return not tostring(text):find("[xX]") and tonumber(text) or nil
+end
+
 --- Seconds as people write them: 0.02 -> "20 ms", 26 -> "26 s".
 ---@param seconds number
 ---@return string

@@ -1,10 +1,9 @@
 --- SHA-256 in hexadecimal digits: of a text, of what comes in parts, and of a file.
-local lfs = require "lfs"
+local plain_files = require "moonpulse.text.plain_file"
 
 local M = {}
 
-local part_bytes, large = 1 << 16, 256 * 1024 * 1024
-local most_bytes = 1 << 36 -- no run writes so much
+local part_bytes = 1 << 16
 
 --- OpenSSL takes longer to load than all the rest, so only who hashes waits for it.
 local function digest()
@@ -45,11 +44,6 @@ function Sum:digits()
   return hex(self.digest:final())
 end
 
---- Nearly all of it was never written: reading a terabyte of nothing takes minutes.
-local function is_hole(found)
-  return found.size > large and (found.blocks or found.size) * 512 < found.size / 64
-end
-
 --- Of a file, in parts. What is no regular file has none: a pipe would be waited for; nor has one of more
 --- than 64 GiB, or in which nearly nothing is.
 ---@param path string
@@ -57,18 +51,7 @@ end
 ---@return string? digits
 ---@return string? message
 function M.of_file(path, progress)
-  local found, message = lfs.symlinkattributes(path)
-  if not found then
-    return nil, message
-  elseif found.mode ~= "file" then
-    return nil, path .. ": it is no file but something else in its place"
-  elseif is_hole(found) then
-    return nil, path .. ": nearly all of its bytes were never written"
-  elseif found.size > most_bytes then
-    return nil, path .. ": it is larger than 64 GiB, as no file of a run is: move it away"
-  end
-  local file
-  file, message = io.open(path, "rb")
+  local file, message = plain_files.open(path)
   if not file then
     return nil, message
   end

@@ -6,6 +6,10 @@ local M = {}
 
 local most = 64000000 -- bytes; what people write is much shorter
 
+local function too_long(path, bytes, name)
+  return ("%s has more than %d bytes, the most that a %s has"):format(path, bytes, name)
+end
+
 --- The text of a file, or of a pipe, that a user named. A folder, or more bytes than its kind has, is
 --- refused.
 ---@param path string
@@ -18,13 +22,18 @@ function M.read(path, kind)
   if not file then
     return nil, "cannot open " .. message
   end
+  local found = lfs.attributes(path) or {}
+  if found.mode == "file" and found.size > bytes then -- nothing of it is read: it may be a terabyte of holes
+    file:close()
+    return nil, too_long(path, bytes, name)
+  end
   local text, why = file:read(bytes + 1)
   file:close()
   if text == nil and why then -- of a folder the system says it only here
     local folder = lfs.attributes(path, "mode") == "directory"
     return nil, ("cannot read %s: %s"):format(path, folder and "it is a folder" or why)
   elseif text and #text > bytes then
-    return nil, ("%s has more than %d bytes, the most that a %s has"):format(path, bytes, name)
+    return nil, too_long(path, bytes, name)
   end
   bytes_read.note(path, text or "")
   return text or ""

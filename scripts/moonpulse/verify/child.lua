@@ -3,6 +3,7 @@
 local cjson = require "cjson.safe"
 local core = require "moonpulse.core"
 local courses = require "moonpulse.run.course"
+local lfs = require "lfs"
 local looks = require "moonpulse.run.look"
 local places = require "moonpulse.text.places"
 
@@ -85,7 +86,7 @@ function M.protocol(folder, out, progress)
   local ended, said = M.make("protocol", folder, out, progress)
   local text = ended and core.read_file(out .. "/made/made.json", most_made)
   local found = text and cjson.decode(text)
-  local made = { path = out .. "/made", remedy = M.remedy "protocol" }
+  local made = { path = out .. "/made", remedy = M.remedy("protocol", folder) }
   if type(found) ~= "table" then
     made.why = said ~= "" and said or "it was ended before its end"
     return made
@@ -101,8 +102,12 @@ end
 
 --- What can be done about what could not be made again.
 ---@param kind "experiment"|"protocol"
+---@param folder string of the run
 ---@return string
-function M.remedy(kind)
+function M.remedy(kind, folder)
+  if lfs.attributes(folder .. "/sources", "mode") ~= "directory" then
+    return "verify a copy of the folder that has them"
+  end
   local most = looks.most(kind)
   return ("it may take %d s of computing and %d MB, and needs the kernel's seccomp: try it on another "
     .. "computer, or look at sources/ yourself"):format(most.seconds, most.megabytes)

@@ -13,6 +13,7 @@ local read = require "moonpulse.record.read"
 local replays = require "moonpulse.verify.replay"
 local rows = require "moonpulse.verify.rows"
 local versions = require "moonpulse.verify.version"
+local witnessed = require "moonpulse.record.witnessed"
 
 local M = {}
 
@@ -230,7 +231,7 @@ local function check(folder, manifest, entries, scratch, findings, progress)
   local is_real = manifest.speed == nil or manifest.speed == 1 or entries[1].options.recalled == true
   local made, message = run_again(folder, scratch, progress)
   if not made then
-    return findings:leave(what, message, children.remedy "experiment")
+    return findings:leave(what, message, children.remedy("experiment", folder))
   end
   local found, made_manifest = findings_of.new(), read.manifest(made .. "/manifest.json")
   local lists = lists_of(manifest, entries, made, is_real)
@@ -251,7 +252,7 @@ local function check(folder, manifest, entries, scratch, findings, progress)
   elseif not first then
     findings:check("the experiment's plans, settings, marks, questions and thresholds (%d lines of the "
       .. "journal)%s are what %s%s", #lists.list, is_real and " and the pulses of events.tsv"
-      or stopped and " and events.tsv" or ", events.tsv and twin.tsv", again,
+      or (stopped or witnessed.cut(folder)) and " and events.tsv" or ", events.tsv and twin.tsv", again,
       lists.whole and not stopped and "" or " (until it was stopped or killed)")
   elseif other then
     versions.leave(findings, what, other, found.differs)

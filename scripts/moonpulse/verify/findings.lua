@@ -20,11 +20,32 @@ local Findings = {}
 Findings.__index = Findings
 
 local most_of_a_file = 20 -- differences that are named
+local most_shown = 500 -- bytes of a value that are shown: a foreign line may be as long as its file
 
 --- Nothing was found yet.
 ---@return moonpulse.VerifyFindings
 function M.new()
   return setmetatable({ differs = {}, checked = {}, unchecked = {}, notes = {}, counts = {} }, Findings)
+end
+
+--- A text as it is shown: its beginning, where it is long.
+local function cut(text)
+  if type(text) ~= "string" or #text <= most_shown then
+    return text
+  end
+  return ("%s... (%d bytes)"):format(text:sub(1, most_shown):gsub("[\xC2-\xF4][\x80-\xBF]*$", ""), #text)
+end
+
+--- A format with its values, each as it is shown.
+local function filled(text, ...)
+  if select("#", ...) == 0 then
+    return text
+  end
+  local values = table.pack(...)
+  for i = 1, values.n do
+    values[i] = cut(values[i])
+  end
+  return text:format(table.unpack(values, 1, values.n))
 end
 
 --- A file is not as it was.
@@ -35,15 +56,14 @@ function Findings:differ(file, line, text, ...)
   local count = (self.counts[file] or 0) + 1
   self.counts[file] = count
   if count <= most_of_a_file then
-    table.insert(self.differs, { file = file, line = line,
-      text = select("#", ...) > 0 and text:format(...) or text })
+    table.insert(self.differs, { file = cut(file), line = line, text = filled(text, ...) })
   end
 end
 
 --- Something was checked and is as it was.
 ---@param text string a format if values follow
 function Findings:check(text, ...)
-  table.insert(self.checked, select("#", ...) > 0 and text:format(...) or text)
+  table.insert(self.checked, filled(text, ...))
 end
 
 --- Something cannot be checked: the record is not whole then, whatever else was.
@@ -51,7 +71,7 @@ end
 ---@param why string
 ---@param remedy string what somebody can do about it
 function Findings:leave(what, why, remedy)
-  table.insert(self.unchecked, ("%s: %s; %s"):format(what, why, remedy))
+  table.insert(self.unchecked, filled("%s: %s; %s", what, why, remedy))
 end
 
 --- What all that was found comes to.
@@ -63,7 +83,7 @@ end
 --- Something that should be known.
 ---@param text string a format if values follow
 function Findings:note(text, ...)
-  table.insert(self.notes, select("#", ...) > 0 and text:format(...) or text)
+  table.insert(self.notes, filled(text, ...))
 end
 
 --- Is a file among those that differ?
@@ -75,7 +95,7 @@ end
 
 --- A line as it is shown: a row's cells with blanks between.
 local function shown(line)
-  return '"' .. line:gsub("\t", "  ") .. '"'
+  return '"' .. cut(line):gsub("\t", "  ") .. '"'
 end
 
 --- How two lines differ, in words; of two rows of a table which cells do.
@@ -93,7 +113,7 @@ local function difference(line, against, what, columns)
   local parts = {}
   for i, name in ipairs(columns) do
     if cells[i] ~= others[i] then
-      parts[#parts + 1] = ("%s is %s, and %s %s"):format(name, cells[i], what, others[i])
+      parts[#parts + 1] = filled("%s is %s, and %s %s", name, cells[i], what, others[i])
     end
   end
   return table.concat(parts, "; ")
@@ -118,7 +138,7 @@ function Findings:compare(file, text, other, what, alike, upto)
     number = number + 1
     if line ~= against and not (alike and line and against and alike(line) == alike(against)) then
       found = found + 1
-      self:differ(file, number, "%s", difference(line, against, what, columns))
+      self:differ(file, number, difference(line, against, what, columns))
     end
     line, against = next_line(), next_other()
   end

@@ -161,7 +161,7 @@ local short = { yes = "y", no = "n" }
 
 --- An answer as the manifest has it.
 local function answer_of(text)
-  local plain = said(text):lower():match("^%s*(.-)%s*$")
+  local plain = said(text):lower():match("^%s*(.*%S)") or ""
   return short[plain] or plain
 end
 

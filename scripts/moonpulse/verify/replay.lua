@@ -4,10 +4,12 @@ local core = require "moonpulse.core"
 local decisions = require "moonpulse.compare.decisions"
 local findings_of = require "moonpulse.verify.findings"
 local lfs = require "lfs"
+local plain_files = require "moonpulse.text.plain_file"
 local pulses = require "moonpulse.verify.pulses"
 local read = require "moonpulse.record.read"
 local rows = require "moonpulse.verify.rows"
 local versions = require "moonpulse.verify.version"
+local witnessed = require "moonpulse.record.witnessed"
 
 local M = {}
 
@@ -35,7 +37,7 @@ end
 
 --- Do two files have the same bytes? Their hashes would say so too, and take four times as long.
 local function is_same(path, other)
-  local one <close> = io.open(path, "rb")
+  local one <close> = plain_files.open(path)
   local two <close> = io.open(other, "rb")
   local part
   repeat
@@ -57,7 +59,7 @@ end
 ---@return boolean same
 function M.compare(folder, made, name, findings, stopped, alike)
   local path = folder .. "/" .. name
-  if not lfs.symlinkattributes(path, "mode") or stopped and name ~= "events.tsv"
+  if not lfs.symlinkattributes(path, "mode") or name == "twin.tsv" and (stopped or witnessed.cut(folder))
     or lfs.symlinkattributes(path, "mode") == "file" and is_same(path, made .. "/" .. name) then
     return true
   end
@@ -96,7 +98,8 @@ function M.check(folder, manifest, made, findings)
   if same and in_real_time then
     findings:check("the pulses of events.tsv are those of the plan")
   elseif same then
-    findings:check("%s what the plan gives when it is played again%s", stopped and "events.tsv is"
+    findings:check("%s what the plan gives when it is played again%s", (stopped or witnessed.cut(folder))
+      and "events.tsv is"
       or "events.tsv and twin.tsv are", stopped and " (until a second before it was stopped or killed)" or "")
   elseif other then
     versions.leave(findings, what, other, found.differs)

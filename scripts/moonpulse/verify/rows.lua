@@ -3,9 +3,11 @@
 local cell_text = require "moonpulse.text.cell_text"
 local cells_of = require("moonpulse.text.cells").of
 local core = require "moonpulse.core"
+local ended_lines = require "moonpulse.text.ended_lines"
 local lfs = require "lfs"
 local read = require "moonpulse.record.read"
 local recover = require "moonpulse.record.recover"
+local witnessed = require "moonpulse.record.witnessed"
 
 local M = {}
 
@@ -101,6 +103,14 @@ function M.check_twin(folder, manifest, findings)
     and not lfs.symlinkattributes(folder .. "/twin.tsv", "mode") and not findings:has "twin.tsv" then
     findings:differ("twin.tsv", nil, "it is missing, and every run on a simulator has one")
   end
+  local cut = own and not findings:has "twin.tsv" and witnessed.cut(folder)
+  local speed = tonumber(manifest.speed) or manifest.speed or 1
+  if cut and (manifest.status == "not run" or manifest.status == "interrupted" and speed ~= 1) then
+    findings:note("%s", cut) -- nothing was given; or it was killed with Moonpulse, and has what it wrote
+  elseif cut then
+    findings:leave("twin.tsv against what the simulator gave", cut, "nothing can write the rest: events.tsv "
+      .. "and flight.bin have the pulses")
+  end
 end
 
 --- Row by row against the flight record of a run in real time.
@@ -177,7 +187,7 @@ function M.against_journal(folder, lines, findings)
   end
   local told, pulses = marks_of(lines)
   local before, number, found, rows = #findings.differs, 0, {}, 0
-  for line in events:gmatch("([^\n]*)\n") do
+  for line in ended_lines.of(events) do
     number = number + 1
     local event = line:match("^[^\t]*\t[^\t]*\t[^\t]*\t[^\t]*\t([^\t]*)")
     if event == "mark" then
