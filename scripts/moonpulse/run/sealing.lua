@@ -12,6 +12,7 @@ local run_safety = require "moonpulse.run.safety"
 local seals = require "moonpulse.record.seal"
 local sha256 = require "moonpulse.text.sha256"
 local signs = require "moonpulse.record.signature"
+local tolds = require "moonpulse.record.told"
 local to_type = require "moonpulse.text.to_type"
 
 local M = {}
@@ -56,7 +57,7 @@ function M.end_journal(context, stop, status, result)
   audit:finish { status = result.status, reason = result.reason, stop = stop, planned = result.pulses_planned,
     sent = result.pulses_sent, confirmed = result.pulses_confirmed, skipped = result.pulses_skipped,
     files = told, safety = run_safety.judged(context.job), told = not context.look
-      and require "moonpulse.record.told".at_end(manifests.of(context, status, result), context.speed ~= 1) or nil }
+      and tolds.at_end(manifests.of(context, status, result), context.speed ~= 1) or nil }
   if context.sign then -- a line that says so demands a signature for ever
     local ok, why = signs.can_sign(context.sign)
     if not ok then
@@ -82,7 +83,7 @@ function M.seal(context)
     return
   end
   local entry = context.job.audit:stamp()
-  entry.told = require "moonpulse.record.told".at_seal(context.manifest)
+  entry.told = tolds.at_seal(context.manifest)
   local seal, message = seals.again(folder, "sealed", entry, nil, context.hashes)
   if not seal then
     return line("note", "%s; %s, then: %s", escapes.shown(message), rooms.remedy(message),
