@@ -3,7 +3,6 @@
 local cell_text = require "moonpulse.text.cell_text"
 local checks = require "moonpulse.compose.check"
 local core = require "moonpulse.core"
-local ended_lines = require "moonpulse.text.ended_lines"
 local escaped = require "moonpulse.text.escapes"
 local in_order = require "moonpulse.text.in_order"
 local outline = require "moonpulse.show.outline"
@@ -387,7 +386,7 @@ end
 local function counting(text)
   local lines = {}
   local number = 0
-  for line in ended_lines.of(text) do
+  for line in require("moonpulse.text.ended_lines").of(text) do
     number = number + 1
     if not line:find("^#") and not line:find("^sha256 ") then
       lines[#lines + 1] = { text = line, number = number }
@@ -436,7 +435,7 @@ function M.read(text, path)
   end
   local self = { path = path, line = 0, nodes = {}, parameters = {}, parts = 0, count = 0 }
   local ok, message = pcall(function()
-    for line in ended_lines.of(text) do
+    for line in require("moonpulse.text.ended_lines").of(text) do
       self.line = self.line + 1
       if self.line > 1 and not line:find("^sha256 ") then
         read_line(self, line)

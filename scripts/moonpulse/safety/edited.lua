@@ -11,7 +11,6 @@ local cjson = require "cjson.safe"
 local facts_of = require "moonpulse.safety.run_facts"
 local journal_lines = require "moonpulse.record.journal_lines"
 local lfs = require "lfs"
-local plain_files = require "moonpulse.text.plain_file"
 local read = require "moonpulse.record.read"
 local seals = require "moonpulse.record.seal"
 
@@ -66,7 +65,7 @@ end
 
 --- The first line of a journal: the rest of it is long.
 local function first_of(path)
-  local file <close> = plain_files.open(path .. "/journal.jsonl")
+  local file <close> = require("moonpulse.text.plain_file").open(path .. "/journal.jsonl")
   local part = file and file:read(65536) or ""
   while file and not part:find("\n", 1, true) and #part < most_line do
     local more = file:read(65536)
@@ -119,7 +118,7 @@ local mended = { ["events.tsv"] = true, ["report.html"] = true } -- recover has 
 
 --- What was not as it had been sealed when somebody sealed the folder again, as those lines say.
 local function sealed_over(path)
-  local file <close> = plain_files.open(path .. "/journal.jsonl")
+  local file <close> = require("moonpulse.text.plain_file").open(path .. "/journal.jsonl")
   local size = file and file:seek "end" or 0
   if size > tail_bytes then
     file:seek("set", size - tail_bytes)

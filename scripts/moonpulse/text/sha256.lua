@@ -1,5 +1,4 @@
 --- SHA-256 in hexadecimal digits: of a text, of what comes in parts, and of a file.
-local plain_files = require "moonpulse.text.plain_file"
 
 local M = {}
 
@@ -51,7 +50,7 @@ end
 ---@return string? digits
 ---@return string? message
 function M.of_file(path, progress)
-  local file, message = plain_files.open(path)
+  local file, message = require("moonpulse.text.plain_file").open(path)
   if not file then
     return nil, message
   end
