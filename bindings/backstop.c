@@ -196,6 +196,7 @@ static void begin_run(void)
     atomic_store(&backstop.left, number << REASON_BITS);
     atomic_store(&backstop.armed, false);
     atomic_store(&backstop.unsafe, false);
+    atomic_store(&backstop.goes_on, false);
     atomic_store(&backstop.answer, NOT_ASKED);
     atomic_store(&backstop.have_folder, false);
     where[0] = '\0';
@@ -275,10 +276,22 @@ static int interruptible(lua_State *L)
         return 0;
     }
     lua_sethook(L, NULL, 0, 0);
+    if (atomic_load(&backstop.goes_on))
+        change(~(unsigned)INTERRUPTING, 0); // other parts of the script are not
     if (where[0] == '\0')
         return 0;
     lua_pushstring(L, where);
     return 1;
+}
+
+/*
+ * core.goes_on(true): in virtual time a script that does not yield is interrupted as ever, but
+ * the run is not stopped: whoever began that part of it decides what comes of it
+ */
+static int goes_on(lua_State *L)
+{
+    atomic_store(&backstop.goes_on, lua_toboolean(L, 1));
+    return 0;
 }
 
 /* core.stop_began(reason): one that the engine does not know of */
@@ -307,13 +320,9 @@ static int last_words(lua_State *L)
 
 void mp_open_backstop(lua_State *L)
 {
-    static const luaL_Reg functions[] = {{"phase", set_phase},
-                                         {"interrupts", set_interrupts},
-                                         {"interruptible", interruptible},
-                                         {"stop_began", stop_began},
-                                         {"muted", is_muted},
-                                         {"asks", asks},
-                                         {"last_words", last_words},
-                                         {NULL, NULL}};
+    static const luaL_Reg functions[] = {
+        {"phase", set_phase}, {"interrupts", set_interrupts}, {"interruptible", interruptible},
+        {"goes_on", goes_on}, {"stop_began", stop_began},     {"muted", is_muted},
+        {"asks", asks},       {"last_words", last_words},     {NULL, NULL}};
     luaL_setfuncs(L, functions, 0);
 }

@@ -64,7 +64,8 @@ void mp_backstop_unsafe(void);
 void mp_backstop_turned(void);
 /*
  * Time is virtual, or real again. In virtual time there is no dispatcher's thread that would
- * see that a script does not yield: after 5 s, by the real clock, this one stops the run. Loop
+ * see that a script does not yield: after 5 s, by the real clock, this one stops the run, or
+ * where core.goes_on(true) was called interrupts the script alone. Loop
  * thread.
  */
 void mp_backstop_virtual(bool is_virtual);

@@ -42,6 +42,7 @@ extern struct backstop {
     _Atomic uint64_t turns;   // from here on the loop thread
     _Atomic bool waiting;     // for a guard, which is bounded by itself
     _Atomic bool is_virtual;  // time is: no dispatcher's thread looks after the script
+    _Atomic bool goes_on;     // then a script that does not yield is interrupted, no more
     _Atomic bool armed;       // the loop thread: something was, in this run
     _Atomic bool unsafe;
     _Atomic int answer; // enum answer

@@ -296,7 +296,8 @@ static void close_record(struct look *look, unsigned seen, int64_t passed_ns)
 
 /* A script in virtual time does not yield: nobody else would see it. On a busy computer it is
  * not to blame, nor is a simulator of the user's, which may compute for 2 s. */
-static void look_at_virtual(struct look *look, unsigned number, int64_t passed_ns)
+static void look_at_virtual(struct look *look, unsigned number, unsigned seen,
+                            int64_t passed_ns)
 {
     uint64_t turned = atomic_load(&backstop.turns);
     if (turned != look->virtual_turns || look->virtual_ns == 0)
@@ -306,6 +307,11 @@ static void look_at_virtual(struct look *look, unsigned number, int64_t passed_n
     if (look->virtual_ns < virtual_ns ||
         (look->virtual_ns < asleep_ns && loop_time_ns() - look->computed_ns < computing_ns))
         return;
+    if (atomic_load(&backstop.goes_on)) {
+        if (atomic_compare_exchange_strong(&backstop.state, &seen, seen | INTERRUPTING))
+            (void)pthread_kill(backstop.loop_thread, SIGURG);
+        return;
+    }
     mp_armed_stop(MP_STOP_STUCK);
     backstop_stop_of_run(number, MP_STOP_STUCK);
 }
@@ -326,7 +332,7 @@ void *backstop_watch(void *unused)
         backstop_stop_of_run(number, mp_armed_reason());
         bool ends = ending(now) != MP_STOP_NONE;
         if (now == PHASE_SCRIPT && !ends && atomic_load(&backstop.is_virtual))
-            look_at_virtual(&look, number, passed_ns);
+            look_at_virtual(&look, number, seen, passed_ns);
         else
             look.virtual_ns = 0;
         if (now >= PHASE_CLOSING || ends)

@@ -18,6 +18,7 @@ local most_in_line, most_pending = 200, 20
 ---@field recall moonpulse.Recall? what an earlier run was told: it is told again
 ---@field parts table<any, integer> the number of each part that runs, by its task
 ---@field spawned integer parts that were begun
+---@field arms integer how often the stimulator was armed
 ---@field tries table<integer, integer> how often each part wanted to arm, to play or a trigger; 0: the script
 ---@field pending table[] what was told since the journal's last line
 ---@field until_other { lines: integer, by: string }? the journal's lines before something else had a part
@@ -33,7 +34,8 @@ Heard.__index = Heard
 ---@return moonpulse.Heard
 function M.new(audit, recall, await)
   local self = setmetatable({ audit = audit, recall = recall, await = await,
-    parts = setmetatable({}, { __mode = "k" }), spawned = 0, tries = {}, pending = {}, kept = 0 }, Heard)
+    parts = setmetatable({}, { __mode = "k" }), spawned = 0, arms = 0, tries = {}, pending = {},
+    kept = 0 }, Heard)
   audit.journal:listen(function() self:flush() end, function() return self:part() end)
   return self
 end
@@ -138,6 +140,7 @@ end
 
 --- The stimulator is armed: of a run that is told what an earlier one was told when it was then.
 function Heard:armed()
+  self.arms = self.arms + 1
   local was = self.recall and self.recall:arm(self:part())
   if was then
     self.await(was.at_ns)

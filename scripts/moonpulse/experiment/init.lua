@@ -55,8 +55,9 @@ end
 ---@param spec moonpulse.Experiment
 ---@param file string as it was named
 ---@param kept table? what a record kept of the files that it read: sandbox.look
-function M.look(spec, file, kept)
-  sandbox.look(assert(environments[spec], "only what came from a file is looked at"), file, kept)
+---@param exit fun(code: any)? os.exit, all that it sees of os
+function M.look(spec, file, kept, exit)
+  sandbox.look(assert(environments[spec], "only what came from a file is looked at"), file, kept, exit)
 end
 
 --- Did mp.experiment make it?

@@ -2,11 +2,14 @@
 --- device's readings, refusals, and when its plans began. A script that is told the same decides the same,
 --- whatever the computer and the clock do. Each part of the script (run:spawn) is told its own; where the
 --- journal has no more of something, recall has none either.
+local ends_again = require "moonpulse.experiment.ends_again"
+
 local M = {}
 
 ---@class moonpulse.Recall
 ---@field lost boolean? the script read more than the journal keeps
 ---@field parts boolean? the script had several parts
+---@field ends moonpulse.RecalledEnds
 ---@field over_ns integer when it was over, as far as the journal tells, from the run's start
 ---@field began { at_ns: integer, byte: integer }? the trigger that the run's start waited for
 local Recall = {}
@@ -157,7 +160,7 @@ end
 ---@return moonpulse.Recall
 function M.of(lines)
   local self = setmetatable({ queues = {}, refused = {}, plays = {}, told = {}, came = 0, over_ns = 0,
-    origin_ns = whole(lines[1] and lines[1].clock_ns) or 0 }, Recall)
+    origin_ns = whole(lines[1] and lines[1].clock_ns) or 0, ends = ends_again.of(lines) }, Recall)
   local ended = false -- what follows is of later writers
   for _, entry in ipairs(lines) do
     self.over_ns = not ended and math.max(self.over_ns, whole(entry.at_ns) or 0) or self.over_ns

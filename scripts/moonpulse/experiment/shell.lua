@@ -5,6 +5,7 @@
 local blame = require "moonpulse.text.author_line"
 local bytes_read = require "moonpulse.text.bytes_read"
 local core = require "moonpulse.core"
+local ends_again = require "moonpulse.experiment.ends_again"
 local refusals = require "moonpulse.text.refusal"
 local whose = require "moonpulse.experiment.whose"
 
@@ -78,6 +79,24 @@ local function watch_files(self)
   end
 end
 
+--- os.exit of a script: the run ends as stopped on request.
+---@param stage moonpulse.Stage of the runner
+---@return fun(code: any)
+function M.exit(stage)
+  return function(code)
+    stage.why = stage.why or ("os.exit(%s) at %s"):format(code == nil and "" or tostring(code),
+      blame.origin())
+    ends_again.await(stage)
+    stage.stimulator:stop("requested")
+    stage.stimulator.stopped = stage.stimulator.stopped or "requested"
+    local _, problem = pcall(refusals.stopped, "requested")
+    stage.failure = stage.failure or problem -- who catches it does not go on
+    stage.waiting:wake()
+    core.stop_began "requested"
+    error(problem, 0)
+  end
+end
+
 --- From now on, until it is closed, scripts and what they require have these; os.exit in a driver's or a
 --- simulator's file is what it was.
 ---@param stage moonpulse.Stage of the runner
@@ -85,7 +104,7 @@ end
 function M.open(stage)
   local self = setmetatable({ execute = os.execute, exit = os.exit, popen = io.popen, open = io.open,
     lines = io.lines, input = io.input, output = io.output, rename = os.rename, pipes = {} }, Opened)
-  local driver = stage.job.driver
+  local driver, exit = stage.job.driver, M.exit(stage)
   function os.execute(command) -- luacheck: ignore 122
     if command == nil then
       return true
@@ -105,15 +124,7 @@ function M.open(stage)
     if whose.is_drivers(2, driver) then
       self.exit(code)
     end
-    stage.why = stage.why or ("os.exit(%s) at %s"):format(code == nil and "" or tostring(code),
-      blame.origin())
-    stage.stimulator:stop("requested")
-    stage.stimulator.stopped = stage.stimulator.stopped or "requested"
-    local _, problem = pcall(refusals.stopped, "requested")
-    stage.failure = stage.failure or problem -- who catches it does not go on
-    stage.waiting:wake()
-    core.stop_began "requested"
-    error(problem, 0)
+    exit(code)
   end
   watch_files(self)
   function io.popen(...) -- luacheck: ignore 122

@@ -357,6 +357,7 @@ local function load_kept(environment, path, file, kept)
     error(own, 0)
   end
   M.look(own, file, kept)
+  own.os = rawget(environment, "os")
   own.require = environment.require
   return chunk
 end
@@ -398,14 +399,23 @@ local function io_kept(environment, kept)
   end })
 end
 
+--- os with what ends the run.
+local function os_with(environment, exit)
+  return setmetatable({ exit = exit }, { __metatable = false, __index = function()
+    blame.fail("%s", closed_to(environment, "os: protocol files see nothing of the system"))
+  end })
+end
+
 --- An experiment is about to be looked at: run, but of the machine it sees no more than a protocol file.
 ---@param environment table of load
 ---@param file string as it was named
 ---@param kept { modules: table<string, string>, files: table<string, string> }? what a record kept of the
 ---   files that its script loaded and read, by how it asked for them: it sees these, too
-function M.look(environment, file, kept)
+---@param exit fun(code: any)? os.exit, all that it sees of os
+function M.look(environment, file, kept, exit)
   looked_at[environment] = file
   environment.math.random = random_of_run
+  environment.os = exit and os_with(environment, exit) or nil
   if kept then
     code_kept(environment, file, kept)
     environment.io = next(kept.files) and io_kept(environment, kept) or nil

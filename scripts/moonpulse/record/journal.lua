@@ -115,9 +115,15 @@ function Journal:tell(kind, entry)
   end
 end
 
+local function refuse(self)
+  error({ code = "stopped", message = ("the journal cannot be written, so nothing more is played: %s: %s; "
+    .. "%s before the next run"):format(self.path, self.lost,
+    require("moonpulse.text.room").remedy(self.lost)) }, 0)
+end
+
 --- The same; raises { code, message } where the disk does not take it: what is not in the journal is not
 --- done.
----@param kind "play"|"set"|"mark"
+---@param kind "play"|"ahead"|"mark"
 ---@param entry table; keys that end in _ns are integers
 function Journal:write(kind, entry)
   prepare(self, kind, entry) -- it stays, also where the line is not done
@@ -126,9 +132,17 @@ function Journal:write(kind, entry)
   if self.lost then
     table.remove(self.kept.lines) -- it is not done
     self.lines, self.head, self.by_kind[kind] = lines, head, self.by_kind[kind] - 1
-    error({ code = "stopped", message = ("the journal cannot be written, so nothing more is played: %s: %s; "
-      .. "%s before the next run"):format(self.path, self.lost,
-      require("moonpulse.text.room").remedy(self.lost)) }, 0)
+    refuse(self)
+  end
+end
+
+--- The same of what the device has done already: the line stays, for close(), and nothing more is played.
+---@param kind "play"|"set"
+---@param entry table; keys that end in _ns are integers
+function Journal:did(kind, entry)
+  self:tell(kind, entry)
+  if self.lost then
+    refuse(self)
   end
 end
 

@@ -5,6 +5,7 @@ local core = require "moonpulse.core"
 local deadlines = require "moonpulse.stimulator.deadlines"
 local devices = require "moonpulse.experiment.stim_verbs"
 local draws = require "moonpulse.experiment.draws"
+local ends_again = require "moonpulse.experiment.ends_again"
 local ending = require "moonpulse.run.ending"
 local experiments = require "moonpulse.experiment"
 local heards = require "moonpulse.experiment.heard"
@@ -58,6 +59,7 @@ local function stop_of(stage)
     end
     stage.waiting.check()
     stage.heard:when("stop", core.clock_ns() - stage.record.start_ns)
+    ends_again.await(stage, true)
     stage.why, stage.job.audit.why = why, why
     local at_ns = core.clock_ns()
     stage.waiting:stop() -- what waits now, not what the script does next
@@ -86,7 +88,11 @@ local function spawn_of(stage)
       local ok, problem = pcall(task)
       problem = not ok and plain(problem)
       stuck.over(stage)
-      if not ok and not refusals.is_stopped(problem) and not stage.failure then
+      if ok or not ends_again.is_end(stage, problem) then
+        return
+      end
+      ends_again.await(stage)
+      if not stage.failure then
         stage.failure, stage.failed_ns = problem, core.clock_ns()
         stage.stimulator:stop(stimulators.reason_of(problem))
         stage.waiting:wake()
@@ -207,7 +213,8 @@ end
 ---@return table? to be closed
 local function let_out(stage, options)
   if options.look then
-    return experiments.look(stage.job.protocol, options.protocol, options.kept)
+    return experiments.look(stage.job.protocol, options.protocol, options.kept,
+      options.kept and shells.exit(stage))
   end
   local shell = shells.open(stage)
   experiments.open(stage.job.protocol) -- with copies of what there is now
@@ -254,6 +261,7 @@ local function perform(context, options, path, simulator)
     name = job.protocol.name })
   local shell <close> = let_out(stage, options) -- luacheck: ignore 211
   core.phase "script"
+  ends_again.begin(context.recall)
   stuck.guard()
   local ok, problem = pcall(function()
     start_on(stage)
@@ -261,6 +269,9 @@ local function perform(context, options, path, simulator)
   end)
   problem = not ok and plain(problem)
   stuck.over(stage)
+  if ok or ends_again.is_end(stage, problem) then
+    ends_again.await(stage)
+  end
   core.phase "run"
   collectgarbage("restart") -- whatever the script did to it
   if stage.failure then
@@ -273,6 +284,7 @@ local function perform(context, options, path, simulator)
   core.wait(0) -- what the script spawned ends
   if options.look then
     context.experiment.outside, context.experiment.until_other = sandbox.outside(), stage.heard.until_other
+    context.experiment.parts = stage.heard.spawned
   end
   context.experiment.triggers = stage.triggers:counts()
   context.triggers_text = stage.triggers:summary()

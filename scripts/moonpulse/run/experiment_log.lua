@@ -140,7 +140,7 @@ end
 function Show:set(action, told_ns, at_ns)
   local start_ns = self.record.start_ns
   self.record:event("set_intensity", at_ns - start_ns, at_ns - start_ns, "sent", nil, action)
-  self.journal:write("set", { told_ns = told_ns - start_ns, at_ns = at_ns - start_ns,
+  self.journal:did("set", { told_ns = told_ns - start_ns, at_ns = at_ns - start_ns,
     latency_ns = math.floor(self.context.job.driver.latency * 1e9),
     action = manifests.plain_actions({ action })[1] })
 end
@@ -192,13 +192,17 @@ local function begin_play(self, k, admitted, prepared)
   self.play.play = k
 end
 
---- It is in the journal, on disk before anything can leave: so it counts.
-local function write_play(self, start_ns)
+local function count_play(self)
   local context = self.context
-  self.play.start_ns = start_ns
-  self.journal:write("play", self.play)
   context.experiment.plays = self.play.play
   conditions.plan_into(context.conditions, context.trials, self.plan)
+end
+
+--- It is in the journal, on disk before anything can leave: so it counts.
+local function write_play(self, start_ns)
+  self.play.start_ns = start_ns
+  self.journal:write("play", self.play)
+  count_play(self)
 end
 
 --- Triggers start a plan from now on, at most so often as the rule says: in the journal before any can.
@@ -230,8 +234,10 @@ end
 ---@param trigger_ns integer
 function Show:triggered(k, admitted, prepared, start_ns, trigger_ns)
   begin_play(self, k, admitted, prepared)
-  self.play.from_ns, self.play.triggered = trigger_ns, true
-  write_play(self, start_ns)
+  local play = self.play
+  play.start_ns, play.from_ns, play.triggered = start_ns, trigger_ns, true
+  count_play(self)
+  self.journal:did("play", play)
   self:mark("trigger: it starts the plan", trigger_ns)
 end
 

@@ -359,6 +359,10 @@ function core.interrupts(problem, ours) end
 ---@return string? place if begins is false: "file:line" of what was interrupted first
 function core.interruptible(begins) end
 
+--- In virtual time a script that does not yield is interrupted as ever, but the run is not stopped by that.
+---@param whether boolean
+function core.goes_on(whether) end
+
 --- A stop began that the engine does not know of.
 ---@param reason string of core.stops; another name counts as "error"
 function core.stop_began(reason) end

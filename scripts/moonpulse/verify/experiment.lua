@@ -7,6 +7,7 @@ local decisions = require "moonpulse.compare.decisions"
 local drivers = require "moonpulse.driver.find"
 local findings_of = require "moonpulse.verify.findings"
 local journal_lines = require "moonpulse.record.journal_lines"
+local left = require "moonpulse.verify.left"
 local lfs = require "lfs"
 local pulses = require "moonpulse.verify.pulses"
 local read = require "moonpulse.record.read"
@@ -79,6 +80,7 @@ local function starts_of(entries)
       local part = math.tointeger(tonumber(entry.part)) or 0
       counts[part] = (counts[part] or 0) + 1
       list[#list + 1] = { first = first, pulses = count, ns = start_ns - origin_ns, seed = entry.seed,
+        tolerance_ns = math.tointeger(tonumber(entry.tolerance_ns)),
         of = ("%d of part %d"):format(counts[part], part) }
       first = first + count
     end
@@ -115,16 +117,20 @@ local function match(ours, theirs)
 end
 
 --- Of a run in real time: what stands in the plans is in the rows.
-local function compare_pulses(folder, manifest, entries, made, found, whole, upto, cut)
+local function compare_pulses(folder, manifest, entries, made, found, whole, upto)
   local text, other = rows.read(folder, found), core.read_file(made .. "/events.tsv", most_events)
   local ours, at = starts_of(entries), 1
   local matched, place = match(ours, starts_of(journal_of(made)))
+  local function plan_of(pulse) -- they come in their order
+    while ours[at + 1] and ours[at + 1].first <= pulse do
+      at = at + 1
+    end
+    return ours[at]
+  end
   pulses.compare(text or "", other or "", { whole = whole, what = again, same_device = is_own(manifest),
-    upto = upto, place = place, cut = cut, since = function(pulse) -- they come in their order
-      while ours[at + 1] and ours[at + 1].first <= pulse do
-        at = at + 1
-      end
-      local mine, theirs = ours[at], matched[ours[at] or false]
+    upto = upto, place = place, stop = left.bounds(manifest, entries, plan_of), since = function(pulse)
+      local mine = plan_of(pulse)
+      local theirs = matched[mine or false]
       return mine and theirs and mine.seed == theirs.seed and mine.ns - theirs.ns
     end }, found)
 end
@@ -143,17 +149,6 @@ local function excuse(made)
   end
 end
 
-local function has_parts(list)
-  for _, each in ipairs(list) do
-    if each.part ~= 0 then
-      return true
-    end
-  end
-  return false
-end
-
-local cut_why = "its script has parts side by side (run:spawn), and an error in one of them ended it: here "
-  .. "amid a plan of another one, before pulse %d"
 local parts_why = "its script has parts side by side (run:spawn), which came in another order here, as the "
   .. "computer's timing has it, and then a part did not do the same"
 
@@ -177,10 +172,12 @@ end
 --- side only the order among them may be otherwise: what each gave and set must be the same in any case, and
 --- all else that it did wherever they came in the same order.
 ---@return string? why what differs may be the order's doing
----@return string? cut why not all could be compared
 local function compare_lists(folder, manifest, entries, made, found, lists, is_real)
   local list, made_list = lists.list, lists.made
   local at = decisions.difference(list, made_list, { whole = lists.whole, parts = is_real })
+    or lists.finished and decisions.difference(left.of_script(list), left.of_script(made_list),
+      { whole = true })
+    or lists.left_ns and left.early(list, made_list, journal_of(made), lists.left_ns) or nil
   local reordered = is_real and at ~= nil and decisions.is_reordered(list, made_list, at)
   local certain = reordered and decisions.difference(decisions.of_dose(list), decisions.of_dose(made_list),
     { whole = false, parts = true }) or nil
@@ -191,23 +188,28 @@ local function compare_lists(folder, manifest, entries, made, found, lists, is_r
   if at then
     found:differ("journal.jsonl", at.a and at.a.line or #entries, "%s", decisions.words(at.a, at.b, again))
   end
-  local before, cut = #found.differs, nil
+  local before = #found.differs
   if is_real then
-    local may_be_cut = not lists.whole and has_parts(made_list)
-    compare_pulses(folder, manifest, entries, made, found, lists.whole and not reordered, nil,
-      may_be_cut and function(pulse) cut = cut or cut_why:format(pulse) end or nil)
+    compare_pulses(folder, manifest, entries, made, found, lists.whole and not reordered)
   end
-  return reordered and not certain and #found.differs == before and parts_why or nil, cut
+  return reordered and not certain and #found.differs == before and parts_why or nil
 end
 
 --- What both runs decided, until something from outside ended the first.
-local function lists_of(manifest, entries, made, is_real)
+local function lists_of(manifest, entries, made, is_real, made_manifest)
   local list, whole = decisions.until_stop(entries, decisions.of(entries), is_real)
   local made_list = decisions.of(journal_of(made))
+  local has_parts = (tonumber(read.get(made_manifest or {}, "experiment.parts")) or 0) > 0
+  local left_ns = is_real and has_parts and left.at(manifest, entries)
+  local finished = left_ns and read.get(manifest, "result.stop") == "finished"
+  if left_ns then
+    list = left.until_then(list, entries, left_ns, finished)
+  end
   if not is_own(manifest) then
     list, made_list = decisions.without_device(list), decisions.without_device(made_list)
   end
-  return { list = list, made = made_list, whole = whole }
+  return { list = list, made = made_list, whole = whole and not left_ns, finished = finished,
+    left_ns = whole and left_ns or nil }
 end
 
 --- A script that came to its end, asked for a stop or raised comes to that again.
@@ -234,13 +236,13 @@ local function check(folder, manifest, entries, scratch, findings, progress)
     return findings:leave(what, message, children.remedy("experiment", folder))
   end
   local found, made_manifest = findings_of.new(), read.manifest(made .. "/manifest.json")
-  local lists = lists_of(manifest, entries, made, is_real)
-  local why, cut = compare_lists(folder, manifest, entries, made, found, lists, is_real)
+  local lists = lists_of(manifest, entries, made, is_real, made_manifest)
+  local why = compare_lists(folder, manifest, entries, made, found, lists, is_real)
   local stopped = replays.was_stopped(manifest)
   for _, name in ipairs(is_real and {} or { "events.tsv", "twin.tsv" }) do
     replays.compare(folder, made, name, found, stopped, decisions.plain)
   end
-  cut = compare_end(manifest, made_manifest, found, is_real) or cut
+  local cut = compare_end(manifest, made_manifest, found, is_real)
   local other, first = versions.other(manifest), found.differs[1]
   local outside, lines = excuse(made_manifest or {})
   if first and outside then

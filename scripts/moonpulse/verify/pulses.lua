@@ -172,7 +172,7 @@ end
 ---@field same_device boolean
 ---@field what string what the made rows are, as "the kept text makes"
 ---@field upto integer? the pulses up to this one only
----@field cut (fun(pulse: integer))? the made run may have been ended amid a plan: what it lacks of one
+---@field stop moonpulse.PulsesStop? what the run's end says of its pulses, where it came amid a plan
 ---@field place (fun(pulse: integer): integer?)? the number of a pulse of the made run in this one, where its
 ---   plans came in another order; nil: it has no such pulse; asked in the order of the pulses
 
@@ -183,9 +183,7 @@ local function compare_one(rows, from, made, other, how, findings)
   local since_ns = how.since(pulse)
   while rows.order[at] and rows.lists.pulse[rows.order[at]] == pulse do
     local nth = at - from + 1
-    if not other and how.cut and since_ns then
-      how.cut(pulse)
-    elseif not other then
+    if not other then
       findings:differ("events.tsv", line_of(rows, pulse, nth), "pulse %d is one more than %s", pulse,
         how.what)
     elseif nth > 1 then
@@ -199,6 +197,41 @@ local function compare_one(rows, from, made, other, how, findings)
     at = at + 1
   end
   return at
+end
+
+local function is_of_train(rows, row)
+  return texts_of(rows, row).timed_by == "device"
+end
+
+--- Pulses that the plan has, and the run can have or not, as it was stopped.
+---@param pulse number the next one that it has; none: math.huge
+local function check_missing(made, other, pulse, how, findings)
+  if how.whole then
+    return tell_missing(made, other, how, findings)
+  end
+  local number = made.lists.pulse[other]
+  local stop, since_ns = how.stop, how.since(number)
+  local plan, onset_ns = stop and since_ns and stop.plan_of(number), in_ns(made.lists.onset[other])
+  if not plan or is_of_train(made, other) then
+    return
+  elseif pulse < plan.first + plan.pulses or onset_ns and stop.must_be(plan, onset_ns + since_ns) then
+    tell_missing(made, other, how, findings)
+  end
+end
+
+--- No pulse comes behind the stop that ended the run.
+local function check_behind(rows, how, findings)
+  local at_ns = how.stop and how.stop.at_ns
+  for place = #rows.order, at_ns and 1 or math.huge, -1 do
+    local row = rows.order[place]
+    local onset_ns, pulse = in_ns(rows.lists.onset[row]), rows.lists.pulse[row]
+    if onset_ns and onset_ns <= at_ns then
+      return
+    elseif onset_ns and not is_of_train(rows, row) then
+      findings:differ("events.tsv", line_of(rows, pulse, 1), "pulse %d is planned for %.6f s, and the run "
+        .. "was stopped at %.6f s", pulse, onset_ns / 1e9, at_ns / 1e9)
+    end
+  end
 end
 
 --- How many pulses from two places in the orders on are, one by one, as they were made: each has one row,
@@ -248,6 +281,7 @@ function M.compare(text, made_text, how, findings)
   if how.place then
     renumber(made, how.place)
   end
+  check_behind(rows, how, findings)
   local at, to = 1, 1
   while rows.order[at] or made.order[to] do
     local alike = alike_from(rows, at, made, to, how)
@@ -260,9 +294,7 @@ function M.compare(text, made_text, how, findings)
     if math.min(pulse, other) > (how.upto or math.huge) then
       return
     elseif other < pulse then
-      if how.whole then
-        tell_missing(made, made.order[to], how, findings)
-      end
+      check_missing(made, made.order[to], pulse, how, findings)
       to = to + 1
     else
       at = compare_one(rows, at, made, other == pulse and made.order[to] or nil, how, findings)

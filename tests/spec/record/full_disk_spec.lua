@@ -107,12 +107,15 @@ describe("a full disk", function()
       echo "status $?"
       rm disk/fill
       {P} recover disk/runs/*
+      {P} verify disk/runs/*
       cp -r disk/runs/*/* .
     ]]
     if not status then
       return pending "no file system can be mounted here"
     end
     assert.are.equal(0, status, err)
+    assert.is_nil(out:find("DIFFERS", 1, true), out) -- its script uses io, which verify does not give it
+    assert.matches("checked   events.tsv is what flight.bin says", out, 1, true)
     assert.matches("the journal cannot be written, so nothing more is played", err, 1, true)
     assert.matches("No space left on device", err, 1, true)
     assert.matches("status 5\n", out)

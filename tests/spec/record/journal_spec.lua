@@ -110,6 +110,9 @@ describe("a journal", function()
       assert.matches("the journal cannot be written, so nothing more is played: .*No space left",
         problem.message)
     end
+    local ok, problem = pcall(journal.did, journal, "set", { at_ns = 2, told_ns = 1 })
+    assert.is_false(ok) -- but it was done
+    assert.are.equal("stopped", problem.code)
     journal:tell("stop", { why = "told all the same" })
     return journal
   end
@@ -129,6 +132,6 @@ describe("a journal", function()
     for line in io.lines(folder .. "/journal.jsonl") do
       kinds[#kinds + 1] = line:match '"kind":"(%l+)"'
     end
-    assert.are.same({ "mark", "stop" }, kinds)
+    assert.are.same({ "mark", "set", "stop" }, kinds)
   end)
 end)
