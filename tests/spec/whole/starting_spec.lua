@@ -165,9 +165,9 @@ describe("from the start of a run to armed", function()
     assert.are.equal(1, programs)
     -- what is measured: a module more is one to load later, or a reason to be written here. The plan, a
     -- chained journal, clocks, conditions and sessions all begin before anything is armed; what closes the
-    -- record, asks the operator, reads a lab's limits or looks for a port is loaded by those who need it. Three
-    -- of a few lines each were written out in many others before: in_order, plain_file, a simulator's settings
-    assert_few(modules, 140, { "report", "drawing", "conformance", "bench", "explore",
+    -- record, asks the operator, reads a lab's limits or looks for a port is loaded by those who need it. Two
+    -- of a few lines each were written out in many others before: in_order, and a simulator's settings
+    assert_few(modules, 138, { "report", "drawing", "conformance", "bench", "explore",
       "simulation.inside", "simulation.serve", "simulation.virtual_time", "run.inside",
       "run.experiment", "record.recover", "record.replay", "run.sealing", "record.seal", "record.signature",
       "safety.edited", "verify",
@@ -177,7 +177,7 @@ describe("from the start of a run to armed", function()
     modules, compiled, programs = counted(sim)
     assert.are.equal(0, compiled)
     assert.are.equal(0, programs)
-    assert_few(modules, 30, { "protocol", "compose", "experiment", "lowering", "stimulator", "record",
+    assert_few(modules, 31, { "protocol", "compose", "experiment", "lowering", "stimulator", "record",
       "safety", "run", "report", "show", "explore" })
   end)
 end)
