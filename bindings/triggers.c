@@ -59,7 +59,7 @@ struct sum {
 static int trigger_sums(lua_State *L)
 {
     struct sum sums[MP_HEARD_COUNT][256] = {0};
-    uint16_t order[MP_HEARD_COUNT * 256];
+    uint16_t order[MP_HEARD_COUNT * 256] = {0};
     size_t length, heard_length, found = 0;
     const uint8_t *bytes = (const uint8_t *)luaL_checklstring(L, 1, &length);
     const uint8_t *heard = (const uint8_t *)luaL_checklstring(L, 2, &heard_length);
