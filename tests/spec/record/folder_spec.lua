@@ -259,8 +259,8 @@ describe("the folder of a run", function()
     core.most_file()
     assert.is_false(done)
     assert.are.equal("limit", problem.code)
-    assert.matches("cannot keep what the run read: .*sources/.*: make room, or name another folder",
-      problem.message)
+    assert.matches("cannot keep what the run read: .*sources/.*: let files be longer %(ulimit %-f%), or name "
+      .. "another folder", problem.message)
     keeping.more(context)
     assert.are.equal("1,2\n", shell.read(record.folder .. "/sources/list.csv"))
   end)
