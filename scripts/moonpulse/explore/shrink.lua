@@ -1,18 +1,9 @@
 --- A failing scenario made smaller, as long as the same invariant is broken: the few events that matter.
+local copy = require("moonpulse.text.deep_copy").of
+
 local M = {}
 
 local most_tries = 400
-
-local function copy(value)
-  if type(value) ~= "table" then
-    return value
-  end
-  local made = {}
-  for key, each in pairs(value) do
-    made[key] = copy(each)
-  end
-  return made
-end
 
 --- How much there is of a scenario: its tables and fields, pulses counted by their digits.
 ---@param value any

@@ -4,6 +4,8 @@
 -- sources/: so a value that is new in the manifest is told, too, and moonpulse verify compares each of them.
 -- In virtual time the same seed gives the same journal: what hangs on when and where it was played is told by
 -- the line that seals the folder.
+local copy = require("moonpulse.text.deep_copy").of
+
 local M = {}
 
 -- made anew by moonpulse.verify.derived
@@ -17,17 +19,6 @@ local own = { "started", "ended", "speed", "clock", "host", "session", "device.p
   "safety.override.at", "result.elapsed_s", "result.virtual.took_s", "result.files", "result.rebuilt" }
 -- known only when the journal has its last line
 local later = { "ended", "clock.end", "clock.moved_apart_s", "result.files" }
-
-local function copy(value)
-  if type(value) ~= "table" then
-    return value
-  end
-  local made = {}
-  for key, each in pairs(value) do
-    made[key] = copy(each)
-  end
-  return made
-end
 
 --- The table that holds the last name of a path, and that name; nil: there is none.
 local function place_of(root, path)

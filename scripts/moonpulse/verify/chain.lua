@@ -1,6 +1,7 @@
 --- The chain through journal.jsonl: each line holds the SHA-256 of the line before it, and the manifest
 --- that of the last one.
 local core = require "moonpulse.core"
+local in_order = require "moonpulse.text.in_order"
 local journal_lines = require "moonpulse.record.journal_lines"
 local journals = require "moonpulse.record.journal"
 local lfs = require "lfs"
@@ -28,15 +29,6 @@ end
 local function is_told(lines, number)
   local after = lines[number + 1]
   return after ~= nil and after.entry ~= nil and after.entry.torn_line == number
-end
-
-local function sorted(map)
-  local names = {}
-  for key in pairs(map) do
-    names[#names + 1] = key
-  end
-  table.sort(names)
-  return names
 end
 
 local function check_line(lines, number, head, findings)
@@ -124,14 +116,14 @@ local function check_files(folder, lines, sums, findings)
     local files = lines[i].entry and lines[i].entry.files
     if type(files) == "table" then
       local manifest = files["manifest.json"] and core.read_file(folder .. "/manifest.json", most_manifest)
-      for _, file in ipairs(sorted(files)) do
+      for _, file in ipairs(in_order.keys(files)) do
         local is = file == "manifest.json" and manifest and seals.manifest_sum(manifest) or sums[file]
         if is ~= files[file] and not findings:has(file) then
           findings:differ(file, nil, is == "none" and "it is no file"
             or "it is not the one whose SHA-256 line %d of journal.jsonl has", i)
         end
       end
-      for _, file in ipairs(files["manifest.json"] and sorted(sums) or {}) do
+      for _, file in ipairs(files["manifest.json"] and in_order.keys(sums) or {}) do
         if not files[file] and file ~= name and not findings:has(file) then
           findings:differ(file, nil, "it was not there when line %d of journal.jsonl was written", i)
         end

@@ -3,6 +3,7 @@
 local core = require "moonpulse.core"
 local cjson = require "cjson.safe"
 local findings_of = require "moonpulse.verify.findings"
+local in_order = require "moonpulse.text.in_order"
 local machine_paths = require "moonpulse.text.machine_paths"
 local versions = require "moonpulse.verify.version"
 
@@ -100,15 +101,6 @@ local function expected_of(places)
   return expected
 end
 
-local function sorted(map)
-  local keys = {}
-  for key in pairs(map) do
-    keys[#keys + 1] = key
-  end
-  table.sort(keys)
-  return keys
-end
-
 --- Is it told already, by a check with words of its own?
 local function is_told(path, findings)
   for _, each in ipairs(findings.differs) do
@@ -122,7 +114,7 @@ end
 --- What differs; and the values of which no place says anything.
 local function compare(now, expected, parts, undone, findings)
   local nowhere = {}
-  for _, key in ipairs(sorted(now)) do
+  for _, key in ipairs(in_order.keys(now)) do
     local leaf, other = now[key], expected[key]
     if other and not is_alike(leaf.value, other.value) and not is_told(leaf.path, findings) then
       findings:differ(name, nil, "%s is %s, and %s %s", leaf.path, said(leaf.value), other.where,
@@ -135,7 +127,7 @@ local function compare(now, expected, parts, undone, findings)
       nowhere[#nowhere + 1] = leaf.path
     end
   end
-  for _, key in ipairs(sorted(expected)) do
+  for _, key in ipairs(in_order.keys(expected)) do
     local other = expected[key]
     if not now[key] and not is_told(other.path, findings) then
       findings:differ(name, nil, "%s is missing, and %s %s", other.path, other.where, said(other.value))
