@@ -162,7 +162,8 @@ local real_runs = {
   whole = { pulses = 3, every = 0.15, keepalives = true },
   pieces = { fault = "split@1", pulses = 2, every = 3 }, -- while two are open, a reply is no pulse's for sure
   unplugged = { fault = "unplug@1", pulses = 3, every = 50, stays_away = true },
-  deaf = { fault = "half-open@1", pulses = 3, unconfirmed = 1, every = 50, stays_away = true },
+  deaf = { fault = "half-open@1", pulses = 3, unconfirmed = 1, every = 50, stays_away = true,
+    silent = true },
 }
 
 local keepalives = 3 -- from pulse to pulse of the whole run at least, where the driver has any
@@ -190,6 +191,8 @@ local function play_real(self, kit)
   local every = math.max(wanted.every, alive and keepalives * alive.period or 0)
   local job = job_of(kit, (steady(kit, self.planned, every, 0.1)))
   job.away, job.tolerance = patience, patience
+  -- it is as slow as this computer is: a shipped one is waited for as in a run on the simulator
+  job.driver = setmetatable({ on_simulator = not wanted.silent }, { __index = job.driver })
   self.ok, self.outcome = pcall(require("moonpulse.run.play").run, job, served.path, record, hooks)
   local since_ns = core.clock_ns()
   repeat
