@@ -61,7 +61,8 @@ end
 --- A plan was armed ahead: what it heard comes next.
 function takes.ahead(self, entry)
   local from_ns = (whole(entry.from_ns) or self.origin_ns) - self.origin_ns
-  self.ahead_last = { from_ns = from_ns, at_ns = whole(entry.at_ns) or from_ns, triggers = {}, count = 0 }
+  self.ahead_last = { from_ns = from_ns, at_ns = whole(entry.at_ns) or from_ns, triggers = {}, count = 0,
+    late_ns = self.is_real and whole(entry.tolerance_ns) or 0 }
   put(self, entry.part, "ahead", self.ahead_last)
   self.told[whole(entry.part) or 0] = nil
 end
@@ -91,7 +92,8 @@ local function give_sum(last, entry, at_ns, count)
       so_many = i == 1 and count - 1 or 1
     end
     last.triggers[place + i] = { at_ns = at_ns + lasted_ns * (i - 1) // math.max(1, instants - 1),
-      byte = whole(entry.byte) or 0, count = so_many, closed = entry.heard == "gate", place = place + i }
+      byte = whole(entry.byte) or 0, count = so_many, closed = entry.heard == "gate", place = place + i,
+      busy = entry.heard == "busy" }
   end
   last.count = last.count + count
 end
@@ -160,6 +162,7 @@ end
 ---@return moonpulse.Recall
 function M.of(lines)
   local self = setmetatable({ queues = {}, refused = {}, plays = {}, told = {}, came = 0, over_ns = 0,
+    is_real = type((lines[1] or {}).options) == "table" and lines[1].options.speed == 1,
     origin_ns = whole(lines[1] and lines[1].clock_ns) or 0, ends = ends_again.of(lines) }, Recall)
   local ended = false -- what follows is of later writers
   for _, entry in ipairs(lines) do
@@ -190,8 +193,9 @@ end
 --- The next plan that this part armed ahead: when it called for it, when it was armed, and what it heard,
 --- from the run's start. It is the next one until armed().
 ---@param part integer?
----@return { from_ns: integer, at_ns: integer, count: integer, triggers: { at_ns: integer, byte: integer,
----   count: integer, closed: boolean }[] }? count: so many came, or of that one so many at once
+---@return { from_ns: integer, at_ns: integer, late_ns: integer, count: integer, triggers: { at_ns: integer,
+---   byte: integer, count: integer, closed: boolean, busy: boolean }[] }? count: so many came, or of that one
+---   so many at once; late_ns: by so much a pulse, and so the end of a plan, was late at most
 function Recall:ahead(part)
   return next_of(self, part, "ahead")
 end

@@ -417,7 +417,7 @@ local function on_trigger(self, plan, options, counts, begins, refused)
     begins()
     make_ready(self, who, admitted)
     counts()
-    on_triggers.shift(rule, self.triggers:give_again())
+    on_triggers.shift(rule, self.triggers:give_again(rule.most_ns ~= nil))
     sum_up = function() heard:sum_up() end
     local prepared = show:ahead(first, rule, admitted, worst)
     note_channels(self, plan, seed)

@@ -163,9 +163,11 @@ function Triggers:called()
 end
 
 --- Of a run that is told what an earlier one was told: what such a plan heard then comes again, from when it
---- was armed on.
+--- was armed on. One that found the plan still going on came before its last pulse was out, which may have
+--- been late then and is not now: it comes so much sooner.
+---@param exact boolean what comes between counts by its time: none comes sooner
 ---@return integer late_ns it is armed so much later now, and all comes so much later
-function Triggers:give_again()
+function Triggers:give_again(exact)
   local was = self.heard.recall and self.heard.recall:armed(self.heard:part())
   if not was then
     return 0
@@ -176,7 +178,8 @@ function Triggers:give_again()
   self.to_come.bytes, self.bytes = was.count, self.queue.came + was.count
   core.spawn(function()
     for _, each in ipairs(was.triggers) do
-      local left_ns = self.start_ns + each.at_ns + late_ns - core.clock_ns()
+      local sooner_ns = each.busy and not exact and was.late_ns or 0
+      local left_ns = self.start_ns + each.at_ns + late_ns - sooner_ns - core.clock_ns()
       if left_ns > 0 and not self.over then
         core.wait(left_ns / 1e9)
       end

@@ -122,6 +122,33 @@ describe("a run with stim:on_trigger that is made again", function()
     assert.are.equal("differs", (look(copy)))
   end)
 
+  it("passes over what it passed over while a plan was late, and not what came long after it", function()
+    start "stim:arm(pulse)\nstim:on_trigger(pulse, { byte = 5, count = 2, refractory = 0.05, delay = 1.5 })"
+    port:write "\5"
+    core.wait(0.5)
+    port:write "\5"
+    core.wait(5)
+    port:write "\5"
+    local run = ended(0)
+    assert.are.equal("starts busy starts", verdicts(run))
+    is_whole(run)
+    --- As if it had come so much later: the plan's pulse was planned a second after it.
+    local function came_later(seconds)
+      local copy = moved(run, {})
+      resealed.edit(copy, function(entries)
+        for _, entry in ipairs(entries) do
+          if entry.heard == "busy" then
+            entry.at_ns = ("%d"):format(math.tointeger(tonumber(entry.at_ns)) + math.floor(seconds * 1e9))
+          end
+        end
+      end)
+      return copy
+    end
+    is_whole(came_later(1.5)) -- the tolerance is 1 s
+    local verdict, said = look(came_later(3.5))
+    assert.are.equal("differs", verdict, said)
+  end)
+
   it("that was stopped amid the call is whole: while it waits, in a delay, amid a train", function()
     for name, options in pairs { waits = "refractory = 3", delayed = "refractory = 3, delay = 60",
       plays = "refractory = 3" } do
