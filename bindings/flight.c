@@ -30,7 +30,7 @@ struct mp_flight_reader *mp_check_flight_reader(lua_State *L, int arg)
     return *box;
 }
 
-/* core.flight(path, capacity) -> flight | nil, message, code */
+/* core.flight(path, capacity[, virtual]) -> flight | nil, message, code */
 static int flight_new(lua_State *L)
 {
     struct mp_error err = {0};
@@ -41,6 +41,8 @@ static int flight_new(lua_State *L)
     luaL_setmetatable(L, FLIGHT);
     if (mp_flight_create(box, path, (uint64_t)capacity, &err) != MP_OK)
         return mp_push_failure(L, &err);
+    if (!lua_toboolean(L, 3))
+        mp_flight_touch(*box);
     return 1;
 }
 

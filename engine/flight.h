@@ -9,9 +9,9 @@
  * (one 8-byte store outside the checksum): a process killed in between leaves "perhaps sent",
  * never a pulse without a record.
  *
- * The file is made at its full length beforehand (posix_fallocate) and its pages are
- * touched, so that a push meets no missing page. Layout, little-endian as the host writes:
- * a 4096-byte header, then records of 64 bytes.
+ * The file is made at its full length beforehand (posix_fallocate), and for a dispatcher that
+ * has a thread of its own its pages are touched, so that a push meets no missing page. Layout,
+ * little-endian as the host writes: a 4096-byte header, then records of 64 bytes.
  *
  * Version 2: a record's checksum counts its place in, so a record that was moved is torn; the
  * header has checksums of what never changes and of the start's times, which are also a record
@@ -107,6 +107,9 @@ struct mp_flight;
  */
 enum mp_status mp_flight_create(struct mp_flight **out, const char *path, uint64_t capacity,
                                 struct mp_error *err);
+/* Meet every missing page now, not at a deadline: for a dispatcher with a thread of its own,
+ * before it is armed, since a disk may take its time. Nobody stores meanwhile. Loop thread. */
+void mp_flight_touch(struct mp_flight *flight);
 /*
  * A dispatcher writes into it: set at arm, cleared when the dispatcher has ended. It must
  * not be closed meanwhile.

@@ -89,6 +89,7 @@ int bench_log(int argc, char **argv)
     pthread_t consumer;
     bench_must(mp_ring_init(&store.ring, sizeof(struct mp_outcome), RING_ITEMS, &err), &err);
     bench_must(mp_flight_create(&store.flight, path, count, &err), &err);
+    mp_flight_touch(store.flight);
     bench_must_sys(pthread_create(&consumer, NULL, consume, &store) == 0, "consumer");
     int64_t *took = calloc(count, sizeof *took);
     bench_must_sys(took != NULL, "memory");

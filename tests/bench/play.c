@@ -124,8 +124,10 @@ static struct mp_flight *record_into(const char *path, uint64_t pulses)
 {
     struct mp_error err = {0};
     struct mp_flight *flight = NULL;
-    if (path != NULL)
+    if (path != NULL) {
         bench_must(mp_flight_create(&flight, path, pulses + 16, &err), &err);
+        mp_flight_touch(flight);
+    }
     return flight;
 }
 

@@ -207,8 +207,10 @@ static void react_engine(struct react *r, const char *flight_path)
     struct mp_dispatcher *d = NULL;
     int wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     bench_must_sys(wake_fd >= 0, "an eventfd");
-    if (flight_path != NULL)
+    if (flight_path != NULL) {
         bench_must(mp_flight_create(&flight, flight_path, r->count * 4 + 64, &err), &err);
+        mp_flight_touch(flight);
+    }
     const struct mp_dispatch_config config = {.port = r->device.port,
                                               .serial = shape_serial,
                                               .arming = {.safe = shape_safe,

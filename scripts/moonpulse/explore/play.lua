@@ -175,8 +175,8 @@ local function put_swaps(run, swaps)
   swaps:put(stops, "listen_for_keys", nothing)
   local session, start, create, flight = core.session, insides.start, records.create, core.flight
   local stim = stim_verbs.new
-  swaps:put(core, "flight", function(path, capacity) -- a script's is made for any script
-    return flight(path, run.scenario.script and math.min(capacity, most_flight) or capacity)
+  swaps:put(core, "flight", function(path, capacity, virtual) -- a script's is made for any script
+    return flight(path, run.scenario.script and math.min(capacity, most_flight) or capacity, virtual)
   end)
   swaps:put(core, "session", function(events)
     local made = session(events)
@@ -185,7 +185,7 @@ local function put_swaps(run, swaps)
   end)
   swaps:put(insides, "start", function(driver, log, wrong, simulator, far)
     if run.planned and run.scenario.flight then -- what only a run in real time has of its own
-      assert(run.record:open_flight(run.planned.pulses, run.planned.marks))
+      assert(run.record:open_flight(run.planned.pulses, run.planned.marks, true))
     end
     if run.without_cuts then
       run.job.cuts = nil

@@ -120,16 +120,17 @@ function M.records_of(pulses, marks)
   return 3 * pulses + marks
 end
 
---- Open the flight record: what a killed run leaves. For runs in real time.
+--- Open the flight record: what a killed run leaves.
 ---@param pulses integer planned
 ---@param marks integer planned
-function Record:open_flight(pulses, marks)
+---@param virtual boolean? the run is in virtual time
+function Record:open_flight(pulses, marks, virtual)
   local capacity = M.records_of(pulses, marks) + core.flight_spare
   if capacity > core.flight_most then
     return nil, ("a run of %d pulses and %d marks in real time is more than the flight record "
       .. "holds (%d records): split it"):format(pulses, marks, core.flight_most)
   end
-  local flight, message = core.flight(self.folder .. "/flight.bin", capacity)
+  local flight, message = core.flight(self.folder .. "/flight.bin", capacity, virtual)
   core.as_folder(self.folder .. "/flight.bin")
   self.flight, self.flight_is = flight, disturbed.identity(self.folder .. "/flight.bin")
   return flight ~= nil, message

@@ -3,11 +3,18 @@ local core = require "moonpulse.core"
 
 local M = {}
 
+--- Whether speed asks for virtual time.
+---@param speed number|"max"|nil how many times as fast as ours time passes; 1 or nil: it stays real
+---@return boolean
+function M.is_asked(speed)
+  return speed ~= nil and speed ~= 1
+end
+
 --- From now on, until what is returned is closed, time is virtual if speed asks for that.
 ---@param speed number|"max"|nil how many times as fast as ours time passes; 1 or nil: it stays real
 ---@return table to be closed
 function M.begin(speed)
-  local is_virtual = speed ~= nil and speed ~= 1
+  local is_virtual = M.is_asked(speed)
   local pause
   if is_virtual then
     core.go_virtual(speed == "max" and 0 or speed)

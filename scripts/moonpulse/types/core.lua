@@ -145,10 +145,11 @@ function core.session(events) end
 --- Make the flight record of a run.
 ---@param path string made, or made anew
 ---@param capacity integer records, 1 to flight_most
+---@param virtual boolean? for a run in virtual time: its pages are not prepared for a deadline
 ---@return moonpulse.core.Flight?
 ---@return string? message
 ---@return string? code
-function core.flight(path, capacity) end
+function core.flight(path, capacity, virtual) end
 
 --- Read one.
 ---@param path string
