@@ -117,7 +117,8 @@ local function of_library(name)
   if not shared[name:match "^[^.]*"] or type(value) ~= "table" or getmetatable(value) ~= nil then
     return nil
   end
-  return name == "cjson" and value.new() or copied(value) -- its settings are its own, too
+  local is_json = name == "cjson" or name == "cjson.safe"
+  return is_json and value.new() or copied(value) -- its settings are its own, too
 end
 
 --- The table package and the function require that belongs to it.

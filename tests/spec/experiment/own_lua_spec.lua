@@ -36,6 +36,8 @@ local cases = {
   { "texts_without", "debug.setmetatable('', nil)", 2, "script%.lua:5: debug%.setmetatable: " },
   { "files", "local f = debug.getmetatable(io.stdout) f.__index.write, f.__index.close, f.__gc = nil", 0 },
   { "memory", "collectgarbage 'stop'", 0 },
+  { "json", 'for _, name in ipairs { "cjson", "cjson.safe" } do local own = require(name) '
+    .. "own.decode_max_depth(1) own.encode_max_depth(1) end", 0 },
   { "locale", "assert(not os.setlocale('de_DE.UTF-8', 'numeric') and not os.setlocale '')", 0 },
 }
 
@@ -175,6 +177,8 @@ describe("a script that spoils Lua's tables", function()
       ['local lfs = require "lfs" lfs.attributes = nil print("said", require "lfs" == lfs)'] = "true",
       ['print("said", require "cjson".encode({ 0.25 }))'] = "[0.25]",
       ['require "cjson".encode_number_precision(1) print("said", (pcall(require, "absent")))'] = "false",
+      ['print("said", require "cjson.safe".decode "[", require "cjson.safe".encode({ 0.25 }))']
+        = "nil [0.25]",
     } do
       assert.are.equal(expected, said(wait .. body), body)
     end
