@@ -8,6 +8,7 @@
 
 #include <lauxlib.h>
 
+#include <stdint.h>
 #include <string.h>
 
 enum { COLUMNS_MAX = 20, DIGITS_MAX = 17, BEHIND_MAX = 9, NUMBER_MAX = 64 };
@@ -131,13 +132,14 @@ static bool push_number(lua_State *L, const struct cell *cell)
 }
 
 /* Push the nanoseconds of "1234.567" microseconds, to the nearest; false, and nothing pushed:
- * no number. */
+ * no number, or one of more than 285 years. */
 static bool push_microseconds(lua_State *L, const struct cell *cell)
 {
     const char *point = memchr(cell->text, '.', cell->length);
+    static const lua_Integer most = INT64_C(9000000000000000);
     lua_Integer whole, part;
     if (point != NULL && cell->text + cell->length - point == 4 &&
-        digits_of(cell->text, (size_t)(point - cell->text), &whole) &&
+        digits_of(cell->text, (size_t)(point - cell->text), &whole) && whole < most &&
         digits_of(point + 1, 3, &part)) {
         lua_pushinteger(L, 1000 * whole + part);
         return true;
@@ -146,7 +148,7 @@ static bool push_microseconds(lua_State *L, const struct cell *cell)
         return false;
     double ns = lua_tonumber(L, -1) * 1000 + 0.5;
     lua_pop(L, 1);
-    if (!(ns > -9e18 && ns < 9e18)) // NAN too
+    if (!(ns > -1e3 * (double)most && ns < 1e3 * (double)most)) // NAN too
         return false;
     lua_Integer floor = (lua_Integer)ns;
     lua_pushinteger(L, (double)floor > ns ? floor - 1 : floor);

@@ -118,7 +118,7 @@ read_line(lua_State *L, struct rows *rows, const char *line, const char *end,
             continue;
         }
         bool is_there = push_cell(L, &cell, column);
-        found.numbers |= (lua_Integer)is_there << i;
+        found.numbers |= (lua_Integer)((lua_Unsigned)is_there << i);
         put(L, column, i, is_there);
     }
     found.same = found.same && found.length == rows->last;

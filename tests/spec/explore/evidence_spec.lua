@@ -81,6 +81,19 @@ describe("what explore reads of a run", function()
     assert.are.same({ {}, "the last line has no end" }, { core.left_rows "header" })
   end)
 
+  it("has no time that nanoseconds cannot say", function()
+    local function planned(us)
+      return core.left_rows(("header\n1.000000000\tn/a\tc\t1\tpulse\t1\t%s%s\n"):format(us,
+        ("\tn/a"):rep(13)))[1].planned
+    end
+    for whole in pairs { ["5"] = 1, ["8999999999999999"] = 1 } do
+      assert.are.equal(math.tointeger(whole .. "250"), planned(whole .. ".250"))
+    end
+    for _, us in ipairs { "9223372036854776.000", "9223372036854775.900", "99999999999999999.000" } do
+      assert.is_nil(planned(us), us)
+    end
+  end)
+
   it("is each pulse that the simulator gave, and all else that it heard", function()
     local given, log = core.left_given("time\tevent\tbytes\tnote\tchannel\tintensity\twaveform\tmode\n"
       .. "1000.001302084\tget\tfe01\tstatus 2\tn/a\tn/a\tn/a\tn/a\n"
