@@ -2,7 +2,7 @@
  * The backend for triggers from other programs: datagrams on this computer,
  * "udp:127.0.0.1:5005" or "unix:/run/user/1000/triggers". Each datagram is one trigger, and its
  * first byte says which; what follows in it is not looked at, so that none is longer than a
- * reader's buffer. An empty one says nothing. Only in: writing fails. No lines, no wire.
+ * reader's buffer. An empty one says nothing, and a storm of them holds no reader up. Only in: writing fails. No lines, no wire.
  */
 #include "engine/port_backend.h"
 
@@ -17,6 +17,8 @@
 #include <unistd.h>
 
 static const char udp[] = "udp:", unix_path[] = "unix:";
+
+enum { MOST_EMPTY = 64 }; // that a read passes over: more wait for the next one
 
 static bool begins_with(const char *text, const char *prefix)
 {
@@ -50,13 +52,15 @@ static enum mp_status datagram_read(struct mp_port *port, void *buffer, size_t c
                                     size_t *got, struct mp_error *err)
 {
     uint8_t *bytes = buffer;
-    for (*got = 0; *got < capacity;) {
+    int empty = 0;
+    for (*got = 0; *got < capacity && empty < MOST_EMPTY;) {
         ssize_t n = recv(port->fd, bytes + *got, 1, 0); // the rest of it is gone with that
         if (n < 0 && (errno == EAGAIN || errno == EINTR))
             return MP_OK;
         if (n < 0)
             return mp_port_io_failure(port, "reading", errno, err);
         *got += (size_t)n;
+        empty += n == 0 ? 1 : 0;
     }
     return MP_OK;
 }

@@ -65,6 +65,33 @@ static void udp(void)
     (void)close(from);
 }
 
+/* Who sends nothing but empty ones, faster than they are read, does not hold the reader. */
+static void a_storm_of_empty_ones(void)
+{
+    enum { STORM = 200 };
+    struct sockaddr_in to = {.sin_family = AF_INET};
+    struct mp_port *port = NULL;
+    char path[64];
+    int from = socket(AF_INET, SOCK_DGRAM, 0), reads = 0;
+    size_t got = 0;
+    (void)inet_pton(AF_INET, "127.0.0.1", &to.sin_addr);
+    for (int number = 20000; port == NULL && number < 20100; number++) {
+        (void)snprintf(path, sizeof path, "udp:127.0.0.1:%d", number);
+        to.sin_port = htons((uint16_t)number);
+        (void)mp_port_open(&port, path, &serial, NULL);
+    }
+    CHECK(port != NULL);
+    for (int i = 0; i < STORM; i++)
+        CHECK_INT(sendto(from, "", 0, 0, (struct sockaddr *)&to, sizeof to), 0);
+    CHECK_INT(sendto(from, "1", 1, 0, (struct sockaddr *)&to, sizeof to), 1);
+    for (char byte = 0; got == 0 && reads < STORM; reads++)
+        CHECK_INT(mp_port_read(port, &byte, 1, &got, NULL), MP_OK);
+    CHECK_INT(got, 1);
+    CHECK(reads > 1);
+    mp_port_close(port);
+    (void)close(from);
+}
+
 static void unix_socket(void)
 {
     struct sockaddr_un to = {.sun_family = AF_UNIX};
@@ -107,6 +134,7 @@ static void what_is_no_place(void)
 int main(void)
 {
     udp();
+    a_storm_of_empty_ones();
     unix_socket();
     what_is_no_place();
     return CHECK_DONE("test_port_datagram");
