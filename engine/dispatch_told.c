@@ -8,12 +8,13 @@ enum { FOR_STARTS = 1024 }; // the last places of the ring: no start goes untold
 
 static void count(struct dispatch_untold *untold, const struct mp_triggers *piece)
 {
-    if (!atomic_load_explicit(&untold->any, memory_order_relaxed))
+    // acquire: who took the sum before has read its from_ns
+    if (!atomic_load_explicit(&untold->any, memory_order_acquire))
         atomic_store_explicit(&untold->from_ns, piece->at_ns, memory_order_relaxed);
+    atomic_store_explicit(&untold->until_ns, piece->at_ns, memory_order_relaxed);
     for (size_t i = 0; i < piece->count; i++)
         (void)atomic_fetch_add_explicit(&untold->counts[piece->heard[i]][piece->bytes[i]], 1,
-                                        memory_order_relaxed);
-    atomic_store_explicit(&untold->until_ns, piece->at_ns, memory_order_relaxed);
+                                        memory_order_release);
     atomic_store_explicit(&untold->any, true, memory_order_release);
 }
 
@@ -40,17 +41,19 @@ bool mp_dispatcher_triggers(struct mp_dispatcher *d, uint64_t most_started,
 bool mp_dispatcher_untold(struct mp_dispatcher *d, struct mp_untold *out)
 {
     struct dispatch_untold *untold = &d->untold;
-    // a count that comes while they are taken is in this sum or in the next
-    if (!atomic_exchange_explicit(&untold->any, false, memory_order_acquire))
+    if (!atomic_load_explicit(&untold->any, memory_order_acquire))
         return false;
+    // a count that comes while they are taken is in this sum or in the next: so when the first
+    // of them came is read before that may be another, and when the last one did behind them
     out->all = 0;
     out->from_ns = atomic_load_explicit(&untold->from_ns, memory_order_relaxed);
-    out->until_ns = atomic_load_explicit(&untold->until_ns, memory_order_relaxed);
+    (void)atomic_exchange_explicit(&untold->any, false, memory_order_acq_rel);
     for (size_t heard = 0; heard < MP_HEARD_COUNT; heard++)
         for (size_t byte = 0; byte < 256; byte++) {
             out->counts[heard][byte] =
-                atomic_exchange_explicit(&untold->counts[heard][byte], 0, memory_order_relaxed);
+                atomic_exchange_explicit(&untold->counts[heard][byte], 0, memory_order_acquire);
             out->all += out->counts[heard][byte];
         }
+    out->until_ns = atomic_load_explicit(&untold->until_ns, memory_order_relaxed);
     return out->all > 0;
 }

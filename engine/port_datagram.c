@@ -2,7 +2,8 @@
  * The backend for triggers from other programs: datagrams on this computer,
  * "udp:127.0.0.1:5005" or "unix:/run/user/1000/triggers". Each datagram is one trigger, and its
  * first byte says which; what follows in it is not looked at, so that none is longer than a
- * reader's buffer. An empty one says nothing, and a storm of them holds no reader up. Only in: writing fails. No lines, no wire.
+ * reader's buffer. An empty one says nothing, and a storm of them holds no reader up. Only in:
+ * writing fails. No lines, no wire.
  */
 #include "engine/port_backend.h"
 

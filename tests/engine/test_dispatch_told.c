@@ -1,5 +1,7 @@
 /* Triggers that come faster than the loop takes them: the first ones are told in their order,
  * the others are counted to the last one, and every start is told. */
+#include "engine/dispatcher_core.h"
+
 #include "tests/engine/rig.h"
 
 #include <sys/socket.h>
@@ -144,6 +146,46 @@ static void what_has_no_room_is_counted(void)
     all_are_accounted_for();
 }
 
+enum { STORM = 3000000 };
+static _Atomic bool storm_is_over;
+
+/* A trigger a nanosecond, and no room for any. */
+static void *storm(void *dispatcher)
+{
+    for (int64_t at_ns = 1; at_ns <= STORM; at_ns++) {
+        struct mp_triggers piece = {
+            .at_ns = at_ns, .count = 1, .bytes = {(uint8_t)at_ns}, .heard = {MP_HEARD_OTHER}};
+        dispatch_tell_triggers(dispatcher, &piece);
+    }
+    atomic_store(&storm_is_over, true);
+    return NULL;
+}
+
+/* A sum that is taken while others are counted has all that it counts between its two times. */
+static void sums_are_taken_meanwhile(void)
+{
+    struct mp_error err = {0};
+    static struct mp_dispatcher of_storm, *const d = &of_storm;
+    struct mp_untold untold;
+    uint64_t all = 0;
+    pthread_t thread;
+    must(mp_ring_init(&d->triggers, sizeof(struct mp_triggers), 2, &err), &err);
+    CHECK_INT(pthread_create(&thread, NULL, storm, d), 0);
+    for (bool over = false, more = true; !over || more;) {
+        over = atomic_load(&storm_is_over);
+        more = mp_dispatcher_untold(d, &untold);
+        if (!more)
+            continue;
+        all += untold.all;
+        CHECK(untold.from_ns <= untold.until_ns);
+        CHECK(untold.until_ns <= STORM);
+        CHECK(untold.all <= (uint64_t)(untold.until_ns - untold.from_ns) + 1);
+    }
+    (void)pthread_join(thread, NULL);
+    CHECK_INT(all, STORM);
+    mp_ring_fini(&d->triggers);
+}
+
 int main(void)
 {
     static const struct mp_time time = {.now = look};
@@ -167,6 +209,7 @@ int main(void)
     must(mp_dispatcher_ahead(rig.d, l, &rule, input, 1, &err), &err);
     step();
     what_has_no_room_is_counted();
+    sums_are_taken_meanwhile();
     rig_close();
     mp_port_close(input);
     (void)close(far_fd);
