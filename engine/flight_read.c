@@ -84,7 +84,9 @@ static void find_losses(struct mp_flight_reader *reader)
     uint64_t used = reader->count, claimed = atomic_load(&header->claimed);
     while (used > 0 && is_empty(reader, used - 1))
         used--;
-    if (reader->placed && !losses->header && claimed > header->capacity)
+    if (losses->header && claimed > MP_FLIGHT_MAX)
+        claimed = used; // damaged as well: no record has so many
+    else if (reader->placed && !losses->header && claimed > header->capacity)
         claimed = header->capacity;
     // the count is right if the file ends with it, or if it is full of empty places
     if (reader->placed && claimed < used)

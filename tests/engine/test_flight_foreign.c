@@ -131,6 +131,29 @@ static void refuses_what_is_no_file(void)
     CHECK(reader == NULL);
 }
 
+/* A header in which all is damaged does not say that more is missing than any file has. */
+static void a_damaged_count_is_not_believed(void)
+{
+    static const uint64_t counts[] = {UINT64_MAX, INT64_MAX, MP_FLIGHT_MAX + 1};
+    for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
+        static const uint64_t check = 1;
+        struct mp_flight *flight = create(8);
+        CHECK(mp_flight_start(flight, 1000, 2000));
+        CHECK_INT(mp_flight_close(flight, NULL), MP_OK);
+        int fd = open(path, O_RDWR | O_CLOEXEC);
+        CHECK_INT(pwrite(fd, &counts[i], sizeof counts[i], 48), (ssize_t)sizeof counts[i]);
+        CHECK_INT(pwrite(fd, &check, sizeof check, 64), (ssize_t)sizeof check);
+        (void)close(fd);
+        struct mp_flight_reader *reader = open_it();
+        const struct mp_flight_losses losses = mp_flight_losses(reader);
+        CHECK(losses.header);
+        CHECK_INT(losses.stored, 1);
+        CHECK_INT(losses.missing, 0);
+        CHECK_INT(losses.last, 0);
+        mp_flight_reader_close(reader);
+    }
+}
+
 /* A reply is of the plan of its pulse, whichever goes on. */
 static void a_reply_names_its_plan(void)
 {
@@ -168,6 +191,7 @@ int main(void)
     records_name_their_plan();
     a_reply_names_its_plan();
     refuses_what_is_no_file();
+    a_damaged_count_is_not_believed();
     (void)unlink(path);
     return CHECK_DONE("test_flight_foreign");
 }
