@@ -25,6 +25,8 @@ local M = {}
 --- The exit status of each verdict.
 M.status = { whole = 0, differs = 1, ["not all checked"] = 6 }
 
+local first_told = 3 -- record_version: since then the journal has a chain, and tells the manifest
+
 ---@class moonpulse.Verified
 ---@field folder string
 ---@field verdict "whole"|"differs"|"not all checked"
@@ -78,6 +80,20 @@ local function check_ended(manifest, findings, sealed)
     findings:differ(seals.name, nil, "it is missing: the run was killed before it could seal its folder "
       .. "(moonpulse recover seals it), or somebody took it away")
   end
+end
+
+--- Is the record of a version whose manifest the journal tells as well? Its own chain says so, whatever the
+--- manifest does: one that begins with the journal is of no older version.
+local function check_version(manifest, lines, findings)
+  local version = manifest.record_version
+  if (tonumber(version) or 0) >= first_told then
+    return true
+  elseif not lines[1] or lines[1].older then
+    return false
+  end
+  findings:differ("manifest.json", nil, "record_version is %s, and the journal has had a chain from its first "
+    .. "line on, as since version %d only", version == nil and "missing" or tostring(version), first_told)
+  return true
 end
 
 --- What is made again without playing anything: the manifest, the report; and what the journal's lines say of
@@ -150,7 +166,7 @@ function M.folder(folder, by, progress)
       findings:differ("manifest.json", nil, "%s", (each:gsub("^manifest.json: ", "")))
     end
     lines, chained = chains.check(folder, manifest, sums, findings)
-    if sealed or chained or (tonumber(manifest.record_version) or 0) >= 3 then
+    if sealed or chained or (tonumber(manifest.record_version) or 0) >= first_told then
       check_ended(manifest, findings, sealed)
     else
       findings:leave("the files", "the run is of an older version, which did not seal its folder",
@@ -158,7 +174,7 @@ function M.folder(folder, by, progress)
     end
   end
   local signed, unsigned
-  chained = chained and (tonumber((manifest or {}).record_version) or 0) >= 3
+  chained = chained and check_version(manifest, lines, findings)
   if chained and manifest.status ~= "running" then
     manifests.check(manifest, lines, rows.path(folder, findings), findings)
   end

@@ -1,10 +1,12 @@
 -- The three verdicts: what could not be checked is never called whole, whatever excuses it. What is made
 -- again is made in a process that is shut in and has bounds, and nothing of it stays.
 local cjson = require "cjson"
+local core = require "moonpulse.core"
 local fixture = require "job"
 local lfs = require "lfs"
 local places = require "moonpulse.text.places"
 local resealed = require "resealed"
+local seals = require "moonpulse.record.seal"
 local shell = require "shell"
 local verify = require "moonpulse.verify"
 
@@ -66,6 +68,48 @@ describe("the verdict", function()
         .. "verify it with version 0%.0%.9", out)
       local found = cjson.decode((select(2, said_of(path, "--json"))))
       assert.are.same({ "not all checked", false, 0 }, { found.verdict, found.whole, #found.differs })
+    end
+  end)
+
+  it("is not whole where the record says that it is of an age in which less could be checked", function()
+    for _, age in ipairs { 1, 2, false } do
+      for name in pairs(runs) do
+        local status, out = said_of(changed(name, function(manifest)
+          manifest.record_version = age or nil
+          manifest.participant = "somebody else"
+        end))
+        assert.are.equal(1, status, ("%s, %s: %s"):format(name, age, out))
+        assert.matches("manifest.json: record_version is " .. (age or "missing"), out)
+        assert.matches("manifest.json: participant is somebody else", out)
+      end
+    end
+  end)
+
+  it("is not whole where the journal was taken away, or its chain", function()
+    local function unchained(text)
+      return (text:gsub(',"prev":"[^"]*"', ""):gsub(',"check":"%x+"}', "}"))
+    end
+    local function checked(text)
+      return (unchained(text):gsub("([^\n]*)}\n", function(line)
+        return ('%s,"check":"%s"}\n'):format(line, core.checksum(line))
+      end))
+    end
+    for name in pairs(runs) do
+      for how, change in pairs { none = false, unchained = unchained, checked = checked } do
+        local path = changed(name, function(manifest)
+          manifest.journal_head, manifest.journal_lines, manifest.record_version = nil, nil, nil
+          manifest.participant = "somebody else"
+        end)
+        local journal = path .. "/journal.jsonl"
+        local text = change and change(shell.read(journal))
+        os.remove(journal)
+        if text then
+          shell.write(journal, text)
+        end
+        assert(seals.write(path))
+        local status, out = said_of(path)
+        assert(status == 1 or status == 6, ("%s, %s: %s"):format(name, how, out))
+      end
     end
   end)
 
