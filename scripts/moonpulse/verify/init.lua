@@ -91,8 +91,9 @@ local function check_version(manifest, lines, findings)
   elseif not lines[1] or lines[1].older then
     return false
   end
-  findings:differ("manifest.json", nil, "record_version is %s, and the journal has had a chain from its first "
-    .. "line on, as since version %d only", version == nil and "missing" or tostring(version), first_told)
+  findings:differ("manifest.json", nil, "record_version is %s, and the journal has had a chain from its "
+    .. "first line on, as since version %d only", version == nil and "missing" or tostring(version),
+    first_told)
   return true
 end
 
