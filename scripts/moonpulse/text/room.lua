@@ -7,6 +7,8 @@ local remedies = {
   { "File too large", "let files be longer (ulimit -f)" },
   { "Read%-only file system", "make the disk writable" },
   { "Permission denied", "make the folder writable for you" },
+  { "No space left on device", "make room" },
+  { "Disk quota exceeded", "make room" },
 }
 
 --- The remedy, as an instruction that a sentence goes on with.
@@ -18,7 +20,7 @@ function M.remedy(message)
       return each[2]
     end
   end
-  return "make room"
+  return "mend that"
 end
 
 --- Is it this computer that has not enough of something (files, room, memory), and no device?

@@ -16,6 +16,10 @@ describe("what helps", function()
     assert.are.equal("make room", rooms.remedy "events.tsv: No space left on device")
     assert.matches("ulimit %-n", rooms.remedy "manifest.json.new: Too many open files")
     assert.matches("ulimit %-f", rooms.remedy "File too large")
+    assert.are.equal("make room", rooms.remedy "journal.jsonl: Disk quota exceeded")
+    for _, other in ipairs { "events.tsv: Input/output error", "report: no manifest to read" } do
+      assert.are.equal("mend that", rooms.remedy(other)) -- room would not help
+    end
   end)
 
   it("is nothing at a device where the guard or the flight record cannot be made", function()
