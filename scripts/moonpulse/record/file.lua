@@ -69,11 +69,14 @@ local function copy(fd, path)
   if not to then
     return nil, message
   end
-  local ok, part = true, from:read(65536)
-  while ok and part do
-    ok, message = to:write(part)
-    part = from:read(65536)
-  end
+  local ok, part
+  repeat
+    part, message = from:read(65536)
+    ok = message == nil
+    if part then
+      ok, message = to:write(part)
+    end
+  until not (ok and part)
   local closed, why = to:close()
   if not ok or not closed then
     os.remove(path .. ".new")

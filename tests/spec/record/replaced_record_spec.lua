@@ -1,6 +1,8 @@
 -- events.tsv that another program replaces, removes or empties while the run goes on: no row is lost without
 -- a word, and what is in its place stays.
 local cjson = require "cjson"
+local core = require "moonpulse.core"
+local files = require "moonpulse.record.file"
 local fixture = require "job"
 local shell = require "shell"
 
@@ -209,5 +211,28 @@ describe("events.tsv", function()
     assert.matches("there is nothing to recover", err)
     assert.are.equal(text, shell.read(path .. "/events.tsv"))
     assert.is_nil(shell.read(path .. "/events.tsv.replaced"))
+  end)
+
+  it("stays as it is where what the run wrote cannot be read back to its end", function()
+    local path, text = folder .. "/unread.tsv", ("a row\n"):rep(3)
+    local file, sum, open = core.create_file(path), core.sum(), io.open
+    sum:add(text)
+    assert(file:write(text) and file:flush())
+    os.rename(path, path .. ".away")
+    shell.write(path, "another's")
+    local parts = { "a row\n" }
+    local broken = setmetatable({ read = function() return table.remove(parts), "Input/output error" end },
+      { __close = function() end })
+    rawset(io, "open", function(name, mode)
+      return name:find("^/proc/self/fd/") and broken or open(name, mode)
+    end)
+    local ok, note, lost = pcall(files.settle, file, path, 3, sum:text(), "row")
+    rawset(io, "open", open)
+    file:close()
+    assert(ok, note)
+    assert.is_nil(note)
+    assert.matches("cannot be written again %(Input/output error%)", lost)
+    assert.are.equal("another's", shell.read(path))
+    assert.is_nil(shell.read(path .. ".new"))
   end)
 end)
