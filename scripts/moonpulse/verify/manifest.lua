@@ -109,6 +109,11 @@ local function check_status(manifest, entry, number, findings)
       differ(findings, field, now, status, line_of(number))
     end
   end
+  local sent = tonumber(entry.sent) or 0
+  if manifest.status == "not run" and (status == "completed" or sent > 0) then
+    differ(findings, "status", manifest.status, ("%s, with %s pulses"):format(said(status), sent),
+      line_of(number))
+  end
 end
 
 --- The gate's judgement, and what was allowed to be passed. Older versions did not write it into the journal.
@@ -212,6 +217,9 @@ end
 
 local function check_counts(events, manifest, findings)
   local counts = counted_rows.of(events)
+  if counts and manifest.status == "not run" and counts.sent > 0 then
+    differ(findings, "status", manifest.status, ("%d pulses"):format(counts.sent), "the rows of events.tsv")
+  end
   for _, told in ipairs(counts and count_names or {}) do
     local now = read.get(manifest, "result.pulses_" .. told)
     if now == nil and manifest.status ~= "not run" or now and now ~= counts[told]

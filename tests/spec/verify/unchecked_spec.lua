@@ -4,6 +4,7 @@ local cjson = require "cjson"
 local core = require "moonpulse.core"
 local fixture = require "job"
 local lfs = require "lfs"
+local manifest_files = require "moonpulse.record.manifest_file"
 local places = require "moonpulse.text.places"
 local resealed = require "resealed"
 local seals = require "moonpulse.record.seal"
@@ -110,6 +111,16 @@ describe("the verdict", function()
         local status, out = said_of(path)
         assert(status == 1 or status == 6, ("%s, %s: %s"):format(name, how, out))
       end
+    end
+  end)
+
+  it("is not whole where the record says that nothing was run, and there are pulses", function()
+    for name in pairs(runs) do
+      local path = changed(name, function(manifest)
+        manifest.status, manifest.what = "not run", manifest_files.what "not run"
+      end, nil, { ["events.tsv"] = stronger })
+      local status, out = said_of(path)
+      assert.are.equal(1, status, ("%s: %s"):format(name, out))
     end
   end)
 
