@@ -37,6 +37,7 @@ static bool install(void)
         REFUSE(__NR_execve),
         REFUSE(__NR_execveat),
         REFUSE(__NR_socket),
+        REFUSE(__NR_io_uring_setup), // whose orders pass by no filter
         REFUSE(__NR_process_vm_writev),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
     };
@@ -53,7 +54,7 @@ static bool install(void)
 
 /*
  * core.shut_in() -> true if from now on the kernel starts no program for this thread, and those
- * that it makes, and opens no socket (execve, execveat, socket: EPERM); false where it cannot.
+ * that it makes, and opens no socket (execve, execveat, socket, io_uring: EPERM); false where it cannot.
  * There is no way back.
  */
 static int shut_in(lua_State *L)

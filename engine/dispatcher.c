@@ -251,6 +251,8 @@ static enum mp_status push_plan(struct mp_dispatcher *d, const struct command *c
         atomic_store(&d->playing, false);
         return mp_fail(err, MP_ESTATE, "the plan is being played on another device");
     }
+    if (command->kind == COMMAND_AHEAD)
+        atomic_store(&d->enough, false); // what ended the plan before is not about this one
     mp_lowering_rewind(lowering);
     mp_lowering_set_busy(lowering, true);
     status = push_command(d, command, err);
@@ -284,7 +286,6 @@ enum mp_status mp_dispatcher_ahead(struct mp_dispatcher *d, struct mp_lowering *
                                     .rule = *rule,
                                     .input = input,
                                     .play = play};
-    atomic_store(&d->enough, false);
     return push_plan(d, &command, err);
 }
 
