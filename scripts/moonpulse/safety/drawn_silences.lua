@@ -179,18 +179,37 @@ local function classes_of(states)
   return list
 end
 
+local function by_measure(a, b)
+  local x, y = a.measure, b.measure
+  return x < y or x == y and a.number < b.number
+end
+
+--- States by one of their measures, those that are equal in it by number.
+---@param class table[] by number
+---@param i integer which measure
+local function ranked(class, i)
+  local first, differ = class[1].measures[i], false
+  for _, state in ipairs(class) do
+    local measure = state.measures[i]
+    state.measure, differ = measure, differ or measure ~= first
+  end
+  if not differ then
+    return class
+  end
+  local list = table.move(class, 1, #class, 1, {})
+  table.sort(list, by_measure)
+  return list
+end
+
 --- Of finders that are alike, those that are furthest in one of their measures, and some between.
 local function furthest(states)
   local list = {}
   for _, class in ipairs(classes_of(states)) do
     local kept = #class <= FEW and class or {}
     for i = 1, #class > FEW and #class[1].measures or 0 do
-      table.sort(class, function(a, b)
-        local x, y = a.measures[i], b.measures[i]
-        return x < y or x == y and a.number < b.number
-      end)
+      local by_this = ranked(class, i)
       for k = 0, BETWEEN do
-        kept[#kept + 1] = class[1 + k * (#class - 1) // BETWEEN]
+        kept[#kept + 1] = by_this[1 + k * (#class - 1) // BETWEEN]
       end
     end
     local is = {}

@@ -5,6 +5,7 @@
 --- not covered (a coil or a threshold that no table is for: graver than within, because nothing was compared,
 --- milder than beyond tested, because nothing was passed); beyond tested (longer or stronger than what was
 --- tested: a warning); OVER (a limit, or more than twice what was tested).
+local cells = require "moonpulse.safety.cells"
 local numbers = require "moonpulse.text.numbers"
 local tables = require "moonpulse.safety.tables"
 
@@ -42,32 +43,9 @@ end
 -- %MSO without a threshold could be anything: it is judged as the strongest column
 local UNKNOWN_PERCENT = 130
 
-local edge = 1e-9 -- a limit is within; floats must not decide otherwise
-local rate_edge = 1e-6 -- of a rate: it comes from onsets, which late in a long plan are whole nanoseconds
+local edge, rate_edge = cells.edge, cells.rate_edge
 
 M.fast_hz = 1 + rate_edge -- the gap rule is for faster trains
-
---- The cell for a rate and an intensity; nil and what is missing where the table has none.
----@param profile "rossi2009"|"chen1997"
----@param hz number
----@param percent number % of the resting motor threshold
-function M.cell(profile, hz, percent)
-  local best, lowest
-  for _, row in ipairs(tables.train_duration[profile].rows) do
-    if row.hz >= hz * (1 - rate_edge) and (not best or row.hz < best.hz or row.hz == best.hz
-      and best.percent < percent - edge and row.percent > best.percent
-      or row.hz == best.hz and row.percent >= percent - edge and row.percent < best.percent) then
-      best = row
-    end
-    lowest = math.min(lowest or row.percent, row.percent)
-  end
-  if not best then
-    return nil, "rate"
-  elseif best.percent < percent - edge then
-    return nil, "intensity"
-  end
-  return best, nil, percent < lowest - edge
-end
 
 local function percent_text(percent)
   return ("%g %%"):format(math.floor(percent * 100 + 0.5) / 100)
@@ -93,7 +71,7 @@ end
 
 --- How long a train may be to be within: in the strict profile, in both tables. nil: no cell.
 local function longest_within(profile, hz, percent)
-  local cell, other = M.cell(profile, hz, percent), M.cell("rossi2009", hz, percent)
+  local cell, other = cells.find(profile, hz, percent), cells.find("rossi2009", hz, percent)
   return cell and other and math.min(cell.limit_s, other.limit_s)
 end
 
@@ -151,9 +129,12 @@ end
 
 --- The strict profile is never the milder one: the graver verdict of both tables counts.
 local function graver_profile(profile, train, percent)
-  local own, _, below = M.cell(profile, train.hz, percent)
-  local other, _, other_below = M.cell("rossi2009", train.hz, percent)
-  if profile == "rossi2009" or not own or not other then
+  if profile == "rossi2009" then
+    return profile
+  end
+  local own, _, below = cells.find(profile, train.hz, percent)
+  local other, _, other_below = cells.find("rossi2009", train.hz, percent)
+  if not own or not other then
     return profile
   end
   local verdict = M.compare(own, below, train.duration)
@@ -176,7 +157,7 @@ local function judge_duration(context, train, add)
   local percent = known and some or math.max(some or 0, UNKNOWN_PERCENT)
   local profile = graver_profile(context.profile, train, percent)
   local source = tables.train_duration[profile]
-  local cell, missing, below = M.cell(profile, train.hz, percent)
+  local cell, missing, below = cells.find(profile, train.hz, percent)
   if not cell then
     return add(finding("train duration", source, without_cell(context, train, percent, missing)))
   end
@@ -353,7 +334,7 @@ local function judge_stretch(context, train, add)
   local profile = graver_profile(context.profile, { hz = 1, duration = train.duration }, percent)
   local source = tables.train_duration[profile]
   rule = setmetatable({ table = source.table .. ", 1 Hz" }, { __index = rule })
-  local cell, _, below = M.cell(profile, 1, percent)
+  local cell, _, below = cells.find(profile, 1, percent)
   if not cell then
     return add(finding("pulses without a pause", rule, {
       row = ("no column above %d %%"):format(tables.strongest_percent), value = percent,

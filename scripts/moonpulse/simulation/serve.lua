@@ -89,13 +89,16 @@ end
 --- Write what the model logged, and count it.
 ---@param entries moonpulse.SimulatorEvent[]?
 function Host:note(entries)
-  for _, entry in ipairs(entries or {}) do
+  if not entries then
+    return
+  end
+  for _, entry in ipairs(entries) do
     if self.log then
       self:wrote(self.log:write(witness.line(entry.at_ns and entry.at_ns + self.on_ns or self.now_ns, entry)))
     end
     self.counts[entry.event] = (self.counts[entry.event] or 0) + 1
   end
-  if entries and entries[1] then
+  if entries[1] then
     self:flush()
   end
 end
@@ -111,8 +114,11 @@ end
 --- Replies wait until their time.
 ---@param replies moonpulse.SimulatorReply[]?
 function Host:later(replies)
+  if not replies then
+    return
+  end
   local queue = self.queue
-  for _, reply in ipairs(replies or {}) do
+  for _, reply in ipairs(replies) do
     self.said = self.said + 1
     local last, new = queue[#queue], { at_ns = reply.at_ns + self.on_ns, bytes = reply.bytes,
       number = self.said }
@@ -307,11 +313,13 @@ function Host:step()
   self:catch_up(false)
   self.now_ns, self.looked_ns = now, now
   self:tick(now)
-  while self.queue[1] and self.queue[1].at_ns <= core.clock_ns() do
-    local reply = table.remove(self.queue, 1)
-    self.pty:write(reply.bytes)
+  local first = self.queue[1]
+  while first and first.at_ns <= core.clock_ns() do
+    table.remove(self.queue, 1)
+    self.pty:write(first.bytes)
+    first = self.queue[1]
   end
-  local due = math.min(self.queue[1] and self.queue[1].at_ns or math.maxinteger, self.ticks_ns)
+  local due = math.min(first and first.at_ns or math.maxinteger, self.ticks_ns)
   return due < math.maxinteger and math.max(0, (due - core.clock_ns()) / 1e9) or nil
 end
 

@@ -1,4 +1,5 @@
 --- The published limits: every cell on both sides of its edge, and the verdicts that a person wrote down.
+local cells = require "moonpulse.safety.cells"
 local chances = require "chance"
 local judge = require "moonpulse.safety.judge"
 local mp = require "moonpulse"
@@ -33,7 +34,7 @@ describe("the tables", function()
   it("are the transcribed ones, cell by cell", function()
     local count = 0
     for _, row in ipairs(shell.rows("tests/data/safety_tables.tsv")) do
-      local cell = rules.cell(profiles[row.table], tonumber(row.hz), tonumber(row.pct_mt))
+      local cell = cells.find(profiles[row.table], tonumber(row.hz), tonumber(row.pct_mt))
       assert.are.equal(tonumber(row.limit_s), cell.limit_s)
       assert.are.same({ tonumber(row.hz), tonumber(row.pct_mt), row.kind, row.confidence },
         { cell.hz, cell.percent, cell.kind, cell.confidence })
