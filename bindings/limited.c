@@ -47,10 +47,11 @@ static struct {
     int64_t instructions, most_instructions;
     int64_t until_cpu_ns;
     size_t bytes, most_bytes, hard_bytes; // Lua's own memory since the call began
-    size_t heap, most_heap; // all that malloc gave, for what the library allocates
-    const char *library;    // sources that begin so are not the author's
-    const char *why;        // what was passed; NULL: nothing yet
-    char where[WHERE_MAX];  // the author's line
+    size_t heap,
+        most_heap;         // all that malloc gave, for what the library allocates; 0: not asked
+    const char *library;   // sources that begin so are not the author's
+    const char *why;       // what was passed; NULL: nothing yet
+    char where[WHERE_MAX]; // the author's line
 } limit;
 
 static int64_t cpu_ns(void)
@@ -76,6 +77,16 @@ static void find_place(lua_State *L)
     }
 }
 
+/* malloc is asked for the first time when the call has done some work: that takes longer than
+ * all that most plans do, and what they took until then is little. */
+static bool heap_is_full(void)
+{
+    size_t taken = mallinfo2().uordblks;
+    if (limit.heap == 0)
+        limit.heap = taken;
+    return taken > limit.heap + limit.most_heap;
+}
+
 static void look(lua_State *L, lua_Debug *info)
 {
     (void)info;
@@ -91,8 +102,7 @@ static void look(lua_State *L, lua_Debug *info)
             limit.why = "it runs too long (is there an endless loop?)";
         else if (cpu_ns() > limit.until_cpu_ns)
             limit.why = "it takes too long (is there an endless loop?)";
-        else if (limit.instructions / STEP % HEAP_STEPS == 0 &&
-                 mallinfo2().uordblks > limit.heap + limit.most_heap)
+        else if (limit.instructions / STEP % HEAP_STEPS == 0 && heap_is_full())
             limit.why =
                 "its plan takes too much memory (repeat parts with :times() or * instead of a "
                 "loop)";
@@ -204,7 +214,7 @@ static void begin(lua_State *L)
     limit.thread = L;
     limit.instructions = 0;
     limit.bytes = 0;
-    limit.heap = mallinfo2().uordblks;
+    limit.heap = 0;
     limit.why = NULL;
     limit.where[0] = '\0';
     limit.hook = lua_gethook(L);

@@ -54,8 +54,8 @@ static bool install(void)
 
 /*
  * core.shut_in() -> true if from now on the kernel starts no program for this thread, and those
- * that it makes, and opens no socket (execve, execveat, socket, io_uring: EPERM); false where it cannot.
- * There is no way back.
+ * that it makes, and opens no socket (execve, execveat, socket, io_uring: EPERM); false where
+ * it cannot. There is no way back.
  */
 static int shut_in(lua_State *L)
 {
