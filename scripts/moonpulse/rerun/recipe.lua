@@ -246,7 +246,7 @@ end
 
 --- Read it. Nothing of the folder is run.
 ---@param folder string
----@param unjudged boolean? whether the folder is as the run left it was told elsewhere: it is not read through
+---@param unjudged boolean? who asks has judged the folder: it is not read through again
 ---@return moonpulse.Recipe?
 ---@return string? message
 function M.read(folder, unjudged)

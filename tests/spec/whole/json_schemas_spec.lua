@@ -11,7 +11,7 @@ local function schema_of(name)
   return ("docs/schemas/%s.schema.json"):format(name)
 end
 
---- What the judge says of files: "" is that all of them are right. Asked once for all: its start takes longer.
+--- What the judge says of files: "" is that all of them are right. It is asked once, as its start takes long.
 local function judged(list)
   local by_schema, groups = {}, {}
   for _, each in ipairs(list) do
