@@ -1,8 +1,8 @@
 """Check JSON files against a schema with a validator that is not ours (python3-jsonschema), and that the keys
 of each object come in the order in which the schema has them.
 
-check_schema.py [--any-order] SCHEMA FILE...: a line for each problem; status 0 if there is none, 2 without the
-validator. A FILE.jsonl has an object a line. --any-order: the keys may come in any order.
+check_schema.py [--any-order] SCHEMA FILE... [-- SCHEMA FILE...]...: a line for each problem; status 0 if there is
+none, 2 without the validator. A FILE.jsonl has an object a line. --any-order: the keys may come in any order.
 """
 import json
 import sys
@@ -35,13 +35,12 @@ def objects_of(name):
     return [json.loads(each) for each in (text.splitlines() if name.endswith(".jsonl") else [text])]
 
 
-def main():
-    any_order = sys.argv[1] == "--any-order"
-    path, *names = sys.argv[2:] if any_order else sys.argv[1:]
+def problems_of(path, names, any_order):
+    """A line for each problem of these files by the schema in the file path."""
     with open(path, encoding="utf-8") as file:
         schema = json.load(file)
     Draft202012Validator.check_schema(schema)
-    validator, problems = Draft202012Validator(schema), 0
+    validator = Draft202012Validator(schema)
     for name in names:
         objects = objects_of(name)
         told = [] if objects else ["there is nothing in it"]
@@ -49,9 +48,18 @@ def main():
             errors = [best_match([e]) for e in validator.iter_errors(data)]
             told += [f"{'/'.join(map(str, e.absolute_path))}: {e.message[:500]}" for e in errors]
             told += [] if any_order else out_of_order(data, schema, "")
-        for text in told:
-            print(f"{name}: {text}")
-            problems += 1
+        yield from (f"{name}: {text}" for text in told)
+
+
+def main():
+    any_order = sys.argv[1] == "--any-order"
+    groups = [[]]
+    for word in sys.argv[2:] if any_order else sys.argv[1:]:
+        groups += [[]] if word == "--" else []
+        groups[-1] += [] if word == "--" else [word]
+    problems = [each for path, *names in groups for each in problems_of(path, names, any_order)]
+    if problems:
+        print("\n".join(problems))
     sys.exit(1 if problems else 0)
 
 

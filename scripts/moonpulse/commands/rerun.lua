@@ -105,7 +105,8 @@ local function make_scratch(options)
 end
 
 local function recipe_of(options)
-  local recipe, message = recipes.read(places.absolute(records.find(options.run)))
+  -- verify, which looks, has judged the folder itself
+  local recipe, message = recipes.read(places.absolute(records.find(options.run)), options.look)
   if not recipe then
     cli.fail("usage", "%s", message)
   end
@@ -114,7 +115,7 @@ local function recipe_of(options)
     cli.fail("limit", "%s", recipe.changed)
   elseif options.look and not recipe.files.experiment then
     cli.fail("limit", "the folder does not keep the experiment's text (sources/)")
-  elseif recipe.wrong[1] and not options.look then -- verify has told it
+  elseif recipe.wrong[1] and not options.look then
     for _, text in ipairs(recipe.wrong) do
       say("", text)
     end

@@ -111,20 +111,26 @@ local function too_much(self)
   end
 end
 
---- The files that the run read, where each is as it was.
+--- What of the folder is not as the run left it, the files that the run read among it.
 local function check_files(self)
   local found, sums = check_whole(self)
   for _, one in ipairs(kept_files(self)) do
     local each, file = one.each, one.file
-    local path = self.folder .. "/" .. file
-    local is_file = lfs.symlinkattributes(path, "mode") == "file"
+    local is_file = lfs.symlinkattributes(self.folder .. "/" .. file, "mode") == "file"
     if not (is_file and sums[file] == each.sha256) and not found:has(file) then
       self.wrong[#self.wrong + 1] = file .. (is_file and ": it is not what was run"
         or sums[file] and ": it is no file" or ": it is missing")
     end
-    self.files[each.role] = self.files[each.role] or path
-    if each.role == "module" or each.role == "data" then
-      add_asked_for(self, each, path)
+  end
+end
+
+--- The files that the run read, by what it had them for.
+local function find_files(self)
+  for _, one in ipairs(kept_files(self)) do
+    local role, path = one.each.role, self.folder .. "/" .. one.file
+    self.files[role] = self.files[role] or path
+    if role == "module" or role == "data" then
+      add_asked_for(self, one.each, path)
     end
   end
 end
@@ -240,9 +246,10 @@ end
 
 --- Read it. Nothing of the folder is run.
 ---@param folder string
+---@param unjudged boolean? who asks has judged the folder: it is not read through again
 ---@return moonpulse.Recipe?
 ---@return string? message
-function M.read(folder)
+function M.read(folder, unjudged)
   local manifest, message = opened.manifest(folder)
   if not manifest then
     return nil, tostring(message)
@@ -261,7 +268,10 @@ function M.read(folder)
   if much then
     return nil, much
   end
-  check_files(self)
+  if not unjudged then
+    check_files(self)
+  end
+  find_files(self)
   self.changed = why
   self.wrong[#self.wrong + 1] = why and "journal.jsonl:1: " .. why
   if not (self.files.plan or self.files.protocol or self.files.experiment) then
