@@ -37,7 +37,8 @@ local ends = {
 
 -- calls that are wrong
 local mistakes = { "mp.train { [1.5] = 2 }", "mp.mso(print)", "mp.train { [{}] = 1 }", "mp.pulse { [print] = 1 }",
-  "local _ = mp[print]", "local _ = run[{}]", "stim[print] = 1", "local _ = pulse[print]", "local _ = pulse * {}",
+  "local _ = mp[print]", "local _ = run[{}]", "stim[print] = 1", "local _ = pulse[print]",
+  "local _ = pulse * {}",
   "run:uniform({}, 1)", "run:staircase { start = {}, step = 1 }", "run:wait_trigger { byte = print }",
   "stim:fire(pulse, { at = {} })", "run:trigger_count { since = io.stdout }", "io.lines '/no/such/file'",
   "io.input '/no/such/file'", "io.open({})", "io.popen({})", "io.popen('true', 'x')", "os.rename({}, {})",
@@ -52,8 +53,8 @@ describe("an experiment's record", function()
   local function run(body)
     shell.write(folder .. "/script.lua", script:format(body))
     shell.write(folder .. "/answers", "maybe\n")
-    return shell.sh(folder, ("cd %s && %s run script.lua --seed 1 --speed max --answers answers --out runs"):format(
-      folder, shell.quote(shell.program)))
+    return shell.sh(folder, ("cd %s && %s run script.lua --seed 1 --speed max --answers answers --out runs")
+      :format(folder, shell.quote(shell.program)))
   end
 
   for i, case in ipairs(ends) do
