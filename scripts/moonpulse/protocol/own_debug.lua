@@ -72,8 +72,8 @@ function M.guard(own)
   function own.sethook(...)
     local of, hook = ...
     if type(of) == "function" or type(hook) == "function" then
-      blame.fail("debug.sethook: a hook would run within Moonpulse's own functions, too, and Moonpulse ends a "
-        .. "script that does not return by one of its own: a script has none")
+      blame.fail("debug.sethook: a hook would run within Moonpulse's own functions, too, and Moonpulse ends "
+        .. "a script that does not return by one of its own: a script has none")
     end
     return pass(debug.sethook, ...)
   end

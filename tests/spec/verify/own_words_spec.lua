@@ -36,13 +36,15 @@ local ends = {
 }
 
 -- calls that are wrong
-local mistakes = { "mp.train { [1.5] = 2 }", "mp.mso(print)", "mp.train { [{}] = 1 }", "mp.pulse { [print] = 1 }",
+local mistakes = { "mp.train { [1.5] = 2 }", "mp.mso(print)", "mp.train { [{}] = 1 }",
+  "mp.pulse { [print] = 1 }",
   "local _ = mp[print]", "local _ = run[{}]", "stim[print] = 1", "local _ = pulse[print]",
   "local _ = pulse * {}",
   "run:uniform({}, 1)", "run:staircase { start = {}, step = 1 }", "run:wait_trigger { byte = print }",
   "stim:fire(pulse, { at = {} })", "run:trigger_count { since = io.stdout }", "io.lines '/no/such/file'",
   "io.input '/no/such/file'", "io.open({})", "io.popen({})", "io.popen('true', 'x')", "os.rename({}, {})",
-  "debug.setmetatable({}, 1)", "debug.getlocal(1, {})", "debug.upvalueid(1, 1)", "xpcall(print)", "tostring()" }
+  "debug.setmetatable({}, 1)", "debug.getlocal(1, {})", "debug.upvalueid(1, 1)", "xpcall(print)",
+  "tostring()" }
 
 describe("an experiment's record", function()
   local folder
