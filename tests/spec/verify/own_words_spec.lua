@@ -26,6 +26,7 @@ local ends = {
   { "string.format()", 2 },
   { "('x'):rep({})", 2 },
   { "tostring()", 2 },
+  { "mp.together { a = 1, b = {}, c = 'x', d = true, e = print, f = stim, g = 1.5, h = mp.rest(1) }", 2 },
   -- what a script that is looked at is not given, and who asks for it goes on
   { "local ok = pcall(function() package.preload.x = 1 end) stim:arm() if ok then stim:fire(pulse) end", 0 },
   { "stim:arm() if package.config then stim:fire(pulse) end", 0 },
