@@ -116,7 +116,7 @@ static uint64_t check_count(lua_State *L, int arg)
     lua_Integer count = lua_tointegerx(L, arg, &whole);
     if (lua_type(L, arg) != LUA_TNUMBER || !whole || count < 1)
         luaL_error(L, "a plan is repeated a whole number of times from 1 up, not %s",
-                   luaL_tolstring(L, arg, NULL));
+                   lua_isstring(L, arg) ? lua_tostring(L, arg) : luaL_typename(L, arg));
     return (uint64_t)count;
 }
 

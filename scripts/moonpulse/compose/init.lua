@@ -216,25 +216,29 @@ function M.together(plans)
   if type(plans) ~= "table" or next(plans) == nil then
     fail("together: a table of plans expected, like { left = a, right = b }")
   end
-  local keys, most, listed = {}, 64, 0
-  for key, plan in pairs(plans) do
-    if type(key) ~= "string" and math.type(key) ~= "integer" then
-      fail("together: a channel is a name, not %s", type(key))
-    end
-    check.plan("together", tostring(key), plan)
+  local keys, most, listed, odd = {}, 64, 0, nil
+  for key in pairs(plans) do
+    local is_name = type(key) == "string" or math.type(key) == "integer"
+    odd = is_name and odd or not is_name and (not odd or type(key) < odd) and type(key) or odd
     keys[#keys + 1] = key
     listed = listed + (type(key) == "string" and 0 or 1)
   end
-  lists.check("together", "the table", plans, true)
-  if #keys > most then
-    fail("together: %d plans side by side, at most %d: put some of them in sequence", #keys, most)
+  if odd then
+    fail("together: a channel is a name, not %s", odd)
   end
-  table.sort(keys, function(a, b) -- so that the same table always gives the same plan
+  table.sort(keys, function(a, b) -- so that the same table always gives the same plan, and the same error
     if type(a) == type(b) then
       return a < b
     end
     return math.type(a) == "integer"
   end)
+  for _, key in ipairs(keys) do
+    check.plan("together", tostring(key), plans[key])
+  end
+  lists.check("together", "the table", plans, true)
+  if #keys > most then
+    fail("together: %d plans side by side, at most %d: put some of them in sequence", #keys, most)
+  end
   local list, unnamed = {}, nil
   for i, key in ipairs(keys) do
     local plan = plans[key]

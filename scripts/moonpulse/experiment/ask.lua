@@ -176,7 +176,8 @@ function Keyboard:ask(question, person)
       self.tell("answer", { question = question, answer = taken, of = of, source = from })
       return taken
     elseif self.answers and not person then
-      refusals.raise("usage", "%s:%d: %q is no answer to \"%s\"", self.path, self.taken, answer, question)
+      -- without the file's name: made again from the record it is the same
+      refusals.raise("usage", "--answers, line %d: %q is no answer to \"%s\"", self.taken, answer, question)
     end
     print(("please answer one of %s"):format(inside))
   end

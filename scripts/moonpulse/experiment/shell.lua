@@ -42,6 +42,18 @@ local function execute_here(command)
   return assert(io.popen(command, "w")):close()
 end
 
+--- What a function of Lua's own returns; what it raises, such as that there is no such file, is raised at the
+--- line of the caller, which returns this call (so its own frame is gone).
+local function at_author(call, ...)
+  local results = table.pack(pcall(call, ...))
+  if not results[1] and type(results[2]) == "string" then -- Lua's own words: "rep", not "string.rep"
+    error((results[2]:gsub("^(bad argument #%d+ to ')[%w_]+%.", "%1")), 2)
+  elseif not results[1] then
+    error(results[2], 0)
+  end
+  return table.unpack(results, 2, results.n)
+end
+
 --- What scripts and drivers read is noted, for the record, and what they write themselves, which is nothing
 --- that the run was given; our own files are no news.
 local function watch_files(self)
@@ -59,23 +71,23 @@ local function watch_files(self)
   end
   function io.open(path, mode) -- luacheck: ignore 122
     note(path, mode)
-    return self.open(path, mode)
+    return at_author(self.open, path, mode)
   end
   function io.lines(path, ...) -- luacheck: ignore 122
     note(path)
-    return self.lines(path, ...)
+    return at_author(self.lines, path, ...)
   end
   function io.input(file) -- luacheck: ignore 122
     note(file)
-    return self.input(file)
+    return at_author(self.input, file)
   end
   function io.output(file) -- luacheck: ignore 122
     note(file, "w")
-    return self.output(file)
+    return at_author(self.output, file)
   end
   function os.rename(from, to) -- luacheck: ignore 122
     note(to, "w")
-    return self.rename(from, to)
+    return at_author(self.rename, from, to)
   end
 end
 
@@ -84,7 +96,7 @@ end
 ---@return fun(code: any)
 function M.exit(stage)
   return function(code)
-    stage.why = stage.why or ("os.exit(%s) at %s"):format(code == nil and "" or tostring(code),
+    stage.why = stage.why or ("os.exit(%s) at %s"):format(code == nil and "" or blame.text(code),
       blame.origin())
     ends_again.await(stage)
     stage.stimulator:stop("requested")
@@ -128,7 +140,11 @@ function M.open(stage)
   end
   watch_files(self)
   function io.popen(...) -- luacheck: ignore 122
-    local pipe, message, code = self.popen(...)
+    local opened = table.pack(pcall(self.popen, ...))
+    if not opened[1] then
+      error(opened[2], 2)
+    end
+    local pipe, message, code = table.unpack(opened, 2, 4)
     for i = #self.pipes, 1, -1 do
       if io.type(self.pipes[i]) == "closed file" then
         table.remove(self.pipes, i)

@@ -3,6 +3,7 @@
 --- end needs late, and for which there is one string.format, sees nothing of it.
 local blame = require "moonpulse.text.author_line"
 local bytes_read = require "moonpulse.text.bytes_read"
+local own_debug = require "moonpulse.protocol.own_debug"
 
 local M = {}
 
@@ -199,11 +200,12 @@ local function guard_debug(own)
       blame.fail("debug.setmetatable: Moonpulse itself has the metatable of every %s: only a table's is set",
         type(of))
     end
+    if metatable ~= nil and type(metatable) ~= "table" then
+      blame.fail("debug.setmetatable: a metatable is a table or nil, not %s", type(metatable))
+    end
     return debug.setmetatable(of, metatable)
   end
-  function own.getregistry()
-    blame.fail "debug.getregistry: the registry is Moonpulse's own, which a script does not see"
-  end
+  own_debug.guard(own)
 end
 
 local harmless = { time = true, monetary = true }

@@ -31,8 +31,10 @@ end
 --- refused is raised at the author's line.
 local function at_author(call, ...)
   local results = table.pack(pcall(call, ...))
-  if not results[1] then
-    error(results[2], type(results[2]) == "string" and 2 or 0)
+  if not results[1] and type(results[2]) == "string" then -- Lua's own words: "rep", not "string.rep"
+    error((results[2]:gsub("^(bad argument #%d+ to ')[%w_]+%.", "%1")), 2)
+  elseif not results[1] then
+    error(results[2], 0)
   end
   return table.unpack(results, 2, results.n)
 end
@@ -56,15 +58,23 @@ local function plain_text(value)
   return has_address[type(value)] and text:gsub(": 0x%x+$", "") or text
 end
 
+--- Has a format a %p?
+local function has_pointer(text)
+  return type(text) == "string" and text:gsub("%%%%", ""):find("%%%-?%d*p") ~= nil
+end
+
 local function safe_string()
   local own = copy(string, { "dump" })
   function own.format(text, ...)
-    if type(text) == "string" and text:gsub("%%%%", ""):find("%%%-?%d*p") then
+    if has_pointer(text) then
       refuse("string.format: %%p is an address, which is another in each run")
     end
     local values = table.pack(...)
     for i = 1, values.n do
       values[i] = has_address[type(values[i])] and plain_text(values[i]) or values[i]
+    end
+    if text == nil and values.n == 0 then
+      return at_author(string.format)
     end
     return at_author(string.format, text, table.unpack(values, 1, values.n))
   end
@@ -222,6 +232,9 @@ end
 
 --- The handler runs once the error is over: before, no instruction is counted in it.
 local function safe_xpcall(f, handler, ...)
+  if type(handler) ~= "function" then
+    refuse("xpcall: its second value is what handles the error, a function, not %s", type(handler))
+  end
   local results = table.pack(pcall(f, ...))
   if results[1] then
     return table.unpack(results, 1, results.n)
@@ -241,9 +254,13 @@ end
 function M.environment(text)
   local own = { string = safe_string(), table = safe_table(), math = safe_math(), utf8 = copy(utf8),
     setmetatable = safe_setmetatable, getmetatable = safe_getmetatable,
-    xpcall = safe_xpcall, pairs = safe_pairs, next = new_next(), tostring = function(...)
-      return select("#", ...) > 0 and plain_text((...)) or at_author(tostring)
-    end }
+    xpcall = safe_xpcall, pairs = safe_pairs, next = new_next() }
+  function own.tostring(...)
+    if select("#", ...) == 0 then
+      return at_author(tostring)
+    end
+    return (plain_text((...)))
+  end
   for _, name in ipairs { "assert", "error", "ipairs", "pcall", "rawequal", "rawget",
     "rawlen", "select", "tonumber", "type", "_VERSION" } do
     own[name] = _G[name]
@@ -331,6 +348,20 @@ function M.load(path, shown)
   return chunk, chunk and environment or M.printable(message)
 end
 
+--- What a script that is run may do with texts, and one that is only looked at may not.
+local function texts_looked_at(environment)
+  local own, format = environment.string, environment.string.format
+  function own.dump()
+    blame.fail("%s", closed_to(environment, "string.dump: protocol files see no compiled code"))
+  end
+  function own.format(text, ...)
+    if has_pointer(text) then
+      blame.fail("%s", closed_to(environment, "string.format: protocol files see no addresses (%p)"))
+    end
+    return format(text, ...)
+  end
+end
+
 local function random_of_run()
   refuse("math.random would give other numbers each time: use run:uniform, run:integer or run:shuffle, "
     .. "which draw from the run's seed")
@@ -380,7 +411,12 @@ local function code_kept(environment, file, kept)
     return load_kept(environment, kept.files[path] or blame.fail("%s", closed_to(environment,
       "dofile of what the record did not keep")), file, kept)()
   end
-  environment.package = { path = "", cpath = "" } -- what a script adds to is not looked at: names are enough
+  -- what a script adds to its paths is not looked at: names are enough
+  environment.package = setmetatable({ path = "", cpath = "" }, { __metatable = false,
+    __index = function(_, name)
+      blame.fail("%s", closed_to(environment, ("package.%s: protocol files see nothing of modules"):format(
+        tostring(name))))
+    end })
 end
 
 --- io with the files that a record kept, to be read only.
@@ -416,6 +452,7 @@ end
 function M.look(environment, file, kept, exit)
   looked_at[environment] = file
   environment.math.random = random_of_run
+  texts_looked_at(environment)
   environment.os = exit and os_with(environment, exit) or nil
   if kept then
     code_kept(environment, file, kept)

@@ -57,6 +57,7 @@ local function stop_of(stage)
     if why ~= nil and type(why) ~= "string" then
       blame.fail("run:stop: why must be a text, not %s", type(why))
     end
+    why = why and blame.text(why) -- the manifest and the journal say the same, whatever its bytes are
     stage.waiting.check()
     stage.heard:when("stop", core.clock_ns() - stage.record.start_ns)
     ends_again.await(stage, true)

@@ -66,6 +66,8 @@ end
 function M.fail(text, ...)
   local origin = M.origin()
   local message = select("#", ...) > 0 and text:format(...) or text
+  -- an address is another one in each run
+  message = message:gsub("%f[%w](%a[%w._]*): 0x%x+", "a %1"):gsub("file %(0x%x+%)", "a file")
   error(origin ~= "" and origin .. ": " .. message or message, 0)
 end
 
@@ -149,7 +151,7 @@ function M.options(who, options, known)
       M.fail("%s: there is no option %q: %s stands alone: a number is written with a point, like 2.5, not "
         .. "with a comma; known: %s", who, tostring(key), tostring(options[key]), names_of(known))
     elseif not known[key] and math.type(key) then
-      M.fail("%s: its value number %d has no name: write %s { %s = ... }; known: %s", who, key, who,
+      M.fail("%s: its value number %s has no name: write %s { %s = ... }; known: %s", who, tostring(key), who,
         first_needed(known), names_of(known))
     elseif not known[key] then
       M.fail("%s: there is no option %q; known: %s", who, tostring(key), names_of(known))

@@ -1,11 +1,17 @@
 --- How a run ended, as manifest.json has it, against the journal's lines that say the same: the end, the last
 --- disarming, and who did it.
+local escapes = require "moonpulse.text.escapes"
 local read = require "moonpulse.record.read"
 local recover_manifest = require "moonpulse.record.recover_manifest"
 
 local M = {}
 
 local nobody = "n/a"
+
+--- A value as a reader of the manifest has it: text of somebody else with its control characters written out.
+local function as_read(value)
+  return type(value) == "string" and escapes.shown(value) or value
+end
 
 --- What of the manifest is otherwise than the journal has it.
 ---@param manifest table
@@ -17,7 +23,7 @@ local nobody = "n/a"
 function M.otherwise(manifest, lines, entry, number, is_last)
   local found = {}
   local function compare(field, now, before, line)
-    if before ~= nil and now ~= before then
+    if before ~= nil and as_read(now) ~= as_read(before) then
       found[#found + 1] = { field = field, now = now, before = before, line = line }
     end
   end

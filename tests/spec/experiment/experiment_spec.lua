@@ -332,7 +332,7 @@ describe("an experiment", function()
     local status, _, err = perform('run:ask "one [y/n]" run:ask "two [y/n]"',
       "--answers " .. folder .. "/answers")
     assert.are.equal(2, status)
-    assert.matches('answers:2: "perhaps" is no answer to "two %[y/n%]"', err)
+    assert.matches('%-%-answers, line 2: "perhaps" is no answer to "two %[y/n%]"', err)
     status, _, err = perform("", "--answers " .. folder .. "/none")
     assert.are.equal(2, status)
     assert.matches("%-%-answers: .*none: No such file", err)

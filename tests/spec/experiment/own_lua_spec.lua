@@ -31,6 +31,20 @@ local cases = {
     real = true },
   { "coroutine", "coroutine.create, coroutine.wrap, coroutine.isyieldable = nil coroutine = nil", 0 },
   { "debug", "debug.sethook() debug.getinfo, debug.traceback, debug.getmetatable = nil", 0 },
+  { "hook", "debug.sethook(function() error 'no' end, 'l')", 2, "script%.lua:5: debug%.sethook: ",
+    real = true },
+  { "hook_elsewhere", "debug.sethook(coroutine.running(), function() end, 'c')", 2, "debug%.sethook: " },
+  { "locals", "debug.setlocal(2, 1, nil)", 2, "script%.lua:5: debug%.setlocal: " },
+  { "kept", "debug.setupvalue(stim.fire, 1, nil)", 2, "script%.lua:5: debug%.setupvalue: " },
+  { "kept_in_c", "debug.setupvalue(mp.pulse, 1, nil)", 2, "script%.lua:5: debug%.setupvalue: " },
+  { "kept_elsewhere", "local function f() return run end debug.upvaluejoin(stim.fire, 1, f, 1)", 2,
+    "script%.lua:5: debug%.upvaluejoin: " },
+  { "all_levels", "for l = 2, 20 do for i = 1, 60 do local ok, _, of = pcall(debug.getlocal, l, i) "
+    .. "if ok and type(of) == 'table' then for k in pairs(of) do of[k] = nil end end end end", 0 },
+  { "own_locals", "local a = 1 assert(debug.setlocal(1, 4, 2) == 'a' and a == 2) "
+    .. "assert(select(2, debug.getlocal(1, 4)) == 2) "
+    .. "assert(debug.getupvalue(function() return a end, 1) == 'a')", 0 },
+  { "no_level", "debug.getlocal(100, 1)", 2, "script%.lua:5: bad argument #1 to .*getlocal" },
   { "texts", "debug.getmetatable('').__index = function() error 'no' end", 0, real = true },
   { "texts_methods", "debug.getmetatable('').__index.format = nil getmetatable = nil", 0 },
   { "texts_without", "debug.setmetatable('', nil)", 2, "script%.lua:5: debug%.setmetatable: " },
