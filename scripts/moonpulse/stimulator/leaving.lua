@@ -54,7 +54,8 @@ local function tell_left(self)
   if stop and stop ~= "finished" then
     job.audit:tell_stop(stop, job.signal, self.fault, self.halted_ns)
   end
-  job.audit:tell("disarm", { old = self.arming and "arming" or "armed", new = left.disarmed and "disarmed" or "not confirmed",
+  job.audit:tell("disarm", { old = self.arming and "arming" or "armed",
+    new = left.disarmed and "disarmed" or "not confirmed",
     why = left.not_disarmed or left.found or core.stops[stop or "finished"].words })
 end
 
