@@ -96,8 +96,8 @@ enum mp_status mp_flight_create(struct mp_flight **out, const char *path, uint64
 void mp_flight_touch(struct mp_flight *flight)
 {
     volatile unsigned char *bytes = flight->mapped.at;
-    for (size_t at = 0; at < flight->bytes; at += SMALLEST_PAGE)
-        bytes[at] = bytes[at]; // written: a page that was only read is missing at the write
+    for (size_t at = FLIGHT_HEADER_BYTES; at < flight->bytes; at += SMALLEST_PAGE)
+        bytes[at] = 0; // as it is; a page that was only read is missing at the write
 }
 
 bool mp_flight_busy(const struct mp_flight *flight)

@@ -108,7 +108,8 @@ struct mp_flight;
 enum mp_status mp_flight_create(struct mp_flight **out, const char *path, uint64_t capacity,
                                 struct mp_error *err);
 /* Meet every missing page now, not at a deadline: for a dispatcher with a thread of its own,
- * before it is armed, since a disk may take its time. Nobody stores meanwhile. Loop thread. */
+ * and before it is armed, since a disk may take its time. Right after mp_flight_create. Loop
+ * thread. */
 void mp_flight_touch(struct mp_flight *flight);
 /*
  * A dispatcher writes into it: set at arm, cleared when the dispatcher has ended. It must
