@@ -20,10 +20,12 @@
 
 enum { REFUSED = 3 }; // the exit status "limit" (text/refusal.lua)
 
+/* What begins with the program's name is said to the user, and needs no stack. */
 static int traceback(lua_State *L)
 {
+    static const char said[] = "moonpulse: ";
     const char *text = lua_tostring(L, 1);
-    if (text == NULL)
+    if (text == NULL || strncmp(text, said, sizeof said - 1) == 0)
         return 1;
     luaL_traceback(L, L, text, 1);
     return 1;

@@ -171,4 +171,15 @@ describe("make", function()
     end
     shell.remove(folder)
   end)
+
+  it("has built a program that says what to do where it was copied without its library", function()
+    local folder = shell.folder()
+    shell.sh(folder, ("mkdir %s/alone && cp %s %s/alone/moonpulse"):format(folder,
+      shell.quote(shell.program), folder))
+    local status, _, err = shell.sh(folder, ("cd %s/alone && ./moonpulse --help"):format(folder))
+    assert.are.equal(1, status)
+    assert.matches("^moonpulse: no library beside [^\n]*/alone/moonpulse: install it with make install\n$",
+      err)
+    shell.remove(folder)
+  end)
 end)
