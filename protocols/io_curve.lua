@@ -18,18 +18,17 @@ return mp.protocol {
     .. "percent up and 100 ms a percent down. Bergmann's laboratory uses 4.1 to 6.1 s.",
   params = {
     levels = { default = "90 100 110 120", help = "intensities, in percent of the reference" },
-    of = { default = "RMT", help = "the reference: RMT, AMT or MSO" },
+    of = { default = "RMT", values = { "RMT", "AMT", "MSO" }, help = "the reference" },
     repeats = { default = 10, min = 1, max = 100, help = "pulses at each intensity" },
     shortest = { default = 4.5, min = 1, max = 60, help = "shortest interval, s, onset to onset" },
     longest = { default = 5.5, min = 1, max = 60, help = "longest interval, s, onset to onset" },
   },
   plan = function(p)
-    local reference = assert(references[p.of:upper()], "of: RMT, AMT or MSO expected, not " .. p.of)
     local trials = {}
     for text in p.levels:gmatch "[^%s,]+" do
       local level = assert(tonumber(text), "levels: numbers expected, like 90 100 110, not " .. text)
       for _ = 1, p.repeats do
-        trials[#trials + 1] = mp.pulse(reference(level)):label(("%g %%%s"):format(level, p.of:upper()))
+        trials[#trials + 1] = mp.pulse(references[p.of](level)):label(("%g %%%s"):format(level, p.of))
       end
     end
     return mp.trials { of = mp.shuffle(trials), shortest = p.shortest, longest = p.longest }

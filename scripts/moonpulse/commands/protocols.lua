@@ -59,7 +59,8 @@ local function json_of(item)
   for name, declared in pairs(protocol.params) do
     local default = declared.default
     parameters[name] = { default = type(default) == "table" and tostring(default) or default,
-      min = declared.min, max = declared.max, help = declared.help, needed = declared.needed }
+      min = declared.min, max = declared.max, values = declared.values,
+      help = declared.help, needed = declared.needed }
   end
   add("parameters", next(parameters) and parameters)
   add("outline", outline.of(item.plan))

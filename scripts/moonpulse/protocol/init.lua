@@ -17,6 +17,7 @@ local M = {}
 ---@field default number|string|boolean|moonpulse.Intensity its type is the parameter's
 ---@field min number?
 ---@field max number?
+---@field values string[]? of a text: all that it may be
 ---@field with_amt moonpulse.Intensity? the default where the active motor threshold is known
 ---@field help string?
 ---@field needed boolean? the source gives no number: default stands in for show and events only
@@ -71,8 +72,8 @@ local is_protocol = setmetatable({}, { __mode = "k" })
 -- what else a file may return, and what makes it ours
 local accepted = setmetatable({}, { __mode = "k" })
 
-local parameter_known = { default = "value", min = "?number", max = "?number", help = "?text",
-  with_amt = "?intensity", needed = "?true or false" }
+local parameter_known = { default = "value", min = "?number", max = "?number", values = "?list",
+  help = "?text", with_amt = "?intensity", needed = "?true or false" }
 
 
 local LONGEST, LONGEST_ID = 10000, 100 -- bytes; a folder's name has at most 255
@@ -170,6 +171,10 @@ local function check_parameter(name, declared)
     if bound ~= nil and (not math.type(bound) or kind == "string" or kind == "boolean") then
       blame.fail("%s: %s must be a number, and belongs to a number or an intensity", who, key)
     end
+  end
+  local problem = values_of.values_problem(declared)
+  if problem then
+    blame.fail("%s: %s", who, problem)
   end
   for _, value in ipairs { declared.default, declared.with_amt } do
     local _, message = values_of.check("parameter", name, declared, value)

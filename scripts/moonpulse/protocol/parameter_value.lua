@@ -1,5 +1,7 @@
 --- The values that a parameter takes: of its default's kind, within its bounds, and how text is read.
 local intensities = require "moonpulse.compose.intensity"
+local lists = require "moonpulse.text.lists"
+local meant = require "moonpulse.text.meant"
 local numbers = require "moonpulse.text.numbers"
 
 local M = {}
@@ -52,6 +54,42 @@ function M.outside(declared, value)
     or ("too large: it must be at most %s%s"):format(declared.max, unit)
 end
 
+--- What is wrong with the values that a declaration names; nil: nothing.
+---@param declared moonpulse.Parameter
+---@return string?
+function M.values_problem(declared)
+  local list, seen = declared.values, {}
+  if list == nil then
+    return nil
+  elseif type(declared.default) ~= "string" then
+    return "values belongs to a text: a number has min and max"
+  elseif type(list) ~= "table" or next(list) == nil then
+    return ("values must be a list of texts: values = { %q }"):format(declared.default)
+  end
+  local problem = lists.problem(list)
+  for _, value in ipairs(not problem and list or {}) do
+    if type(value) ~= "string" then
+      return "values must be texts, not " .. (M.kinds[M.kind(value)] or "a " .. type(value))
+    elseif seen[value] then
+      return ("values has %q twice"):format(value)
+    end
+    seen[value] = true
+  end
+  return problem and "values " .. problem
+end
+
+--- How a text is none of the values that its parameter takes; nil: it is one, or any is taken.
+local function no_value(who, name, declared, value)
+  for _, each in ipairs(declared.values or { value }) do
+    if each == value then
+      return nil
+    end
+  end
+  local question = meant.question(meant.near(value:sub(1, 100), declared.values, 2))
+  return ("%s: %s = %s is none of its values: %s%s"):format(who, name, lists.texts { value },
+    lists.texts(declared.values), question and " (" .. question .. ")" or "")
+end
+
 --- Is value one that the parameter takes?
 ---@param who string for messages
 ---@param name string
@@ -77,6 +115,10 @@ function M.check(who, name, declared, value)
   local outside = M.outside(declared, value)
   if outside then
     return nil, ("%s: %s = %s is %s"):format(who, name, tostring(value), outside)
+  end
+  local message = kind == "string" and no_value(who, name, declared, value) or nil
+  if message then
+    return nil, message
   end
   return value
 end

@@ -1,5 +1,7 @@
 --- A protocol as the methods section of its paper: in sentences, with its three durations.
+local escapes = require "moonpulse.text.escapes"
 local in_order = require "moonpulse.text.in_order"
+local lists = require "moonpulse.text.lists"
 local numbers = require "moonpulse.text.numbers"
 local sentences = require "moonpulse.show.sentences"
 local wrapping = require "moonpulse.text.wrapping"
@@ -65,7 +67,7 @@ function M.phase(phase)
   return (phase.name and phase.name .. ": " or "") .. table.concat(parts, ", ")
 end
 
---- A parameter: value, range, help.
+--- A parameter: value, range or the values that it takes, help.
 ---@param declared moonpulse.Parameter
 ---@param value any
 ---@return string
@@ -75,9 +77,12 @@ function M.parameter(declared, value)
     range = (" (%s to %s)"):format(declared.min and ("%g"):format(declared.min) or "-",
       declared.max and ("%g"):format(declared.max) or "-")
   end
-  local text = value == "" and '""' or tostring(value)
-  return text .. range .. (declared.needed and ", stands in for yours" or "")
-    .. (declared.help and ": " .. declared.help or "")
+  if declared.values then
+    range = (" (%s)"):format(lists.texts(declared.values))
+  end
+  return escapes.shown(lists.texts { tostring(value) } .. range)
+    .. (declared.needed and ", stands in for yours" or "")
+    .. (declared.help and ": " .. escapes.shown(declared.help) or "")
 end
 
 --- The counts that the source does not give: with one of them, pulses and durations are unknown.

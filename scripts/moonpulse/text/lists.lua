@@ -35,6 +35,17 @@ function M.problem(list, named)
   end
 end
 
+--- Texts for a reader: active, sham, "".
+---@param list string[]
+---@return string
+function M.texts(list)
+  local shown = {}
+  for i, value in ipairs(list) do
+    shown[i] = value == "" and '""' or value
+  end
+  return table.concat(shown, ", ")
+end
+
 --- Raise, at the author's line, where a list would lose entries.
 ---@param who string the function, for the message
 ---@param what string "the list", "of"

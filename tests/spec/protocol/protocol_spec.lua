@@ -1,6 +1,7 @@
 local catalogue = require "moonpulse.protocol.catalogue"
 local intensities = require "moonpulse.compose.intensity"
 local lfs = require "lfs"
+local methods = require "moonpulse.show.methods"
 local mp = require "moonpulse"
 local numbers = require "moonpulse.text.numbers"
 local protocols = require "moonpulse.protocol"
@@ -127,6 +128,21 @@ describe("a declaration", function()
       "80 %AMT", "it must be at most 70 %AMT")
   end)
 
+  it("is refused with values that mean nothing", function()
+    local function arm(values, default)
+      return with { arm = { default = default or "active", values = values } }
+    end
+    refused(function() mp.protocol(arm { "real", "sham" }) end, "arm = active is none of its values: real")
+    refused(function() mp.protocol(arm { "sham", "sham" }) end, "parameter arm: values has \"sham\" twice")
+    refused(function() mp.protocol(arm { "active", 5 }) end, "values must be texts, not a whole number")
+    refused(function() mp.protocol(arm {}) end, "values must be a list of texts: values = { \"active\" }")
+    refused(function() mp.protocol(arm "active") end, "values must be a list of texts")
+    refused(function() mp.protocol(arm { "active", nil, "sham" }) end, "values has no entry 2")
+    refused(function() mp.protocol(arm({ 1, 2 }, 1)) end, "values belongs to a text")
+    local params = arm({ "a" }, "b").params
+    refused(function() mp.experiment { run = print, params = params } end, "arm = b is none of its values: a")
+  end)
+
   it("is refused with sessions that mean nothing", function()
     refused(function() mp.protocol(spec { sessions = "daily" }) end, "sessions", "a table of options")
     refused(function() mp.protocol(spec { sessions = { perday = 1 } }) end, "no option \"perday\"")
@@ -185,6 +201,23 @@ describe("parameters", function()
     assert.are.equal("float", math.type(values.gap))
     assert.are.equal("integer", math.type(protocols.values(protocol, { cycles = "1e1" }).cycles))
     assert.is_false(protocols.values(protocol, { sham = "false" }).sham)
+  end)
+
+  it("take no text but their values", function()
+    local arms = mp.protocol(with({ arm = { default = "active", values = { "active", "sham", "" } } },
+      { variants = { { id = "b", name = "b", defaults = { arm = "sham" } } } }))
+    assert.are.equal("sham", protocols.values(arms, { arm = "sham" }).arm)
+    assert.are.equal("", protocols.values(arms, { arm = "" }).arm)
+    local hints = { shma = " (did you mean sham?)", Active = " (did you mean active?)", placebo = "" }
+    for written, hint in pairs(hints) do
+      local values, message = protocols.values(arms, { arm = written })
+      assert.is_nil(values)
+      assert.are.equal('-p: arm = ' .. written .. ' is none of its values: active, sham, ""' .. hint, message)
+    end
+    arms.variants[1].defaults.arm = "real"
+    refused(function() mp.protocol(arms) end, "variant b: arm = real is none of its values")
+    assert.are.equal("sham (active, sham): \\x1B[2J", methods.parameter({ default = "active",
+      values = { "active", "sham" }, help = "\27[2J" }, "sham"))
   end)
 
   it("take the ends of their range and nothing beyond", function()

@@ -8,7 +8,7 @@ return mp.protocol {
   cite = "the paper that it follows: authors, year, journal, pages",
   target = "M1 (hotspot)",
   sessions = { per_day = 1 }, -- checked with --participant; leave out what the paper does not say
-  params = {
+  params = { -- a text says what it may be: arm = { default = "active", values = { "active", "sham" } }
     trains = { default = 20, min = 1, max = 60, help = "number of trains" },
     intensity = { default = mp.rmt(90), min = 1, max = 120, help = "percent of the threshold" },
   },
