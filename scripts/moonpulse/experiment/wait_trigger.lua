@@ -5,6 +5,7 @@ local numbers = require "moonpulse.text.numbers"
 local queues = require "moonpulse.experiment.trigger_queue"
 local reactions = require "moonpulse.record.reactions"
 local refusals = require "moonpulse.text.refusal"
+local summed = require "moonpulse.experiment.triggers_summed"
 
 local M = {}
 
@@ -307,24 +308,13 @@ function Triggers:summary()
   if not counts then
     return nil
   end
-  local reasons = {}
-  local function add(count, text)
-    if count > 0 then
-      reasons[#reasons + 1] = ("%s %s"):format(numbers.count(count), text)
-    end
-  end
-  add(counts.before, "before the script first waited")
-  add(counts.dropped, "that were not waited for in time")
-  add(counts.passed_over - counts.before - counts.dropped, "of another value or not waited for")
   local edges = self.edges and ("%s of a line taken by the script"):format(
     self.edges == 1 and "1 edge" or numbers.count(self.edges) .. " edges")
   if edges and counts.came == 0 then
     return ("%s, from %s"):format(edges, self.path)
   end
-  return ("%s came on %s, %s taken by the script%s%s"):format(bytes_text(counts.came), self.path,
-    counts.passed_over == 0 and "all" or numbers.count(counts.taken),
-    #reasons > 0 and (", %s passed over: %s"):format(numbers.count(counts.passed_over),
-      table.concat(reasons, ", ")) or "", edges and "; " .. edges or "")
+  return summed.sentence(counts, self.path, self.on_trigger and self.on_trigger.by)
+    .. (edges and "; " .. edges or "")
 end
 
 local function wait_for_edge(self, line, edge, timeout)

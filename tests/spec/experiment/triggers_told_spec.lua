@@ -33,7 +33,7 @@ describe("a script that asks what came", function()
     for text in out:gmatch "\n *[%d.]+ s  ([^\n]*)" do
       list[#list + 1] = text
     end
-    return status, list, err
+    return status, list, err, out
   end
 
   it("is told of all, or of what is new for that part, with what became of each", function()
@@ -66,7 +66,7 @@ describe("a script that asks what came", function()
   end)
 
   it("is told what stim:on_trigger made of them", function()
-    local status, told, err = run([[
+    local status, told, err, out = run([[
       local stim, pulse = run:device(), mp.pulse(mp.mso(40))
       stim:arm(pulse)
       stim:on_trigger(pulse, { byte = 5, count = 2, refractory = 2, every = 2 })
@@ -75,6 +75,17 @@ describe("a script that asks what came", function()
     assert.are.equal(0, status, err)
     assert.are.equal("<5:counted 5:starts 7:passed_over 5:counted 5:refractory 5:counted 5:starts> 0",
       told[#told])
+    assert.matches("7 trigger bytes came on [^\n]*, 2 started the plan, 3 counted towards each n%-th, "
+      .. "2 passed over: 1 within the refractory time, 1 of another value or not waited for\n", out)
+    status, told, err, out = run([[
+      local stim, pulse = run:device(), mp.pulse(mp.mso(40))
+      stim:arm(pulse)
+      stim:on_trigger(pulse, { count = 2, refractory = 2 })
+      run:wait_trigger { byte = 6, timeout = 9 }
+    ]], "1 port 5\n2 port 5\n4 port 5\n6 port 6\n6.5 port 7\n")
+    assert.are.same({ 0, 1 }, { status, #told }, err)
+    assert.matches("4 trigger bytes came on [^\n]*, 2 started the plan, 1 taken by the script, "
+      .. "1 passed over: 1 within the refractory time\n", out)
   end)
 
   it("that asks wrongly is told so at its line", function()
