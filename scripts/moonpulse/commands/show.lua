@@ -18,9 +18,15 @@ local M = {}
 
 function M.parser()
   local parser = cli.parser("show",
-    "Print a protocol: where it comes from, its structure, pulses and durations.",
-    "moonpulse show itbs600\nmoonpulse show hf10_neurostar -p trains=10")
+    "Print a protocol or a plan file: where it comes from, its structure, pulses and durations. Of an "
+      .. "experiment: what it says and gives when it is run once in virtual time.",
+    "moonpulse show itbs600\nmoonpulse show hf10_neurostar -p trains=10\n"
+      .. "moonpulse show threshold.lua --answers answers.txt --device bistim")
   common.add_protocol(parser)
+  parser:option("--device", "Experiments: whose simulator it is run on, sim (a MagPro) or one of moonpulse "
+    .. "devices."):argname("NAME")
+  parser:option("--device-option", "Experiments: a setting of the driver, as for run."):argname("KEY=VALUE")
+    :count("*")
   courses.add(parser)
   parser:flag("--json", "One JSON object (docs/schemas).")
   return parser
@@ -158,6 +164,10 @@ function M.run(options)
   local protocol, values = common.find(options)
   if experiments.is(protocol) then
     return show_course(options, protocol, values)
+  elseif options.device or #(options.device_option or {}) > 0 then
+    cli.fail("usage", "%s: what is shown of a protocol is the same for every device: moonpulse events %s "
+      .. "--device NAME prints what one is set to, moonpulse check whether it can give it", options.device
+      and "--device" or "--device-option", options.protocol)
   end
   local plan, drawn = common.build(options, protocol, values)
   local facts = common.measure(plan, options.seed or 1)

@@ -67,6 +67,23 @@ describe("an experiment that is looked at", function()
     end
   end)
 
+  it("is looked at on the stimulator that is named, by each of them", function()
+    local body = "local pair = mp.pair { isi = mp.ms(3), intensity = { mp.mso(40), mp.mso(60) } }\n"
+      .. "stim:arm(pair)\nstim:fire(pair)\nrun:note(stim:identity().model or 'no model')"
+    for _, command in ipairs(commands) do
+      local status, _, err = look(command, body)
+      assert.are_not.equal(0, status)
+      assert.matches("--device sim:bistim", err, 1, true)
+      for _, more in ipairs { "--device sim:bistim", "--device bistim --device-option resolution=high" } do
+        status, _, err = look(command, body, more)
+        assert.are.equal(0, status, err)
+      end
+    end
+    local status, _, err = shell.moonpulse(folder, "show itbs600 --device magventure")
+    assert.are.equal(2, status)
+    assert.matches("moonpulse events itbs600 --device NAME prints what one is set to", err, 1, true)
+  end)
+
   for name, body in pairs(outside) do
     it("is refused with its line what reaches outside: " .. name, function()
       shell.write(folder .. "/Y", "mine")
