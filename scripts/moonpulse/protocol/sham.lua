@@ -90,8 +90,8 @@ local function check_path(of)
 end
 
 --- The plan of an active protocol, pulse for pulse, with another intensity: same times, same drawn orders.
---- Inside a plan function only. Raises where the active protocol is not found, is unconfirmed or does not
---- build.
+--- Raises where the active protocol is not found, is unconfirmed or does not build, and where its order is
+--- drawn from a seed that is not known, as outside of a plan function.
 ---@param spec { of: string, with: string, intensity: moonpulse.Intensity } of: an id or a file's path;
 ---   with: its parameters, like "trains=10 hz=30"
 ---@return moonpulse.Plan
@@ -120,10 +120,14 @@ function M.plan(spec)
   for key, value in spec.with:gmatch "(%w+)=(%S+)" do
     given[key] = value
   end
-  local values, plan
+  local values, plan, drawn
   values, message = protocols.values(active, given)
   if values then
-    plan, message = protocols.build(active, values, building.seed(), spec.intensity)
+    plan, message, drawn = protocols.build(active, values, building.seed(), spec.intensity)
+  end
+  if plan and drawn and not building.seed() then
+    blame.fail("sham: the order of %s is drawn from the run's seed, which is known only while the plan is "
+      .. "made: call mp.sham inside plan = function(p) ... end of mp.protocol", active.id)
   end
   if plan and watched then
     watched[#watched + 1] = { of = name_of(spec.of), name = active.name or active.id,

@@ -136,6 +136,17 @@ describe("a sham of a file", function()
     assert.are.equal(4, pulses("sham -p of=act.lua", there)) -- the shipped one is beside nobody's file
   end)
 
+  it("whose order is drawn is refused where the seed is not known, and taken where nothing is", function()
+    local line = 'return mp.sham { of = "%s", with = "", intensity = mp.mso(12) }'
+    write("here/drawn.lua", line:format "io_curve")
+    local status, _, err = moonpulse("show drawn.lua", folder .. "/here")
+    assert.are.equal(2, status)
+    has(err, "drawn.lua:2: sham: the order of io_curve is drawn from the run's seed, which is known only while "
+      .. "the plan is made: call mp.sham inside plan = function(p)")
+    write("here/plain.lua", line:format "itbs600")
+    assert.are.equal(600, pulses("plain.lua", folder .. "/here"))
+  end)
+
   it("that is nowhere is refused with both folders", function()
     local err = pulses("../here/none.lua", folder .. "/there")
     has(err, "there is no file nope.lua, neither beside the protocol's file (in ../here) nor in the current "

@@ -101,11 +101,10 @@ local function broken_links(page, text)
   return list, count
 end
 
---- The rows of the table under a heading, each as its cells.
-local function table_under(text, heading)
+--- The rows of a text's table, each as its cells.
+local function rows_of(text)
   local rows = {}
-  local section = assert(text:match("\n## " .. heading .. "\n(.-)\n## "), heading)
-  for line in section:gmatch("[^\n]+") do
+  for line in text:gmatch("[^\n]+") do
     if line:find("^|") and not line:find("^|%-") then
       local cells = {}
       for cell in line:gmatch("|%s*([^|]*)") do
@@ -116,6 +115,11 @@ local function table_under(text, heading)
   end
   table.remove(rows, 1)
   return rows
+end
+
+--- The rows of the table under a heading.
+local function table_under(text, heading)
+  return rows_of(assert(text:match("\n## " .. heading .. "\n(.-)\n## "), heading))
 end
 
 describe("the pages for who changes Moonpulse", function()
@@ -265,6 +269,18 @@ describe("all pages", function()
   end)
 
   -- a row of a table cannot be broken; what is longer than three lines belongs below the table
+  it("stand once each in the table of which page is for whom", function()
+    local seen, twice = {}, {}
+    for _, row in ipairs(rows_of(shell.read("docs/README.md"))) do
+      for page in row[2]:gmatch("%]%(([^)#]+)%)") do
+        twice[#twice + 1] = seen[page] and page
+        seen[page] = true
+      end
+    end
+    assert.are.same({}, twice)
+    assert.is_true(seen["bids.md"])
+  end)
+
   it("have lines of at most 120 characters, and rows of tables of at most 360", function()
     local list = {}
     for _, page in ipairs { "docs/moonpulse.1", table.unpack(pages) } do
