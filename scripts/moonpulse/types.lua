@@ -297,6 +297,7 @@
 ---@field pulses integer
 ---@field marks integer? nil: of an experiment, whose plans are not known
 ---@field random boolean? are its rests drawn?
+---@field first_s number? the first pulse, from its start
 ---@field first_to_last_s number? seconds
 ---@field nominal_end_s number?
 ---@field whole_cycles_s number?

@@ -354,7 +354,7 @@ local function play(self, who, plan, options, ahead_ns, counts, begins, refused)
     self.heard:plays()
     self.plays = number
     self.dose:begins(plan, admitted.seed, admitted.report, since_start(self, start_ns))
-    show:next_play(number, admitted)
+    show:next_play(number, admitted, start_ns)
     note_channels(self, plan, admitted.seed)
     stimulator:play(admitted, {
       number = number, start_ns = start_ns,

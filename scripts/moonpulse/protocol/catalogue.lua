@@ -157,8 +157,8 @@ function M.find(what, called)
     .. "file)"):format(what, like(what, all))
 end
 
---- Pulses, and the three durations in seconds: first to last pulse, nominal end, whole cycles.
---- Random rests are drawn with seed.
+--- Pulses, the first one's onset, and the three durations in seconds: first to last pulse, nominal end,
+--- whole cycles. Random rests are drawn with seed.
 ---@param plan moonpulse.Plan
 ---@param seed integer
 ---@param progress (fun(walked: integer, total: integer))? called now and then where that takes long, with
@@ -166,7 +166,7 @@ end
 function M.measure(plan, seed, progress)
   local totals = plan:totals()
   local facts = {
-    pulses = totals.pulses, marks = totals.marks, random = totals.random,
+    pulses = totals.pulses, marks = totals.marks, random = totals.random, first_s = totals.first,
     first_to_last_s = totals.last - totals.first, nominal_end_s = totals.span,
     whole_cycles_s = totals.whole,
   }
@@ -174,6 +174,7 @@ function M.measure(plan, seed, progress)
     local _, first_us, last_us, end_ns = core.schedule(plan, seed):measure(progress and function(walked)
       progress(walked, totals.pulses + totals.marks)
     end)
+    facts.first_s = first_us / 1e6
     facts.first_to_last_s = (last_us - first_us) / 1e6
     facts.nominal_end_s = end_ns / 1e9
     facts.whole_cycles_s = facts.nominal_end_s + totals.whole - totals.span

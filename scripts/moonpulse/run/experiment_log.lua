@@ -42,8 +42,10 @@ end
 
 --- A line for the operator, with the run's time.
 ---@param text string
-function Show:say(text)
-  print(("%10.3f s  %s"):format((core.clock_ns() - self.record.start_ns) / 1e9, escapes.shown(text)))
+---@param at_ns integer? of what it tells (monotonic); now
+function Show:say(text, at_ns)
+  local since_ns = (at_ns or core.clock_ns()) - self.record.start_ns
+  print(("%10.3f s  %s"):format(since_ns / 1e9, escapes.shown(text)))
   io.stdout:flush()
 end
 
@@ -174,11 +176,12 @@ function Show:prepare(admitted)
 end
 
 --- What a plan gives, for the operator, and what the safety gate has against it.
-local function say_plan(self, admitted, pulses, more)
+---@param at_ns integer? when its first pulse is planned (monotonic); nil: triggers decide that
+local function say_plan(self, admitted, pulses, at_ns, more)
   local in_order = lower.in_order(admitted.lowering, admitted.actions)
   local doses = lower.dose(in_order, self.context.job.thresholds, true)
   self:say(("%s: %s%s"):format(pulses == 1 and "1 pulse" or numbers.count(pulses) .. " pulses",
-    table.concat(doses, ", "), more or ""))
+    table.concat(doses, ", "), more or ""), at_ns)
   self:concerns(admitted.report)
 end
 
@@ -220,8 +223,8 @@ function Show:ahead(k, rule, admitted, worst)
     ahead[key] = value
   end
   self.journal:write("ahead", ahead)
-  say_plan(self, admitted, prepared.facts.pulses, (", at each trigger, at most %s times"):format(
-    numbers.count(rule.most)))
+  say_plan(self, admitted, prepared.facts.pulses, nil,
+    (", at each trigger from now on, at most %s times"):format(numbers.count(rule.most)))
   self:concerns(worst.report)
   return prepared
 end
@@ -244,12 +247,13 @@ end
 --- Plan number k is about to be played.
 ---@param k integer
 ---@param admitted moonpulse.Admitted
-function Show:next_play(k, admitted)
+---@param start_ns integer when it will start (monotonic)
+function Show:next_play(k, admitted, start_ns)
   local context, prepared = self.context, self:prepare(admitted)
   local facts = prepared.facts
   begin_play(self, k, admitted, prepared)
   self.play.from_ns = core.clock_ns()
-  say_plan(self, admitted, facts.pulses)
+  say_plan(self, admitted, facts.pulses, start_ns + math.floor(facts.first_s * 1e9 + 0.5))
   self.screen = facts.first_to_last_s > long_s
     and live.new(facts.pulses, facts.first_to_last_s, context.speed) or nil
 end

@@ -141,8 +141,8 @@ describe("a sham of a file", function()
     write("here/drawn.lua", line:format "io_curve")
     local status, _, err = moonpulse("show drawn.lua", folder .. "/here")
     assert.are.equal(2, status)
-    has(err, "drawn.lua:2: sham: the order of io_curve is drawn from the run's seed, which is known only while "
-      .. "the plan is made: call mp.sham inside plan = function(p)")
+    has(err, "drawn.lua:2: sham: the order of io_curve is drawn from the run's seed, which is known only "
+      .. "while the plan is made: call mp.sham inside plan = function(p)")
     write("here/plain.lua", line:format "itbs600")
     assert.are.equal(600, pulses("plain.lua", folder .. "/here"))
   end)

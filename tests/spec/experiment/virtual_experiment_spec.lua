@@ -2,6 +2,7 @@
 -- jumps. No wall clock is judged here.
 local author = require "author"
 local cjson = require "cjson"
+local reading = require "moonpulse.record.read"
 local shell = require "shell"
 
 describe("an experiment in virtual time", function()
@@ -329,6 +330,32 @@ describe("an experiment in virtual time", function()
       return shell.moonpulse(folder, ("%s %s/made.lua --seed 3 --answers %s/answers %s"):format(name, folder,
         folder, more or ""))
     end
+
+    it("show and run: each plan at the instant of its first pulse", function()
+      local plans = [[
+        local pulse = mp.pulse(mp.mso(40))
+        stim:arm(pulse)
+        stim:fire(pulse, { at = run:now() + 10 })
+        stim:fire(mp.rest(3.25) .. pulse .. mp.rest(1) .. pulse)
+        run:sleep(7)
+        stim:play(mp.rest { min = 2, max = 4 } .. pulse)
+        stim:play(pulse)
+      ]]
+      local _, _, err, folder_of = perform(plans, "--seed 3")
+      local pulses, wanted = reading.events(folder_of .. "/events.tsv").pulses, {}
+      for i, number in ipairs { 1, 2, 4, 5 } do
+        wanted[i] = ("%.3f"):format(pulses[number].planned / 1e6)
+      end
+      for _, name in ipairs { "show", "run" } do
+        local more = name == "run" and "--speed max --out " .. folder .. "/more" or nil
+        local _, out = command(name, plans, more)
+        local said = {}
+        for at in out:gmatch "\n *([%d.]+) s  %d pulses?: 40 %%MSO" do
+          said[#said + 1] = at
+        end
+        assert.are.same(wanted, said, out .. err)
+      end
+    end)
 
     local body = [[
       stim:arm()
