@@ -47,23 +47,30 @@ function M.object(name, plan)
   end
 end
 
---- Has a plan pulses that nobody gave a channel?
+--- The channels of a plan's pulses; "" where nobody gave one.
 ---@param plan moonpulse.Plan
----@param seen table<integer, boolean>? parts that were looked into, by their id
----@return boolean
-function M.has_unnamed(plan, seen)
-  seen = seen or {}
-  local view, id = plan:view(), plan:id()
-  if view.kind == "pulse" or view.kind == "channel" or seen[id] then
-    return view.kind == "pulse"
-  end
-  seen[id] = true
-  for i = 1, view.children do
-    if M.has_unnamed(plan:child(i), seen) then
-      return true
+---@param open string? what those have that have none of their own
+---@return table<string, boolean>
+function M.channels(plan, open)
+  local found, seen = {}, {}
+  local function look(part, channel)
+    local view, id = part:view(), part:id()
+    if seen[channel] and seen[channel][id] then
+      return
+    end
+    seen[channel] = seen[channel] or {}
+    seen[channel][id] = true
+    if view.kind == "pulse" then
+      found[channel] = true
+    elseif view.kind == "channel" then
+      channel = view.text
+    end
+    for i = 1, view.children do
+      look(part:child(i), channel)
     end
   end
-  return false
+  look(plan, open or "")
+  return found
 end
 
 --- Has a plan pulses that have no label yet?

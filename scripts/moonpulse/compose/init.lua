@@ -3,6 +3,7 @@ local blame = require "moonpulse.text.author_line"
 local building = require "moonpulse.compose.context"
 local check = require "moonpulse.compose.check"
 local core = require "moonpulse.core"
+local in_order = require "moonpulse.text.in_order"
 local intensities = require "moonpulse.compose.intensity"
 local lists = require "moonpulse.text.lists"
 local notes = require "moonpulse.text.notes"
@@ -207,6 +208,37 @@ function M.mark(text)
   return named(build(core.mark, check.name("mark", text)), "mark")
 end
 
+local function entry_name(key)
+  return math.type(key) and ("the plan number %d"):format(key) or key
+end
+
+--- Raise where an entry of a table would not come from a coil of its own.
+---@param of table<string, string|integer> the entries so far by their channels; changed
+---@param key string|integer of this entry
+---@param channels table<string, boolean> of its pulses
+---@param names integer how many entries have a name
+local function check_coil(of, key, channels, names)
+  if type(key) == "string" and next(channels) and not channels[key] then
+    fail("together: no pulse would be on channel %s: its plan names its own, %s: leave out one of the two "
+      .. "names", key, table.concat(in_order.keys(channels), ", "))
+  elseif channels[""] and names > 0 then
+    fail("together: %s names no channel, where others do: mp.together { left = a, right = b }, or "
+      .. "a:at \"left\"", entry_name(key))
+  end
+  for _, channel in ipairs(in_order.keys(channels)) do
+    local shown = channel == "" and "1" or channel -- what the engine takes
+    if of[shown] and channel == "" and math.type(of[shown]) then
+      fail("together: the plans number %s and %s would come from one coil: name their channels: "
+        .. "mp.together { left = a, right = b }, or a:at \"left\"; what one coil gives is one plan: a .. b",
+        of[shown], key)
+    elseif of[shown] then
+      fail("together: %s and %s would come from one coil, %s: what one coil gives is one plan: a .. b",
+        entry_name(of[shown]), entry_name(key), shown)
+    end
+    of[shown] = key
+  end
+end
+
 --- Plans side by side, all from the same instant: mp.together { left = a, right = b } on the
 --- channels left and right, or mp.together { a, b } on the channels the plans name themselves: of a list one
 --- plan at most may leave that open.
@@ -239,17 +271,10 @@ function M.together(plans)
   if #keys > most then
     fail("together: %d plans side by side, at most %d: put some of them in sequence", #keys, most)
   end
-  local list, unnamed = {}, nil
+  local list, of = {}, {}
   for i, key in ipairs(keys) do
     local plan = plans[key]
-    if listed > 1 and type(key) ~= "string" and check.has_unnamed(plan) then
-      if unnamed then
-        fail("together: the plans number %s and %s would come from one coil: name their channels: "
-          .. "mp.together { left = a, right = b }, or a:at \"left\"; what one coil gives is one plan: a .. b",
-          unnamed, key)
-      end
-      unnamed = key
-    end
+    check_coil(of, key, check.channels(plan, type(key) == "string" and key or nil), #keys - listed)
     list[i] = type(key) == "string" and build(core.channel, plan, check.channel("together", key))
       or plan
   end

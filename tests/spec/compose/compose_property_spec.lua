@@ -149,6 +149,14 @@ end
 
 local make
 
+local coils = 0
+
+--- The name of a coil that no other plan has: of each there is one plan.
+local function coil()
+  coils = coils + 1
+  return "c" .. coils
+end
+
 local makers = {
   function() -- one pulse
     local intensity, what = random_intensity()
@@ -212,16 +220,18 @@ local makers = {
     end
     return mp.train(spec), o_repeat(oracle, count, period, scale(period, count))
   end,
-  function(depth) -- side by side, on named channels
-    local a, a_oracle = make(depth - 1)
-    local b, b_oracle = make(depth - 1)
-    return mp.together { left = a, right = b },
-      o_together({ a_oracle, b_oracle }, { "left", "right" })
+  function() -- side by side, on named channels
+    local a, a_oracle = make(0)
+    local b, b_oracle = make(0)
+    local left, right = coil(), coil()
+    return mp.together { [left] = a, [right] = b }, o_together({ a_oracle, b_oracle }, { left, right })
   end,
   function(depth) -- side by side, as they are
     local a, a_oracle = make(depth - 1)
     local b, b_oracle = make(depth - 1)
-    return mp.together { a, b:at "coil" }, o_together({ a_oracle, b_oracle }, { nil, "coil" })
+    local left, right = depth < 3 and coil() or nil, coil()
+    return mp.together { left and a:at(left) or a, b:at(right) },
+      o_together({ a_oracle, b_oracle }, { left, right })
   end,
 }
 local LEAVES = 5

@@ -123,7 +123,7 @@ describe("plans side by side", function()
   local a, b = pulse(), mp.rest(0.01) .. mp.pulse(mp.mso(60))
 
   it("are refused where a list would put two coils on one channel", function()
-    for _, list in ipairs { { a, b }, { a, b * 3 }, { a:at "left" .. b, a }, { left = a, b, b },
+    for _, list in ipairs { { a, b }, { a, b * 3 }, { a:at "left" .. b, a },
       { mp.rest(1), mp.trials { of = { a, b }, every = 5 }, b } } do
       local ok, problem = pcall(mp.together, list)
       assert.is_false(ok)
@@ -132,9 +132,27 @@ describe("plans side by side", function()
     end
   end)
 
+  it("are refused where a name would be lost, or two are on one channel", function()
+    local both = mp.together { left = a, right = b }
+    for words, list in pairs {
+      ["no pulse would be on channel a: its plan names its own, b: leave out"] = { a = a:at "b", b = b },
+      ["no pulse would be on channel x: its plan names its own, left, right"] = { x = both },
+      ["the plan number 1 names no channel, where others do: mp.together { left"] = { left = a, b },
+      ["the plan number 2 names no channel, where others do"] = { left = a, mp.rest(1), b, b },
+      ["the plan number 1 and left would come from one coil, left: "] = { left = a, b:at "left" },
+      ["number 1 and the plan number 2 would come from one coil, right: "] = { both, b:at "right" },
+      ["number 2 and the plan number 3 would come from one coil, 1: "] = { mp.rest(1), a, b:at(1) } } do
+      local ok, problem = pcall(mp.together, list)
+      assert.is_false(ok, words)
+      assert.matches(here .. "together: ", problem)
+      assert.is_truthy(problem:find(words, 1, true), problem)
+    end
+  end)
+
   it("may be a list where they name their channels, and one at most does not", function()
     for _, list in ipairs { { a:at "left", b:at "right" }, { a, b:at "right" },
-      { a, mp.rest(1), mp.mark "x" }, { mp.together { left = a, right = b }, a }, { left = a, right = b } } do
+      { a, mp.rest(1), mp.mark "x" }, { mp.together { left = a, right = b }, a }, { left = a, right = b },
+      { left = a:at "left", mp.rest(1), right = mp.rest(2), b:at "other" } } do
       assert.are.equal("parallel", mp.together(list):view().kind)
     end
   end)

@@ -37,7 +37,7 @@ describe("a plan file", function()
     local plan = mp.together {
       left = mp.mark "a \"mark\" from \"here\" as \"there\"" .. mp.train { pulses = 3, hz = "1/3",
         intensity = mp.mso(33.3) } * 5,
-      right = (mp.rest { min = 1, max = 2.5 } .. mp.pulse(mp.rmt(110)):at("own\\x41"))
+      right = (mp.rest { min = 1, max = 2.5 } .. mp.pulse(mp.rmt(110)):at("own\\x41") .. mp.pulse(mp.rmt(90)))
         :times(4, { gap = 0.5 }),
     }
     again(plan)
