@@ -338,7 +338,7 @@ local function complete(folder, write_report, differed, lost, chained, manifest)
 end
 
 --- Nothing was given, and its table could not be written, or was changed: it is written again.
-local function mend_unplayed(folder, manifest)
+local function mend_unplayed(folder, manifest, write_report)
   local path = folder .. "/events.tsv"
   local _, why = files.keep(path)
   if why then
@@ -355,6 +355,9 @@ local function mend_unplayed(folder, manifest)
   local record = records.in_memory()
   record.folder = folder
   record:manifest(manifest)
+  if lfs.symlinkattributes(folder .. "/report.html", "mode") then -- it is of the table that was there
+    return write_report(folder)
+  end
   return true
 end
 
@@ -397,7 +400,7 @@ local function recover(folder, chosen, write_report)
     manifest.journal_head, manifest.journal_lines = manifest.journal_head or journals.none,
       manifest.journal_lines or 0
     changed = false
-    local done, why = mend_unplayed(folder, manifest)
+    local done, why = mend_unplayed(folder, manifest, write_report)
     if not done then
       return nil, why
     end

@@ -226,6 +226,16 @@ local function say_cut(folder)
   end
 end
 
+--- The report is written, before the folder is sealed, and the record's path is said.
+local function report_and_record(folder)
+  local path, why = require("moonpulse.report").write(folder)
+  M.line("record", folder .. (path and "  (report.html, events.tsv)" or "  (events.tsv)"))
+  if not path then
+    M.line("note", "%s: the record is whole without it; %s, then: %s", why, remedy_of(why),
+      to_recover(folder))
+  end
+end
+
 --- The last lines, the manifest's result, and the exit status.
 ---@param context moonpulse.Context
 ---@param outcome moonpulse.Ended
@@ -264,12 +274,7 @@ function M.conclude(context, outcome)
     refusals.raise(code == "ok" and "stopped" or code, "the record is not whole: %s; %s (the run: %s)", lost,
       remedy(record, lost), result.reason)
   end
-  local report_path, why = require("moonpulse.report").write(record.folder)
-  M.line("record", record.folder .. (report_path and "  (report.html, events.tsv)" or "  (events.tsv)"))
-  if not report_path then
-    M.line("note", "%s: the record is whole without it; %s, then: %s", why, remedy_of(why),
-      to_recover(record.folder))
-  end
+  report_and_record(record.folder)
   sealing().seal(context)
   for _, note in ipairs(result.files or {}) do
     M.line("note", "%s", escapes.shown(note))
@@ -322,7 +327,8 @@ function M.attempt(context, action)
     status = code == "stopped" and "stopped" or code == "limit" and "refused" or "device fault",
     reason = text, pulses_planned = context.facts.pulses, pulses_sent = context.record.pulses_sent,
   }
-  sealing().close_unplayed(context, refusals.is_stopped(outcome) and outcome.reason or nil, result)
+  sealing().close_unplayed(context, refusals.is_stopped(outcome) and outcome.reason or nil, result,
+    report_and_record)
   refusals.raise(code, "%s", text)
 end
 

@@ -118,7 +118,8 @@ end
 ---@param context moonpulse.Context
 ---@param stop string? name in core.stops: what stopped it
 ---@param result table of the manifest
-function M.close_unplayed(context, stop, result)
+---@param before_seal fun(folder: string) what is said and written once the rest is there
+function M.close_unplayed(context, stop, result, before_seal)
   local record = context.record
   record.on_lost = nil
   record:close()
@@ -131,6 +132,8 @@ function M.close_unplayed(context, stop, result)
     if record.lost then
       return line("note", "the record is not whole: %s; %s, then: %s", escapes.shown(record.lost),
         rooms.remedy(record.lost), to_type.recover(record.folder))
+    elseif not context.look then
+      before_seal(record.folder)
     end
     M.seal(context)
   end)

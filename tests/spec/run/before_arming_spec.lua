@@ -53,3 +53,29 @@ describe("a stop before arming", function()
     assert.are.equal(0, ok, err)
   end)
 end)
+
+describe("a run that cannot begin", function()
+  local folder
+  setup(function() folder = shell.folder() end)
+  teardown(function() shell.remove(folder) end)
+
+  local script = "return require 'moonpulse'.experiment(function(run) run:device() end)"
+  for what, arguments in pairs {
+    ["for want of a port"] = "itbs600 --amt 40 --device magventure --port %s/none",
+    ["for want of an answer"] = "itbs600 --amt 40 --fault half-open@0 --tolerance 1000",
+    ["for want of a trigger port"] = "%s/made.lua --trigger-in %s/none" } do
+    it("says where its record is, which is whole as it was sealed: " .. what, function()
+      shell.write(folder .. "/made.lua", script)
+      local status, out, err = shell.moonpulse(folder, ("run %s --out %s/runs"):format(
+        arguments:gsub("%%s", folder), folder))
+      assert.is_true(status >= 3, err)
+      local path = out:match "\nrecord +(%S+)  %(report.html, events.tsv%)\nseal +%x%x%x%x "
+      assert.is_string(path, out .. err)
+      local sealed = shell.read(path .. "/SHA256SUMS")
+      assert.matches("  report.html\n", sealed)
+      shell.moonpulse(folder, "recover " .. path)
+      assert.are.equal(sealed, shell.read(path .. "/SHA256SUMS"))
+      assert.are.equal(0, (shell.moonpulse(folder, "verify " .. path)))
+    end)
+  end
+end)
