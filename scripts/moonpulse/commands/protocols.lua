@@ -25,7 +25,9 @@ end
 --- A protocol with its defaults: the plan and what it measures.
 local function measured(protocol)
   local values = assert(protocols.values(protocol, {}))
+  local name = protocol.name
   local plan, message, drawn = protocols.build(protocol, values, 1)
+  protocol.name = name -- listed is what may be asked for, not the sham of its default
   if not plan then
     cli.fail("usage", "%s", message)
   end

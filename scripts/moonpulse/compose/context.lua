@@ -18,7 +18,7 @@ function M.with(context, limited, call, ...)
   current = { seed = context.seed, intensity = context.intensity, orders = 0,
     arrange = context.arrange or before and before.arrange, folder = context.folder }
   local results = table.pack(limited(call, ...))
-  context.drawn = current.orders > 0
+  context.drawn, context.sham = current.orders > 0, current.sham
   current = before
   if before and context.drawn then
     before.orders = before.orders + 1
@@ -30,6 +30,14 @@ end
 ---@return integer?
 function M.seed()
   return current and current.seed
+end
+
+--- The plan that is made has a sham of that protocol in it.
+---@param name string
+function M.note_sham(name)
+  if current then
+    current.sham = name
+  end
 end
 
 --- The folder of the author's file whose plan is made; nil: a shipped protocol, or no file.

@@ -122,7 +122,8 @@ end
 ---@param facts moonpulse.MethodsFacts changed
 ---@param protocol table
 function M.add_declared(facts, protocol)
-  known_fields.take(facts.known, "target", protocol.target, "protocol")
+  local elsewhere = protocol.id == "sham" and facts.sham -- "as active", of a protocol that has its own
+  known_fields.take(facts.known, "target", not elsewhere and protocol.target or nil, "protocol")
   known_fields.take(facts.known, "coil", protocol.coil, "protocol")
 end
 

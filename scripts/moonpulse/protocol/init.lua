@@ -440,7 +440,8 @@ function M.open(protocol, given)
   return names
 end
 
---- Make the plan. Script errors come back as a message with file and line.
+--- Make the plan; the shipped sham is then named after the protocol whose sham it is. Script errors come back
+--- as a message with file and line.
 ---@param protocol moonpulse.Protocol
 ---@param values table from M.values
 ---@param seed integer? what mp.shuffle draws from (1)
@@ -467,6 +468,9 @@ function M.build(protocol, values, seed, intensity, arrange)
     local where = info.linedefined > 0 and ("%s:%d"):format(info.short_src, info.linedefined)
       or protocol.file or protocol.id
     return nil, in_file(protocol.file, ("%s: plan must return a plan, not %s"):format(where, no_plan(plan)))
+  end
+  if context.sham and protocol.id == "sham" and protocol.params.of then -- the shipped one is of any protocol
+    protocol.name = "Sham of " .. context.sham
   end
   return plan, nil, context.drawn
 end

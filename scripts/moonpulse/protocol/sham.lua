@@ -129,6 +129,9 @@ function M.plan(spec)
     blame.fail("sham: the order of %s is drawn from the run's seed, which is known only while the plan is "
       .. "made: call mp.sham inside plan = function(p) ... end of mp.protocol", active.id)
   end
+  if plan then
+    building.note_sham(active.name or active.id)
+  end
   if plan and watched then
     watched[#watched + 1] = { of = name_of(spec.of), name = active.name or active.id,
       pulses = plan:totals().pulses }

@@ -134,7 +134,7 @@ function M.text(protocol, plan, values, facts, drawn)
     or numbers.count(facts.pulses))
   say("Duration", unknown and "not known" or durations(facts))
   say("", drawn and "The order is drawn from the run's seed, which the record keeps." or nil)
-  say("Published as", protocol.reported)
+  say("Published", protocol.reported)
   say("Sessions", protocol.session)
   say("", protocol.sessions and M.schedule(protocol.sessions))
   for i, name in ipairs(in_order.keys(values)) do

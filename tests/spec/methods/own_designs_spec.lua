@@ -220,3 +220,33 @@ describe("methods of a design of one's own:", function()
     end
   end)
 end)
+
+describe("the shipped sham", function()
+  setup(function() folder = shell.folder() end)
+  teardown(function() shell.remove(folder) end)
+
+  it("says of what it is one, in a run, its record and the methods, and its site", function()
+    for arguments, words in pairs { [""] = { "Sham of iTBS (600)", "The site was M1 (hotspot)." },
+      ["-p of=io_curve -p with=repeats=1"] = { "Sham of Recruitment (I/O) curve", "The site was M1." },
+      ["-p of=%s/mine.lua"] = { "Sham of My design", "The site was [target: state" } } do
+      shell.write(folder .. "/mine.lua", [[local mp = require "moonpulse"
+        return mp.protocol { name = "My design", plan = function() return mp.pulse(mp.mso(60)) end }]])
+      arguments = arguments:gsub("%%s", folder)
+      local planned = methods("sham " .. arguments)
+      assert.is_truthy(planned:find("is planned as " .. words[1] .. " (", 1, true), planned)
+      assert.is_truthy(planned:find(words[2], 1, true), planned)
+      local status, out, err = shell.moonpulse(folder, ("run sham %s --speed max --out %s/%s"):format(
+        arguments, folder, words[1]:gsub("%W", "")))
+      assert.are.equal(0, status, err)
+      assert.are.equal(words[1], out:match "^[^\n]*")
+      local run = out:match "\nrecord +(%S+)"
+      assert.are.equal(words[1], cjson.decode(shell.read(run .. "/manifest.json")).protocol.name)
+      local text = methods(run)
+      assert.is_truthy(text:find("The stimulation was " .. words[1] .. " (", 1, true), text)
+      assert.is_truthy(text:find(words[2], 1, true), text)
+      assert.are.equal(0, (shell.moonpulse(folder, "verify " .. run)))
+    end
+    local _, out = shell.moonpulse(folder, "protocols sham")
+    assert.matches("^Sham %(any of the above%).*\nPublished    as active\n", out)
+  end)
+end)
