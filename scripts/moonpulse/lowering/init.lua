@@ -388,7 +388,7 @@ local function prepare(given, mode)
   check(lowering, actions, driver, limits, { progress = given.progress, cause = cause,
     drawn = function(violation)
       return violations.drawn(violation, { plan = plan, lowered = lowered, brief = brief.of,
-        ranges = given.plan })
+        ranges = given.plan }) or violations.fixed(violation)
     end })
   if limits.longest_rest then
     check_rests(lowering, actions, driver, limits.longest_rest)

@@ -119,6 +119,18 @@ function M.drawn(violation, given)
     M.interval(least_ns), remedy(drawn.ranges(given.ranges), more_us))
 end
 
+--- Of an interval that is fixed, of trials and not within one: how much longer it must be there.
+---@param violation moonpulse.core.Violation
+---@return string
+function M.fixed(violation)
+  if violation.interval_ns <= alone_ns then
+    return ""
+  end
+  local more_us = math.ceil((violation.least_ns - violation.interval_ns) / 1e6) * 1000
+  return ("; here %s more are needed: raise every (mp.trials, :times), or shortest and longest, by so much "
+    .. "(trials in another order may need more)"):format(seconds(more_us))
+end
+
 --- A violation in a sentence.
 ---@param violation moonpulse.core.Violation of a lowering's check
 ---@param driver moonpulse.Driver

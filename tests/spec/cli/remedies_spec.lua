@@ -292,3 +292,30 @@ describe("the command line", function()
     end
   end)
 end)
+
+describe("trials that are too close at fixed intervals", function()
+  it("are refused with how much more is needed, which is enough", function()
+    folder = shell.folder()
+    write("fixed.lua", [[local mp = require "moonpulse"
+      return mp.protocol { name = "fixed", params = { every = { default = 5.0 } }, plan = function(p)
+        return mp.trials { of = { mp.pulse(mp.rmt(120)), mp.pair { isi = 0.002, intensity = { mp.rmt(80),
+          mp.rmt(120) } }, mp.pulse(mp.rmt(120)) }, every = p.every } end }]])
+    for command, options in pairs {
+      ["check sici --rmt 50 --amt 40 -p singles=20 --device bistim"] = { 5, "-p shortest=%s -p longest=%s" },
+      ["check fixed.lua --rmt 50 --device bistim"] = { 5, "-p every=%s" } } do
+      local at = options[1]
+      for round = 1, 5 do -- another two trials may be the next that are too close
+        local status, out, err = moonpulse(command .. " " .. options[2]:gsub("%%s", ("%.3f"):format(at)))
+        local more = (out .. err):match "; here ([%d.]+) s more are needed: raise every %(mp.trials, :times%)"
+        if not more then
+          assert.are.equal(0, status, out .. err)
+          assert.is_true(round > 1 and at < 8, command)
+          break
+        end
+        assert.are.equal(3, status)
+        at = at + tonumber(more)
+      end
+    end
+    shell.remove(folder)
+  end)
+end)
