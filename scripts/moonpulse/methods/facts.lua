@@ -30,8 +30,8 @@ local MOST = 1000000 -- pulses that are looked at one by one
 ---@field delivered moonpulse.Stimuli? of the record
 ---@field pulses { planned: integer?, delivered: integer?, confirmed: integer?, perhaps: integer? }
 ---@field conditions moonpulse.MethodsCondition[] all of the plan, where it names any
----@field durations { first_to_last_s: number?, nominal_end_s: number?, whole_cycles_s: number?,
----   delivered_s: number? }
+---@field durations { first_s: number?, first_to_last_s: number?, nominal_end_s: number?,
+---   whole_cycles_s: number?, delivered_s: number? }
 ---@field thresholds { name: "RMT"|"AMT", value: number, how: string?, date: string? }[]
 ---@field staircases table[] of an experiment
 ---@field device { words: string, simulated: boolean?, timing: string? }?
@@ -95,7 +95,7 @@ function M.add_plan(facts, plan, measured, given)
   if facts.of == "plan" then
     facts.conditions = by_condition.of_plan(plan, given.order)
   end
-  for _, key in ipairs { "first_to_last_s", "nominal_end_s", "whole_cycles_s" } do
+  for _, key in ipairs { "first_s", "first_to_last_s", "nominal_end_s", "whole_cycles_s" } do
     facts.durations[key] = measured[key]
   end
   return pulses

@@ -179,8 +179,13 @@ local function add_durations(facts, add)
   if first and first > 0 and not facts.pulses.unknown then
     local times = { wording.planned(first), wording.planned(durations.nominal_end_s),
       wording.planned(durations.whole_cycles_s) } -- a time that reads like the one before says nothing
-    add("From the first to the last pulse it is planned to take %s%s%s", times[1],
-      times[2] ~= times[1] and (", %s to the nominal end"):format(times[2]) or "",
+    local silence = (durations.first_s or 0) > 0 and wording.planned(durations.first_s)
+    if silence then -- the other two have another zero
+      add("The first pulse comes %s after the start", silence)
+    end
+    local nominal = silence and (", and from the start %s to the nominal end"):format(times[2])
+      or times[2] ~= times[1] and (", %s to the nominal end"):format(times[2]) or ""
+    add("From the first to the last pulse it is planned to take %s%s%s", times[1], nominal,
       times[3] ~= times[2] and (", %s in whole cycles"):format(times[3]) or "")
   end
   local given = durations.delivered_s

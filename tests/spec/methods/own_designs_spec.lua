@@ -45,6 +45,8 @@ local designs = {
       .. mp.sham { of = "active.lua", with = "", intensity = mp.mso(5) }
   end]],
 }
+designs.silent = [[plan = function() return mp.mark "go" .. mp.rest(1.5)
+  .. mp.train { pulses = 20, hz = 5, intensity = mp.rmt(100) } end]]
 
 local function run_of(name, arguments)
   for each, text in pairs(designs) do
@@ -217,6 +219,19 @@ describe("methods of a design of one's own:", function()
       if finding.verdict ~= "within" then
         assert.matches(finding.text:match("^[^;]+"), text, 1, true)
       end
+    end
+  end)
+end)
+
+describe("a silence before the first pulse", function()
+  setup(function() folder = shell.folder() end)
+  teardown(function() shell.remove(folder) end)
+
+  it("is not counted in one duration and left out of another without a word", function()
+    for _, what in ipairs { run_of("silent", "--rmt 50"), folder .. "/silent.lua" } do
+      local text = methods(what)
+      assert.is_truthy(text:find("The first pulse comes 1.5 s after the start. From the first to the last "
+        .. "pulse it is planned to take 3.8 s, and from the start 5.5 s to the nominal end.", 1, true), text)
     end
   end)
 end)
