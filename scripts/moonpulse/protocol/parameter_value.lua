@@ -1,7 +1,6 @@
 --- The values that a parameter takes: of its default's kind, within its bounds, and how text is read.
 local intensities = require "moonpulse.compose.intensity"
 local lists = require "moonpulse.text.lists"
-local meant = require "moonpulse.text.meant"
 local numbers = require "moonpulse.text.numbers"
 
 local M = {}
@@ -85,6 +84,7 @@ local function no_value(who, name, declared, value)
       return nil
     end
   end
+  local meant = require "moonpulse.text.meant" -- for a refusal only
   local question = meant.question(meant.near(value:sub(1, 100), declared.values, 2))
   return ("%s: %s = %s is none of its values: %s%s"):format(who, name, lists.texts { value },
     lists.texts(declared.values), question and " (" .. question .. ")" or "")
