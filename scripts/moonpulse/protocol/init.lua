@@ -371,9 +371,9 @@ local function no_such_parameter(protocol, name, text)
     list_names(protocol.params))
 end
 
---- The values of all parameters: defaults, and what was given as text ("cycles" = "10").
+--- The values of all parameters: defaults, and what was given, as text ("cycles" = "10") or as a value.
 ---@param protocol moonpulse.Protocol
----@param given table<string, string>
+---@param given table<string, any>
 ---@param thresholds { amt: number? }? with an AMT, a parameter's with_amt is its default
 ---@return table? values
 ---@return string? message
@@ -387,7 +387,10 @@ function M.values(protocol, given, thresholds)
     if not declared then
       return nil, no_such_parameter(protocol, name, text)
     end
-    local value, message = values_of.parse(declared, name, text)
+    local value, message = text, nil
+    if type(text) == "string" then
+      value, message = values_of.parse(declared, name, text)
+    end
     if value ~= nil then
       value, message = values_of.check("-p", name, declared, value)
     end
