@@ -171,4 +171,37 @@ describe("a protocol under test", function()
     assert.matches("mine_spec.lua:4: mine.lua has 7 pulses, not 8", out:gsub("%S*/", ""), 1, true)
     shell.remove(folder)
   end)
+
+  it("is not tested by a file without a test, and moonpulse test says so", function()
+    local folder = shell.folder()
+    local path = folder .. "/sub/mine"
+    shell.sh(folder, "mkdir " .. folder .. "/sub")
+    shell.write(path .. ".lua", "local mp = require 'moonpulse' return mp.pulse(mp.mso(50))")
+    local function test(arguments)
+      local status, out, err = shell.moonpulse(folder, "test " .. arguments)
+      return status, out, err:gsub("%S*/", "")
+    end
+    local status, _, err = test(path .. ".lua")
+    assert.are.equal(2, status)
+    assert.matches("mine.lua: there is no test in it: a spec has them", err, 1, true)
+    shell.write(path .. "_spec.lua", "describe('mine', function() it('is one', function() end) end)")
+    for _, with in ipairs { "", " " .. path .. "_spec.lua" } do
+      status, _, err = test(path .. ".lua" .. with)
+      assert.are.equal(2, status)
+      assert.matches("mine.lua: there is no test in it: did you mean mine_spec.lua?", err, 1, true)
+    end
+    for _, named in ipairs { path .. "_spec.lua", folder .. "/sub", folder .. "/sub/", folder } do
+      status, _, err = test(named)
+      assert.are.equal(0, status, err)
+      assert.are.equal(0, (test(named .. " --filter 'is one'")))
+      status, _, err = test(named .. " --filter two")
+      assert.are.equal(2, status)
+      assert.matches("--filter two: no test has a name that matches it", err, 1, true)
+    end
+    shell.write(path .. "_spec.lua", "describe('mine', function() end)")
+    assert.are.equal(2, (test(folder .. "/sub")))
+    shell.write(path .. "_spec.lua", "describe('mine', function() pending 'later' end)")
+    assert.are.equal(0, (test(folder .. "/sub")))
+    shell.remove(folder)
+  end)
 end)
