@@ -6,7 +6,7 @@ local experiments = require "moonpulse.experiment"
 local numbers = require "moonpulse.text.numbers"
 local progresses = require "moonpulse.text.progress"
 local protocols = require "moonpulse.protocol"
-local values_of = require "moonpulse.protocol.parameter_value"
+local units = require "moonpulse.text.units"
 
 require "moonpulse" -- the protocol files that are found here require it
 
@@ -22,7 +22,7 @@ function M.number(low, high, unit)
     local value = numbers.decimal(text)
     if not value or value ~= value or value < low or value > high then
       return nil, ("%q is no number from %g to %g%s%s"):format(text, low, high,
-        unit and " " .. unit or "", values_of.number_hint(text))
+        unit and " " .. unit or "", units.hint(text, unit or ""))
     end
     return value
   end

@@ -1,6 +1,7 @@
 --- The values that a parameter takes: of its default's kind, within its bounds, and how text is read.
 local intensities = require "moonpulse.compose.intensity"
 local numbers = require "moonpulse.text.numbers"
+local units = require "moonpulse.text.units"
 
 local M = {}
 
@@ -81,16 +82,6 @@ function M.check(who, name, declared, value)
   return value
 end
 
---- How a number is written that was meant by text; "" where that is not the matter.
----@param text string
----@return string
-function M.number_hint(text)
-  local whole, part = text:match("^%s*(%-?%d+),(%d+)%s*$")
-  local alone = text:match("^%s*(%-?%d+%.?%d*)%s*%%?%s*%a*%s*$")
-  return whole and (": write %s.%s"):format(whole, part)
-    or alone and not tonumber(text) and (": write the number alone, %s"):format(alone) or ""
-end
-
 --- A value from the text of -p.
 ---@param declared moonpulse.Parameter
 ---@param name string
@@ -111,7 +102,8 @@ function M.parse(declared, name, text)
   end
   local value = numbers.decimal(text)
   if not value then
-    return nil, ("%s: a number expected, not %q%s"):format(name, text, M.number_hint(text))
+    return nil, ("%s: a number expected, not %q%s"):format(name, text,
+      units.hint(text, units.of_parameter(name, declared.help)))
   end
   return value
 end

@@ -90,6 +90,48 @@ describe("messages", function()
       "n: a number expected", "write 1.5")
   end)
 
+  it("of a number with a unit tell the number that is meant, and never one of another unit", function()
+    local units = require "moonpulse.text.units"
+    for text, meant in pairs { ["500ms"] = "0.5", ["500 ms"] = "0.5", ["2min"] = "120", ["0,5 min"] = "30",
+      ["250us"] = "0.00025", ["1h"] = "3600", ["60 s"] = "60", ["1.5sec"] = "1.5", ["3\u{B5}s"] = "3e-06" } do
+      assert.are.equal(", " .. meant, units.hint(text, "s"):match(", .*$"))
+    end
+    local number = "%d"
+    for text, unit in pairs { ["5Hz"] = "s", ["48%RMT"] = "%MSO", ["3 fortnights"] = "s", ["1k"] = "",
+      ["2 s"] = "Hz", ["500ms"] = "", ["48%"] = "s" } do
+      assert.matches("write the number alone", units.hint(text, unit), 1, true)
+      assert.is_nil(units.hint(text, unit):find(number), text)
+    end
+    for _, text in ipairs { "500ms", "2min", "30Hz", "48%", "5 pulses" } do
+      assert.are.equal(": write the number alone, in the unit that its help tells", units.hint(text, nil))
+    end
+    assert.are.equal(": write the number alone, 30", units.hint("30Hz", "Hz"))
+    assert.are.equal(": write the number alone, 48", units.hint("48 %", "%MSO"))
+    assert.are.equal(": write the number alone, 10", units.hint("10x", ""))
+    assert.are.equal("", units.hint("fast", "s"))
+
+    for help, unit in pairs { ["s"] = "s", ["ms"] = "ms", ["seconds from a train's onset to the next"] = "s",
+      ["ms from the nerve's pulse to the TMS pulse"] = "ms", ["shortest interval, s, onset to onset"] = "s",
+      ["seconds from the end; 5 to 15 min in the literature"] = "s", ["pulse rate"] = "Hz",
+      ["number of bursts, one every 5 s"] = "", ["ms or s"] = "none", ["of the second pulse"] = "none",
+      ["whatever"] = "none" } do
+      assert.are.equal(unit, units.of_parameter("pause", help) or "none", help)
+    end
+    assert.are.equal("ms", units.of_parameter("pause_ms", "whatever"))
+    assert.are.equal("Hz", units.of_parameter("hz"))
+
+    shell.write(folder .. "/paused.lua", [[
+      local mp = require "moonpulse"
+      return mp.protocol { name = "x", params = { gap = { default = 1 },
+        pause = { default = 60, help = "s" } },
+        plan = function(p) return mp.rest(p.pause) .. mp.pulse(mp.mso(50)) end }]])
+    refuses(2, "show paused.lua -p pause=500ms", nil, "write it in s, 0.5")
+    refuses(2, "show paused.lua -p pause=2min", nil, "write it in s, 120")
+    refuses(2, "show paused.lua -p gap=500ms", nil, "write the number alone, in the unit that its help tells")
+    refuses(2, "run paused.lua --tolerance 0.5s", nil, "write it in ms, 500")
+    refuses(2, "run paused.lua --timeout 2min", nil, "write it in s, 120")
+  end)
+
   it("of a threshold name its unit", function()
     refuses(2, "run one.lua", nil, "resting motor threshold: add --rmt N (in %MSO)")
     local _, help = moonpulse("run --help")
