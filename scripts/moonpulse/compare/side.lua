@@ -4,6 +4,7 @@ local cursors = require "moonpulse.compose.stimulus_cursor"
 local edited = require "moonpulse.safety.edited"
 local journal_lines = require "moonpulse.record.journal_lines"
 local numbers = require "moonpulse.text.numbers"
+local opened = require "moonpulse.record.opened"
 local read = require "moonpulse.record.read"
 local stimuli = require "moonpulse.compose.stimuli"
 
@@ -184,14 +185,15 @@ end
 ---@return moonpulse.Compared?
 ---@return string? message
 function M.of_run(folder, name)
+  local goes_on = opened.goes_on(folder)
   local manifest, said = read.manifest(folder .. "/manifest.json")
-  if not manifest then
-    return nil, tostring(said)
+  if goes_on or not manifest then
+    return nil, goes_on or tostring(said)
   end
   local events, message = read.events(folder .. "/events.tsv")
   if not events then
-    return nil, message .. (manifest.status == "running" and ": the run was killed, or still goes on; "
-      .. "moonpulse recover writes its record" or "")
+    return nil, message .. (manifest.status == "running" and ": the run was killed; moonpulse recover "
+      .. "writes its record" or "")
   end
   local side = { kind = "run", name = name, facts = facts_of(manifest), pulses = {}, marks = {}, notes = {},
     parameters = parameters_of(manifest.parameters),
