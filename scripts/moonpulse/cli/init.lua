@@ -104,8 +104,9 @@ local function help(file)
   file:write("\nmoonpulse COMMAND --help says more. Example:\n   moonpulse run itbs600 --amt 50\n\n"
     .. "Exit status: 0 success, 2 bad usage, 3 a limit refused the run, 4 a device fault, a BAD finding\n"
     .. "of the doctor, an error of check-bids or a test that fails, 5 stopped; of explore 1: something\n"
-    .. "was found; of verify 1: something differs; of diff 1: what was given differs; of rerun 1: the new\n"
-    .. "run differs from the old one.\n")
+    .. "was found; of verify 1: something differs, 6: not all could be checked; of check 6: the device's\n"
+    .. "limits could not be checked; of diff 1: what was given differs; of rerun 1: the new run differs\n"
+    .. "from the old one.\n")
 end
 
 --- moonpulse lua FILE [ARGS]: a Lua file with the library in reach, for tests and tools.
