@@ -2,6 +2,7 @@
 local blame = require "moonpulse.text.author_line"
 local core = require "moonpulse.core"
 local escapes = require "moonpulse.text.escapes"
+local given_twice = require "moonpulse.cli.given_twice"
 local meant = require "moonpulse.text.meant"
 local no_exit = require "moonpulse.cli.no_exit"
 local notes = require "moonpulse.text.notes"
@@ -214,6 +215,7 @@ local function dispatch(name, arguments)
       local command = command_of(name)
       local parser = command.parser()
       check_dashes(parser, name, arguments)
+      given_twice.refuse(parser)
       local options = parser:parse(with_values(arguments))
       notes.listen(function(text)
         io.stderr:write("moonpulse: note: ", text, "\n")

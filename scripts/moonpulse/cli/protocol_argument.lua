@@ -3,6 +3,7 @@ local catalogue = require "moonpulse.protocol.catalogue"
 local cli = require "moonpulse.cli"
 local core = require "moonpulse.core"
 local experiments = require "moonpulse.experiment"
+local given_twice = require "moonpulse.cli.given_twice"
 local numbers = require "moonpulse.text.numbers"
 local progresses = require "moonpulse.text.progress"
 local protocols = require "moonpulse.protocol"
@@ -28,7 +29,8 @@ function M.number(low, high, unit)
   end
 end
 
---- Options of the form key=value as a table. Leaves with exit status 2 on another form.
+--- Options of the form key=value as a table. Leaves with exit status 2 on another form, and where a key
+--- has two values.
 ---@param name string the option, for the sentence
 ---@param texts string[]?
 ---@return table<string, string>
@@ -38,6 +40,8 @@ function M.pairs(name, texts)
     local key, value = text:match("^([^=]+)=(.*)$")
     if not key then
       cli.fail("usage", "%s %s: write it as key=value", name, text)
+    elseif given[key] and given[key] ~= value then
+      cli.fail("usage", "%s", given_twice.words(("%s %s"):format(name, key), given[key], value))
     end
     given[key] = value
   end

@@ -132,6 +132,31 @@ describe("messages", function()
     refuses(2, "run paused.lua --timeout 2min", nil, "write it in s, 120")
   end)
 
+  it("of an option with two values name both, and take the same one twice", function()
+    shell.write(folder .. "/arms.lua", [[
+      local mp = require "moonpulse"
+      return mp.protocol { name = "x", params = { arm = { default = "active" } },
+        plan = function() return mp.pulse(mp.rmt(90)) end }]])
+    local run = "run arms.lua --rmt 48 --speed max --out runs "
+    for given, told in pairs { ["--rmt 58"] = "48 and with 58", ["--amt 40 --amt=41"] = "40 and with 41",
+      ["--seed 1 --seed 2"] = "1 and with 2", ["--timeout 1 --timeout 2"] = "1 and with 2",
+      ["--device sim --device sim:bistim"] = "sim and with sim:bistim",
+      ["--participant P1 --participant P2"] = "P1 and with P2", ["--out other"] = "runs and with other",
+      ["--timing host --timing device"] = "host and with device", ["--speed 2"] = "max and with 2",
+      ["--trigger dtr --trigger rts"] = "dtr and with rts",
+      ["-p arm=sham -p arm=active"] = "-p arm is given twice, with sham and with active",
+      ["--param arm=sham -p arm=active"] = "-p arm is given twice, with sham and with active",
+      ["--device-option x=1 --device-option x=2"] = "--device-option x is given twice, with 1 and with 2" } do
+      local err = refuses(2, run .. given, nil, told)
+      assert.matches("is given twice, with", err, 1, true)
+      assert.matches("leave one of them out", err, 1, true)
+    end
+    local diff = "diff itbs600 itbs600 --amt 50 --param-a trains=3 "
+    refuses(2, diff .. "--param-a trains=2", nil, "with 3 and with 2")
+    assert.are.equal(0, (moonpulse(diff .. "-p trains=2 --param-b trains=3")))
+    assert.are.equal(0, (moonpulse(run .. "--rmt 48.0 --seed 1 --seed 1 -p arm=sham -p arm=sham")))
+  end)
+
   it("of a threshold name its unit", function()
     refuses(2, "run one.lua", nil, "resting motor threshold: add --rmt N (in %MSO)")
     local _, help = moonpulse("run --help")
