@@ -144,8 +144,8 @@ local function perform(options)
   end
   for _, name in ipairs { "answers", "trigger_in", "triggers" } do
     if options[name] and (name == "answers" or not options.start_on) then
-      cli.fail("usage", "--%s is for experiments, and %s is a protocol: leave it out",
-        name:gsub("_", "-"), options.protocol)
+      cli.fail("usage", "--%s is for experiments, and %s is a protocol: leave it out%s",
+        (name:gsub("_", "-")), options.protocol, name ~= "answers" and ", or give --start-on byte=N" or "")
     end
   end
   given.protocol = found
