@@ -58,10 +58,16 @@ local function text_of(value)
   return tostring(value)
 end
 
+--- A parameter's value; a plan file has them as text, and 30.0 is 30.
+local function value_of(value)
+  local number = type(value) == "string" and tonumber(value)
+  return text_of(number and tostring(number) == value and number or value)
+end
+
 local function parameters_of(values)
   local texts = {}
   for name, value in pairs(type(values) == "table" and values or {}) do
-    texts[name] = type(value) == "table" and tostring(value) or text_of(value) -- an intensity is a table
+    texts[name] = type(value) == "table" and tostring(value) or value_of(value) -- an intensity is a table
   end
   return texts
 end

@@ -7,6 +7,7 @@ local in_order = require "moonpulse.text.in_order"
 local intensities = require "moonpulse.compose.intensity"
 local known_names = require "moonpulse.text.known_names"
 local lists = require "moonpulse.text.lists"
+local meant = require "moonpulse.text.meant"
 local places = require "moonpulse.text.places"
 local sandbox = require "moonpulse.protocol.sandbox"
 local values_of = require "moonpulse.protocol.parameter_value"
@@ -362,13 +363,14 @@ end
 
 local function no_such_parameter(protocol, name, text)
   if protocol.plan_file then
-    return ("-p %s: %s is a plan file, whose parameters were fixed when it was compiled: compile its "
+    return ('-p "%s": %s is a plan file, whose parameters were fixed when it was compiled: compile its '
       .. "protocol again, with -p %s=%s"):format(name, protocol.file, name, text)
   elseif next(protocol.params) == nil then
-    return ("-p %s: %s has no parameters: leave -p out"):format(name, protocol.id)
+    return ('-p "%s": %s has no parameters: leave -p out'):format(name, protocol.id)
   end
-  return ("-p %s: %s has no such parameter; it has: %s"):format(name, protocol.id,
-    list_names(protocol.params))
+  local asked = meant.question(meant.near(name, in_order.keys(protocol.params), #name > 3 and 2 or 1))
+  return ('-p "%s": %s has no such parameter; it has: %s%s'):format(name, protocol.id,
+    list_names(protocol.params), asked and (" (%s)"):format(asked) or "")
 end
 
 --- The values of all parameters: defaults, and what was given, as text ("cycles" = "10") or as a value.

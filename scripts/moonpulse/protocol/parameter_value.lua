@@ -34,6 +34,11 @@ local function kind_of_parameter(declared)
   return kind
 end
 
+--- A value as it is written: 60, not 60.0.
+local function shown(value)
+  return math.type(value) == "float" and ("%.14g"):format(value) or tostring(value)
+end
+
 --- How value is not within a parameter's bounds; nil: it is.
 ---@param declared moonpulse.Parameter
 ---@param value any of the parameter's kind
@@ -47,10 +52,10 @@ function M.outside(declared, value)
   if not low and not high then
     return nil
   elseif declared.min and declared.max then
-    return ("outside %s to %s%s"):format(declared.min, declared.max, unit)
+    return ("outside %s to %s%s"):format(shown(declared.min), shown(declared.max), unit)
   end
-  return low and ("too small: it must be at least %s%s"):format(declared.min, unit)
-    or ("too large: it must be at most %s%s"):format(declared.max, unit)
+  return low and ("too small: it must be at least %s%s"):format(shown(declared.min), unit)
+    or ("too large: it must be at most %s%s"):format(shown(declared.max), unit)
 end
 
 --- Is value one that the parameter takes?
@@ -77,7 +82,7 @@ function M.check(who, name, declared, value)
   end
   local outside = M.outside(declared, value)
   if outside then
-    return nil, ("%s: %s = %s is %s"):format(who, name, tostring(value), outside)
+    return nil, ("%s: %s = %s is %s"):format(who, name, shown(value), outside)
   end
   return value
 end

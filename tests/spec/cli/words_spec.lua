@@ -132,6 +132,54 @@ describe("messages", function()
     refuses(2, "run paused.lua --timeout 2min", nil, "write it in s, 120")
   end)
 
+  it("of a name that is not known name the one that is meant", function()
+    local function protocol(plan)
+      return [[return mp.protocol { name = "x", params = { hz = { default = 30.0, min = 20, max = 50.0 },
+        active = { default = true } }, plan = function(p) return ]] .. plan .. " end }"
+    end
+    local code = protocol "mp.pulse(mp.mso(50))"
+    refuses(2, "show made.lua -p 'active = false'", code, '-p "active ": made has no such parameter; it has: '
+      .. "active, hz (did you mean active?)")
+    refuses(2, "show made.lua -p 'active= false'", code, 'active: write true or false, not " false"')
+    refuses(2, "show made.lua -p hz=60", code, "hz = 60 is outside 20 to 50\n")
+    for plan, meant in pairs { ["mp.train { pulses = 3, freq = 10, intensity = mp.mso(50) }"] = "hz",
+      ["mp.train { pulses = 3, hz = 10, intensty = mp.mso(50) }"] = "intensity",
+      ["mp.theta_burst { theta = 5 }"] = "theta_hz",
+      ["mp.trials { of = {}, every = 5, jitter = 1 }"] = "shortest, longest" } do
+      refuses(2, "show made.lua", "return " .. plan, "there is no option", " (did you mean " .. meant .. "?)")
+    end
+    local err = refuses(2, "show made.lua", "return mp.burst { fortnight = 3 }", "no option")
+    assert.is_nil(err:find("did you mean", 1, true), err)
+    for plan, meant in pairs { ['mp.pulse("120%RMT")'] = "mp.rmt(120)",
+      ['mp.pulse("120 %amt")'] = "mp.amt(120)",
+      ['mp.pulse { intensity = "45%MSO" }'] = "mp.mso(45)",
+      ['mp.train { pulses = 3, hz = 1, intensity = "90.5%RMT" }'] = "mp.rmt(90.5)" } do
+      refuses(2, "show made.lua", "return " .. plan, "not the text", ": write " .. meant .. "\n")
+    end
+    err = refuses(2, "show made.lua", 'return mp.pulse("45")', "mp.rmt(110) or mp.amt(80), not string")
+    assert.is_nil(err:find("not the text", 1, true), err)
+  end)
+
+  it("of a run that is not there say where it was looked for", function()
+    for _, command in ipairs { "verify nosuch", "recover nosuch", "rerun nosuch", "export prov nosuch" } do
+      local err = refuses(2, command, nil, "no run nosuch: there is no folder of that name here, nor in /")
+      assert.matches("moonpulse runs lists the runs that there are", err, 1, true)
+      refuses(2, (command:gsub("nosuch", "./nosuch")), nil, "there is no run ./nosuch: there is no folder of "
+        .. "that name (moonpulse runs lists")
+    end
+  end)
+
+  it("of an experiment that fails are said once", function()
+    for _, command in ipairs { "show", "check" } do
+      local status, out, err = moonpulse(command .. " made.lua",
+        "return mp.experiment(function() error 'it is broken' end)")
+      assert.are.equal(2, status)
+      assert.matches("it is broken", err, 1, true)
+      assert.is_nil(out:find("it is broken", 1, true), out)
+      assert.matches("\nended +error in the script\n", out)
+    end
+  end)
+
   it("of an option with two values name both, and take the same one twice", function()
     shell.write(folder .. "/arms.lua", [[
       local mp = require "moonpulse"

@@ -80,7 +80,7 @@ describe("a protocol under test", function()
       ['protocol: there is no option "sead"; known: amt, params, rmt, seed'] =
         function() test("itbs600", { rmt = 48, sead = 7 }) end,
       ['protocol: there is no option "parms"'] = function() test("itbs600", { parms = {} }) end,
-      ['passes_guidelines: there is no option "profil"; known: beyond, profile'] =
+      ['passes_guidelines: there is no option "profil"; known: beyond, profile (did you mean profile?)'] =
         function() itbs:passes_guidelines { profil = "chen1997" } end,
       ["there is no profile chen; known: chen1997, rossi2009"] =
         function() itbs:passes_guidelines { profile = "chen" } end,
@@ -92,7 +92,7 @@ describe("a protocol under test", function()
         function() test("itbs600", { seed = 1.5 }) end,
       ["params must be a table"] = function() test("itbs600", { params = 3 }) end,
       ["params: its value number 1 has no name"] = function() test("itbs600", { params = { 3 } }) end,
-      ["params: m: itbs600 has no such parameter; it has: "] =
+      ['params: "m": itbs600 has no such parameter; it has: '] =
         function() test("itbs600", { params = { m = 3 } }) end,
       ["params: trains must be a whole number, not 2.5"] =
         function() test("itbs600", { params = { trains = 2.5 } }) end,
