@@ -3,11 +3,9 @@ local catalogue = require "moonpulse.protocol.catalogue"
 local cli = require "moonpulse.cli"
 local core = require "moonpulse.core"
 local experiments = require "moonpulse.experiment"
-local given_twice = require "moonpulse.cli.given_twice"
 local numbers = require "moonpulse.text.numbers"
 local progresses = require "moonpulse.text.progress"
 local protocols = require "moonpulse.protocol"
-local units = require "moonpulse.text.units"
 
 require "moonpulse" -- the protocol files that are found here require it
 
@@ -23,7 +21,7 @@ function M.number(low, high, unit)
     local value = numbers.decimal(text)
     if not value or value ~= value or value < low or value > high then
       return nil, ("%q is no number from %g to %g%s%s"):format(text, low, high,
-        unit and " " .. unit or "", units.hint(text, unit or ""))
+        unit and " " .. unit or "", require("moonpulse.text.units").hint(text, unit or ""))
     end
     return value
   end
@@ -41,7 +39,7 @@ function M.pairs(name, texts)
     if not key then
       cli.fail("usage", "%s %s: write it as key=value", name, text)
     elseif given[key] and given[key] ~= value then
-      cli.fail("usage", "%s", given_twice.words(("%s %s"):format(name, key), given[key], value))
+      cli.fail("usage", "%s", cli.given_twice(("%s %s"):format(name, key), given[key], value))
     end
     given[key] = value
   end

@@ -1,7 +1,6 @@
 --- The values that a parameter takes: of its default's kind, within its bounds, and how text is read.
 local intensities = require "moonpulse.compose.intensity"
 local numbers = require "moonpulse.text.numbers"
-local units = require "moonpulse.text.units"
 
 local M = {}
 
@@ -107,6 +106,7 @@ function M.parse(declared, name, text)
   end
   local value = numbers.decimal(text)
   if not value then
+    local units = require "moonpulse.text.units" -- loaded for those who wrote none
     return nil, ("%s: a number expected, not %q%s"):format(name, text,
       units.hint(text, units.of_parameter(name, declared.help)))
   end
