@@ -105,7 +105,7 @@ local function help(file)
     .. "Exit status: 0 success, 2 bad usage, 3 a limit refused the run, 4 a device fault, a BAD finding\n"
     .. "of the doctor, an error of check-bids or a test that fails, 5 stopped; of explore 1: something\n"
     .. "was found; of verify 1: something differs; of diff 1: what was given differs; of rerun 1: the new\n"
-    .. "run differs from the old one.\n")
+    .. "run differs from the old one. 6 (check, verify): not all could be checked.\n")
 end
 
 --- moonpulse lua FILE [ARGS]: a Lua file with the library in reach, for tests and tools.
@@ -177,6 +177,43 @@ local function check_dashes(parser, name, arguments)
   end
 end
 
+--- The sentence that refuses an option, or a key, with two values: which was meant nobody can tell.
+---@param name string as it is written
+---@param first string
+---@param second string
+---@return string
+function M.given_twice(name, first, second)
+  return ("%s is given twice, with %s and with %s: leave one of them out"):format(name, first, second)
+end
+
+--- What argparse makes of a text: the value, or nil and why not.
+local function convert(converter, text)
+  if type(converter) == "function" then
+    return converter(text)
+  elseif type(converter) == "table" then
+    return converter[text]
+  end
+  return text
+end
+
+--- Have a parser refuse two values of each option that takes one: the last one would win without a word. The
+--- same value twice is no question.
+local function refuse_two_values(parser)
+  for _, option in ipairs(parser._options) do
+    local converter, before, before_text = option._convert, nil, nil
+    option._convert = option._maxcount == 1 and option._maxargs == 1 and function(text)
+      local value, message = convert(converter, text)
+      if value == nil then
+        return nil, message or ("malformed argument '%s'"):format(text)
+      elseif before_text and before_text ~= text and (type(value) == "table" or before ~= value) then
+        return nil, M.given_twice(option._name, before_text, text)
+      end
+      before, before_text = value, text
+      return value
+    end or converter
+  end
+end
+
 local function code_of(status)
   for code, each in pairs(M.status) do
     if each == status then
@@ -213,6 +250,7 @@ local function dispatch(name, arguments)
       local command = command_of(name)
       local parser = command.parser()
       check_dashes(parser, name, arguments)
+      refuse_two_values(parser)
       local options = parser:parse(with_values(arguments))
       notes.listen(function(text)
         io.stderr:write("moonpulse: note: ", text, "\n")

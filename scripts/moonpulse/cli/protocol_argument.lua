@@ -6,7 +6,6 @@ local experiments = require "moonpulse.experiment"
 local numbers = require "moonpulse.text.numbers"
 local progresses = require "moonpulse.text.progress"
 local protocols = require "moonpulse.protocol"
-local values_of = require "moonpulse.protocol.parameter_value"
 
 require "moonpulse" -- the protocol files that are found here require it
 
@@ -22,13 +21,14 @@ function M.number(low, high, unit)
     local value = numbers.decimal(text)
     if not value or value ~= value or value < low or value > high then
       return nil, ("%q is no number from %g to %g%s%s"):format(text, low, high,
-        unit and " " .. unit or "", values_of.number_hint(text))
+        unit and " " .. unit or "", require("moonpulse.text.units").hint(text, unit or ""))
     end
     return value
   end
 end
 
---- Options of the form key=value as a table. Leaves with exit status 2 on another form.
+--- Options of the form key=value as a table. Leaves with exit status 2 on another form, and where a key
+--- has two values.
 ---@param name string the option, for the sentence
 ---@param texts string[]?
 ---@return table<string, string>
@@ -38,6 +38,8 @@ function M.pairs(name, texts)
     local key, value = text:match("^([^=]+)=(.*)$")
     if not key then
       cli.fail("usage", "%s %s: write it as key=value", name, text)
+    elseif given[key] and given[key] ~= value then
+      cli.fail("usage", "%s", cli.given_twice(("%s %s"):format(name, key), given[key], value))
     end
     given[key] = value
   end

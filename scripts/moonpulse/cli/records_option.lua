@@ -66,13 +66,26 @@ function M.find(named)
   return there and lfs.attributes(there, "mode") == "directory" and there or path
 end
 
---- The folders of several runs, as find gives each.
+--- The same of what must be a run, and nothing else: leaves with exit status 2 where there is none.
+---@param named string
+---@return string path
+function M.run(named)
+  local path = M.find(named)
+  if lfs.attributes(path, "mode") == "directory" then
+    return path
+  end
+  local place = not path:find("/", 1, true) and places.folder()
+  cli.fail("usage", "there is no run %s: there is no folder of that name%s (moonpulse runs lists the runs "
+    .. "that there are)", path, place and (" here, nor in %s"):format(place) or "")
+end
+
+--- The folders of several runs, as run gives each.
 ---@param named string[]
 ---@return string[]
 function M.find_all(named)
   local paths = {}
   for i, each in ipairs(named) do
-    paths[i] = M.find(each)
+    paths[i] = M.run(each)
   end
   return paths
 end

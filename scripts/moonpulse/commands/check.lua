@@ -20,6 +20,8 @@ local worst = require "moonpulse.safety.worst"
 
 local M = {}
 
+local NOT_CHECKED = 6 -- as verify says that not all could be checked
+
 function M.parser()
   local parser = cli.parser("check",
     "Check a protocol before anything fires: the device's hard limits, published guideline limits, the "
@@ -28,7 +30,8 @@ function M.parser()
       .. "(refused on a real device). The last line is the gravest of all. What is drawn from "
       .. "the seed is judged in many schedules, at the rules' edges, and where the worst is proven is said; "
       .. "with --seed N that one is judged which run --seed N plays, and one line says what the others get. "
-      .. "Exit status 3 where something is OVER or the device refuses. This "
+      .. "Exit status 3 where something is OVER or the device refuses; 6 where the device's limits could not "
+      .. "be checked (not checked: a threshold or a setting is missing). This "
       .. "is no medical advice: " .. tables.warning .. ".",
     "moonpulse check hf10_neurostar --rmt 50\nmoonpulse check mine.lua --rmt 48 --guidelines chen1997 --json")
   common.add_protocol(parser)
@@ -107,11 +110,15 @@ local function check_course(options, experiment, driver, policy)
   end
   local result, safety = course.manifest.result, course.manifest.safety
   local refused = status == cli.status.limit
+  local ended = result.reason
+  if not options.json and status ~= cli.status.ok then
+    ended = tostring(ended):match "^[^:]*" -- what went wrong was said, with its line
+  end
   check_report.print_course {
     name = experiment.name or experiment.id, judged = courses.words(options, course), json = options.json,
     device = { name = driver.name, verdict = refused and "OVER" or "within",
       message = refused and result.reason or "every plan that was played is within its limits" },
-    safety = safety, pulses = #course.rows.pulses, ended = result.reason, history = policy.history,
+    safety = safety, pulses = #course.rows.pulses, ended = ended, history = policy.history,
     participant = options.participant,
   }
   return safety.verdict == "OVER" and cli.status.limit or status
@@ -165,7 +172,10 @@ function M.run(options)
     check_report.print(result)
   end
   local _, verdict = check_report.layers(result)
-  return verdict == "OVER" and cli.status.limit or cli.status.ok
+  if verdict == "OVER" then
+    return cli.status.limit
+  end
+  return result.device.verdict == "not checked" and NOT_CHECKED or cli.status.ok
 end
 
 return M

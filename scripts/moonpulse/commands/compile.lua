@@ -20,6 +20,16 @@ function M.parser()
   return parser
 end
 
+--- What the plan draws, it draws from a seed that the file fixes; nil: it draws nothing.
+local function seed_line(options, protocol, plan, drawn, seed)
+  local random = plan:totals().random
+  if protocol.seed or not random and not drawn then -- a plan file's seed was fixed before
+    return nil
+  end
+  return ("seed %d fixes what is drawn, %s%s"):format(seed, random and drawn and "rests and orders"
+    or drawn and "orders" or "rests", options.seed and "" or ": --seed N gives another draw")
+end
+
 function M.run(options)
   local protocol, plan, values, drawn = common.load(options, false, true)
   local seed = options.seed or 1
@@ -28,11 +38,15 @@ function M.run(options)
     cli.fail(type(text) == "table" and text.code or "fault", "%s",
       type(text) == "table" and text.message or tostring(text))
   end
+  local drawn_from = seed_line(options, protocol, plan, drawn, seed)
   local path = options.output or protocol.id .. ".plan"
   if path == "-" and options.json then
     cli.fail("usage", "-o - prints the plan, and --json what was written: name a file")
   elseif path == "-" then
     io.stdout:write(text)
+    if drawn_from then
+      io.stderr:write("moonpulse: note: ", drawn_from, "\n")
+    end
     return
   end
   local file, message = io.open(path, "wb")
@@ -50,6 +64,9 @@ function M.run(options)
   end
   print(("%s: %s, %d bytes, SHA-256 %s"):format(path, numbers.counted(plan:totals().pulses, "pulse"), #text,
     text:match("sha256 (%x+)\n$")))
+  if drawn_from then
+    print(drawn_from)
+  end
 end
 
 return M

@@ -52,8 +52,10 @@ end
 
 --- seed: for what has none of its own.
 local function plan_of(options, named, own, seed)
-  local param = { table.unpack(options.param) }
-  table.move(own, 1, #own, #param + 1, param)
+  local param, owned = { table.unpack(own) }, common.pairs("--param-a or --param-b", own)
+  for _, text in ipairs(options.param) do -- one's own counts before that of both
+    param[#param + 1] = owned[text:match("^[^=]*")] == nil and text or nil
+  end
   local asked = { protocol = named, param = param, rmt = options.rmt, amt = options.amt,
     seed = options.seed or not named:find("%.plan$") and seed or nil }
   local protocol, plan, values = common.load(asked)

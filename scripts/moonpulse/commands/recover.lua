@@ -64,7 +64,7 @@ local function data_of(folder, summary)
 end
 
 function M.run(options)
-  local folder = records.find(options.run)
+  local folder = records.run(options.run)
   local summary, message = recover.run(folder, options.device, reports.writer(folder))
   if not summary then
     cli.fail("usage", "%s", message)

@@ -106,7 +106,7 @@ end
 
 local function recipe_of(options)
   -- verify, which looks, has judged the folder itself
-  local recipe, message = recipes.read(places.absolute(records.find(options.run)), options.look)
+  local recipe, message = recipes.read(places.absolute(records.run(options.run)), options.look)
   if not recipe then
     cli.fail("usage", "%s", message)
   end

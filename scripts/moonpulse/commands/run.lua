@@ -28,7 +28,7 @@ local function add_triggers(parser)
     .. "--start-on wait for; or udp:127.0.0.1:PORT or unix:/PATH, where each datagram is one, by its first "
     .. "byte."):argname("PATH")
   parser:option("--trigger-baud", "Its speed, with 8 bits and no parity."):default("115200")
-    :convert(common.number(300, 4000000)):argname("BAUD")
+    :convert(common.number(300, 4000000, "baud")):argname("BAUD")
   parser:option("--start-on", "Start when a trigger comes (a scanner's first volume): byte=N or any, on "
     .. "--trigger-in. A protocol is armed before, or with ,arm=after when it has come; its plan starts 0.2 s "
     .. "after the trigger, or ,delay=SECONDS. An experiment's script begins with it.")
@@ -144,8 +144,8 @@ local function perform(options)
   end
   for _, name in ipairs { "answers", "trigger_in", "triggers" } do
     if options[name] and (name == "answers" or not options.start_on) then
-      cli.fail("usage", "--%s is for experiments, and %s is a protocol: leave it out",
-        name:gsub("_", "-"), options.protocol)
+      cli.fail("usage", "--%s is for experiments, and %s is a protocol: leave it out%s",
+        (name:gsub("_", "-")), options.protocol, name ~= "answers" and ", or give --start-on byte=N" or "")
     end
   end
   given.protocol = found

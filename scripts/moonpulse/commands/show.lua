@@ -156,7 +156,11 @@ local function show_course(options, experiment, values)
     print(("%-28s%s"):format("first to last pulse", numbers.duration(pulses[#pulses].time - pulses[1].time)))
   end
   local result = course.manifest.result
-  print(("%-28s%s"):format("ended", escapes.shown(tostring(result and result.reason))))
+  local reason = tostring(result and result.reason)
+  if status ~= cli.status.ok then
+    reason = reason:match("^[^:]*") -- what went wrong was said, with its line
+  end
+  print(("%-28s%s"):format("ended", escapes.shown(reason)))
   return status
 end
 

@@ -32,7 +32,7 @@ local function lacks_only_signature(found)
 end
 
 function M.run(options)
-  local folder = records.find(options.run)
+  local folder = records.run(options.run)
   local key, message = signatures.fingerprint(options.key)
   if not key then
     cli.fail("usage", "--key: %s", message)

@@ -69,7 +69,7 @@ end
 local function verify_all(options)
   local told, heard <close> = {}, interrupts.begin()
   for _, path in ipairs(options.run) do
-    local folder = records.find(path)
+    local folder = records.run(path)
     local bar <close> = progresses.new()
     local found, message = verify.folder(folder, { signers = options.allowed_signers, key = options.key },
       function(...)

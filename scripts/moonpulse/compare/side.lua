@@ -4,6 +4,7 @@ local cursors = require "moonpulse.compose.stimulus_cursor"
 local edited = require "moonpulse.safety.edited"
 local journal_lines = require "moonpulse.record.journal_lines"
 local numbers = require "moonpulse.text.numbers"
+local opened = require "moonpulse.record.opened"
 local read = require "moonpulse.record.read"
 local stimuli = require "moonpulse.compose.stimuli"
 
@@ -57,10 +58,16 @@ local function text_of(value)
   return tostring(value)
 end
 
+--- A parameter's value; a plan file has them as text, and 30.0 is 30.
+local function value_of(value)
+  local number = type(value) == "string" and tonumber(value)
+  return text_of(number and tostring(number) == value and number or value)
+end
+
 local function parameters_of(values)
   local texts = {}
   for name, value in pairs(type(values) == "table" and values or {}) do
-    texts[name] = type(value) == "table" and tostring(value) or text_of(value) -- an intensity is a table
+    texts[name] = type(value) == "table" and tostring(value) or value_of(value) -- an intensity is a table
   end
   return texts
 end
@@ -184,14 +191,15 @@ end
 ---@return moonpulse.Compared?
 ---@return string? message
 function M.of_run(folder, name)
+  local goes_on = opened.goes_on(folder)
   local manifest, said = read.manifest(folder .. "/manifest.json")
-  if not manifest then
-    return nil, tostring(said)
+  if goes_on or not manifest then
+    return nil, goes_on or tostring(said)
   end
   local events, message = read.events(folder .. "/events.tsv")
   if not events then
-    return nil, message .. (manifest.status == "running" and ": the run was killed, or still goes on; "
-      .. "moonpulse recover writes its record" or "")
+    return nil, message .. (manifest.status == "running" and ": the run was killed; moonpulse recover "
+      .. "writes its record" or "")
   end
   local side = { kind = "run", name = name, facts = facts_of(manifest), pulses = {}, marks = {}, notes = {},
     parameters = parameters_of(manifest.parameters),

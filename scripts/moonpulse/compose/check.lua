@@ -247,7 +247,11 @@ end
 ---@param value any
 ---@return moonpulse.Intensity
 function M.intensity(who, value)
-  if not intensities.is(value) then
+  local meant = type(value) == "string" and value:find("%a") and intensities.parse(value)
+  if meant then
+    fail("%s: intensity must be a value, not the text %q: write mp.%s(%g)", who, value,
+      meant.reference:lower(), meant.value)
+  elseif not intensities.is(value) then
     fail("%s: intensity must be mp.mso(45), mp.rmt(110) or mp.amt(80), not %s", who,
       type(value) == "number" and "the bare number " .. value or type(value))
   end

@@ -34,7 +34,7 @@ end
 ---@param spec moonpulse.Intensity | { intensity: moonpulse.Intensity }
 ---@return moonpulse.Plan
 function M.pulse(spec)
-  if intensities.is(spec) or type(spec) == "number" then
+  if type(spec) ~= "table" or intensities.is(spec) then
     return one_pulse("pulse", spec)
   end
   return one_pulse("pulse", options("pulse", spec, { intensity = "intensity" }).intensity)

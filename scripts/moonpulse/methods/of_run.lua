@@ -9,6 +9,7 @@ local facts_of = require "moonpulse.methods.facts"
 local known_fields = require "moonpulse.methods.known"
 local layers = require "moonpulse.record.verdict_layers"
 local numbers = require "moonpulse.text.numbers"
+local opened = require "moonpulse.record.opened"
 local plan_file = require "moonpulse.protocol.plan_file"
 local catalogue = require "moonpulse.protocol.catalogue"
 local record = require "moonpulse.record.read"
@@ -158,7 +159,7 @@ local function add_ending(facts, manifest)
     reason = reason:gsub(":[^:?]*%?$", "") -- what the operator was asked then is not for a paper
   end
   if status == "running" then
-    table.insert(list, 1, "the run was not closed: it goes on, or Moonpulse was killed (moonpulse recover)")
+    table.insert(list, 1, "the run was not closed: Moonpulse was killed (moonpulse recover)")
   elseif status ~= "completed" then
     table.insert(list, 1, ("the run did not come to its end: %s"):format(
       status == "stopped" and reason or reason and ("%s, %s"):format(status or "how is not known", reason)
@@ -379,6 +380,10 @@ end
 ---@return moonpulse.MethodsFacts? facts
 ---@return string? message
 function M.folder(folder, meta)
+  local goes_on = opened.goes_on(folder)
+  if goes_on then
+    return nil, goes_on
+  end
   local manifest, why = record.manifest(folder .. "/manifest.json")
   if not manifest then
     return nil, ("%s is no run's folder: %s"):format(folder, why)

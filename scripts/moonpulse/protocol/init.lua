@@ -7,6 +7,7 @@ local in_order = require "moonpulse.text.in_order"
 local intensities = require "moonpulse.compose.intensity"
 local known_names = require "moonpulse.text.known_names"
 local lists = require "moonpulse.text.lists"
+local meant = require "moonpulse.text.meant"
 local places = require "moonpulse.text.places"
 local sandbox = require "moonpulse.protocol.sandbox"
 local values_of = require "moonpulse.protocol.parameter_value"
@@ -367,18 +368,19 @@ end
 
 local function no_such_parameter(protocol, name, text)
   if protocol.plan_file then
-    return ("-p %s: %s is a plan file, whose parameters were fixed when it was compiled: compile its "
+    return ('-p "%s": %s is a plan file, whose parameters were fixed when it was compiled: compile its '
       .. "protocol again, with -p %s=%s"):format(name, protocol.file, name, text)
   elseif next(protocol.params) == nil then
-    return ("-p %s: %s has no parameters: leave -p out"):format(name, protocol.id)
+    return ('-p "%s": %s has no parameters: leave -p out'):format(name, protocol.id)
   end
-  return ("-p %s: %s has no such parameter; it has: %s"):format(name, protocol.id,
-    list_names(protocol.params))
+  local asked = meant.question(meant.near(name, in_order.keys(protocol.params), #name > 3 and 2 or 1))
+  return ('-p "%s": %s has no such parameter; it has: %s%s'):format(name, protocol.id,
+    list_names(protocol.params), asked and (" (%s)"):format(asked) or "")
 end
 
---- The values of all parameters: defaults, and what was given as text ("cycles" = "10").
+--- The values of all parameters: defaults, and what was given, as text ("cycles" = "10") or as a value.
 ---@param protocol moonpulse.Protocol
----@param given table<string, string>
+---@param given table<string, any>
 ---@param thresholds { amt: number? }? with an AMT, a parameter's with_amt is its default
 ---@return table? values
 ---@return string? message
@@ -392,7 +394,10 @@ function M.values(protocol, given, thresholds)
     if not declared then
       return nil, no_such_parameter(protocol, name, text)
     end
-    local value, message = values_of.parse(declared, name, text)
+    local value, message = text, nil
+    if type(text) == "string" then
+      value, message = values_of.parse(declared, name, text)
+    end
     if value ~= nil then
       value, message = values_of.check("-p", name, declared, value)
     end

@@ -34,6 +34,11 @@ local function kind_of_parameter(declared)
   return kind
 end
 
+--- A value as it is written: 60, not 60.0.
+local function shown(value)
+  return math.type(value) == "float" and ("%.14g"):format(value) or tostring(value)
+end
+
 --- How value is not within a parameter's bounds; nil: it is.
 ---@param declared moonpulse.Parameter
 ---@param value any of the parameter's kind
@@ -47,10 +52,10 @@ function M.outside(declared, value)
   if not low and not high then
     return nil
   elseif declared.min and declared.max then
-    return ("outside %s to %s%s"):format(declared.min, declared.max, unit)
+    return ("outside %s to %s%s"):format(shown(declared.min), shown(declared.max), unit)
   end
-  return low and ("too small: it must be at least %s%s"):format(declared.min, unit)
-    or ("too large: it must be at most %s%s"):format(declared.max, unit)
+  return low and ("too small: it must be at least %s%s"):format(shown(declared.min), unit)
+    or ("too large: it must be at most %s%s"):format(shown(declared.max), unit)
 end
 
 --- What is wrong with the values that a declaration names; nil: nothing.
@@ -114,23 +119,13 @@ function M.check(who, name, declared, value)
   end
   local outside = M.outside(declared, value)
   if outside then
-    return nil, ("%s: %s = %s is %s"):format(who, name, tostring(value), outside)
+    return nil, ("%s: %s = %s is %s"):format(who, name, shown(value), outside)
   end
   local message = kind == "string" and no_value(who, name, declared, value) or nil
   if message then
     return nil, message
   end
   return value
-end
-
---- How a number is written that was meant by text; "" where that is not the matter.
----@param text string
----@return string
-function M.number_hint(text)
-  local whole, part = text:match("^%s*(%-?%d+),(%d+)%s*$")
-  local alone = text:match("^%s*(%-?%d+%.?%d*)%s*%%?%s*%a*%s*$")
-  return whole and (": write %s.%s"):format(whole, part)
-    or alone and not tonumber(text) and (": write the number alone, %s"):format(alone) or ""
 end
 
 --- A value from the text of -p.
@@ -153,7 +148,9 @@ function M.parse(declared, name, text)
   end
   local value = numbers.decimal(text)
   if not value then
-    return nil, ("%s: a number expected, not %q%s"):format(name, text, M.number_hint(text))
+    local units = require "moonpulse.text.units" -- loaded for those who wrote none
+    return nil, ("%s: a number expected, not %q%s"):format(name, text,
+      units.hint(text, units.of_parameter(name, declared.help)))
   end
   return value
 end

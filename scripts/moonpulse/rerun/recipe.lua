@@ -251,8 +251,9 @@ end
 ---@return string? message
 function M.read(folder, unjudged)
   local manifest, message = opened.manifest(folder)
-  if not manifest then
-    return nil, tostring(message)
+  local goes_on = opened.goes_on(folder)
+  if not manifest or goes_on then
+    return nil, goes_on or tostring(message)
   end
   local lines, why = lines_of(folder)
   local begin = lines and lines[1]

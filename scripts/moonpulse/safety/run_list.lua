@@ -1,7 +1,7 @@
 --- The runs that there are, for who wants to see them: from the indices of all folders where records lie.
 local catalogue = require "moonpulse.protocol.catalogue"
-local core = require "moonpulse.core"
 local indices = require "moonpulse.safety.run_index"
+local opened_record = require "moonpulse.record.opened"
 local read = require "moonpulse.record.read"
 local schedules = require "moonpulse.safety.schedule"
 
@@ -11,17 +11,6 @@ local M = {}
 ---@field session { number: integer, of: integer? }? which session of its participant's it was
 ---@field running boolean? a program is writing it
 ---@field edited string? what of it is not as it was sealed
-
---- Does a program write it now? Its flight record is locked as long as that lives.
----@param path string of the run's folder
----@return boolean
-function M.is_running(path)
-  local reader, _, code = core.flight_read(path .. "/flight.bin")
-  if reader then
-    reader:close()
-  end
-  return code == "busy"
-end
 
 --- How many sessions a protocol has, by the run's own record, else as it is published.
 local function of_how_many(facts)
@@ -53,7 +42,7 @@ end
 --- What only those need that are shown.
 local function complete(run, opened, real_pty, known)
   local facts = run.facts
-  run.running = facts.torn and M.is_running(run.path) or nil
+  run.running = facts.torn and opened_record.is_running(run.path) or nil
   run.edited = not facts.unreadable and edited_of(run.path, known) or nil
   local counts = run.counts >= 1 and run.counts <= (real_pty and 2 or 1)
   if run.who and facts.protocol and counts and not run.edited then
@@ -84,7 +73,7 @@ local function gather(opened, asked, real_pty)
     table.move(runs, 1, #runs, #found.runs + 1, found.runs)
     found.count = found.count + index:count(asked)
     for _, run in ipairs(index:torn(asked)) do
-      if not M.is_running(run.path) then
+      if not opened_record.is_running(run.path) then
         table.insert(found.torn, run)
       end
     end

@@ -1,5 +1,6 @@
 --- Errors that name the author's line, not ours.
 local in_order = require "moonpulse.text.in_order"
+local meant = require "moonpulse.text.meant"
 
 local M = {}
 
@@ -88,6 +89,27 @@ local function names_of(known)
   return table.concat(names, ", ")
 end
 
+-- what the field says, and others' programs, for an option of ours
+local other_words = {
+  freq = { "hz" }, frequency = { "hz" }, rate = { "hz" }, theta = { "theta_hz" }, n = { "pulses", "count" },
+  number = { "pulses", "count" }, amplitude = { "intensity" }, strength = { "intensity" },
+  power = { "intensity" }, interval = { "every", "isi" }, period = { "every" }, repeats = { "count" },
+  jitter = { "shortest", "longest" }, random = { "shortest", "longest" },
+}
+
+--- " (did you mean hz?)", or "" where no option is like it.
+local function question(key, known)
+  local near = {}
+  for _, name in ipairs(type(key) == "string" and other_words[key:lower()] or {}) do
+    near[#near + 1] = known[name] and name or nil
+  end
+  if not near[1] and type(key) == "string" then
+    near = meant.near(key, in_order.keys(known), #key > 3 and 2 or 1)
+  end
+  local asked = meant.question(near)
+  return asked and (" (%s)"):format(asked) or ""
+end
+
 local behind = "write it behind the plan: :times(n, { every = seconds from onset to onset }), or "
   .. ":times(n, { gap = seconds from the end to the next onset })"
 local periods = {
@@ -154,7 +176,8 @@ function M.options(who, options, known)
       M.fail("%s: its value number %s has no name: write %s { %s = ... }; known: %s", who, tostring(key), who,
         first_needed(known), names_of(known))
     elseif not known[key] then
-      M.fail("%s: there is no option %q; known: %s", who, tostring(key), names_of(known))
+      M.fail("%s: there is no option %q; known: %s%s", who, tostring(key), names_of(known),
+        question(key, known))
     end
   end
   local missing -- of several the same one in every run

@@ -74,8 +74,7 @@ end
 
 local function check_ended(manifest, findings, sealed)
   if manifest.status == "running" then
-    findings:differ("manifest.json", nil, "the run still goes on, or was killed: moonpulse recover makes "
-      .. "it whole")
+    findings:differ("manifest.json", nil, "the run was killed: moonpulse recover makes it whole")
   elseif not sealed then
     findings:differ(seals.name, nil, "it is missing: the run was killed before it could seal its folder "
       .. "(moonpulse recover seals it), or somebody took it away")
@@ -152,6 +151,10 @@ end
 ---@return string? message it is no folder of a run
 function M.folder(folder, by, progress)
   progress = progress or function() end
+  local goes_on = opened.goes_on(folder)
+  if goes_on then
+    return nil, goes_on
+  end
   local manifest, message = opened.manifest(folder)
   local findings = findings_of.new()
   local sealed = lfs.symlinkattributes(folder .. "/" .. seals.name, "mode") ~= nil

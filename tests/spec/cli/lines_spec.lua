@@ -105,6 +105,24 @@ describe("what is said of drawn rests", function()
     assert.matches("\nnote  +pulse 2 comes 2 s after [^\n]*%(every drawn rest at its shortest%)\n", out)
   end)
 
+  it("is told where compile fixes it", function()
+    local drawn = "fixes what is drawn, "
+    for id, what in pairs { ["made.lua"] = "rests: ", ["sici -p singles=4"] = "orders: ",
+      paired_pulse_block = "rests and orders: " } do
+      local _, out = moonpulse("compile -o made.plan " .. id)
+      has(out, "\nseed 1 " .. drawn .. what .. "--seed N gives another draw\n")
+      _, out = moonpulse("compile -o made.plan --seed 3 " .. id)
+      has(out, "\nseed 3 " .. drawn .. what:gsub(": $", "\n"))
+      local _, plan, err = moonpulse("compile -o - " .. id)
+      has(err, "moonpulse: note: seed 1 " .. drawn)
+      assert.is_nil(plan:find(drawn, 1, true))
+    end
+    for _, fixed in ipairs { "sici", "made.plan" } do
+      local _, out = moonpulse("compile -o other.plan " .. fixed)
+      assert.is_nil(out:find(drawn, 1, true), out)
+    end
+  end)
+
   it("promises no other seed of a plan file", function()
     local _, out = moonpulse "show made.lua"
     has(out, "another seed gives others")

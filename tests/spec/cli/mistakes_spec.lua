@@ -80,10 +80,10 @@ describe("a newcomer", function()
   end)
 
   it("who gives parameters to what has none", function()
-    refuses("show made.lua -p n=3", "return a", "-p n: made has no parameters: leave -p out")
+    refuses("show made.lua -p n=3", "return a", '-p "n": made has no parameters: leave -p out')
     assert.are.equal(0, (moonpulse("compile made.lua -o made.plan", "return a")))
     for _, command in ipairs { "show", "run --speed max --rmt 50", "check --rmt 50" } do
-      refuses(command .. " made.plan -p n=3", "return a", "-p n: made.plan is a plan file",
+      refuses(command .. " made.plan -p n=3", "return a", '-p "n": made.plan is a plan file',
         "compile its protocol again, with -p n=3")
     end
   end)

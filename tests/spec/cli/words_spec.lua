@@ -90,6 +90,121 @@ describe("messages", function()
       "n: a number expected", "write 1.5")
   end)
 
+  it("of a number with a unit tell the number that is meant, and never one of another unit", function()
+    local units = require "moonpulse.text.units"
+    for text, meant in pairs { ["500ms"] = "0.5", ["500 ms"] = "0.5", ["2min"] = "120", ["0,5 min"] = "30",
+      ["250us"] = "0.00025", ["1h"] = "3600", ["60 s"] = "60", ["1.5sec"] = "1.5", ["3\u{B5}s"] = "3e-06" } do
+      assert.are.equal(", " .. meant, units.hint(text, "s"):match(", .*$"))
+    end
+    local number = "%d"
+    for text, unit in pairs { ["5Hz"] = "s", ["48%RMT"] = "%MSO", ["3 fortnights"] = "s", ["1k"] = "",
+      ["2 s"] = "Hz", ["500ms"] = "", ["48%"] = "s" } do
+      assert.matches("write the number alone", units.hint(text, unit), 1, true)
+      assert.is_nil(units.hint(text, unit):find(number), text)
+    end
+    for _, text in ipairs { "500ms", "2min", "30Hz", "48%", "5 pulses" } do
+      assert.are.equal(": write the number alone, in the unit that its help tells", units.hint(text, nil))
+    end
+    assert.are.equal(": write the number alone, 30", units.hint("30Hz", "Hz"))
+    assert.are.equal(": write the number alone, 48", units.hint("48 %", "%MSO"))
+    assert.are.equal(": write the number alone, 10", units.hint("10x", ""))
+    assert.are.equal("", units.hint("fast", "s"))
+
+    for help, unit in pairs { ["s"] = "s", ["ms"] = "ms", ["seconds from a train's onset to the next"] = "s",
+      ["ms from the nerve's pulse to the TMS pulse"] = "ms", ["shortest interval, s, onset to onset"] = "s",
+      ["seconds from the end; 5 to 15 min in the literature"] = "s", ["pulse rate"] = "Hz",
+      ["number of bursts, one every 5 s"] = "", ["ms or s"] = "none", ["of the second pulse"] = "none",
+      ["whatever"] = "none" } do
+      assert.are.equal(unit, units.of_parameter("pause", help) or "none", help)
+    end
+    assert.are.equal("ms", units.of_parameter("pause_ms", "whatever"))
+    assert.are.equal("Hz", units.of_parameter("hz"))
+
+    shell.write(folder .. "/paused.lua", [[
+      local mp = require "moonpulse"
+      return mp.protocol { name = "x", params = { gap = { default = 1 },
+        pause = { default = 60, help = "s" } },
+        plan = function(p) return mp.rest(p.pause) .. mp.pulse(mp.mso(50)) end }]])
+    refuses(2, "show paused.lua -p pause=500ms", nil, "write it in s, 0.5")
+    refuses(2, "show paused.lua -p pause=2min", nil, "write it in s, 120")
+    refuses(2, "show paused.lua -p gap=500ms", nil, "write the number alone, in the unit that its help tells")
+    refuses(2, "run paused.lua --tolerance 0.5s", nil, "write it in ms, 500")
+    refuses(2, "run paused.lua --timeout 2min", nil, "write it in s, 120")
+  end)
+
+  it("of a name that is not known name the one that is meant", function()
+    local function protocol(plan)
+      return [[return mp.protocol { name = "x", params = { hz = { default = 30.0, min = 20, max = 50.0 },
+        active = { default = true } }, plan = function(p) return ]] .. plan .. " end }"
+    end
+    local code = protocol "mp.pulse(mp.mso(50))"
+    refuses(2, "show made.lua -p 'active = false'", code, '-p "active ": made has no such parameter; it has: '
+      .. "active, hz (did you mean active?)")
+    refuses(2, "show made.lua -p 'active= false'", code, 'active: write true or false, not " false"')
+    refuses(2, "show made.lua -p hz=60", code, "hz = 60 is outside 20 to 50\n")
+    for plan, meant in pairs { ["mp.train { pulses = 3, freq = 10, intensity = mp.mso(50) }"] = "hz",
+      ["mp.train { pulses = 3, hz = 10, intensty = mp.mso(50) }"] = "intensity",
+      ["mp.theta_burst { theta = 5 }"] = "theta_hz",
+      ["mp.trials { of = {}, every = 5, jitter = 1 }"] = "shortest, longest" } do
+      refuses(2, "show made.lua", "return " .. plan, "there is no option", " (did you mean " .. meant .. "?)")
+    end
+    local err = refuses(2, "show made.lua", "return mp.burst { fortnight = 3 }", "no option")
+    assert.is_nil(err:find("did you mean", 1, true), err)
+    for plan, meant in pairs { ['mp.pulse("120%RMT")'] = "mp.rmt(120)",
+      ['mp.pulse("120 %amt")'] = "mp.amt(120)",
+      ['mp.pulse { intensity = "45%MSO" }'] = "mp.mso(45)",
+      ['mp.train { pulses = 3, hz = 1, intensity = "90.5%RMT" }'] = "mp.rmt(90.5)" } do
+      refuses(2, "show made.lua", "return " .. plan, "not the text", ": write " .. meant .. "\n")
+    end
+    err = refuses(2, "show made.lua", 'return mp.pulse("45")', "mp.rmt(110) or mp.amt(80), not string")
+    assert.is_nil(err:find("not the text", 1, true), err)
+  end)
+
+  it("of a run that is not there say where it was looked for", function()
+    for _, command in ipairs { "verify nosuch", "recover nosuch", "rerun nosuch", "export prov nosuch" } do
+      local err = refuses(2, command, nil, "no run nosuch: there is no folder of that name here, nor in /")
+      assert.matches("moonpulse runs lists the runs that there are", err, 1, true)
+      refuses(2, (command:gsub("nosuch", "./nosuch")), nil, "there is no run ./nosuch: there is no folder of "
+        .. "that name (moonpulse runs lists")
+    end
+  end)
+
+  it("of an experiment that fails are said once", function()
+    for _, command in ipairs { "show", "check" } do
+      local status, out, err = moonpulse(command .. " made.lua",
+        "return mp.experiment(function() error 'it is broken' end)")
+      assert.are.equal(2, status)
+      assert.matches("it is broken", err, 1, true)
+      assert.is_nil(out:find("it is broken", 1, true), out)
+      assert.matches("\nended +error in the script\n", out)
+    end
+  end)
+
+  it("of an option with two values name both, and take the same one twice", function()
+    shell.write(folder .. "/arms.lua", [[
+      local mp = require "moonpulse"
+      return mp.protocol { name = "x", params = { arm = { default = "active" } },
+        plan = function() return mp.pulse(mp.rmt(90)) end }]])
+    local run = "run arms.lua --rmt 48 --speed max --out runs "
+    for given, told in pairs { ["--rmt 58"] = "48 and with 58", ["--amt 40 --amt=41"] = "40 and with 41",
+      ["--seed 1 --seed 2"] = "1 and with 2", ["--timeout 1 --timeout 2"] = "1 and with 2",
+      ["--device sim --device sim:bistim"] = "sim and with sim:bistim",
+      ["--participant P1 --participant P2"] = "P1 and with P2", ["--out other"] = "runs and with other",
+      ["--timing host --timing device"] = "host and with device", ["--speed 2"] = "max and with 2",
+      ["--trigger dtr --trigger rts"] = "dtr and with rts",
+      ["-p arm=sham -p arm=active"] = "-p arm is given twice, with sham and with active",
+      ["--param arm=sham -p arm=active"] = "-p arm is given twice, with sham and with active",
+      ["--device-option x=1 --device-option x=2"] = "--device-option x is given twice, with 1 and with 2" } do
+      local err = refuses(2, run .. given, nil, told)
+      assert.matches("is given twice, with", err, 1, true)
+      assert.matches("leave one of them out", err, 1, true)
+    end
+    local diff = "diff itbs600 itbs600 --amt 50 --param-a trains=3 "
+    refuses(2, diff .. "--param-a trains=2", nil, "with 3 and with 2")
+    assert.are.equal(0, (moonpulse(diff .. "-p trains=2 --param-b trains=3")))
+    assert.are.equal(0, (moonpulse(run .. "--rmt 48.0 --seed 1 --seed 1 -p arm=sham -p arm=sham")))
+  end)
+
   it("of a threshold name its unit", function()
     refuses(2, "run one.lua", nil, "resting motor threshold: add --rmt N (in %MSO)")
     local _, help = moonpulse("run --help")

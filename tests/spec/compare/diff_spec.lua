@@ -111,6 +111,19 @@ describe("moonpulse diff", function()
     assert.is_false(diff("itbs600", given, "--amt 43").same)
   end)
 
+  it("tells a parameter as it is written, and no difference of 30 and 30.0", function()
+    local path, file = folder .. "/rated.lua", folder .. "/rated.plan"
+    shell.write(path, [[local mp = require "moonpulse"
+      return mp.protocol { name = "x", params = { hz = { default = 30.0 } }, plan = function(p)
+        return mp.train { pulses = 3, hz = p.hz, intensity = mp.mso(40) } end }]])
+    assert.are.equal(0, (shell.moonpulse(folder, ("compile %s -o %s"):format(path, file))))
+    local function told(more)
+      return select(2, shell.moonpulse(folder, ("diff %s %s %s"):format(file, path, more)))
+    end
+    assert.is_nil(told(""):find("parameter hz", 1, true))
+    assert.matches("\n  parameter hz\n      A  30\n      B  40\n", told "--param-b hz=40", 1, true)
+  end)
+
   it("tells another device, and another end", function()
     local _, by = diff(run("one", "tmseeg_sp -p pulses=2 --rmt 50"),
       run("other", "tmseeg_sp -p pulses=2 --rmt 50 --device sim:magstim200"))

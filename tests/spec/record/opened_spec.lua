@@ -35,7 +35,7 @@ describe("the folder of a run", function()
       for _, read in ipairs { runs.read, crates.read } do
         local found, message = read(path .. "/")
         assert.is_nil(found)
-        local command = message:match("did not end, or was killed: moonpulse recover (.*)$")
+        local command = message:match("its run was killed: moonpulse recover (.*)$")
         local _, out = shell.sh(folder, "printf %s " .. command)
         assert.are.equal(path, out, typed)
       end

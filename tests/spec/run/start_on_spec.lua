@@ -45,6 +45,18 @@ describe("--start-on", function()
     return list
   end
 
+  it("is what a protocol with triggers lacks, and its message names it", function()
+    for option, value in pairs { ["--triggers"] = "CAME", ["--trigger-in"] = "/dev/null" } do
+      local status, _, err = run("two", ("--speed max %s %s"):format(option, value))
+      assert.are.equal(2, status)
+      assert.matches(option .. " is for experiments, and ", err, 1, true)
+      assert.matches("is a protocol: leave it out, or give --start-on byte=N", err, 1, true)
+    end
+    local status, _, err = run("two", "--speed max --answers CAME")
+    assert.are.equal(2, status)
+    assert.is_nil(err:find("start-on", 1, true), err)
+  end)
+
   for _, case in ipairs { { "byte=5", 2, 0.2, 1 }, { "any", 1, 0.2, 0 }, { "byte=5,delay=3.25", 2, 3.25, 1 },
     { "byte=5,arm=after", 2, 0.2, 1 } } do
     it("starts a protocol in virtual time as long after the trigger as it should: " .. case[1], function()

@@ -141,6 +141,16 @@ describe("a stop", function()
     local status, _, err = shell.moonpulse(folder, "recover " .. only_run(out))
     assert.are.equal(2, status)
     assert.matches("still going on", err)
+    assert.are.equal(0, (shell.sh(folder, ("ssh-keygen -q -t ed25519 -N '' -f %s/key"):format(folder))))
+    for _, command in ipairs { "verify RUN", "sign RUN --key " .. folder .. "/key", "rerun RUN --speed max",
+      "methods RUN", "diff RUN itbs600", "diff itbs600 RUN", "export crate RUN", "export prov RUN",
+      "export bids RUN --sub 01 --bids " .. folder .. "/d" } do
+      local _, said
+      status, _, said = shell.moonpulse(folder, (command:gsub("RUN", only_run(out))))
+      assert.are.equal(2, status, command .. said)
+      assert.matches("its run is still going on: wait until it has ended", said, 1, true)
+      assert.is_nil(said:find("killed", 1, true), said)
+    end
     job:signal("INT") -- it need not go on for longer than this takes
     assert.are.equal(5, job:wait())
     assert.matches("stopped by Ctrl%-C", job:err())

@@ -65,6 +65,20 @@ describe("moonpulse check", function()
     assert.are.equal(0.25, report.findings[1].value)
   end)
 
+  it("ends with 6 where a layer could not be judged, whatever the others say, but for OVER", function()
+    local function check(text, options)
+      shell.write(folder .. "/some.lua", "local mp = require 'moonpulse' return " .. text)
+      local status, out = moonpulse("check %s/some.lua %s --json", folder, options or "")
+      return { status, cjson.decode(out).device.verdict }
+    end
+    assert.are.same({ 6, "not checked" }, check "mp.pulse(mp.rmt(100))")
+    assert.are.same({ 0, "within" }, check("mp.pulse(mp.rmt(100))", "--rmt 40"))
+    assert.are.same({ 6, "not checked" }, check("mp.pulse(mp.mso(50)):at 'left'", "--device pulsepal"))
+    local strong = "mp.train { pulses = 30, hz = 10, intensity = mp.rmt(%d) } .. mp.pulse(mp.amt(90))"
+    assert.are.same({ 6, "not checked" }, check(strong:format(90), "--rmt 40"))
+    assert.are.same({ 3, "not checked" }, check(strong:format(140), "--rmt 40"))
+  end)
+
   it("asks the device's hard limits as well", function()
     shell.write(folder .. "/fast.lua", [[
       local mp = require "moonpulse"

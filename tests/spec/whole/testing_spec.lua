@@ -74,6 +74,81 @@ describe("a protocol under test", function()
     wrong({ from = "100%RMT" }, "to is missing")
   end)
 
+  it("refuses a misspelt option, and a value of another kind, wherever one is given", function()
+    local test = testing.protocol
+    for text, call in pairs {
+      ['protocol: there is no option "sead"; known: amt, params, rmt, seed'] =
+        function() test("itbs600", { rmt = 48, sead = 7 }) end,
+      ['protocol: there is no option "parms"'] = function() test("itbs600", { parms = {} }) end,
+      ['passes_guidelines: there is no option "profil"; known: beyond, profile (did you mean profile?)'] =
+        function() itbs:passes_guidelines { profil = "chen1997" } end,
+      ["there is no profile chen; known: chen1997, rossi2009"] =
+        function() itbs:passes_guidelines { profile = "chen" } end,
+      ["passes_guidelines: a table of options expected"] = function() itbs:passes_guidelines "chen1997" end,
+      ["beyond must be true or false, not yes"] = function() itbs:passes_guidelines { beyond = "yes" } end,
+      ['rmt must be a number from 1 to 100, not "48"'] = function() test("itbs600", { rmt = "48" }) end,
+      ["amt must be a number from 1 to 100, not 480"] = function() test("itbs600", { amt = 480 }) end,
+      ["seed must be a whole number from 0 to 9223372036854775807, not 1.5"] =
+        function() test("itbs600", { seed = 1.5 }) end,
+      ["params must be a table"] = function() test("itbs600", { params = 3 }) end,
+      ["params: its value number 1 has no name"] = function() test("itbs600", { params = { 3 } }) end,
+      ['params: "m": itbs600 has no such parameter; it has: '] =
+        function() test("itbs600", { params = { m = 3 } }) end,
+      ["params: trains must be a whole number, not 2.5"] =
+        function() test("itbs600", { params = { trains = 2.5 } }) end,
+      ["protocol: a table of options expected"] = function() test("itbs600", 48) end,
+      ["the path of a protocol's file, or its id, must be text, not nil"] = function() test() end,
+      ["the number of a pulse must be a whole number"] = function() itbs:onset("4", 0.2) end,
+      ["onset: the onset in seconds must be a number from 0 up, not nil"] = function() itbs:onset(4) end,
+      ["last_onset: the onset in seconds must be a number"] = function() itbs:last_onset("191.84") end,
+      ["first_onset: the tolerance must be a number from 0 up, not -1"] =
+        function() itbs:first_onset(0, -1) end,
+      ["nominal_end: the end in seconds must be a number"] = function() itbs:nominal_end() end,
+      ["shortest_interval: the interval in seconds must be a number"] =
+        function() itbs:shortest_interval(0 / 0) end,
+      ["the name of a device must be text"] = function() itbs:fits() end,
+      ["there is no device"] = function() itbs:fits "magvent" end,
+    } do
+      fails(text, call)
+    end
+  end)
+
+  it("says in a spec's words what is missing, and what cannot be tested", function()
+    local folder = shell.folder()
+    shell.write(folder .. "/hunt.lua",
+      "local mp = require 'moonpulse' return mp.experiment(function(run) run:note 'x' end)")
+    fails("hunt.lua is an experiment; testing is for protocols", function()
+      testing.protocol(folder .. "/hunt.lua")
+    end)
+    shell.remove(folder)
+    fails("cannot open ./none.lua", function() testing.protocol "./none.lua" end)
+    fails("active motor threshold: add amt = N", function() testing.protocol("itbs600"):fits "magventure" end)
+  end)
+
+  it("is built as a run with the same seed and threshold builds it, and takes values as they are", function()
+    local folder = shell.folder()
+    shell.write(folder .. "/mine.lua", [[
+      local mp = require "moonpulse"
+      return mp.protocol { name = "mine", params = { gap = { default = 1.0 }, label = { default = "x" } },
+        plan = function(p)
+          local list = {}
+          for i = 1, 20 do list[i] = mp.pulse(mp.mso(i)):label(p.label) end
+          return mp.trials { of = mp.shuffle(list), every = p.gap }
+        end }]])
+    local function order(seed)
+      local parts = {}
+      for i, pulse in ipairs(testing.protocol(folder .. "/mine.lua", { seed = seed }):list()) do
+        parts[i] = pulse.value
+      end
+      return table.concat(parts, " ")
+    end
+    assert.are.equal(order(1), order(nil))
+    assert.are_not.equal(order(1), order(7))
+    testing.protocol(folder .. "/mine.lua", { params = { label = "two words", gap = 0.1 + 0.2 } })
+      :trials { ["two words"] = 20 }:onset(20, 19 * (0.1 + 0.2), 1e-12)
+    shell.remove(folder)
+  end)
+
   it("is found beside its spec", function()
     local folder = shell.folder()
     shell.write(folder .. "/mine.lua",
@@ -94,6 +169,39 @@ describe("a protocol under test", function()
     assert.are.equal(4, status)
     assert.matches("1 success / 1 failure / 0 errors", out, 1, true)
     assert.matches("mine_spec.lua:4: mine.lua has 7 pulses, not 8", out:gsub("%S*/", ""), 1, true)
+    shell.remove(folder)
+  end)
+
+  it("is not tested by a file without a test, and moonpulse test says so", function()
+    local folder = shell.folder()
+    local path = folder .. "/sub/mine"
+    shell.sh(folder, "mkdir " .. folder .. "/sub")
+    shell.write(path .. ".lua", "local mp = require 'moonpulse' return mp.pulse(mp.mso(50))")
+    local function test(arguments)
+      local status, out, err = shell.moonpulse(folder, "test " .. arguments)
+      return status, out, err:gsub("%S*/", "")
+    end
+    local status, _, err = test(path .. ".lua")
+    assert.are.equal(2, status)
+    assert.matches("mine.lua: there is no test in it: a spec has them", err, 1, true)
+    shell.write(path .. "_spec.lua", "describe('mine', function() it('is one', function() end) end)")
+    for _, with in ipairs { "", " " .. path .. "_spec.lua" } do
+      status, _, err = test(path .. ".lua" .. with)
+      assert.are.equal(2, status)
+      assert.matches("mine.lua: there is no test in it: did you mean mine_spec.lua?", err, 1, true)
+    end
+    for _, named in ipairs { path .. "_spec.lua", folder .. "/sub", folder .. "/sub/", folder } do
+      status, _, err = test(named)
+      assert.are.equal(0, status, err)
+      assert.are.equal(0, (test(named .. " --filter 'is one'")))
+      status, _, err = test(named .. " --filter two")
+      assert.are.equal(2, status)
+      assert.matches("--filter two: no test has a name that matches it", err, 1, true)
+    end
+    shell.write(path .. "_spec.lua", "describe('mine', function() end)")
+    assert.are.equal(2, (test(folder .. "/sub")))
+    shell.write(path .. "_spec.lua", "describe('mine', function() pending 'later' end)")
+    assert.are.equal(0, (test(folder .. "/sub")))
     shell.remove(folder)
   end)
 end)
