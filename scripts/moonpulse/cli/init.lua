@@ -2,7 +2,6 @@
 local blame = require "moonpulse.text.author_line"
 local core = require "moonpulse.core"
 local escapes = require "moonpulse.text.escapes"
-local meant = require "moonpulse.text.meant"
 local no_exit = require "moonpulse.cli.no_exit"
 local notes = require "moonpulse.text.notes"
 local refusals = require "moonpulse.text.refusal"
@@ -259,6 +258,7 @@ local function dispatch(name, arguments)
       return core.run(command.run, options) or M.status.ok
     end
   end
+  local meant = require "moonpulse.text.meant" -- for a refusal only
   local question = meant.question(meant.near(name, names, 2))
   M.fail("usage", "there is no command %q; %sknown: %s (see moonpulse --help)", name,
     question and question .. " " or "", table.concat(names, ", "))

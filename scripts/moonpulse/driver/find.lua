@@ -4,7 +4,6 @@ local command = require "moonpulse.driver.command"
 local contract = require "moonpulse.driver.contract"
 local known_names = require "moonpulse.text.known_names"
 local lfs = require "lfs"
-local meant = require "moonpulse.text.meant"
 
 local M = {}
 
@@ -104,7 +103,7 @@ local function like(name)
   for _, file in ipairs(M.user_files()) do
     names[#names + 1] = file.name
   end
-  local near = meant.near(name, names, 2)
+  local near = require("moonpulse.text.meant").near(name, names, 2)
   local wanted = name:lower():gsub("[%s_-]", "")
   for _, known in ipairs(near[1] and {} or M.names) do
     local words = shipped(known).description:lower():gsub("[%s_-]", "")
@@ -136,7 +135,7 @@ function M.find(name)
       return load_file(path)
     end
   end
-  local question = meant.question(like(name))
+  local question = require("moonpulse.text.meant").question(like(name))
   return nil, ("there is no device %q; %sknown: sim, %s, or the path of a driver's file, or a name in a "
     .. "folder of MOONPULSE_PATH"):format(name, question and question .. " " or "",
     table.concat(M.names, ", "))

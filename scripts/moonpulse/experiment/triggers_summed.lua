@@ -5,7 +5,8 @@ local M = {}
 
 --- Of stim:on_trigger, in the order in which they are told; what else there is was passed over.
 local used = { { "starts", "started the plan" }, { "counted", "counted towards each n-th" } }
-local passed_over = { { "refractory", "within the refractory time" }, { "busy", "while the plan was going on" },
+local passed_over = { { "refractory", "within the refractory time" },
+  { "busy", "while the plan was going on" },
   { "over", "after it was started as often as it may be" },
   { "window", "outside the window from the trigger before" }, { "gate", "while the gate was low" },
   { "outside", "outside the time for triggers" } }

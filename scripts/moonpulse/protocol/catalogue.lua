@@ -1,7 +1,6 @@
 --- The shipped protocols: found by id, wherever in the protocols folder they are.
 local core = require "moonpulse.core"
 local lfs = require "lfs"
-local meant = require "moonpulse.text.meant"
 local places = require "moonpulse.text.places"
 local plan_file = require "moonpulse.protocol.plan_file"
 local protocols = require "moonpulse.protocol"
@@ -66,6 +65,7 @@ local function like(id, all)
   for i, protocol in ipairs(all) do
     ids[i] = protocol.id
   end
+  local meant = require "moonpulse.text.meant" -- for a refusal only
   return meant.question(meant.near(id, ids, 3)) or "shipped: " .. table.concat(ids, ", ")
 end
 

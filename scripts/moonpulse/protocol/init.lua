@@ -7,7 +7,6 @@ local in_order = require "moonpulse.text.in_order"
 local intensities = require "moonpulse.compose.intensity"
 local known_names = require "moonpulse.text.known_names"
 local lists = require "moonpulse.text.lists"
-local meant = require "moonpulse.text.meant"
 local places = require "moonpulse.text.places"
 local sandbox = require "moonpulse.protocol.sandbox"
 local values_of = require "moonpulse.protocol.parameter_value"
@@ -373,6 +372,7 @@ local function no_such_parameter(protocol, name, text)
   elseif next(protocol.params) == nil then
     return ('-p "%s": %s has no parameters: leave -p out'):format(name, protocol.id)
   end
+  local meant = require "moonpulse.text.meant" -- for a refusal only
   local asked = meant.question(meant.near(name, in_order.keys(protocol.params), #name > 3 and 2 or 1))
   return ('-p "%s": %s has no such parameter; it has: %s%s'):format(name, protocol.id,
     list_names(protocol.params), asked and (" (%s)"):format(asked) or "")

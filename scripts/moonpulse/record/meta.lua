@@ -3,7 +3,6 @@
 local cjson = require "cjson.safe"
 local escapes = require "moonpulse.text.escapes"
 local in_order = require "moonpulse.text.in_order"
-local meant = require "moonpulse.text.meant"
 local text_files = require "moonpulse.text.text_file"
 
 local M = {}
@@ -97,7 +96,7 @@ local longest = 2000 -- bytes of a text
 
 local function problem_of(key, value)
   if not known[key] then
-    local near = meant.near(tostring(key), names, 2)
+    local near = require("moonpulse.text.meant").near(tostring(key), names, 2)
     return ("%q is not known%s; known are %s"):format(escapes.shown(tostring(key)),
       near[1] and (" (%s?)"):format(near[1]) or "", table.concat(names, ", "))
   elseif type(value) ~= "string" and type(value) ~= "number" and type(value) ~= "boolean" then

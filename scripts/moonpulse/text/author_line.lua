@@ -1,6 +1,5 @@
 --- Errors that name the author's line, not ours.
 local in_order = require "moonpulse.text.in_order"
-local meant = require "moonpulse.text.meant"
 
 local M = {}
 
@@ -99,6 +98,7 @@ local other_words = {
 
 --- " (did you mean hz?)", or "" where no option is like it.
 local function question(key, known)
+  local meant = require "moonpulse.text.meant" -- for a refusal only
   local near = {}
   for _, name in ipairs(type(key) == "string" and other_words[key:lower()] or {}) do
     near[#near + 1] = known[name] and name or nil

@@ -2,7 +2,6 @@
 --- word would change a protocol in silence. In authors' files reading one raises at its line.
 local blame = require "moonpulse.text.author_line"
 local bytes_read = require "moonpulse.text.bytes_read"
-local meant = require "moonpulse.text.meant"
 
 local M = {}
 
@@ -99,7 +98,7 @@ local function nearest(written, list)
     end
   end
   for most = 0, #written < 2 and 0 or #written < 4 and 1 or 2 do
-    local near = meant.near(written, names, most)
+    local near = require("moonpulse.text.meant").near(written, names, most)
     if near[1] then
       return table.concat(near, ", ", 1, math.min(#near, 3))
     end
