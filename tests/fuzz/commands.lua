@@ -159,7 +159,7 @@ local function run(line)
   return exited or ok and result or "raw: " .. tostring(result), seconds, said, text_of(out)
 end
 
-local statuses = { [0] = true, [2] = true, [3] = true, [4] = true, [5] = true }
+local statuses = { [0] = true, [2] = true, [3] = true, [4] = true, [5] = true, [6] = true }
 
 local function fault_of(line)
   local status, seconds, said, out = run(line)

@@ -57,7 +57,7 @@ describe("an experiment's record", function()
     shell.write(folder .. "/script.lua", script:format(body))
     shell.write(folder .. "/answers", "maybe\n")
     return shell.sh(folder, ("cd %s && %s run script.lua --seed 1 --speed max --answers answers --out runs")
-      :format(folder, shell.quote(shell.program)))
+      :format(folder, shell.quote(shell.absolute)))
   end
 
   for i, case in ipairs(ends) do
