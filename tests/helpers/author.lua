@@ -45,8 +45,8 @@ function M.perform(folder, names, body, more)
   for _, name in ipairs(lfs.attributes(folder .. "/runs", "mode") and shell.names(folder .. "/runs") or {}) do
     had[name] = true
   end
-  local status, out, err = shell.moonpulse(folder, ("run %s/made.lua --speed max --seed 7 --out %s/runs %s")
-    :format(folder, folder, more or ""))
+  local status, out, err = shell.moonpulse(folder, ("run %s/made.lua %s"):format(folder,
+    shell.options(more, ("--speed max --seed 7 --out %s/runs"):format(folder))))
   for _, name in ipairs(lfs.attributes(folder .. "/runs", "mode") and shell.names(folder .. "/runs") or {}) do
     made = not had[name] and name or made -- the last by name is not always the newest: _10 comes before _9
   end

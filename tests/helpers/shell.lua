@@ -90,6 +90,20 @@ function M.together(folder, commands)
   return results
 end
 
+--- Options, and of the usual ones those that are not among them: none may be given twice.
+---@param more string? "--speed 1 ..."
+---@param usual string "--speed max --seed 7", each with a value
+---@return string
+function M.options(more, usual)
+  more = more or ""
+  for option, value in usual:gmatch "(%-%-%S+) (%S+)" do
+    if not (" " .. more .. " "):find(" " .. option .. " ", 1, true) then
+      more = ("%s %s %s"):format(more, option, value)
+    end
+  end
+  return more
+end
+
 --- Run moonpulse with arguments (shell text).
 function M.moonpulse(folder, arguments)
   return M.sh(folder, quote(M.program) .. " " .. arguments)

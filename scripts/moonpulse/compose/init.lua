@@ -212,12 +212,13 @@ local function entry_name(key)
   return math.type(key) and ("the plan number %d"):format(key) or key
 end
 
---- Raise where an entry of a table would not come from a coil of its own.
----@param of table<string, string|integer> the entries so far by their channels; changed
+--- Raise where nobody said which coil an entry comes from, or said it in vain.
+---@param unnamed integer? the entry before that names no channel
 ---@param key string|integer of this entry
 ---@param channels table<string, boolean> of its pulses
 ---@param names integer how many entries have a name
-local function check_coil(of, key, channels, names)
+---@return integer? unnamed the same, with this one
+local function check_coil(unnamed, key, channels, names)
   if type(key) == "string" and next(channels) and not channels[key] then
     fail("together: no pulse would be on channel %s: its plan names its own, %s: leave out one of the two "
       .. "names", key, table.concat(in_order.keys(channels), ", "))
@@ -225,18 +226,12 @@ local function check_coil(of, key, channels, names)
     fail("together: %s names no channel, where others do: mp.together { left = a, right = b }, or "
       .. "a:at \"left\"", entry_name(key))
   end
-  for _, channel in ipairs(in_order.keys(channels)) do
-    local shown = channel == "" and "1" or channel -- what the engine takes
-    if of[shown] and channel == "" and math.type(of[shown]) then
-      fail("together: the plans number %s and %s would come from one coil: name their channels: "
-        .. "mp.together { left = a, right = b }, or a:at \"left\"; what one coil gives is one plan: a .. b",
-        of[shown], key)
-    elseif of[shown] then
-      fail("together: %s and %s would come from one coil, %s: what one coil gives is one plan: a .. b",
-        entry_name(of[shown]), entry_name(key), shown)
-    end
-    of[shown] = key
+  if channels[""] and unnamed then
+    fail("together: the plans number %s and %s would come from one coil: name their channels: "
+      .. "mp.together { left = a, right = b }, or a:at \"left\"; what one coil gives is one plan: a .. b",
+      unnamed, key)
   end
+  return channels[""] and key or unnamed
 end
 
 --- Plans side by side, all from the same instant: mp.together { left = a, right = b } on the
@@ -271,10 +266,11 @@ function M.together(plans)
   if #keys > most then
     fail("together: %d plans side by side, at most %d: put some of them in sequence", #keys, most)
   end
-  local list, of = {}, {}
+  local list, unnamed = {}, nil
   for i, key in ipairs(keys) do
     local plan = plans[key]
-    check_coil(of, key, check.channels(plan, type(key) == "string" and key or nil), #keys - listed)
+    unnamed = check_coil(unnamed, key, check.channels(plan, type(key) == "string" and key or nil),
+      #keys - listed)
     list[i] = type(key) == "string" and build(core.channel, plan, check.channel("together", key))
       or plan
   end

@@ -29,7 +29,7 @@ local function earlier(name, ago, fields)
 end
 
 local function runs(arguments)
-  return shell.moonpulse(folder, ("runs --out %s %s"):format(shell.quote(out), arguments or ""))
+  return shell.moonpulse(folder, "runs " .. shell.options(arguments, "--out " .. out))
 end
 
 local function data(arguments)

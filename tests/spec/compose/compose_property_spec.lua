@@ -149,19 +149,19 @@ end
 
 local make
 
-local coils = 0
+local function one_pulse()
+  local intensity, what = random_intensity()
+  return mp.pulse(intensity), { events = { { at = zero, what = what } }, span = zero, whole = zero }
+end
 
---- The name of a coil that no other plan has: of each there is one plan.
-local function coil()
-  coils = coils + 1
-  return "c" .. coils
+local function led_by_a_pulse(plan, oracle)
+  local first, first_oracle = one_pulse()
+  return first .. mp.rest(0.001) .. plan, o_sequence(o_sequence(first_oracle,
+    { events = {}, span = { 1, 1000 }, whole = { 1, 1000 } }), oracle)
 end
 
 local makers = {
-  function() -- one pulse
-    local intensity, what = random_intensity()
-    return mp.pulse(intensity), { events = { { at = zero, what = what } }, span = zero, whole = zero }
-  end,
+  one_pulse,
   function() -- a burst
     local intensity, what = random_intensity()
     local count, hz = draw(1, 6), pick(rates)
@@ -220,18 +220,16 @@ local makers = {
     end
     return mp.train(spec), o_repeat(oracle, count, period, scale(period, count))
   end,
-  function() -- side by side, on named channels
-    local a, a_oracle = make(0)
-    local b, b_oracle = make(0)
-    local left, right = coil(), coil()
-    return mp.together { [left] = a, [right] = b }, o_together({ a_oracle, b_oracle }, { left, right })
+  function(depth) -- side by side, on named channels, which a pulse each takes that names none
+    local a, a_oracle = led_by_a_pulse(make(depth - 1))
+    local b, b_oracle = led_by_a_pulse(make(depth - 1))
+    return mp.together { left = a, right = b },
+      o_together({ a_oracle, b_oracle }, { "left", "right" })
   end,
   function(depth) -- side by side, as they are
     local a, a_oracle = make(depth - 1)
     local b, b_oracle = make(depth - 1)
-    local left, right = depth < 3 and coil() or nil, coil()
-    return mp.together { left and a:at(left) or a, b:at(right) },
-      o_together({ a_oracle, b_oracle }, { left, right })
+    return mp.together { a, b:at "coil" }, o_together({ a_oracle, b_oracle }, { nil, "coil" })
   end,
 }
 local LEAVES = 5

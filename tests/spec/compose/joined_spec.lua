@@ -194,7 +194,7 @@ describe("channels", function()
   it("together refuses more plans side by side than can be walked, before it takes any memory", function()
     for width, words in pairs { [2] = "8190 plans side by side", [3] = "9840 plans side by side",
       [64] = "4160 plans side by side" } do
-      local x = mp.mark "x" -- pulses have a coil each
+      local x = pulse:at "left"
       local function copies()
         local list = {}
         for i = 1, width do

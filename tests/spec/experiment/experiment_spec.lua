@@ -34,7 +34,8 @@ describe("an experiment", function()
   end
 
   local function arguments(path, more)
-    return ("run %s --timing host --tolerance 1000 --out %s/runs %s"):format(path, folder, more or "")
+    return ("run %s %s"):format(path, shell.options(more,
+      ("--timing host --tolerance 1000 --out %s/runs"):format(folder)))
   end
 
   --- Run the body in real time: status, output, errors, folder of the run.

@@ -46,8 +46,9 @@ describe("rerun of an experiment in real time", function()
     local port <close> = core.pty(nil, function() end)
     shell.write(folder .. "/real.lua", text)
     shell.write(folder .. "/answers", ("y\nn\nn\ny\n"):rep(9))
-    local job = jobs:start("real", ("run %s/real.lua --rmt 50 --out %s/first --seed 7 --tolerance 5000 "
-      .. "--answers %s/answers --trigger-in %s %s"):format(folder, folder, folder, port:path(), more or ""))
+    local job = jobs:start("real", ("run %s/real.lua --rmt 50 --out %s/first --seed 7 --answers %s/answers "
+      .. "--trigger-in %s %s"):format(folder, folder, folder, port:path(),
+      shell.options(more, "--tolerance 5000")))
     local turns = 0
     shell.await(function()
       turns = turns + 1
