@@ -10,7 +10,7 @@ local M = {}
 
 -- a sanitizer slows the program down, and not the loop of Lua's that it is compared with
 local slowed = (os.getenv "MOONPULSE" or arg and arg[-1] or ""):find("sanitize", 1, true) and 10 or 1
-local MOST_S, MOST_LOOPS = 5 * slowed, 40 * slowed
+local MOST_S, MOST_LOOPS, LOOPS = 5 * slowed, 40 * slowed, 8
 
 --- Computing that takes about 0.13 s where nothing else runs; seconds.
 local function loop()
@@ -22,13 +22,13 @@ local function loop()
 end
 
 --- So much computing for one command? A busy computer makes the same work longer, now more and now less:
---- then by the slowest of some loops of ours, which together take as long as it may.
+--- then by the slowest of some loops of ours.
 local function is_long(seconds)
   if seconds <= MOST_S then
     return false
   end
   local slowest = 0
-  for _ = 1, MOST_LOOPS do
+  for _ = 1, LOOPS do
     slowest = math.max(slowest, loop())
   end
   return seconds > MOST_LOOPS * slowest
