@@ -47,11 +47,29 @@ function M.object(name, plan)
   end
 end
 
+--- Has a plan pulses that nobody gave a channel? Looked for from its end, where an author adds to it.
+---@param plan moonpulse.Plan
+---@param seen table<integer, boolean>? parts that were looked into, by their id
+---@return boolean
+function M.has_unnamed(plan, seen)
+  seen = seen or {}
+  local view, id = plan:view(), plan:id()
+  if view.kind == "pulse" or view.kind == "channel" or seen[id] then
+    return view.kind == "pulse"
+  end
+  seen[id] = true
+  for i = view.children, 1, -1 do
+    if M.has_unnamed(plan:child(i), seen) then
+      return true
+    end
+  end
+  return false
+end
+
 --- The channels of a plan's pulses; "" where nobody gave one.
 ---@param plan moonpulse.Plan
----@param open string? what those have that have none of their own
 ---@return table<string, boolean>
-function M.channels(plan, open)
+function M.channels(plan)
   local found, seen = {}, {}
   local function look(part, channel)
     local view, id = part:view(), part:id()
@@ -69,7 +87,7 @@ function M.channels(plan, open)
       look(part:child(i), channel)
     end
   end
-  look(plan, open or "")
+  look(plan, "")
   return found
 end
 

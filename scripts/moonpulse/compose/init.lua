@@ -208,30 +208,30 @@ function M.mark(text)
   return named(build(core.mark, check.name("mark", text)), "mark")
 end
 
-local function entry_name(key)
-  return math.type(key) and ("the plan number %d"):format(key) or key
-end
-
 --- Raise where nobody said which coil an entry comes from, or said it in vain.
 ---@param unnamed integer? the entry before that names no channel
 ---@param key string|integer of this entry
----@param channels table<string, boolean> of its pulses
+---@param plan moonpulse.Plan
 ---@param names integer how many entries have a name
 ---@return integer? unnamed the same, with this one
-local function check_coil(unnamed, key, channels, names)
-  if type(key) == "string" and next(channels) and not channels[key] then
-    fail("together: no pulse would be on channel %s: its plan names its own, %s: leave out one of the two "
-      .. "names", key, table.concat(in_order.keys(channels), ", "))
-  elseif channels[""] and names > 0 then
-    fail("together: %s names no channel, where others do: mp.together { left = a, right = b }, or "
-      .. "a:at \"left\"", entry_name(key))
-  end
-  if channels[""] and unnamed then
+local function check_coil(unnamed, key, plan, names)
+  local is_open = check.has_unnamed(plan)
+  if type(key) == "string" then
+    local channels = is_open and {} or check.channels(plan)
+    if next(channels) and not channels[key] then
+      fail("together: no pulse would be on channel %s: its plan names its own, %s: leave out one of the two "
+        .. "names", key, table.concat(in_order.keys(channels), ", "))
+    end
+    return unnamed
+  elseif is_open and names > 0 then
+    fail("together: the plan number %d names no channel, where others do: mp.together { left = a, right = b }"
+      .. ", or a:at \"left\"", key)
+  elseif is_open and unnamed then
     fail("together: the plans number %s and %s would come from one coil: name their channels: "
       .. "mp.together { left = a, right = b }, or a:at \"left\"; what one coil gives is one plan: a .. b",
       unnamed, key)
   end
-  return channels[""] and key or unnamed
+  return is_open and key or unnamed
 end
 
 --- Plans side by side, all from the same instant: mp.together { left = a, right = b } on the
@@ -269,8 +269,9 @@ function M.together(plans)
   local list, unnamed = {}, nil
   for i, key in ipairs(keys) do
     local plan = plans[key]
-    unnamed = check_coil(unnamed, key, check.channels(plan, type(key) == "string" and key or nil),
-      #keys - listed)
+    if #keys > 1 or listed == 0 then
+      unnamed = check_coil(unnamed, key, plan, #keys - listed)
+    end
     list[i] = type(key) == "string" and build(core.channel, plan, check.channel("together", key))
       or plan
   end
