@@ -47,8 +47,8 @@ static struct {
     int64_t instructions, most_instructions;
     int64_t until_cpu_ns;
     size_t bytes, most_bytes, hard_bytes; // Lua's own memory since the call began
-    size_t heap,
-        most_heap;         // all that malloc gave, for what the library allocates; 0: not asked
+    size_t heap;           // all that malloc gave when it was first asked; 0: it was not
+    size_t most_heap;      // more than that, for what the library allocates
     const char *library;   // sources that begin so are not the author's
     const char *why;       // what was passed; NULL: nothing yet
     char where[WHERE_MAX]; // the author's line

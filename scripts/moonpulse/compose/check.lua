@@ -47,7 +47,7 @@ function M.object(name, plan)
   end
 end
 
---- Has a plan pulses that nobody gave a channel? Looked for from its end, where an author adds to it.
+--- Has a plan pulses that nobody gave a channel? What has one is not looked into.
 ---@param plan moonpulse.Plan
 ---@param seen table<integer, boolean>? parts that were looked into, by their id
 ---@return boolean
@@ -58,7 +58,7 @@ function M.has_unnamed(plan, seen)
     return view.kind == "pulse"
   end
   seen[id] = true
-  for i = view.children, 1, -1 do
+  for i = 1, view.children do
     if M.has_unnamed(plan:child(i), seen) then
       return true
     end

@@ -42,18 +42,6 @@ local function execute_here(command)
   return assert(io.popen(command, "w")):close()
 end
 
---- What a function of Lua's own returns; what it raises, such as that there is no such file, is raised at the
---- line of the caller, which returns this call (so its own frame is gone).
-local function at_author(call, ...)
-  local results = table.pack(pcall(call, ...))
-  if not results[1] and type(results[2]) == "string" then -- Lua's own words: "rep", not "string.rep"
-    error((results[2]:gsub("^(bad argument #%d+ to ')[%w_]+%.", "%1")), 2)
-  elseif not results[1] then
-    error(results[2], 0)
-  end
-  return table.unpack(results, 2, results.n)
-end
-
 --- What scripts and drivers read is noted, for the record, and what they write themselves, which is nothing
 --- that the run was given; our own files are no news.
 local function watch_files(self)
@@ -71,23 +59,23 @@ local function watch_files(self)
   end
   function io.open(path, mode) -- luacheck: ignore 122
     note(path, mode)
-    return at_author(self.open, path, mode)
+    return blame.own(self.open, path, mode)
   end
   function io.lines(path, ...) -- luacheck: ignore 122
     note(path)
-    return at_author(self.lines, path, ...)
+    return blame.own(self.lines, path, ...)
   end
   function io.input(file) -- luacheck: ignore 122
     note(file)
-    return at_author(self.input, file)
+    return blame.own(self.input, file)
   end
   function io.output(file) -- luacheck: ignore 122
     note(file, "w")
-    return at_author(self.output, file)
+    return blame.own(self.output, file)
   end
   function os.rename(from, to) -- luacheck: ignore 122
     note(to, "w")
-    return at_author(self.rename, from, to)
+    return blame.own(self.rename, from, to)
   end
 end
 

@@ -27,18 +27,6 @@ local function refuse(text, ...)
   error(text:format(...), 3)
 end
 
---- Call a library function for a wrapper, which returns this call (so its own frame is gone): what is
---- refused is raised at the author's line.
-local function at_author(call, ...)
-  local results = table.pack(pcall(call, ...))
-  if not results[1] and type(results[2]) == "string" then -- Lua's own words: "rep", not "string.rep"
-    error((results[2]:gsub("^(bad argument #%d+ to ')[%w_]+%.", "%1")), 2)
-  elseif not results[1] then
-    error(results[2], 0)
-  end
-  return table.unpack(results, 2, results.n)
-end
-
 local function copy(from, without)
   local to = {}
   for key, value in pairs(from) do
@@ -74,15 +62,15 @@ local function safe_string()
       values[i] = has_address[type(values[i])] and plain_text(values[i]) or values[i]
     end
     if text == nil and values.n == 0 then
-      return at_author(string.format)
+      return blame.own(string.format)
     end
-    return at_author(string.format, text, table.unpack(values, 1, values.n))
+    return blame.own(string.format, text, table.unpack(values, 1, values.n))
   end
   function own.rep(text, count, separator)
     if type(count) == "number" and count > MOST then
       refuse("string.rep: %.0f repetitions, at most %d in a protocol file", count, MOST)
     end
-    return at_author(string.rep, text, count, separator)
+    return blame.own(string.rep, text, count, separator)
   end
   return own
 end
@@ -93,7 +81,7 @@ local function safe_table()
     if math.type(first) and math.type(last) and last - first > MOST then
       refuse("table.move: %.0f places, at most %d in a protocol file", last - first, MOST)
     end
-    return at_author(table.move, from, first, last, to, into)
+    return blame.own(table.move, from, first, last, to, into)
   end
   return own
 end
@@ -111,7 +99,7 @@ local function safe_setmetatable(of, metatable)
   if type(metatable) == "table" and rawget(metatable, "__gc") then
     refuse("setmetatable: __gc is not for protocol files")
   end
-  return at_author(setmetatable, of, metatable)
+  return blame.own(setmetatable, of, metatable)
 end
 
 local function safe_getmetatable(of)
@@ -157,7 +145,7 @@ end
 local function safe_pairs(of)
   local metatable = debug.getmetatable(of)
   if type(of) ~= "table" or metatable and metatable.__pairs then
-    return at_author(pairs, of)
+    return blame.own(pairs, of)
   end
   return M.pairs(of)
 end
@@ -167,7 +155,7 @@ local function new_next()
   local walked, keys, at
   return function(of, last)
     if type(of) ~= "table" then
-      return at_author(next, of)
+      return blame.own(next, of)
     elseif next(of) == nil then
       return nil
     elseif last == nil then
@@ -257,7 +245,7 @@ function M.environment(text)
     xpcall = safe_xpcall, pairs = safe_pairs, next = new_next() }
   function own.tostring(...)
     if select("#", ...) == 0 then
-      return at_author(tostring)
+      return blame.own(tostring)
     end
     return (plain_text((...)))
   end
@@ -428,7 +416,7 @@ local function io_kept(environment, kept)
   end
   return setmetatable({
     open = function(path, mode) return io.open(path_of("open", path, mode), mode) end,
-    lines = function(path, ...) return at_author(io.lines, path_of("lines", path), ...) end,
+    lines = function(path, ...) return blame.own(io.lines, path_of("lines", path), ...) end,
     type = io.type,
   }, { __metatable = false, __index = function(_, name)
     blame.fail("%s", closed_to(environment, ("io.%s: protocol files see nothing of files"):format(

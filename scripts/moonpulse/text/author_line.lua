@@ -83,6 +83,20 @@ function M.build(call, ...)
   return result
 end
 
+--- Call a function of Lua's own for a wrapper that returns this call (so its own frame is gone): what it
+--- raises, such as that there is no such file, is raised at the line of the wrapper's caller.
+---@param call fun(...): any
+---@return any ... what it returns
+function M.own(call, ...)
+  local results = table.pack(pcall(call, ...))
+  if not results[1] and type(results[2]) == "string" then -- Lua's own words: "rep", not "string.rep"
+    error((results[2]:gsub("^(bad argument #%d+ to ')[%w_]+%.", "%1")), 2)
+  elseif not results[1] then
+    error(results[2], 0)
+  end
+  return table.unpack(results, 2, results.n)
+end
+
 local function names_of(known)
   local names = in_order.keys(known)
   return table.concat(names, ", ")

@@ -146,6 +146,20 @@ describe("plans side by side", function()
     end
   end)
 
+  it("cost no more where what they are added to is deep", function()
+    local function instructions(depth)
+      local steps = 0
+      debug.sethook(function() steps = steps + 1 end, "", 100)
+      local nest = pulse()
+      for _ = 1, depth do
+        nest = mp.together { a = nest .. pulse(), b = pulse() }
+      end
+      debug.sethook()
+      return steps
+    end
+    assert.is_true(instructions(240) < 3 * instructions(120))
+  end)
+
   it("may be a list where they name their channels, and one at most does not", function()
     for _, list in ipairs { { a:at "left", b:at "right" }, { a, b:at "right" },
       { a, mp.rest(1), mp.mark "x" }, { mp.together { left = a, right = b }, a }, { left = a, right = b },
