@@ -36,7 +36,8 @@ DESTDIR  ?=
 comma := ,
 B := build$(if $(SANITIZE),/sanitize-$(subst $(comma),-,$(SANITIZE)))
 
-PKGS := $(LUA_PC) libuv libserialport sqlite3
+LINKED := libuv libserialport sqlite3 nettle
+PKGS   := $(LUA_PC) $(LINKED)
 PKG_CFLAGS = $(shell pkg-config --cflags $(PKGS))
 PKG_LIBS   = $(shell pkg-config --libs $(PKGS))
 
@@ -113,7 +114,7 @@ $B/lib/moonpulse/core.so: $(BINDINGS_O) $B/libmoonpulse.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -shared $(BINDINGS_O) -Wl,--whole-archive \
 	  $B/libmoonpulse.a -Wl,--no-whole-archive \
-	  $(shell pkg-config --libs libuv libserialport sqlite3) -lm -lpthread -o $@
+	  $(shell pkg-config --libs $(LINKED)) -lm -lpthread -o $@
 
 $B/tests/%: $B/tests/engine/%.o $B/libmoonpulse.a
 	@mkdir -p $(@D)

@@ -10,7 +10,7 @@ local M = {}
 local standard = { "string", "table", "math", "utf8", "io", "os", "debug", "coroutine" }
 
 -- what the library is built with: a script that asks for it gets a copy, too
-local shared = { cjson = true, lfs = true, openssl = true, _openssl = true, term = true }
+local shared = { cjson = true, lfs = true, term = true }
 
 local function copied(from)
   local to = {}

@@ -27,8 +27,7 @@ function M.begin(kind)
 end
 
 -- the library, and what it is built with: nothing else is loaded by its name
-local ours = { moonpulse = true, argparse = true, cjson = true, lfs = true, openssl = true, _openssl = true,
-  term = true }
+local ours = { moonpulse = true, argparse = true, cjson = true, lfs = true, term = true }
 
 local function refuse(name)
   return function()

@@ -246,6 +246,15 @@ function core.sum() end
 ---@return string? code
 function core.file_sum(path) end
 
+--- SHA-256 of a text: 64 hexadecimal digits.
+---@param text string
+---@return string
+function core.sha256_of(text) end
+
+--- SHA-256 of what is given to it piece by piece.
+---@return moonpulse.core.Sha256
+function core.sha256() end
+
 --- The lines of a tab-separated text. The iterator gives for each line row, rest, found: the numbers by their
 --- keys; the other cells with the tabs between them, the same string if it is that of the line before;
 --- bit i - 1 set if column i has its number. false for a line with another number of cells.

@@ -140,6 +140,17 @@ local FolderLock = {}
 --- Also at the end of its scope.
 function FolderLock:close() end
 
+---@class moonpulse.core.Sha256 userdata moonpulse.sha256
+local Sha256 = {}
+
+--- More bytes.
+---@param text string
+function Sha256:add(text) end
+
+--- 64 hexadecimal digits of all that was added; more may follow.
+---@return string
+function Sha256:digits() end
+
 ---@class moonpulse.core.Sum userdata moonpulse.sum
 local Sum = {}
 
