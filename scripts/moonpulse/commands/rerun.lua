@@ -21,10 +21,13 @@ local recipes = require "moonpulse.rerun.recipe"
 local records = require "moonpulse.cli.records_option"
 local runs = require "moonpulse.commands.run"
 local shams = require "moonpulse.protocol.sham"
-local verdicts = require "moonpulse.rerun.verdict"
-local words = require "moonpulse.compare.words"
 
 local M = {}
+
+-- what compares is not loaded by a process that only looks
+local function words()
+  return require "moonpulse.compare.words"
+end
 
 local function add_options(parser)
   records.add(parser, "The folder that the new run's folder is made in.")
@@ -128,7 +131,7 @@ end
 --- Lines as data.
 local function lines_of(comparison, of_pulses)
   local list = json.list {}
-  words.differences(comparison, of_pulses, function(line)
+  words().differences(comparison, of_pulses, function(line)
     list[#list + 1] = line:match("^%s*(.*%S)") or ""
   end)
   return list
@@ -139,11 +142,11 @@ local function tell_pulses(comparison)
   say("pulses", comparison.same_pulses
     and ("SAME: %s, planned at the same times, on the same channels, as strong, of the same conditions")
       :format(numbers.counted(comparison.pulses, "pulse")) or "DIFFERENT:")
-  words.differences(comparison, true, print)
-  local around = not comparison.same and words.list(comparison, false)
+  words().differences(comparison, true, print)
+  local around = not comparison.same and words().list(comparison, false)
   say("around", around and around ~= "" and "DIFFERENT: " .. around
     or "SAME: parameters, thresholds, marks, how it ended")
-  words.differences(comparison, false, print)
+  words().differences(comparison, false, print)
 end
 
 --- Tell how the new record compares; is it the same? data: what --json prints.
@@ -152,7 +155,7 @@ local function tell(recipe, folder, data)
   if not manifest then
     cli.fail("fault", "%s", tostring(message))
   end
-  local found, comparison, why = verdicts.judge(recipe, folder, manifest)
+  local found, comparison, why = require("moonpulse.rerun.verdict").judge(recipe, folder, manifest)
   local same = true
   print()
   for i, each in ipairs(found) do

@@ -274,7 +274,9 @@ function M.conclude(context, outcome)
     refusals.raise(code == "ok" and "stopped" or code, "the record is not whole: %s; %s (the run: %s)", lost,
       remedy(record, lost), result.reason)
   end
-  report_and_record(record.folder)
+  if not context.look then -- nobody reads the report of what was only looked at
+    report_and_record(record.folder)
+  end
   sealing().seal(context)
   for _, note in ipairs(result.files or {}) do
     M.line("note", "%s", escapes.shown(note))
