@@ -76,8 +76,8 @@ describe("stim:on_trigger", function()
 
   local shim = shell.program:match "^(.*)/[^/]*$" .. "/tests/rig/modem_shim.so"
 
-  --- The same on a port, in real time.
-  local function start(gate)
+  --- The same on a port, in real time; its lines, if it has any, are what a file says.
+  local function start(gate, environment)
     port = jobs:port()
     shell.write(folder .. "/made.lua", ([[
       local mp = require "moonpulse"
@@ -90,12 +90,15 @@ describe("stim:on_trigger", function()
       end)
     ]]):format(gate))
     job = jobs:start("job", ("run %s/made.lua --tolerance 1000 --out %s/runs --trigger-in %s")
-      :format(folder, folder, port:path()), ("LD_PRELOAD=%s MODEM_INPUT=%s/lines"):format(shim, folder))
+      :format(folder, folder, port:path()), environment)
   end
 
   it("looks at the line of the port in real time, and its run can be made again", function()
+    if shell.program:find "sanitize" then
+      return pending "a preloaded shim does not go together with a sanitizer"
+    end
     shell.write(folder .. "/lines", "D")
-    start "cts"
+    start("cts", ("LD_PRELOAD=%s MODEM_INPUT=%s/lines"):format(shim, folder))
     job:says "waiting"
     port:write "\5"
     core.wait(0.1)
@@ -113,7 +116,6 @@ describe("stim:on_trigger", function()
   end)
 
   it("refuses a gate on a port that has no lines", function()
-    shim = ""
     start "cts"
     assert.are.equal(2, job:wait())
     assert.matches('gate = "cts": .*has no modem lines', job:err())
