@@ -95,6 +95,9 @@ enum mp_status mp_flight_create(struct mp_flight **out, const char *path, uint64
 
 void mp_flight_touch(struct mp_flight *flight)
 {
+    // all at once, which takes half as long; an older kernel does not know it
+    if (madvise(flight->mapped.at, flight->bytes, MADV_POPULATE_WRITE) == 0)
+        return;
     volatile unsigned char *bytes = flight->mapped.at;
     for (size_t at = FLIGHT_HEADER_BYTES; at < flight->bytes; at += SMALLEST_PAGE)
         bytes[at] = 0; // as it is; a page that was only read is missing at the write
