@@ -184,7 +184,8 @@ enum mp_status mp_dispatcher_create(struct mp_dispatcher **out,
     enum mp_status status = create(&d, config, OUTCOMES, TRIGGERS, err);
     if (status != MP_OK)
         return status;
-    mp_realtime_prepare(&d->realtime);
+    mp_realtime_prepare(&d->realtime); // locking memory may take long on a busy computer
+    mp_dispatcher_heartbeat(d);
     if (config->arming.flight != NULL)
         mp_flight_set_busy(config->arming.flight, true);
     status = start_thread(d, err);

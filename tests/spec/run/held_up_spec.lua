@@ -60,6 +60,20 @@ return driver]])
     end)
   end
 
+  it("before it was armed, while memory was locked for 0.7 s, goes on", function()
+    if no_shim then
+      return pending(no_shim)
+    end
+    local job = start("run", ("run %s/three.lua --tolerance 1000 --out %s/out"):format(folder, folder),
+      ("LD_PRELOAD=%s LOCK_MS=700"):format(shim))
+    assert.are.equal(0, job:wait(), job:err())
+    local manifest = manifest_of(folder .. "/out")
+    assert.are.same({ "completed", 3 }, { manifest.status, manifest.result.pulses_sent })
+    if manifest.host.realtime:find("memory not locked", 1, true) then
+      return pending "needs the right to lock memory"
+    end
+  end)
+
   it("on a terminal that is held says NOT CONFIRMED SAFE there all the same", function()
     local seen = {}
     local terminal = core.pty(nil, function(bytes) seen[#seen + 1] = bytes end)
