@@ -79,6 +79,26 @@ function M.run(named)
     .. "that there are)", path, place and (" here, nor in %s"):format(place) or "")
 end
 
+--- The same of what may be a run, or a protocol or plan: leaves with exit status 2 where a name is neither.
+---@param named string
+---@return string path of the run's folder, or what was named
+---@return boolean is_folder
+function M.or_plan(named)
+  local path = M.find(named)
+  if lfs.attributes(path, "mode") == "directory" then
+    return path, true
+  end
+  local found, message = true, nil
+  if not named:find("[/.:]") then -- a file is said to be missing by who reads it
+    found, message = require("moonpulse.protocol.catalogue").find(named)
+  end
+  if not found then
+    cli.fail("usage", "there is no run %s here, nor in %s (moonpulse runs lists them), and %s", named,
+      places.folder(), message)
+  end
+  return path, false
+end
+
 --- The folders of several runs, as run gives each.
 ---@param named string[]
 ---@return string[]

@@ -41,8 +41,8 @@ end
 
 --- The run that was named, as its folder; nil: it is none.
 local function run_of(named)
-  local folder = records.find(named)
-  if lfs.attributes(folder, "mode") ~= "directory" then
+  local folder, is_folder = records.or_plan(named)
+  if not is_folder then
     return nil
   elseif lfs.attributes(folder .. "/manifest.json", "mode") ~= "file" then
     cli.fail("usage", "%s has no manifest.json: is it the folder of a run?", folder)

@@ -209,12 +209,12 @@ end
 
 local function facts_for(options)
   local meta = meta_of(options)
-  options.protocol = records.find(options.protocol)
-  local mode = lfs.attributes(options.protocol, "mode")
-  if not mode and options.protocol:find("/", 1, true) and not options.protocol:find("%.lua") then
-    cli.fail("usage", "there is no %s: give a run's folder, or the path of a protocol or a plan",
-      options.protocol)
-  elseif mode ~= "directory" then
+  local is_folder
+  options.protocol, is_folder = records.or_plan(options.protocol)
+  local path = options.protocol
+  if not lfs.attributes(path, "mode") and path:find("/", 1, true) and not path:find("%.lua") then
+    cli.fail("usage", "there is no %s: give a run's folder, or the path of a protocol or a plan", path)
+  elseif not is_folder then
     return of_protocol(options, meta)
   end
   check_of_run(options)

@@ -217,9 +217,12 @@ return mp.trials { of = mp.shuffle(list), every = 4 }]])
     local status, _, err = shell.moonpulse(folder, ("diff itbs600 %s/empty"):format(folder))
     assert.are.equal(2, status)
     assert.matches("empty has no manifest.json: is it the folder of a run?", err, 1, true)
-    status, _, err = shell.moonpulse(folder, "diff itbs600 nosuch")
-    assert.are.equal(2, status)
-    assert.matches("nosuch", err, 1, true)
+    for _, command in ipairs { "diff itbs600 itbs60", "methods itbs60" } do -- a run, or a protocol
+      status, _, err = shell.moonpulse(folder, command)
+      assert.are.equal(2, status)
+      assert.matches("^moonpulse: there is no run itbs60 here, nor in /[^\n]*, and there is no protocol "
+        .. '"itbs60"; did you mean [^\n]*itbs600', err)
+    end
   end)
 end)
 
