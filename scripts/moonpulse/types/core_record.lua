@@ -230,4 +230,4 @@ function Sum:text() end
 ---@field usb_id string? "0403:6001"
 
 return { Flight = Flight, FlightReader = FlightReader, StretchRows = StretchRows, FolderLock = FolderLock,
-  Sum = Sum }
+  Sha256 = Sha256, Sum = Sum }
