@@ -1,5 +1,5 @@
 --- Runs and datasets for the specs of bids/.
-local conditions = require "moonpulse.record.conditions"
+local checks = require "moonpulse.compose.check"
 local cursors = require "moonpulse.compose.stimulus_cursor"
 local deliveries = require "moonpulse.bids.deliveries"
 local datasets = require "moonpulse.bids.dataset"
@@ -77,7 +77,7 @@ function M.pulses(plan, seed, threshold)
       channel = action.channel, intensity = action.intensity, ref = action.reference,
       mso = math.floor(action.intensity * (action.reference == "MSO" and 100 or threshold or 50) / 100 + 0.5),
       status = "delivered", as_planned = true, trial_type = cursor.condition,
-      condition = not conditions.is_default(cursor.condition) and cursor.condition or nil }
+      condition = not checks.is_kind(cursor.condition) and cursor.condition or nil }
   end
   return list
 end

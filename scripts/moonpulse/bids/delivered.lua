@@ -1,5 +1,5 @@
 --- What of a run was delivered: its pulses, from events.tsv.
-local conditions = require "moonpulse.record.conditions"
+local checks = require "moonpulse.compose.check"
 local counted = require "moonpulse.record.counted"
 local read = require "moonpulse.record.read"
 
@@ -29,7 +29,7 @@ local function judge(kind)
   kind.given = not asked or counted.is_given(kind.status, kind.was_sent)
   kind.as_planned = asked and counted.is_as_planned(kind.status)
   local named = kind.trial_type
-  kind.condition = named ~= kind.event and not (named and conditions.is_default(named)) and named or nil
+  kind.condition = named ~= kind.event and not (named and checks.is_kind(named)) and named or nil
 end
 
 ---@class moonpulse.DeliveredColumns of the pulses that were delivered, by their planned times; those that

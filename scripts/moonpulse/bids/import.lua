@@ -137,9 +137,9 @@ end
 
 --- The plan of a delivery with its condition, if that is the name of one; a pulse is one without a name.
 local function delivery_of(each)
-  local plan = plan_of(each.row)
-  local ok, label = pcall(check.label, plan, each.condition)
-  return ok and label ~= "pulse" and core.tagged(plan, label) or plan
+  local plan, condition = plan_of(each.row), each.condition
+  local is_name = condition and condition ~= "pulse" and not check.label_problem(condition)
+  return is_name and core.tagged(plan, condition) or plan
 end
 
 --- The condition that the events have for a row.

@@ -1,5 +1,6 @@
 --- moonpulse show: a protocol in words.
 local as_json = require "moonpulse.cli.as_json"
+local checks = require "moonpulse.compose.check"
 local cli = require "moonpulse.cli"
 local common = require "moonpulse.cli.protocol_argument"
 local conditions = require "moonpulse.record.conditions"
@@ -83,7 +84,7 @@ end
 --- How many pulses each condition has; nothing where there is one, and nobody has named it.
 ---@param list moonpulse.ConditionCounts[]
 local function print_conditions(list)
-  for _, each in ipairs(#list == 1 and conditions.is_default(list[1].condition) and {} or list) do
+  for _, each in ipairs(#list == 1 and checks.is_kind(list[1].condition) and {} or list) do
     print(("  %-26s%s in %s"):format(escapes.shown(each.condition), numbers.count(each.pulses),
       numbers.counted(each.trials or 0, "trial")))
   end

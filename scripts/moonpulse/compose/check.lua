@@ -113,6 +113,16 @@ for word in words:gmatch "%S+" do
   missing[word] = true
 end
 
+-- the conditions of stimuli that have no label
+local kinds = { pulse = true, pair = true, burst = true, train = true, trial = true, together = true }
+
+--- Is a condition the kind of a stimulus that has no label?
+---@param condition string
+---@return boolean
+function M.is_kind(condition)
+  return kinds[condition] == true
+end
+
 --- What is wrong with the name of a condition, which is a cell of a table that every program reads alike.
 ---@param condition string
 ---@return string? problem a sentence without its full stop; nil: nothing
@@ -136,6 +146,9 @@ end
 function M.label(plan, condition)
   if type(condition) ~= "string" then
     fail("label: the name of a condition expected, like plan:label \"SICI\", not %s", type(condition))
+  elseif M.is_kind(condition) then -- a plan file may: it may have been made of a table of pulses
+    fail("label: %q is what a record calls a %s that has no label: use another name, like \"TS alone\"",
+      condition, condition == "together" and "stimulus" or condition)
   elseif M.label_problem(M.name("label", condition)) then
     fail("%s", M.label_problem(condition))
   elseif plan:totals().pulses == 0 then

@@ -1,4 +1,5 @@
 --- Pulses and trials by condition: planned by the plan, however far the run came; given by its rows.
+local checks = require "moonpulse.compose.check"
 local conditions = require "moonpulse.record.conditions"
 local counted = require "moonpulse.record.counted"
 local sorting = require "moonpulse.text.sorting"
@@ -26,7 +27,7 @@ end
 
 local function new(list, by_name, name, planned, trials)
   local each = { name = name, planned = planned, trials = trials,
-    unlabelled = conditions.is_default(name) or nil }
+    unlabelled = checks.is_kind(name) or nil }
   by_name[name], list[#list + 1] = each, each
   return each
 end

@@ -15,15 +15,6 @@ local M = {}
 ---@field intensities { reference: string, lowest: number, highest: number }[] as the protocol says, percent
 
 local order = { MSO = 1, AMT = 2, RMT = 3 }
-local kinds = { pulse = true, pair = true, burst = true, train = true, trial = true, together = true }
-
---- Is a condition the kind of a stimulus that has no label?
----@param condition string
----@return boolean
-function M.is_default(condition)
-  return kinds[condition] == true
-end
-
 --- A range that reaches to a value.
 local function widen(range, value)
   if not value then

@@ -1,5 +1,5 @@
 --- The table of conditions: of each what was planned and what was given, also of those that were not reached.
-local counts = require "moonpulse.record.conditions"
+local checks = require "moonpulse.compose.check"
 local html = require "moonpulse.report.html"
 local intensity = require "moonpulse.report.intensity"
 local record = require "moonpulse.record.read"
@@ -11,7 +11,7 @@ local most_listed = 20
 
 local function name_of(condition)
   local name = condition.name
-  return name and counts.is_default(name) and name .. "s without a label" or name or "–"
+  return name and checks.is_kind(name) and name .. "s without a label" or name or "–"
 end
 
 --- What is planned by condition, as the manifest has it.

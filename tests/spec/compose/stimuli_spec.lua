@@ -327,6 +327,9 @@ describe("a label", function()
     for _, word in ipairs { "", "NA", "n/a", "N/A", "None", "nan", "NULL", "null", "<NA>" } do
       refused("is what tables have where something is missing", pulse, word)
     end
+    for _, kind in ipairs { "pulse", "pair", "burst", "train", "trial", "together" } do -- "without a label"
+      refused(("label: %q is what a record calls a "):format(kind), pulse, kind)
+    end
     refused("has no quotes", pulse, 'the "test"')
     refused("nor blanks at its ends", pulse, " TS")
     refused("nor blanks at its ends", pulse, "TS ")

@@ -1,5 +1,6 @@
 -- What the record of a run says of each pulse's condition, trial and block, and what describes it:
 -- events.json.
+local checks = require "moonpulse.compose.check"
 local cjson = require "cjson"
 local conditions = require "moonpulse.record.conditions"
 local core = require "moonpulse.core"
@@ -238,14 +239,14 @@ print([row[15] for row in rows if row[4] == "mark"], [row[2] for row in rows if 
       mp.trials { of = { apart }, every = 2 }, mp.together { a = pulse, b = mp.rest(1) .. train } } do
       for _, name in ipairs(stimuli.of(plan, 1).conditions) do
         kinds[name] = true
-        assert.is_true(conditions.is_default(name), name)
+        assert.is_true(checks.is_kind(name), name)
       end
     end
     for name in pairs { pulse = true, pair = true, burst = true, train = true, trial = true } do
       assert.is_true(kinds[name], name)
     end
-    assert.is_true(conditions.is_default "together") -- parts too many to be put in order
-    assert.is_false(conditions.is_default "sham")
+    assert.is_true(checks.is_kind "together") -- parts too many to be put in order
+    assert.is_false(checks.is_kind "sham")
   end)
 
   it("is in the manifest, planned", function()
