@@ -1,6 +1,6 @@
 --- What is known of a plan's parts: their channels, and whether walking the tree meets pulses in time order.
 local mp = require "moonpulse"
-local parts = require "moonpulse.safety.parts"
+local parts = require("moonpulse.safety.walk").parts
 
 local pulse, rest = mp.pulse(mp.mso(40)), mp.rest(1)
 
