@@ -41,8 +41,8 @@ for program in sha256sum awk; do
   exit 6
 done
 
-# the sums of all files in the folder $1, which is "" or ends with a slash; sha256sum is started once for up to
-# a hundred that follow one another
+# the sums of all files in the folder $1, which is "" or ends with a slash; sha256sum is started once for up
+# to a hundred that follow one another
 list() {
   within=$1
   set --

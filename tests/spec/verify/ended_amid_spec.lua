@@ -158,7 +158,7 @@ describe("a script that ends amid a plan", function()
   local function edited(run, change)
     local copy = folder .. "/copy"
     shell.remove(copy)
-    os.execute(("cp -r '%s' %s"):format(run, copy))
+    shell.copy(run, copy)
     resealed.edit(copy, nil, { ["events.tsv"] = function(text)
       local head, rows = text:match("^([^\n]*\n)(.*)$")
       local list, places = {}, {}

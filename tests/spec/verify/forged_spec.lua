@@ -8,6 +8,7 @@ local findings_of = require "moonpulse.verify.findings"
 local fixture = require "job"
 local journal_lines = require "moonpulse.record.journal_lines"
 local leaves = require "moonpulse.verify.leaves"
+local lfs = require "lfs"
 local read = require "moonpulse.record.read"
 local resealed = require "resealed"
 local shell = require "shell"
@@ -54,7 +55,9 @@ end
 
 local function copy_of(run)
   local path = folder .. "/changed/" .. run:match("[^/]+$")
-  os.execute(("rm -rf %s/changed; mkdir %s/changed; cp -r %s %s"):format(folder, folder, run, path))
+  shell.remove(folder .. "/changed")
+  assert(lfs.mkdir(folder .. "/changed"))
+  shell.copy(run, path)
   return path
 end
 
@@ -193,7 +196,10 @@ describe("a record that was edited and sealed again", function()
   local function is_seen(run, text)
     local path = folder .. "/seen"
     if not made[run] then
-      os.execute(("rm -rf %s; cp -r %s %s; mkdir -p %s.made"):format(path, run, path, run))
+      shell.remove(path)
+      shell.remove(run .. ".made")
+      shell.copy(run, path)
+      assert(lfs.mkdir(run .. ".made"))
       made[run] = children.protocol(run, run .. ".made", function() end)
     end
     shell.write(path .. "/manifest.json", text)

@@ -109,7 +109,8 @@ describe("an experiment that is made again", function()
     is_whole(run)
     local copy = folder .. "/copy"
     local function edited(...)
-      os.execute(("rm -rf %s; cp -r %s %s"):format(copy, run, copy))
+      shell.remove(copy)
+      shell.copy(run, copy)
       for _, edit in ipairs { ... } do
         edit(copy)
       end
@@ -161,7 +162,8 @@ describe("an experiment that is made again", function()
       { kind = "note", text = "beside", part = 1 },
       { kind = "read", what = "now", part = 1, since_ns = {} } } do
       local copy = folder .. "/copy"
-      os.execute(("rm -rf %s; cp -r %s %s"):format(copy, run, copy))
+      shell.remove(copy)
+      shell.copy(run, copy)
       resealed.edit(copy, function(entries) table.insert(entries, 3, line) end)
       local differs, unchecked = look(copy)
       assert.matches("pulse 1: intensity is 58, and the kept text, seed, parameters and answers make 50",
@@ -181,7 +183,8 @@ describe("an experiment that is made again", function()
         assert.are.equal("", differs, name)
         local copy = folder .. "/copy"
         local function copied()
-          os.execute(("rm -rf %s; cp -r %s %s"):format(copy, run, copy))
+          shell.remove(copy)
+      shell.copy(run, copy)
           return copy
         end
         stronger(copied())
