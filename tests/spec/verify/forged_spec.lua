@@ -9,6 +9,7 @@ local fixture = require "job"
 local journal_lines = require "moonpulse.record.journal_lines"
 local leaves = require "moonpulse.verify.leaves"
 local lfs = require "lfs"
+local made_once = require "made_once"
 local manifests = require "moonpulse.verify.manifest"
 local read = require "moonpulse.record.read"
 local resealed = require "resealed"
@@ -71,17 +72,6 @@ local function found_in(path)
   return found.verdict, table.concat(texts, "\n")
 end
 
---- The same where it already differs without what is made again, which takes a process and only adds to what
---- differs; nothing where it does not.
-local function found_alone(path)
-  local make <const> = children.make
-  children.make = function() return false, "not made again here" end
-  local ok, verdict, text = pcall(found_in, path)
-  children.make = make
-  assert(ok, verdict)
-  return verdict == "differs" and verdict or nil, text
-end
-
 --- What verify finds of a copy of a run whose manifest, journal and other files were changed.
 local function after(run, change, journal, files)
   local path = copy_of(run)
@@ -91,8 +81,8 @@ local function after(run, change, journal, files)
     shell.write(path .. "/manifest.json", cjson.encode(manifest))
   end
   resealed.edit(path, journal, files)
-  local verdict, text = found_alone(path)
-  if verdict then
+  local verdict, text = made_once.without(found_in, path)
+  if verdict == "differs" then
     return verdict, text
   end
   return found_in(path)

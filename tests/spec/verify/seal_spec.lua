@@ -265,7 +265,8 @@ describe("what differs", function()
       assert(seals.again(path, "report", { why = "more files" }))
     end)
     assert.are.equal(0, (shell.sh(folder, "sh " .. run .. "/verify.sh")))
-    for _, name in ipairs { "many/1001", "many/1100", "many/1101", "many/1250", "many/5/0 .x", "verify.sh" } do
+    for _, name in ipairs { "many/1001", "many/1100", "many/1101", "many/1250", "many/5/0 .x",
+      "verify.sh" } do
       local text = shell.read(run .. "/" .. name)
       shell.write(run .. "/" .. name, text .. "\n")
       local status, out = shell.sh(folder, ("sh %s/verify.sh %s"):format(kept, run))
