@@ -40,6 +40,16 @@ function M.folder()
   return path
 end
 
+--- A folder of its own in memory, where the computer has such: for small files of many runs, one after
+--- another, where it is not the disk that is tested.
+---@return string
+function M.memory_folder()
+  local pipe = assert(io.popen("mktemp -d -p /dev/shm 2>/dev/null || mktemp -d"))
+  local path = pipe:read("l")
+  pipe:close()
+  return path
+end
+
 function M.remove(folder)
   os.execute("rm -rf " .. quote(folder))
 end

@@ -29,7 +29,7 @@ local times_nothing = { magstim200 = true, duomag = true, trigger = true }
 
 describe("the five lists of an experiment", function()
   local folder
-  setup(function() folder = shell.folder() end)
+  setup(function() folder = shell.memory_folder() end)
   teardown(function() shell.remove(folder) end)
 
   for _, device in ipairs(paces.devices) do

@@ -11,7 +11,7 @@ describe("the property test of the five lists", function()
   local folder
   local sound = {} -- by device and timing: is every one of these plans right without a fault planted?
 
-  setup(function() folder = shell.folder() end)
+  setup(function() folder = shell.memory_folder() end)
   teardown(function() shell.remove(folder) end)
 
   local function device_of(name)

@@ -12,7 +12,7 @@ local shown = 3
 
 describe("the five lists with drawn options", function()
   local folder
-  setup(function() folder = shell.folder() end)
+  setup(function() folder = shell.memory_folder() end)
   teardown(function() shell.remove(folder) end)
 
   --- The plan of one seed, with one of the timings.

@@ -33,7 +33,7 @@ local steps = { device = { offset = 0, by = 1 }, host = { offset = 0, by = 3 }, 
 
 describe("the five lists of a plan", function()
   local folder
-  setup(function() folder = shell.folder() end)
+  setup(function() folder = shell.memory_folder() end)
   teardown(function() shell.remove(folder) end)
 
   --- Play the plans on device with one timing.
