@@ -411,6 +411,26 @@ static int plan_child(lua_State *L)
     return 1;
 }
 
+/* plan:parts() -> ids, spans: id() of each child (false: no pulses are in it), and its seconds
+ */
+static int plan_parts(lua_State *L)
+{
+    const struct mp_plan *plan = mp_check_plan(L, 1);
+    lua_newtable(L);
+    lua_newtable(L);
+    for (lua_Integer i = 0; i < (lua_Integer)mp_plan_view(plan).children; i++) {
+        const struct mp_plan *child = mp_plan_child(plan, (size_t)i);
+        if (mp_plan_totals(child)->pulses > 0)
+            lua_pushinteger(L, (lua_Integer)(intptr_t)child);
+        else
+            lua_pushboolean(L, false);
+        lua_rawseti(L, -3, i + 1);
+        lua_pushnumber(L, mp_ratio_double(mp_plan_totals(child)->span) / 1e9);
+        lua_rawseti(L, -2, i + 1);
+    }
+    return 2;
+}
+
 /* plan:id() -> a number that is this node's while it lives: shared parts have the same */
 static int plan_id(lua_State *L)
 {
@@ -452,11 +472,9 @@ void mp_open_plan(lua_State *L)
                                          {"is_plan", is_plan},
                                          {"framed", framed},
                                          {NULL, NULL}};
-    static const luaL_Reg methods[] = {{"totals", plan_totals},
-                                       {"view", plan_view},
-                                       {"child", plan_child},
-                                       {"id", plan_id},
-                                       {NULL, NULL}};
+    static const luaL_Reg methods[] = {{"totals", plan_totals}, {"view", plan_view},
+                                       {"child", plan_child},   {"parts", plan_parts},
+                                       {"id", plan_id},         {NULL, NULL}};
     static const luaL_Reg metamethods[] = {{"__gc", plan_gc},
                                            {"__concat", plan_then},
                                            {"__mul", plan_multiply},

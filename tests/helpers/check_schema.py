@@ -3,8 +3,12 @@ of each object come in the order in which the schema has them.
 
 check_schema.py [--any-order] SCHEMA FILE... [-- SCHEMA FILE...]...: a line for each problem; status 0 if there is
 none, 2 without the validator. A FILE.jsonl has an object a line. --any-order: the keys may come in any order.
+check_schema.py --serve: such arguments a line of standard input, each answered in the file that its first word
+names: the status in a line, and the problems.
 """
 import json
+import os
+import shlex
 import sys
 
 try:
@@ -51,13 +55,29 @@ def problems_of(path, names, any_order):
         yield from (f"{name}: {text}" for text in told)
 
 
-def main():
-    any_order = sys.argv[1] == "--any-order"
+def told_of(words):
+    """The problems that arguments ask for."""
+    any_order = words[0] == "--any-order"
     groups = [[]]
-    for word in sys.argv[2:] if any_order else sys.argv[1:]:
+    for word in words[1:] if any_order else words:
         groups += [[]] if word == "--" else []
         groups[-1] += [] if word == "--" else [word]
-    problems = [each for path, *names in groups for each in problems_of(path, names, any_order)]
+    return [each for path, *names in groups for each in problems_of(path, names, any_order)]
+
+
+def serve():
+    for line in sys.stdin:
+        answer, *words = shlex.split(line)
+        problems = told_of(words)
+        with open(answer + ".part", "w", encoding="utf-8") as file:
+            file.write("\n".join([str(1 if problems else 0), *problems, ""]))
+        os.rename(answer + ".part", answer)
+
+
+def main():
+    if sys.argv[1] == "--serve":
+        return serve()
+    problems = told_of(sys.argv[1:])
     if problems:
         print("\n".join(problems))
     sys.exit(1 if problems else 0)

@@ -146,6 +146,42 @@ function M.moonpulse(folder, arguments)
   return M.sh(folder, quote(M.program) .. " " .. arguments)
 end
 
+local END = "\1 end of a command " -- of which no command's words are part
+
+--- Run several commands of moonpulse in one program, for what is not about the program's start and end (most
+--- of a short command's time is its start): exit status, standard output and standard error of each.
+---@param folder string
+---@param commands string[] arguments: words, those with spaces in single quotes; no other shell text
+---@param before string? shell text in front of the program
+---@return { status: integer, out: string, err: string }[] as many as there are commands
+function M.many(folder, commands, before)
+  local lines = { ("return { %q"):format(END) }
+  for i, command in ipairs(commands) do
+    local words = {}
+    for quoted, word in command:gsub("'([^']*)'", function(text)
+      return "\0" .. text:gsub(" ", "\1")
+    end):gmatch "(%z?)(%S+)" do
+      words[#words + 1] = ("%q"):format(quoted == "" and word or (word:gsub("\1", " ")))
+    end
+    lines[i + 1] = ("{ %s }"):format(table.concat(words, ", "))
+  end
+  M.write(folder .. "/.many", table.concat(lines, ",\n") .. " }")
+  local status, out, err = M.sh(folder, ("%s %s lua %s %s"):format(before or "", quote(M.absolute),
+    quote(lfs.currentdir() .. "/tests/helpers/many_commands.lua"), quote(folder .. "/.many")))
+  assert(status == 0, err)
+  local results = {}
+  for said, its in out:gmatch("(.-)" .. END .. "(%d+)\n") do
+    results[#results + 1] = { status = tonumber(its), out = said }
+  end
+  local i = 0
+  for said in err:gmatch("(.-)" .. END .. "\n") do
+    i = i + 1
+    results[i].err = said
+  end
+  assert(#results == #commands and i == #commands, err)
+  return results
+end
+
 local Job = {}
 Job.__index = Job
 

@@ -11,6 +11,11 @@ local function write(object)
   out:flush()
 end
 
+--- A command begins, that has told nothing yet.
+function M.begin()
+  state.told = false
+end
+
 --- Print an object on a line of its own.
 ---@param object table
 function M.tell(object)

@@ -273,6 +273,9 @@ function M.main(arguments)
   for _, text in ipairs(arguments) do
     asked = asked or text == "--json" and (name or "") or nil
   end
+  if asked then
+    require("moonpulse.cli.as_json").begin()
+  end
   local ok, result = xpcall(dispatch, function(problem)
     if type(problem) ~= "string" then
       return problem

@@ -2,6 +2,7 @@
 local core = require "moonpulse.core"
 local givens = require "moonpulse.safety.given"
 local origins = require "moonpulse.compose.origins"
+local parts = require "moonpulse.safety.parts"
 local trains = require "moonpulse.safety.trains"
 
 local M = {}
@@ -15,11 +16,6 @@ local PROGRESS, FEW_STEPS, PROGRESS_NS = 10000, 500, 100000000
 local MOST_PARTS = 3000000 -- some seconds; a plan that needs more is nested for no good reason
 
 local walk
-
-local function fraction(text)
-  local num, den = text:match("^(%-?%d+)/(%d+)$")
-  return tonumber(num) / tonumber(den)
-end
 
 local function finder_of(self, channel)
   local finder = self.finders[channel]
@@ -35,39 +31,41 @@ local function finder_of(self, channel)
   return finder
 end
 
-local function action_of(self, view, channel)
-  local key = ("%s\0%.9g\0%s"):format(channel, view.intensity, view.reference)
+local function action_of(self, pulse, channel, key)
   local action = self.actions[key]
   if not action then
-    action = { channel = channel, intensity = view.intensity, reference = view.reference,
-      origin = view.origin }
+    action = { channel = channel, intensity = pulse.intensity, reference = pulse.reference,
+      origin = pulse.origin }
     self.actions[key] = action
   end
   return action
 end
 
-local function repeated(self, plan, view, at, channel)
-  local child = plan:child(1)
-  local inside, every = child:view(), fraction(view.exact_every)
-  if inside.kind == "pulse" then
-    local name = channel == "" and "1" or channel
-    finder_of(self, name):add_run(at, view.count, every, action_of(self, inside, name), inside.origin)
+local function repeated(self, part, at, channel)
+  if not part.ids[1] then
     return
   end
-  local shown = view.count <= FEW and view.count or SHOWN
+  local inside, every = parts.child(part, 1), part.every
+  if inside.kind == "pulse" then
+    local name = channel == "" and "1" or channel
+    finder_of(self, name):add_run(at, part.count, every, action_of(self, inside, name, parts.key(inside,
+      name)), inside.origin)
+    return
+  end
+  local shown = part.count <= FEW and part.count or SHOWN
   local before
   for i = 0, shown - 1 do
-    if i == shown - 1 and shown < view.count then
+    if i == shown - 1 and shown < part.count then
       before = {}
       for _, finder in ipairs(self.order) do
         before[finder] = finder:mark()
       end
     end
-    walk(self, child, at + i * every, channel)
+    walk(self, inside, at + i * every, channel)
   end
   for _, finder in ipairs(before and self.order or {}) do
     if before[finder] then -- in their order: trains are handed out in it
-      finder:again(before[finder], view.count - shown, every)
+      finder:again(before[finder], part.count - shown, every)
     end
   end
 end
@@ -83,34 +81,39 @@ local function pacer(progress)
   end
 end
 
---- Feed the pulses of plan, whose start is at `at`; channel "" is none yet.
-function walk(self, plan, at, channel)
-  local view = plan:view()
+--- One part more was looked at.
+local function step(self, part)
   self.parts = self.parts + 1
+  self.origin = part.origin ~= "" and part.origin or self.origin
   if self.paced then
     self.paced(self.parts, MOST_PARTS, "parts")
   end
   if self.parts > MOST_PARTS then
-    error(setmetatable({ code = "limit", message = ("%s: repetitions nested in repetitions too often to be "
-      .. "checked (more than %d parts): write them as one :times(n)"):format(view.origin, MOST_PARTS) }, {
+    local text = ("%s: repetitions nested in repetitions too often to be checked (more than %d parts): write "
+      .. "them as one :times(n)"):format(self.origin or "", MOST_PARTS)
+    error(setmetatable({ code = "limit", message = text }, {
       __tostring = function(problem) return problem.message end }), 0)
   end
-  if view.kind == "pulse" then
+end
+
+--- Feed the pulses of a part, whose start is at `at`; channel "" is none yet.
+function walk(self, part, at, channel)
+  local kind = part.kind
+  step(self, part)
+  if kind == "pulse" then
     local name = channel == "" and "1" or channel
-    finder_of(self, name):add(at, action_of(self, view, name), view.origin)
-  elseif view.kind == "sequence" then
-    for i = 1, view.children do
-      local child = plan:child(i)
-      walk(self, child, at, channel)
-      at = at + child:totals().span
-    end
-  elseif view.kind == "repeat" then
-    repeated(self, plan, view, at, channel)
-  elseif view.kind == "channel" then
-    walk(self, plan:child(1), at, view.text)
-  elseif view.kind == "parallel" then
-    for i = 1, view.children do
-      walk(self, plan:child(i), at, channel)
+    finder_of(self, name):add(at, action_of(self, part, name, parts.key(part, name)), part.origin)
+  elseif kind == "repeat" then
+    repeated(self, part, at, channel)
+  else
+    local inner, is_sequence = kind == "channel" and part.text or channel, kind == "sequence"
+    for i, id in ipairs(part.ids) do
+      if id then
+        walk(self, parts.child(part, i), at, inner)
+      else
+        step(self, part)
+      end
+      at = is_sequence and at + part.spans[i] or at
     end
   end
 end
@@ -124,28 +127,17 @@ local function is_known(seen, plan, channel)
 end
 
 --- The channels that a plan's pulses go to.
-local function channels_in(plan, channel, found, seen)
-  local view = plan:view()
-  if is_known(seen, plan, channel) then
-    return found
-  end
-  if view.kind == "pulse" then
-    found[channel == "" and "1" or channel] = true
-  elseif view.kind == "channel" then
-    channels_in(plan:child(1), view.text, found, seen)
-  elseif view.kind == "repeat" then
-    channels_in(plan:child(1), channel, found, seen)
-  elseif view.kind == "sequence" or view.kind == "parallel" then
-    for i = 1, view.children do
-      channels_in(plan:child(i), channel, found, seen)
-    end
+local function channels_in(plan, channel)
+  local found = {}
+  for name in pairs(parts.of(plan).channels) do
+    found[name ~= "" and name or channel ~= "" and channel or "1"] = true
   end
   return found
 end
 
 --- Can the pulses of each channel be fed in time order by walking the tree? nerve: those of all channels
 --- together but these.
-local function in_order(plan, channel, seen, nerve)
+local function nodes_in_order(plan, channel, seen, nerve)
   local view = plan:view()
   if is_known(seen, plan, channel) then
     return true -- or the answer is no already
@@ -156,7 +148,7 @@ local function in_order(plan, channel, seen, nerve)
     local taken = {}
     for i = 1, view.children do
       local own = {}
-      for name in pairs(channels_in(plan:child(i), channel, {}, {})) do
+      for name in pairs(channels_in(plan:child(i), channel)) do
         own[nerve and not nerve[name] and "" or name] = true
       end
       for name in pairs(own) do
@@ -168,11 +160,16 @@ local function in_order(plan, channel, seen, nerve)
     end
   end
   for i = 1, view.children do
-    if not in_order(plan:child(i), view.kind == "channel" and view.text or channel, seen, nerve) then
+    if not nodes_in_order(plan:child(i), view.kind == "channel" and view.text or channel, seen, nerve) then
       return false
     end
   end
   return true
+end
+
+--- The same, of a plan as a whole; most have nothing that needs a look.
+local function in_order(plan, nerve)
+  return parts.of(plan).plain or nodes_in_order(plan, "", {}, nerve)
 end
 
 --- Pulse by pulse, from at seconds on and up to until_s.
@@ -228,11 +225,11 @@ local function pool(self, plan, seed, more, by_pulse, progress)
   end
   local own = { order = { finder, beside }, actions = given.actions, parts = 0, finders = {},
     paced = progress and pacer(progress) }
-  for name in pairs(channels_in(plan, "", {}, {})) do
+  for name in pairs(channels_in(plan, "")) do
     own.finders[name] = nerve[name] and beside or finder
   end
-  if not by_pulse and not more.until_s and not plan:totals().random and in_order(plan, "", {}, nerve) then
-    walk(own, plan, more.at_s, "")
+  if not by_pulse and not more.until_s and not plan:totals().random and in_order(plan, nerve) then
+    walk(own, parts.of(plan), more.at_s, "")
   elseif plan:totals().pulses <= MOST_POOLED then
     stream(own, plan, core.schedule(plan, seed), progress, more.at_s, more.until_s or math.huge)
   else
@@ -243,7 +240,7 @@ end
 --- Do more channels than one have pulses, with those before? Of a run that goes on, nobody knows.
 local function may_be_several(plan, more)
   local count, nerve = 0, more.nerve or {}
-  local names = channels_in(plan, "", {}, {})
+  local names = channels_in(plan, "")
   for name in pairs(more.given.finders) do
     names[name] = true
   end
@@ -275,7 +272,7 @@ function M.add(given, at_s, pulse)
   local finder = finder_of(self, channel)
   local at = math.max(at_s, finder.run and finder.run.last or 0)
   finder:add(at, action_of(self, { intensity = pulse.intensity, reference = pulse.reference, origin = "" },
-    channel), "")
+    channel, ("%s\0%.9g\0%s"):format(channel, pulse.intensity, pulse.reference)), "")
   given.last_s = math.max(given.last_s, at)
   local pooled = given.together or trains.pool()
   given.together, pooled.emit = pooled, self.emit
@@ -304,9 +301,9 @@ function M.trains(plan, seed, emit, progress, by_pulse, more)
     parts = 0, paced = progress and pacer(progress) }
   take_over(self)
   local schedule = core.schedule(plan, seed) -- what cannot be walked at all is refused here, at once
-  local structural = not by_pulse and not until_s and not plan:totals().random and in_order(plan, "", {})
+  local structural = not by_pulse and not until_s and not plan:totals().random and in_order(plan)
   if structural then
-    walk(self, plan, more.at_s, "")
+    walk(self, parts.of(plan), more.at_s, "")
   else
     stream(self, plan, schedule, progress, more.at_s, until_s or math.huge)
   end

@@ -147,6 +147,11 @@ function Plan:view() end
 ---@return moonpulse.Plan
 function Plan:child(index) end
 
+--- The parts of this node, as numbers: for who looks at many.
+---@return (integer|false)[] ids id() of each; false: there is no pulse in it
+---@return number[] spans nominal end of each, in seconds
+function Plan:parts() end
+
 --- A number that is this node's while it lives: parts that are shared have the same.
 ---@return integer
 function Plan:id() end

@@ -148,10 +148,10 @@ describe("manifest.json", function()
       assert.are_not.equal(good, text, i)
       shell.write(paths[i], text)
     end
-    for i, path in ipairs(paths) do
-      local status, out = judged { path }
-      assert.are.equal(1, status, i)
-      assert.matches(("%d.json: "):format(i), out, 1, true)
+    local status, out = judged(paths)
+    assert.are.equal(1, status)
+    for i = 1, #paths do
+      assert.matches(("/%d.json: "):format(i), out, 1, true)
     end
   end)
 

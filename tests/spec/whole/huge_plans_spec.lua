@@ -91,11 +91,16 @@ describe("a small file with huge work", function()
   for name, case in pairs(refused) do
     it("is refused with a number and a remedy: " .. name, function()
       local file = write(case[1])
-      for _, command in ipairs(commands) do
-        local status, err = perform(command, file)
-        assert.are.equal(2, status, command .. err)
-        assert.matches("^moonpulse: x.lua:%d+: ", err)
-        assert.is_truthy(err:find(case[2], 1, true), command .. err)
+      local lines = {}
+      for i, command in ipairs(commands) do -- each loads the file anew: in one program, and its memory
+        lines[i] = command:gsub("^%S+", "%0 " .. file, 1)
+      end
+      local limit = sanitized and "" or ("ulimit -v %d; "):format(MEMORY_KB)
+      for i, result in ipairs(shell.many(folder, lines, ("cd %s && %s timeout %d"):format(folder, limit,
+        PATIENCE_S))) do
+        assert.are.equal(2, result.status, commands[i] .. result.err)
+        assert.matches("^moonpulse: x.lua:%d+: ", result.err)
+        assert.is_truthy(result.err:find(case[2], 1, true), commands[i] .. result.err)
       end
     end)
   end

@@ -6,7 +6,7 @@ local shell = require "shell"
 local is_plain = not shell.program:find("sanitize", 1, true)
   and not (os.getenv("LD_PRELOAD") or ""):find("vgpreload", 1, true)
 
---- Every command that the program lists.
+--- Every command that the program lists, and by its name what its --help says.
 local function commands_of(folder)
   local _, help = shell.moonpulse(folder, "--help")
   local list = {}
@@ -14,7 +14,14 @@ local function commands_of(folder)
     list[#list + 1] = name
   end
   assert.is_true(#list >= 28, #list)
-  return list
+  local lines, helps = {}, {}
+  for i, name in ipairs(list) do
+    lines[i] = name .. " --help"
+  end
+  for i, result in ipairs(shell.many(folder, lines)) do
+    helps[list[i]] = result.out
+  end
+  return list, helps
 end
 
 local gmake = "env -u MAKEFLAGS -u MFLAGS make --no-print-directory" -- not that of a make which runs this
@@ -33,14 +40,14 @@ describe("the manual page", function()
         text = manual:match("(.-)\n%.S[SH]", from) }
     end
     assert.is_true(#sections >= 10)
-    for _, name in ipairs(commands_of(folder)) do
+    local commands, helps = commands_of(folder)
+    for _, name in ipairs(commands) do
       assert.matches("\n%.B " .. name:gsub("%-", "%%-") .. "[ \n]", manual, name)
       local own = ""
       for _, section in ipairs(sections) do
         own = own .. (section.of:find(" " .. name .. " ", 1, true) and section.text or "")
       end
-      local _, help = shell.moonpulse(folder, name .. " --help")
-      for option in help:gmatch("\n +%-?%w?,? ?(%-%-[%w-]+)") do
+      for option in helps[name]:gmatch("\n +%-?%w?,? ?(%-%-[%w-]+)") do
         if option ~= "--help" then
           seen = seen + 1
           local text = ("\n" .. own .. "\n"):gsub(",", " ")
@@ -55,9 +62,9 @@ describe("the manual page", function()
     local _, general = shell.moonpulse(folder, "--help")
     local own, pages = {}, { help = assert(general:match("Exit status: (.*)")),
       manual = assert(manual:match("\n%.SH EXIT STATUS\n(.-)\n%.SH")) }
-    for _, name in ipairs(commands_of(folder)) do
-      local _, help = shell.moonpulse(folder, name .. " --help")
-      local said = help:gsub("%s+", " "):match("[Ee]xit status .*")
+    local commands, helps = commands_of(folder)
+    for _, name in ipairs(commands) do
+      local said = helps[name]:gsub("%s+", " "):match("[Ee]xit status .*")
       own[#own + 1] = said and said:find("%f[%d]1: ") and name or nil
     end
     table.sort(own)

@@ -1,17 +1,24 @@
 --- What --json prints is as docs/schemas says: every command that has it, several kinds of output each.
 --- Judged by python3-jsonschema, which knows nothing of Moonpulse.
 local cjson = require "cjson"
+local schema_judge = require "schema_judge"
 local shell = require "shell"
 
-local folder
-setup(function() folder = shell.folder() end)
-teardown(function() shell.remove(folder) end)
+local folder, judge
+setup(function()
+  folder = shell.folder()
+  judge = schema_judge.new(folder)
+end)
+teardown(function()
+  judge:close()
+  shell.remove(folder)
+end)
 
 local function schema_of(name)
   return ("docs/schemas/%s.schema.json"):format(name)
 end
 
---- What the judge says of files: "" is that all of them are right. It is asked once, as its start takes long.
+--- What the judge says of files: "" is that all of them are right.
 local function judged(list)
   local by_schema, groups = {}, {}
   for _, each in ipairs(list) do
@@ -20,28 +27,44 @@ local function judged(list)
   for schema, paths in pairs(by_schema) do
     groups[#groups + 1] = schema_of(schema) .. paths
   end
-  local status, out, err = shell.sh(folder, "python3 tests/helpers/check_schema.py --any-order "
-    .. table.concat(groups, " -- "))
-  assert(status == 0 and out == "" or status == 1 and out ~= "", err)
-  return out
+  return judge:ask("--any-order " .. table.concat(groups, " -- "))
 end
 
 local made = 0
 
---- The output of a command as a file for the judge; kind: "lines" or one object.
-local function output(schema, arguments, kind, wanted)
+--- Take what a command said as a file for the judge; kind: "lines" or one object.
+local function taken(schema, arguments, kind, wanted, result)
   made = made + 1
   local path = ("%s/%s.%d.%s"):format(folder, schema, made, kind == "lines" and "jsonl" or "json")
-  local status, out, err = shell.moonpulse(folder, (arguments:gsub("@/", folder .. "/")))
-  assert((wanted or { [0] = true })[status], ("%s: status %s: %s"):format(arguments, status, err))
-  shell.write(path, out)
+  assert((wanted or { [0] = true })[result.status], ("%s: status %s: %s"):format(arguments, result.status,
+    result.err))
+  shell.write(path, result.out)
   return { schema = schema, path = path }
+end
+
+--- The output of a command as a file for the judge.
+local function output(schema, arguments, kind, wanted)
+  local status, out, err = shell.moonpulse(folder, (arguments:gsub("@/", folder .. "/")))
+  return taken(schema, arguments, kind, wanted, { status = status, out = out, err = err })
+end
+
+--- The same of several commands, { schema, arguments, kind, wanted } each, in one program.
+local function outputs(commands)
+  local lines, list = {}, {}
+  for i, command in ipairs(commands) do
+    lines[i] = command[2]:gsub("@/", folder .. "/")
+  end
+  for i, result in ipairs(shell.many(folder, lines)) do
+    local schema, arguments, kind, wanted = table.unpack(commands[i], 1, 4)
+    list[i] = taken(schema, arguments, kind, wanted, result)
+  end
+  return list
 end
 
 local function run(arguments, name)
   arguments = arguments:gsub("@/", folder .. "/")
   shell.moonpulse(folder, ("run %s --speed max --out %s/%s"):format(arguments, folder, name))
-  return io.popen(("ls -d %s/%s/*"):format(folder, name)):read("l")
+  return ("%s/%s/%s"):format(folder, name, shell.names(folder .. "/" .. name)[1])
 end
 
 local judged_or_refused = { [0] = true, [3] = true, [6] = true }
@@ -59,22 +82,23 @@ describe("docs/schemas", function()
     sim = "goes on", explore = "goes on", lua = "the file's" }
 
   it("has one for every command, or its output is no JSON for a reason", function()
-    local seen = 0
+    local names, commands = {}, {}
     for line in io.popen(shell.program .. " --help"):lines() do
       local name = line:match("^   (%l[%w-]+) +%l")
       if name and not line:find("^   moonpulse ") then
-        local help = io.popen(shell.program .. " " .. name .. " --help"):read("a")
-        local has = help:find("--json", 1, true) ~= nil
-        seen = seen + 1
-        assert(has ~= (without[name] ~= nil), name .. (has and " has --json" or " has no --json"))
-        assert(not has or shell.read(schema_of(name)), name .. " --json has no schema in docs/schemas")
+        names[#names + 1], commands[#names + 1] = name, name .. " --help"
       end
     end
-    assert.is_true(seen > 20)
+    for i, help in ipairs(shell.many(folder, commands)) do
+      local name, has = names[i], help.out:find("--json", 1, true) ~= nil
+      assert(has ~= (without[name] ~= nil), name .. (has and " has --json" or " has no --json"))
+      assert(not has or shell.read(schema_of(name)), name .. " --json has no schema in docs/schemas")
+    end
+    assert.is_true(#names > 20)
   end)
 
   it("is right of what a command prints that fails, whichever has --json", function()
-    local list = {}
+    local commands, wanted = {}, { [2] = true, [3] = true, [4] = true }
     for i, arguments in ipairs { "run nosuch", "run itbs600", "run itbs600 --amt 95 --device rapid "
         .. "--port /dev/nosuch", "run itbs600 --amt 50 --zzz", "run @/empty.lua --tolerance x",
       "check nosuch", "show nosuch", "devices --device nosuch", "doctor --port nosuch --device nosuch",
@@ -83,8 +107,11 @@ describe("docs/schemas", function()
       "runs --course @/x", "methods @/nosuch/", "recover @/nosuch", "check-bids @/nosuch",
       "export crate @/nosuch", "import bids @/nosuch", "compile nosuch", "compile itbs600 -o -",
       "ports --zzz" } do
-      list[i] = output("error", arguments .. " --json", "lines", { [2] = true, [3] = true, [4] = true })
-      assert.are.equal("moonpulse error", cjson.decode(shell.read(list[i].path)).what, arguments)
+      commands[i] = { "error", arguments .. " --json", "lines", wanted }
+    end
+    local list = outputs(commands)
+    for i, each in ipairs(list) do
+      assert.are.equal("moonpulse error", cjson.decode(shell.read(each.path)).what, commands[i][2])
     end
     assert.are.equal("", judged(list))
   end)
@@ -138,17 +165,20 @@ describe("docs/schemas", function()
   end)
 
   it("is right of moonpulse show, devices, ports and compile", function()
-    local list = {}
+    local commands = {}
     for i, arguments in ipairs { "itbs600", "sici --seed 3", "tmseeg_sp --seed 4", "saint", "pas25",
       "io_curve", "hf10_neurostar -p trains=10", "scripts/threshold.lua --answers @/answers.txt",
       "@/empty.lua" } do
-      list[i] = output("show", "show --json " .. arguments)
+      commands[i] = { "show", "show --json " .. arguments }
     end
+    local drivers = output("devices", "devices --json", "lines")
+    for name in shell.read(drivers.path):gmatch('"name":"([%w_]+)","options"') do
+      commands[#commands + 1] = { "devices", "devices --json --device " .. name }
+    end
+    assert.is_true(#commands > 9 + 6)
+    local list = outputs(commands)
     assert.are.equal(600, cjson.decode(shell.read(list[1].path)).pulses)
-    list[#list + 1] = output("devices", "devices --json", "lines")
-    for name in shell.read(list[#list].path):gmatch('"name":"([%w_]+)","options"') do
-      list[#list + 1] = output("devices", "devices --json --device " .. name)
-    end
+    list[#list + 1] = drivers
     list[#list + 1] = output("ports", "ports --json")
     list[#list + 1] = output("compile", "compile --json sici --seed 5 -o @/sici.plan")
     local compiled = cjson.decode(shell.read(list[#list].path))
@@ -171,15 +201,16 @@ describe("docs/schemas", function()
   end)
 
   it("is right of moonpulse check", function()
-    local list = {}
+    local commands = {}
     for i, arguments in ipairs { "itbs600 --amt 50", "hf10_neurostar --rmt 80", "itbs600 --amt 95",
       "io_curve -p repeats=2 --rmt 50", "io_curve -p repeats=2 --rmt 50 --seed 3", "lf1_m1_600",
       "itbs600 --amt 50 --lab @/lab.lua", "itbs600 --amt 50 --coil circular --threshold foot",
       "pas25 --rmt 50 -p nerve=30%MSO --device sim:stimjim --device-option full_scale_mv=10000 "
         .. "--device-option channels=nerve=0,tms=1", "itbs600 --amt 50 --participant P07 --out @/none",
       "scripts/threshold.lua --answers @/answers.txt", "@/empty.lua" } do
-      list[i] = output("check", "check --json " .. arguments, "object", judged_or_refused)
+      commands[i] = { "check", "check --json " .. arguments, "object", judged_or_refused }
     end
+    local list = outputs(commands)
     run("itbs600 --amt 50 --participant P07", "earlier")
     list[#list + 1] = output("check", "check --json itbs600 --amt 50 --participant P07 --out @/earlier",
       "object")
@@ -204,18 +235,20 @@ describe("docs/schemas", function()
       run("itbs600 --amt 50 -p trains=2 --fault nak@7", "b"),
       run("tmseeg_sp --rmt 50 -p pulses=4 --seed 9223372036854775807", "c"),
       run("scripts/threshold.lua --answers @/answers.txt", "d") }
-    local list = {}
+    local commands = {}
     for _, what in ipairs { "itbs600", "itbs600 --amt 50 --device magventure", "sici --rmt 50", "io_curve",
       "pas25",
       "qtbs", "sham", "prime_ctbs_itbs", "scripts/threshold.lua --answers @/answers.txt", "@/empty.lua",
       table.unpack(runs) } do
-      list[#list + 1] = output("methods", "methods --json " .. what, "object")
+      commands[#commands + 1] = { "methods", "methods --json " .. what, "object" }
       for _, name in ipairs { "chipchase", "rtms", "tms-rat" } do
-        list[#list + 1] = output("methods-checklist", ("methods --json %s --checklist %s"):format(what, name))
+        commands[#commands + 1] = { "methods-checklist", ("methods --json %s --checklist %s"):format(what,
+          name) }
       end
     end
-    list[#list + 1] = output("methods-runs", ("methods --json %s %s"):format(runs[1], runs[2]))
-    list[#list + 1] = output("methods-runs", ("methods --json %s"):format(table.concat(runs, " ")))
+    commands[#commands + 1] = { "methods-runs", ("methods --json %s %s"):format(runs[1], runs[2]) }
+    commands[#commands + 1] = { "methods-runs", ("methods --json %s"):format(table.concat(runs, " ")) }
+    local list = outputs(commands)
     assert.are.equal("", judged(list))
     -- exact, though no float has it
     assert.matches('"seed":9223372036854775807', shell.read(list[4 * 12 + 1].path), 1, true)
