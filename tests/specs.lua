@@ -22,6 +22,7 @@ end
 if not os.getenv "MOONPULSE_RUNS" then
   in_own_folders()
 end
+collectgarbage("setpause", 400) -- what a case leaves is short-lived
 core.run(function()
   local output = os.getenv("BUSTED_OUTPUT") or "plainTerminal"
   require "busted.runner" { standalone = false, output = output, ROOT = { "tests/spec" } }

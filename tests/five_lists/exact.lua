@@ -18,16 +18,20 @@ local function product(a, b)
   return a * b
 end
 
+--- A fraction: nobody changes one.
 function M.of(num, den)
+  if den == 1 then
+    return { num, 1 }
+  end
   local divisor = gcd(math.abs(num), den)
   return { num // divisor, den // divisor }
 end
 
 function M.add(a, b)
   if a[1] == 0 then -- most that is added moves nothing
-    return M.of(b[1], b[2])
+    return b
   elseif b[1] == 0 then
-    return M.of(a[1], a[2])
+    return a
   elseif a[2] == 1 and b[2] == 1 and a[1] < WHOLE and b[1] < WHOLE and a[1] > -WHOLE and b[1] > -WHOLE then
     return { a[1] + b[1], 1 }
   end
@@ -47,6 +51,9 @@ end
 --- In nanoseconds, halves up.
 function M.ns(value)
   local units = 1000000000
+  if value[2] == 1 then
+    return value[1] * units
+  end
   local whole, rest = value[1] // value[2], value[1] % value[2]
   return whole * units + (2 * product(rest, units) + value[2]) // (2 * value[2])
 end

@@ -16,13 +16,14 @@ function M.new(now_ns)
   return setmetatable({ now_ns = now_ns, queue = {}, tasks = setmetatable({}, { __mode = "k" }) }, World)
 end
 
---- Do action at an instant; what is asked for the same instant is done in the order of asking.
+--- Do action at an instant; what is asked for the same instant is done in the order of asking. The queue's
+--- soonest is its last: most that is asked for is soon.
 ---@param at_ns integer
 ---@param action fun()
 function World:at(at_ns, action)
   local queue, i = self.queue, #self.queue
   at_ns = math.max(at_ns, self.now_ns)
-  while i > 0 and queue[i].at_ns > at_ns do
+  while i > 0 and queue[i].at_ns <= at_ns do
     i = i - 1
   end
   table.insert(queue, i + 1, { at_ns = at_ns, action = action })
@@ -93,7 +94,7 @@ function World:run(action)
   end, function()
     local main = self:spawn(action)
     while main.state ~= "ended" do
-      local event = assert(table.remove(self.queue, 1), "the script waits for what can never come")
+      local event = assert(table.remove(self.queue), "the script waits for what can never come")
       self.now_ns = event.at_ns
       event.action()
     end

@@ -63,7 +63,11 @@ local function make(n, list, cache, out)
     files[name] = text
   end
   local what = damage.some(files)
-  os.execute(("rm -rf %s/run*"):format(shell.quote(out)))
+  for _, name in ipairs(shell.names(out)) do
+    if name:find("^run") then
+      shell.remove(out .. "/" .. name)
+    end
+  end
   local path = out .. "/run" .. (n % 50 == 0 and "\27[31m" or "")
   lfs.mkdir(path)
   for name, content in pairs(files) do
@@ -78,6 +82,7 @@ local function batch(last)
   os.execute(("rm -rf %s; mkdir -p %s; cp -r %s %s/good"):format(shell.quote(out), shell.quote(out),
     shell.quote(list[1]), shell.quote(out)))
   local now = io.open(folder .. "/now", "w")
+  collectgarbage("setpause", 400) -- what a command leaves is short-lived
   for n = first, last do
     local path, what = make(n, list, cache, out)
     now:seek("set", 0)

@@ -312,7 +312,7 @@ function M.times(plan, count, spacing)
   return named(build(core.repeat_plan, plan, count, "gap", spacing.gap or 0), "")
 end
 
---- plan:at(channel): its pulses that have no channel yet go to this one.
+--- plan:at(channel): its pulses that have no channel yet go to this one. Refused where all of them have one.
 ---@param plan moonpulse.Plan
 ---@param channel string
 ---@return moonpulse.Plan
@@ -321,7 +321,12 @@ function M.at(plan, channel)
   if type(channel) ~= "string" and math.type(channel) ~= "integer" then
     fail("at: the name of a channel expected, not %s", type(channel))
   end
-  return named(build(core.channel, plan, check.channel("at", tostring(channel))), "")
+  check.channel("at", tostring(channel))
+  if not check.has_unnamed(plan) and next(check.channels(plan)) then
+    fail("at: each pulse of this plan has a channel already, which it keeps: %q would be none's; give it "
+      .. "before, or leave it out inside", channel)
+  end
+  return named(build(core.channel, plan, tostring(channel)), "")
 end
 
 --- plan:label(condition): the name of what its pulses are, for the record: "SICI". Parts that have a label

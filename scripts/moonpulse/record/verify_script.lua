@@ -41,21 +41,29 @@ for program in sha256sum awk; do
   exit 6
 done
 
-# the sums of all files in the folder $1, which is "" or ends with a slash
+# the sums of all files in the folder $1, which is "" or ends with a slash; sha256sum is started once for up
+# to a hundred that follow one another
 list() {
-  for file in "$1"* "$1".[!.]* "$1"..?*; do
+  within=$1
+  set --
+  for file in "$within"* "$within".[!.]* "$within"..?*; do
     [ -e "$file" ] || [ -h "$file" ] || continue
     case $file in SHA256SUMS | SHA256SUMS.sig) continue ;; esac
+    if [ -f "$file" ] && [ ! -h "$file" ]; then
+      set -- "$@" "$file"
+      [ $# -lt 100 ] && continue
+    fi
+    [ $# = 0 ] || sha256sum -- "$@"
+    set --
     if [ -h "$file" ]; then
-      printf 'a link, and no file:  %s\n' "$file"
+      printf '%-66s%s\n' 'a link, and no file:' "$file" # the name is where sha256sum has it
     elif [ -d "$file" ]; then
       list "$file/"
-    elif [ -f "$file" ]; then
-      sha256sum -- "$file"
-    else
-      printf 'something else than a file:  %s\n' "$file"
+    elif [ ! -f "$file" ]; then
+      printf '%-66s%s\n' 'something else than a file:' "$file"
     fi
   done
+  [ $# = 0 ] || sha256sum -- "$@"
 }
 
 seal=none

@@ -25,15 +25,27 @@ local function percent_of(action, given)
   return action.reference ~= "MSO" and action.intensity or nil
 end
 
---- The strongest pulse of a train, of those whose percentage is known; and is that all of them?
-local function strongest_percent(train, given)
-  local most, all = nil, true
-  for action in pairs(train.actions) do
-    local percent = percent_of(action, given)
-    all = all and percent ~= nil
-    most = percent and math.max(most or 0, percent) or most
+--- The strongest pulse of a train, of those whose percentage is known; and is that all of them? What is
+--- returned remembers actions and the last train: rules ask several times for each, and trains are thousands.
+---@return fun(train: moonpulse.Train): number?, boolean
+local function strongest_percent(given)
+  local known, last, most, all = {}, nil, nil, nil
+  return function(train)
+    if train == last then
+      return most, all
+    end
+    last, most, all = train, nil, true
+    for action in pairs(train.actions) do
+      local percent = known[action]
+      if percent == nil then
+        percent = percent_of(action, given) or false
+        known[action] = percent
+      end
+      all = all and percent ~= false
+      most = percent and math.max(most or 0, percent) or most
+    end
+    return most, all
   end
-  return most, all
 end
 
 --- An intensity in the unit that rules for bursts are written in: its own, %MSO in %AMT where that is known.
@@ -91,10 +103,11 @@ local function set_higher(finding, actions, given)
   for _, action in ipairs(actions) do
     local threshold = action.reference ~= "MSO" and given.thresholds[action.reference:lower()]
     local mso, exact = delivered(action, given), action.intensity * (threshold or 100) / 100
-    local own, percent = in_own_unit(action, given), percent_of(action, given)
-    local is_its = finding.value == own or finding.value == percent or finding.value == mso
-      or finding.percent and finding.percent == percent
-    if mso and mso > exact + 1e-9 and is_its then
+    local is_higher = mso and mso > exact + 1e-9 -- seldom: only then it is compared
+    local own = is_higher and in_own_unit(action, given)
+    local percent = is_higher and percent_of(action, given)
+    if is_higher and (finding.value == own or finding.value == percent or finding.value == mso
+      or finding.percent and finding.percent == percent) then
       texts[#texts + 1] = ("%s%.6g %%MSO, set to %g %%MSO (the device's step)"):format(
         threshold and ("%g %%%s of %g %%MSO = "):format(action.intensity, action.reference, threshold) or "",
         exact, mso)
@@ -184,7 +197,7 @@ local TOGETHER = "; all channels together: our own caution, the tables are for o
 ---@param add fun(finding: moonpulse.Finding)
 local function train_judge(given, coverage, add)
   local context = { profile = given.profile or tables.default_profile,
-    percent = function(train) return strongest_percent(train, given) end,
+    percent = strongest_percent(given),
     mso = function(train) return strongest_mso(train, given) end,
     strongest = function(train, limits) return strongest(train, given, limits) end,
     at_most = function(percent, reference) return at_most(percent, reference, given) end }

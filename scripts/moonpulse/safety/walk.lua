@@ -269,8 +269,8 @@ local function in_order(plan, nerve)
 end
 
 --- Pulse by pulse, from at seconds on and up to until_s.
-local function stream(self, plan, seed, progress, at, until_s)
-  local schedule, known = core.schedule(plan, seed), {}
+local function stream(self, plan, schedule, progress, at, until_s)
+  local known = {}
   local from, totals = origins.of(plan), plan:totals()
   local total = totals.pulses + totals.marks
   for i, action in ipairs(schedule:actions()) do
@@ -327,7 +327,7 @@ local function pool(self, plan, seed, more, by_pulse, progress)
   if not by_pulse and not more.until_s and not plan:totals().random and in_order(plan, nerve) then
     walk(own, parts.of(plan), more.at_s, "")
   elseif plan:totals().pulses <= MOST_POOLED then
-    stream(own, plan, seed, progress, more.at_s, more.until_s or math.huge)
+    stream(own, plan, core.schedule(plan, seed), progress, more.at_s, more.until_s or math.huge)
   else
     return true
   end
@@ -396,12 +396,12 @@ function M.trains(plan, seed, emit, progress, by_pulse, more)
   local self = { finders = given.finders, order = given.order, emit = emit, actions = given.actions,
     parts = 0, paced = progress and pacer(progress) }
   take_over(self)
-  core.schedule(plan, seed) -- what cannot be walked at all is refused here, at once
+  local schedule = core.schedule(plan, seed) -- what cannot be walked at all is refused here, at once
   local structural = not by_pulse and not until_s and not plan:totals().random and in_order(plan)
   if structural then
     walk(self, parts.of(plan), more.at_s, "")
   else
-    stream(self, plan, seed, progress, more.at_s, until_s or math.huge)
+    stream(self, plan, schedule, progress, more.at_s, until_s or math.huge)
   end
   local not_pooled = more.pool and may_be_several(plan, more)
     and pool(self, plan, seed, more, by_pulse, progress)

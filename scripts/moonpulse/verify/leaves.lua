@@ -57,14 +57,17 @@ local function said(value)
   return value == nil and "missing" or tostring(math.tointeger(value) or value)
 end
 
---- Does a path lie in one of the parts of the manifest that a place decides as a whole?
+--- Does a path lie in one of the parts of the manifest that a place decides as a whole? A part ends where the
+--- path does, or before a "." or "[" of it.
 local function is_decided(path, parts)
-  for part in pairs(parts) do
-    if path == part or path:sub(1, #part + 1) == part .. "." or path:sub(1, #part + 1) == part .. "[" then
+  local at = path:find("[.%[]")
+  while at do
+    if parts[path:sub(1, at - 1)] then
       return true
     end
+    at = path:find("[.%[]", at + 1)
   end
-  return false
+  return parts[path] ~= nil
 end
 
 --- What the journal tells of the manifest: the line of the run's end, with what the line that seals adds; of

@@ -228,7 +228,7 @@ local makers = {
   end,
   function(depth) -- side by side, as they are
     local a, a_oracle = make(depth - 1)
-    local b, b_oracle = make(depth - 1)
+    local b, b_oracle = led_by_a_pulse(make(depth - 1))
     return mp.together { a, b:at "coil" }, o_together({ a_oracle, b_oracle }, { nil, "coil" })
   end,
 }

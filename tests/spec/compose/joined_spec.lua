@@ -232,6 +232,8 @@ describe("channels", function()
     refused(function() pulse:at() end, "name of a channel", "nil")
     refused(function() pulse:at(1.5) end, "name of a channel")
     refused(function() pulse:at "" end, "1 to 63 bytes")
+    refused(function() (pulse:at "a" .. pulse:at "b"):at "c" end, 'channel already, which it keeps: "c"')
+    assert.are.same({}, whats(mp.rest(1):at "a")) -- there is no pulse that could keep another one
     refused(function() pulse:at "left coil" end, "without spaces")
     refused(function() pulse:at "a\0b" end, "zero byte")
     refused(function() mp.together { ["a\0b"] = pulse } end, "zero byte")

@@ -1,13 +1,11 @@
 -- A folder of a run that came from somebody else: what lies in it in the place of a file is named, never
 -- waited for, by every command that reads such a folder, whichever file it is.
 local bids = require "bids"
+local exchanged = require "exchanged"
 local lfs = require "lfs"
 local shell = require "shell"
 
 local folder, kept, torn, files
-
--- A pipe that is opened is waited for without end: this is how long a busy computer is given.
-local patience = "timeout -s KILL 200 "
 
 --- All files of a folder.
 local function files_of(path, under, into)
@@ -49,57 +47,64 @@ local commands = {
   { text = "runs --out OUT --participant KIM" }, { text = "events RUN/events.tsv", own = "events.tsv" },
 }
 
---- Run a command on a copy of a folder in which change was done to a file.
-local function on(command, from, file, change)
-  local out = folder .. "/out"
-  local run, new = out .. "/2026-11-27T101500_x", folder .. "/new"
-  os.execute(("rm -rf %s %s; mkdir %s; cp -r %s %s"):format(out, new, out, from, run))
-  assert(os.execute(change:gsub("FILE", shell.quote(run .. "/" .. file))))
-  local text = command.text:gsub("%u+", { RUN = run, NEW = new, OUT = out, KEPT = kept })
-  local status, said, err = shell.sh(folder, patience .. shell.program .. " " .. text)
-  return status, said .. err, text .. " with another " .. file
+--- A command on a copy of a folder with something else in the place of a file.
+local function case_of(command, from, file, by)
+  local out, new = folder .. "/out", folder .. "/new"
+  local run, words = out .. "/2026-11-27T101500_x", {}
+  local paths = { RUN = run, NEW = new, OUT = out, KEPT = kept }
+  for word in command.text:gmatch("%S+") do
+    words[#words + 1] = word:gsub("%u+", paths)
+  end
+  return { from = from, to = run, file = file, by = by, gone = { out, new }, lines = { words },
+    command = command }
+end
+
+--- It ended in its own words.
+local function check_said(each, line, file)
+  local what = ("%s with another %s: status %s: %s"):format(table.concat(line, " "), file, each.status,
+    each.said:sub(1, 600))
+  assert.is_true((math.tointeger(each.status) or 6) < 6, what)
+  assert.is_nil(what:find("traceback", 1, true) or what:find("scripts/moonpulse", 1, true), what)
+  return what
 end
 
 --- Every command ends, on its own and in its own words.
-local function check(command, from, file, change)
-  if command.own == file then -- the user names the very file, and may name a pipe
-    return
+local function check(cases)
+  exchanged.each(folder, cases, function(case, result)
+    local each = result.said[1]
+    local what = check_said(each, case.lines[1], case.file)
+    if case.command.names then
+      assert.is_truthy(each.said:find(case.file, 1, true), what .. " says nothing of it")
+    end
+  end)
+end
+
+--- Each command with each file in whose place something is put.
+local function each_of(list, from, names, by)
+  local cases = {}
+  for _, command in ipairs(list) do
+    for _, file in ipairs(names) do
+      if command.own ~= file then -- the user names the very file, and may name a pipe
+        cases[#cases + 1] = case_of(command, from, file, by)
+      end
+    end
   end
-  local status, said, what = on(command, from, file, change)
-  assert.is_true(status < 6, ("%s: status %d: %s"):format(what, status, said:sub(1, 600)))
-  assert.is_nil(said:find("traceback", 1, true) or said:find("scripts/moonpulse", 1, true),
-    what .. ": " .. said:sub(1, 600))
-  if command.names then
-    assert.is_truthy(said:find(file, 1, true), what .. " says nothing of it: " .. said:sub(1, 600))
-  end
+  return cases
 end
 
 describe("what lies in a foreign folder in the place of a file:", function()
   it("a pipe is waited for by nobody", function()
-    for _, command in ipairs(commands) do
-      for _, file in ipairs(files) do
-        check(command, kept, file, "rm FILE && mkfifo FILE")
-      end
-    end
+    check(each_of(commands, kept, files, "pipe"))
   end)
 
   it("nor in the folder of a run that was killed", function()
-    for _, command in ipairs { { text = "recover RUN" }, { text = "runs --out OUT --participant KIM" } } do
-      for _, file in ipairs(files_of(torn, "", {})) do
-        check(command, torn, file, "rm FILE && mkfifo FILE")
-      end
-    end
+    check(each_of({ { text = "recover RUN" }, { text = "runs --out OUT --participant KIM" } }, torn,
+      files_of(torn, "", {}), "pipe"))
   end)
 
   it("a terabyte of nothing, or a device, is read by nobody", function()
-    for _, command in ipairs(commands) do
-      for _, file in ipairs { "SHA256SUMS", "events.json", "events.tsv", "twin.tsv" } do
-        check(command, kept, file, "truncate -s 4T FILE")
-      end
-    end
-    for _, name in ipairs(files) do
-      check(commands[1], kept, name, "rm FILE && ln -s /dev/zero FILE")
-    end
+    check(each_of(commands, kept, { "SHA256SUMS", "events.json", "events.tsv", "twin.tsv" }, "terabytes"))
+    check(each_of({ commands[1] }, kept, files, "zero"))
   end)
 end)
 
@@ -115,25 +120,21 @@ describe("what lies in a dataset in the place of a file", function()
   end)
 
   it("is neither waited for nor written over", function()
-    for _, change in ipairs { "rm FILE && mkfifo FILE", "truncate -s 4T FILE" } do
+    local copy, cases = folder .. "/copy", {}
+    for _, by in ipairs { "pipe", "terabytes" } do
       for _, file in ipairs(files_of(data, "", {})) do
-        local copy = folder .. "/copy"
-        os.execute(("rm -rf %s; cp -r %s %s"):format(copy, data, copy))
-        assert(os.execute(change:gsub("FILE", shell.quote(copy .. "/" .. file))))
-        local before = lfs.symlinkattributes(copy .. "/" .. file)
-        local imported = not file:find("_nibs.tsv$") and ("import bids %s/%s -o %s/made.plan"):format(copy,
-          nibs, folder) or nil
-        for _, text in ipairs { "check-bids " .. copy,
-          ("export bids %s --bids %s --sub 02"):format(kept, copy), imported } do
-          local status, out, err = shell.sh(folder, patience .. shell.program .. " " .. text)
-          local what = ("%s with another %s: status %d: %s"):format(text, file, status,
-            (out .. err):sub(1, 600))
-          assert.is_true(status < 6, what)
-          assert.is_nil(what:find("traceback", 1, true) or what:find("scripts/moonpulse", 1, true), what)
+        local lines = { { "check-bids", copy }, { "export", "bids", kept, "--bids", copy, "--sub", "02" } }
+        if not file:find("_nibs.tsv$") then
+          lines[3] = { "import", "bids", copy .. "/" .. nibs, "-o", folder .. "/made.plan" }
         end
-        local after = lfs.symlinkattributes(copy .. "/" .. file)
-        assert.are.same({ before.mode, before.ino, before.size }, { after.mode, after.ino, after.size }, file)
+        cases[#cases + 1] = { from = data, to = copy, file = file, by = by, gone = {}, lines = lines }
       end
     end
+    exchanged.each(folder, cases, function(case, result)
+      for i, each in ipairs(result.said) do
+        check_said(each, case.lines[i], case.file)
+      end
+      assert.are.same(result.before, result.after, case.file)
+    end)
   end)
 end)

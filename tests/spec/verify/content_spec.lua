@@ -116,7 +116,8 @@ describe("what a folder keeps", function()
   --- What verify says of a copy that was changed and sealed anew.
   local function after(name, file, change)
     local copy = folder .. "/copy"
-    os.execute(("rm -rf %s; cp -r %s %s"):format(copy, runs[name], copy))
+    shell.remove(copy)
+    shell.copy(runs[name], copy)
     local path = copy .. "/" .. file
     local text = shell.read(path)
     local changed = change(text)

@@ -2,6 +2,7 @@
 -- out, put in, exchanged or cut, a file of another run. MP_VERIFY=10000: so many bits, and a tenth of each of
 -- the others.
 local damaged = require "damaged"
+local made_once = require "made_once"
 local shell = require "shell"
 local verify = require "moonpulse.verify"
 
@@ -75,41 +76,45 @@ describe("the folder of a run", function()
     end
   end)
 
-  for _, way in ipairs { "flip", "delete", "insert", "swap", "truncate" } do
-    it("is not, after one " .. way, function()
-      local done, seed, wanted = 0, 0, way == "flip" and flips or others
-      while done < wanted do
-        seed = seed + 1
-        local each = kept[seed % #kept + 1]
-        local was_done = damaged.with(each, way, seed, function(name)
-          local ok, whole, found = pcall(is_whole, each, done % (wanted // math.max(1, scripted) + 1) == 0)
-          local what = ("%s: seed %d of %s, %s"):format(each.name, seed, way, name)
-          assert.is_true(ok, what .. ": " .. tostring(whole))
-          assert.is_false(whole, what .. ": not found")
-          assert.is_true(found.differs[1] ~= nil)
-        end)
-        done = done + (was_done and 1 or 0)
+  describe("that was damaged", function()
+    made_once.inside()
+
+    for _, way in ipairs { "flip", "delete", "insert", "swap", "truncate" } do
+      it("is not whole after one " .. way, function()
+        local done, seed, wanted = 0, 0, way == "flip" and flips or others
+        while done < wanted do
+          seed = seed + 1
+          local each = kept[seed % #kept + 1]
+          local was_done = damaged.with(each, way, seed, function(name)
+            local ok, whole, found = pcall(is_whole, each, done % (wanted // math.max(1, scripted) + 1) == 0)
+            local what = ("%s: seed %d of %s, %s"):format(each.name, seed, way, name)
+            assert.is_true(ok, what .. ": " .. tostring(whole))
+            assert.is_false(whole, what .. ": not found")
+            assert.is_true(found.differs[1] ~= nil)
+          end)
+          done = done + (was_done and 1 or 0)
+        end
+      end)
+    end
+
+    it("is not whole with a file of another run, nor with one more, nor with one less", function()
+      for i, each in ipairs(kept) do
+        local other = kept[i % #kept + 1]
+        for _, name in ipairs(each.names) do
+          local text = other.texts[name]
+          if text and text ~= each.texts[name] then
+            shell.write(each.folder .. "/" .. name, text)
+            assert.is_false(is_whole(each, i == 1), each.name .. ": another " .. name)
+          end
+          os.remove(each.folder .. "/" .. name)
+          assert.is_false(is_whole(each, i == 1), each.name .. ": without " .. name)
+          shell.write(each.folder .. "/" .. name, each.texts[name])
+        end
+        shell.write(each.folder .. "/more", "x")
+        assert.is_false(is_whole(each, true), each.name .. ": one more")
+        os.remove(each.folder .. "/more")
+        assert.is_true(is_whole(each), each.name)
       end
     end)
-  end
-
-  it("is not with a file of another run, nor with one more, nor with one less", function()
-    for i, each in ipairs(kept) do
-      local other = kept[i % #kept + 1]
-      for _, name in ipairs(each.names) do
-        local text = other.texts[name]
-        if text and text ~= each.texts[name] then
-          shell.write(each.folder .. "/" .. name, text)
-          assert.is_false(is_whole(each, i == 1), each.name .. ": another " .. name)
-        end
-        os.remove(each.folder .. "/" .. name)
-        assert.is_false(is_whole(each, i == 1), each.name .. ": without " .. name)
-        shell.write(each.folder .. "/" .. name, each.texts[name])
-      end
-      shell.write(each.folder .. "/more", "x")
-      assert.is_false(is_whole(each, true), each.name .. ": one more")
-      os.remove(each.folder .. "/more")
-      assert.is_true(is_whole(each), each.name)
-    end
   end)
 end)

@@ -4,6 +4,7 @@ local children = require "moonpulse.verify.child"
 local cjson = require "cjson"
 local cli = require "moonpulse.cli"
 local fixture = require "job"
+local lfs = require "lfs"
 local reports = require "moonpulse.report"
 local shell = require "shell"
 local term = require "term"
@@ -129,7 +130,8 @@ describe("an odd field of a foreign folder", function()
   --- Diff and every third of the other commands, each time others; or all.
   local function faults_of(run, count)
     local out, found = folder .. "/out", {}
-    os.execute(("rm -rf %s; mkdir %s"):format(out, out))
+    shell.remove(out)
+    assert(lfs.mkdir(out))
     local list = commands(run, out)
     list[#list + 1] = "report"
     for i, command in ipairs(list) do

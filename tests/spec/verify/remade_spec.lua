@@ -167,7 +167,8 @@ describe("the record of an experiment", function()
   local function finds_edits(run)
     for name, edit in pairs(edits) do
       local copy = folder .. "/copy"
-      os.execute(("rm -rf %s; cp -r %s %s"):format(copy, run, copy))
+      shell.remove(copy)
+      shell.copy(run, copy)
       resealed.edit(copy, edit[1] and function(entries)
         for _, entry in ipairs(entries) do
           edit[1](entry)

@@ -2,6 +2,8 @@
 -- signature.
 local cjson = require "cjson"
 local fixture = require "job"
+local lfs = require "lfs"
+local made_once = require "made_once"
 local recover = require "moonpulse.record.recover"
 local reports = require "moonpulse.report"
 local seals = require "moonpulse.record.seal"
@@ -34,7 +36,8 @@ teardown(function() shell.remove(folder) end)
 --- A copy of the run's folder, put into another state.
 local function copy(change)
   local run = folder .. "/copy"
-  os.execute(("rm -rf %s; cp -r %s %s"):format(run, kept, run))
+  shell.remove(run)
+  shell.copy(kept, run)
   change(run)
   return run
 end
@@ -251,6 +254,31 @@ describe("what cannot be sealed again", function()
 end)
 
 describe("what differs", function()
+  it("is found by verify.sh among hundreds of files, before and behind folders", function()
+    local run = copy(function(path)
+      assert(lfs.mkdir(path .. "/many"))
+      assert(lfs.mkdir(path .. "/many/5"))
+      for i = 1, 250 do
+        shell.write(("%s/many/%d"):format(path, 1000 + i), "file " .. i)
+        shell.write(("%s/many/5/%d .x"):format(path, i % 7), "file " .. i)
+      end
+      assert(seals.again(path, "report", { why = "more files" }))
+    end)
+    assert.are.equal(0, (shell.sh(folder, "sh " .. run .. "/verify.sh")))
+    for _, name in ipairs { "many/1001", "many/1100", "many/1101", "many/1250", "many/5/0 .x",
+      "verify.sh" } do
+      local text = shell.read(run .. "/" .. name)
+      shell.write(run .. "/" .. name, text .. "\n")
+      local status, out = shell.sh(folder, ("sh %s/verify.sh %s"):format(kept, run))
+      assert.are.equal(1, status, name)
+      assert.are.equal(("differs: %s: it was changed"):format(name), out:match "^[^\n]*")
+      shell.write(run .. "/" .. name, text)
+    end
+    assert(lfs.link("1001", run .. "/many/1100x", true))
+    assert.matches("differs: many/1100x: it was not in the folder", (select(2, shell.sh(folder, "sh " .. run
+      .. "/verify.sh"))), 1, true)
+  end)
+
   it("is told with file and line", function()
     local function first(name, change)
       local run = copy(function(path)
@@ -338,6 +366,8 @@ describe("a run of an older version in virtual time", function()
 end)
 
 describe("a signature", function()
+  made_once.inside()
+
   local function key(name)
     assert(os.execute(("ssh-keygen -q -t ed25519 -N '' -C lab -f %s/%s"):format(folder, name)))
     return folder .. "/" .. name

@@ -4,6 +4,7 @@ local cjson = require "cjson"
 local damaged = require "damaged"
 local edited = require "moonpulse.safety.edited"
 local fixture = require "job"
+local made_once = require "made_once"
 local recover = require "moonpulse.record.recover"
 local reports = require "moonpulse.report"
 local seals = require "moonpulse.record.seal"
@@ -64,6 +65,8 @@ local function put_right(each)
 end
 
 describe("an edit that was sealed over", function()
+  made_once.inside()
+
   for name in pairs(runs) do
     it("is found, whichever bit of whichever file it is: " .. name, function()
       local each, done, seed, found_by = kept[name], 0, 0, {}
@@ -141,6 +144,8 @@ describe("an edit that was sealed over", function()
 end)
 
 describe("recover", function()
+  made_once.inside "begin"
+
   local edits = {
     { "manifest.json", '"participant": "P01"', '"participant": "P02"' },
     { "manifest.json", '"verdict": "%a+', '"verdict": "none' },
