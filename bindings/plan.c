@@ -326,12 +326,13 @@ static void set_every(lua_State *L, const struct mp_plan *plan, const struct mp_
 
 /*
  * plan:totals() -> {pulses=, marks=, leaves=, first=, last=, span=, span_max=, whole=, depth=,
- * random=}. leaves: pulses, marks and rests, as a number, for there may be more than 2^63.
+ * random=, unnamed=}. leaves: pulses, marks and rests, as a number, for there may be more than
+ * 2^63.
  */
 static int plan_totals(lua_State *L)
 {
     const struct mp_totals *totals = mp_plan_totals(mp_check_plan(L, 1));
-    lua_createtable(L, 0, 11);
+    lua_createtable(L, 0, 12);
     lua_pushinteger(L, (lua_Integer)totals->pulses);
     lua_setfield(L, -2, "pulses");
     lua_pushinteger(L, (lua_Integer)totals->marks);
@@ -348,6 +349,8 @@ static int plan_totals(lua_State *L)
     lua_setfield(L, -2, "depth");
     lua_pushboolean(L, totals->random);
     lua_setfield(L, -2, "random");
+    lua_pushboolean(L, totals->unnamed);
+    lua_setfield(L, -2, "unnamed");
     return 1;
 }
 

@@ -95,7 +95,7 @@ enum mp_status mp_flight_create(struct mp_flight **out, const char *path, uint64
 
 void mp_flight_touch(struct mp_flight *flight)
 {
-    // all at once, which takes half as long; an older kernel does not know it
+    // all at once, in a fraction of the time; an older kernel does not know it
     if (madvise(flight->mapped.at, flight->bytes, MADV_POPULATE_WRITE) == 0)
         return;
     volatile unsigned char *bytes = flight->mapped.at;

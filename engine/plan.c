@@ -154,6 +154,7 @@ enum mp_status mp_plan_pulse(struct mp_plan **out, const struct mp_pulse *pulse,
         return MP_ENOMEM;
     plan->pulse = *pulse;
     plan->totals.pulses = 1;
+    plan->totals.unnamed = true;
     plan->totals.work = (struct mp_work){.leaves = 1, .events = true};
     *out = plan;
     return MP_OK;
@@ -423,6 +424,7 @@ enum mp_status mp_plan_channel(struct mp_plan **out, struct mp_plan *child, cons
                        MP_NAME_MAX - 1);
     struct mp_plan *plan = NULL;
     struct mp_totals totals = child->totals;
+    totals.unnamed = false;
     totals.depth++; // no level of work: a schedule has the child in its place
     enum mp_status status = plan_over(&plan, MP_PLAN_CHANNEL, &child, 1, &totals, err);
     if (status != MP_OK)

@@ -84,6 +84,7 @@ struct mp_totals {
     int64_t denominator;      // common denominator of every time inside
     uint32_t depth;
     bool random;
+    bool unnamed; // are there pulses that nobody gave a channel?
     struct mp_work work;
 };
 

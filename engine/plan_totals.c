@@ -76,6 +76,7 @@ enum mp_status totals_then(struct mp_totals *out, const struct mp_totals *a,
     if (b->pulses > 0)
         sum.last = last_b;
     sum.random = a->random || b->random;
+    sum.unnamed = a->unnamed || b->unnamed;
     if (b->depth + 1 > sum.depth)
         sum.depth = b->depth + 1;
     *out = sum;
@@ -141,6 +142,7 @@ enum mp_status totals_beside(struct mp_totals *sum, const struct mp_totals *othe
     sum->span_max = later(sum->span_max, other->span_max);
     sum->whole = later(sum->whole, other->whole);
     sum->random = sum->random || other->random;
+    sum->unnamed = sum->unnamed || other->unnamed;
     if (other->depth > sum->depth)
         sum->depth = other->depth;
     return MP_OK;

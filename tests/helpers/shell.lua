@@ -170,6 +170,7 @@ function M.many(folder, commands, before)
     for quoted, word in command:gsub("'([^']*)'", function(text)
       return "\0" .. text:gsub(" ", "\1")
     end):gmatch "(%z?)(%S+)" do
+      assert(not word:find "%z", command)
       words[#words + 1] = ("%q"):format(quoted == "" and word or (word:gsub("\1", " ")))
     end
     lines[i + 1] = ("{ %s }"):format(table.concat(words, ", "))

@@ -89,7 +89,8 @@ function M.or_plan(named)
     return path, true
   end
   local found, message = true, nil
-  if not named:find("[/.:]") then -- a file is said to be missing by who reads it
+  -- a file, or one that is not there, is a matter of who reads it
+  if not named:find("[/.:]") and lfs.attributes(named, "mode") ~= "file" then
     found, message = require("moonpulse.protocol.catalogue").find(named)
   end
   if not found then

@@ -47,35 +47,6 @@ function M.object(name, plan)
   end
 end
 
---- Part by part from the end, where what was added last is.
-local function finds_unnamed(plan, seen)
-  local view, id = plan:view(), plan:id()
-  if view.kind == "pulse" or view.kind == "channel" or seen[id] then
-    return view.kind == "pulse"
-  end
-  seen[id] = true
-  for i = view.children, 1, -1 do
-    if finds_unnamed(plan:child(i), seen) then
-      return true
-    end
-  end
-  return false
-end
-
-local unnamed = setmetatable({}, { __mode = "k" }) -- by the plan, which never changes
-
---- Has a plan pulses that nobody gave a channel? What has one is not looked into.
----@param plan moonpulse.Plan
----@return boolean
-function M.has_unnamed(plan)
-  local found = unnamed[plan]
-  if found == nil then
-    found = finds_unnamed(plan, {})
-    unnamed[plan] = found
-  end
-  return found
-end
-
 --- The channels of a plan's pulses; "" where nobody gave one.
 ---@param plan moonpulse.Plan
 ---@return table<string, boolean>

@@ -215,7 +215,7 @@ end
 ---@param names integer how many entries have a name
 ---@return integer? unnamed the same, with this one
 local function check_coil(unnamed, key, plan, names)
-  local is_open = check.has_unnamed(plan)
+  local is_open = plan:totals().unnamed
   if type(key) == "string" then
     local channels = is_open and {} or check.channels(plan)
     if next(channels) and not channels[key] then
@@ -322,7 +322,8 @@ function M.at(plan, channel)
     fail("at: the name of a channel expected, not %s", type(channel))
   end
   check.channel("at", tostring(channel))
-  if not check.has_unnamed(plan) and next(check.channels(plan)) then
+  local totals = plan:totals()
+  if totals.pulses > 0 and not totals.unnamed then
     fail("at: each pulse of this plan has a channel already, which it keeps: %q would be none's; give it "
       .. "before, or leave it out inside", channel)
   end

@@ -49,7 +49,7 @@ list() {
   for file in "$within"* "$within".[!.]* "$within"..?*; do
     [ -e "$file" ] || [ -h "$file" ] || continue
     case $file in SHA256SUMS | SHA256SUMS.sig) continue ;; esac
-    if [ -f "$file" ] && [ ! -h "$file" ]; then
+    if [ -f "$file" ] && [ ! -h "$file" ] && [ "$file" != - ]; then
       set -- "$@" "$file"
       [ $# -lt 100 ] && continue
     fi
@@ -59,6 +59,8 @@ list() {
       printf '%-66s%s\n' 'a link, and no file:' "$file" # the name is where sha256sum has it
     elif [ -d "$file" ]; then
       list "$file/"
+    elif [ "$file" = - ] && [ -f - ]; then
+      sha256sum <- # whose name is what stands for standard input
     elif [ ! -f "$file" ]; then
       printf '%-66s%s\n' 'something else than a file:' "$file"
     fi

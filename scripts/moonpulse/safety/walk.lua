@@ -15,6 +15,7 @@ local parts = {}
 ---@field kind string as view().kind; so are count, text, intensity, reference and origin
 ---@field every number? of a repetition: seconds from onset to onset; nil: not known exactly
 ---@field ids (integer|false)[] of its parts; false: without a pulse
+---@field inner (moonpulse.WalkedPart|false)[] its parts, which are there as long as it is
 ---@field spans number[] of its parts, in seconds
 ---@field channels table<string, boolean> that its pulses go to; "": to the one that is around it
 ---@field plain boolean nothing in it is side by side, and all that repeats has its time
@@ -41,8 +42,10 @@ end
 local function look_inside(part)
   local channels, plain = nil, part.kind ~= "parallel" and (part.kind ~= "repeat" or part.every ~= nil)
   local own = false -- channels: else it is a part's, which most have in common
+  part.inner = {}
   for i, id in ipairs(part.ids) do
     local inner = id and parts.child(part, i)
+    part.inner[i] = inner
     channels, plain = channels or inner and inner.channels, plain and (not inner or inner.plain)
     for name in pairs(inner and inner.channels ~= channels and inner.channels or {}) do
       if not channels[name] then
@@ -85,7 +88,7 @@ end
 ---@param i integer
 ---@return moonpulse.WalkedPart
 function parts.child(part, i)
-  return by_id[part.ids[i]] or parts.of(part.plan:child(i))
+  return part.inner[i] or by_id[part.ids[i]] or parts.of(part.plan:child(i))
 end
 
 --- How a pulse on a channel is told from others: by its intensity, too.

@@ -168,6 +168,7 @@ function Plan:id() end
 ---@field exact_span string? span as a fraction of seconds: "3/50"; nil: it has none that fits
 ---@field depth integer of nesting
 ---@field random boolean are there rests that are drawn?
+---@field unnamed boolean are there pulses that nobody gave a channel?
 
 ---@class moonpulse.core.View a node of a plan
 ---@field kind "pulse"|"rest"|"mark"|"sequence"|"repeat"|"parallel"|"channel"

@@ -223,6 +223,10 @@ return mp.trials { of = mp.shuffle(list), every = 4 }]])
       assert.matches("^moonpulse: there is no run itbs60 here, nor in /[^\n]*, and there is no protocol "
         .. '"itbs60"; did you mean [^\n]*itbs600', err)
     end
+    shell.write(folder .. "/half", "return 5 +\n") -- a file: what is wrong is said of it
+    status, _, err = shell.sh(folder, ("cd %s; %s methods half"):format(folder, shell.absolute))
+    assert.are.equal(2, status)
+    assert.matches("^moonpulse: ./half:%d+: ", err)
   end)
 end)
 

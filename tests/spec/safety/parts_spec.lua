@@ -47,4 +47,31 @@ describe("what is known of a plan's parts", function()
       collectgarbage(i % 50 == 0 and "collect" or "step")
     end
   end)
+
+  it("stays known with all that is in it while somebody holds it, and no longer", function()
+    local chain = pulse
+    for _ = 1, 200 do -- each a part of the next one
+      chain = (chain .. rest) * 1 .. pulse
+    end
+    local root = parts.of(chain)
+    local function inmost()
+      local part, found = root, {}
+      repeat
+        found[#found + 1], part = part, parts.child(part, 1)
+      until part.kind == "pulse"
+      return found
+    end
+    local before = inmost()
+    local seen = setmetatable({ before[#before] }, { __mode = "v" })
+    local count = #before
+    before = nil -- luacheck: ignore 311 331
+    collectgarbage()
+    assert.is_true(count > 100)
+    assert.is_not_nil(seen[1])
+    assert.are.equal(seen[1], inmost()[count])
+    root, chain = nil, nil -- luacheck: ignore 311
+    collectgarbage()
+    collectgarbage()
+    assert.is_nil(seen[1])
+  end)
 end)

@@ -258,6 +258,7 @@ describe("what differs", function()
     local run = copy(function(path)
       assert(lfs.mkdir(path .. "/many"))
       assert(lfs.mkdir(path .. "/many/5"))
+      shell.write(path .. "/-", "a name that stands for standard input")
       for i = 1, 250 do
         shell.write(("%s/many/%d"):format(path, 1000 + i), "file " .. i)
         shell.write(("%s/many/5/%d .x"):format(path, i % 7), "file " .. i)
@@ -266,7 +267,7 @@ describe("what differs", function()
     end)
     assert.are.equal(0, (shell.sh(folder, "sh " .. run .. "/verify.sh")))
     for _, name in ipairs { "many/1001", "many/1100", "many/1101", "many/1250", "many/5/0 .x",
-      "verify.sh" } do
+      "verify.sh", "-" } do
       local text = shell.read(run .. "/" .. name)
       shell.write(run .. "/" .. name, text .. "\n")
       local status, out = shell.sh(folder, ("sh %s/verify.sh %s"):format(kept, run))

@@ -185,7 +185,7 @@ describe("an experiment that is made again", function()
         local copy = folder .. "/copy"
         local function copied()
           shell.remove(copy)
-      shell.copy(run, copy)
+          shell.copy(run, copy)
           return copy
         end
         stronger(copied())
