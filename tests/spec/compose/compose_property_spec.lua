@@ -266,6 +266,11 @@ local function compare(plan, oracle)
   local totals = plan:totals()
   assert.are.equal(pulses, totals.pulses)
   assert.are.equal(#expected - pulses, totals.marks)
+  local unnamed = false
+  for _, event in ipairs(expected) do
+    unnamed = unnamed or event.channel == nil
+  end
+  assert.are.equal(unnamed, totals.unnamed)
   assert.is_true(math.abs(totals.span - oracle.span[1] / oracle.span[2]) < 1e-12 * (1 + totals.span))
   assert.is_true(math.abs(totals.whole - oracle.whole[1] / oracle.whole[2])
     < 1e-12 * (1 + totals.whole))
