@@ -9,7 +9,6 @@
 #include <lauxlib.h>
 #include <lualib.h>
 
-#include <malloc.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -134,10 +133,6 @@ int main(int argc, char **argv)
     if (!may_open_files())
         return REFUSED;
     (void)uv_setup_args(argc, argv);
-    // Lua's collector frees small blocks by the thousand. glibc would keep them apart and join
-    // all of them anew at every larger free: a fifth of the time of what computes. Joined at
-    // once they cost less.
-    (void)mallopt(M_MXFAST, 0);
     lua_State *L = luaL_newstate();
     if (L == NULL) {
         (void)fputs("moonpulse: out of memory\n", stderr);
