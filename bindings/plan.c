@@ -414,7 +414,7 @@ static int plan_child(lua_State *L)
     return 1;
 }
 
-/* plan:parts() -> ids, spans: of each child its id() (false: it has no pulse), and its seconds */
+/* plan:parts() -> ids, spans: of each child its id() (false: no pulse is in it), its seconds */
 static int plan_parts(lua_State *L)
 {
     const struct mp_plan *plan = mp_check_plan(L, 1);
