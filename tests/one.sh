@@ -48,6 +48,11 @@ case " $(echo ${MP_COMPUTES:-}) " in *" $name "*) set -- nice -n 10 "$@" ;; esac
 log=$MP_LOGS/$name.log
 echo 0 1 0 >"$MP_LOGS/$name.end" # until it has said otherwise
 began=$(date +%s)
+# A spec and what it starts have a clock of their own, which stands still while the computer gives them no turn.
+calm=$(realpath "${MOONPULSE%/*}")/tests/rig/calm_shim.so
+case $name in
+  *_spec) [ -e "$calm" ] && set -- env MP_CALM="$MP_LOGS/$name.calm" LD_PRELOAD="$calm" "$@" ;;
+esac
 "$@" >"$log" 2>&1 </dev/null
 status=$?
 took=$(($(date +%s) - began))

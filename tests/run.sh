@@ -33,8 +33,8 @@ export MOONPULSE="$build/moonpulse"
 export UBSAN_OPTIONS="${UBSAN_OPTIONS:-print_stacktrace=1:halt_on_error=1}"
 # a program that the backstop ends joins no thread
 export TSAN_OPTIONS="${TSAN_OPTIONS:-} report_thread_leaks=0"
-# the rig preloads a shim, which the sanitizer wants to come after itself
-case $build in *sanitize*address*) export RIG_WRAP="env ASAN_OPTIONS=verify_asan_link_order=0" ;; esac
+# shims are preloaded, which the sanitizer wants to come after itself
+export ASAN_OPTIONS="${ASAN_OPTIONS:-}:verify_asan_link_order=0"
 # What tests write lies in memory where there is room: a disk that three suites delete from at once can keep whoever
 # deletes or cuts a file waiting for half a second, and the tests that have a clock would judge it. (Full and hung
 # disks are made by the tests themselves.)

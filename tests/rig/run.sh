@@ -38,7 +38,7 @@ inside() {
   ln -s ../../devices/platform/ttyMP1 "$work/class/ttyMP1"
   mount --bind "$work/class" /sys/class/tty || exit $no_namespace
 
-  # LD_PRELOAD is for the program alone; RIG_WRAP may name a checker to run it under
+  # LD_PRELOAD is for the program alone
   MODEM_LOG=$work/lines.log
   export MODEM_LOG
   : >"$MODEM_LOG"
@@ -46,7 +46,7 @@ inside() {
   if [ -n "$moonpulse" ]; then
     exec sh "$here/stop_line.sh" "$build" "$moonpulse" "$build/modem_shim.so"
   fi
-  exec env LD_PRELOAD="$build/modem_shim.so" ${RIG_WRAP:-} "$build/test_serial_rig"
+  exec env LD_PRELOAD="$build/modem_shim.so" "$build/test_serial_rig"
 }
 
 skip() {

@@ -133,9 +133,7 @@ end)
 
 describe("a run whose pulses go another way", function()
   local folder, jobs
-  local shim = shell.program:match("^(.*)/[^/]*$") .. "/tests/rig/modem_shim.so"
-  local no_shim = shell.program:find("sanitize") and "the modem shim does not go together with a sanitizer"
-    or not shell.read(shim) and "needs the modem shim: make test-programs"
+  local with_modem, no_shim = require "shim".of "modem"
 
   fixture.each_test(function(...) folder, jobs = ... end)
 
@@ -382,7 +380,7 @@ return own
   end
 
   it("pulses a line of the device's port, and opening it raises none", function()
-    if no_shim then
+    if not with_modem then
       return pending(no_shim)
     end
     local simulator = start("simulator", ("sim magstim200 --log %s/twin.tsv"):format(folder))
@@ -390,7 +388,7 @@ return own
     local log = folder .. "/lines.log"
     local job = start("run", ("run %s --out %s/runs --device magstim200 --port %s --trigger rts:width=3%s")
       :format(protocol("mp.train { pulses = 2, hz = '1/2', intensity = mp.mso(40) }"), folder, port, patient),
-      ("LD_PRELOAD=%s MODEM_LOG=%s"):format(shim, log))
+      ("%s MODEM_LOG=%s"):format(with_modem, log))
     assert.are.equal(0, job:wait(), job:err())
     assert.are.equal("DTR 0,RTS 0,RTS 1,RTS 0,RTS 1,RTS 0,", edges(log))
     local rows = shell.rows(folder .. "/twin.tsv")
@@ -399,14 +397,14 @@ return own
   end)
 
   it("lets the line down when it is killed in the middle of a pulse", function()
-    if no_shim then
+    if not with_modem then
       return pending(no_shim)
     end
     local box = start("box", ("sim trigger --log %s/box.tsv"):format(folder))
     local log = folder .. "/lines.log"
     local job = start("run", ("run %s --out %s/runs --device trigger --port %s --device-option kind=rts "
       .. "--device-option width_ms=9000%s"):format(protocol("mp.pulse { intensity = mp.mso(40) }"), folder,
-        box:says(" on (/dev/%S+)"), patient), ("LD_PRELOAD=%s MODEM_LOG=%s"):format(shim, log))
+        box:says(" on (/dev/%S+)"), patient), ("%s MODEM_LOG=%s"):format(with_modem, log))
     shell.await(function() return edges(log):find("RTS 1,") end, "the line's edge")
     job:signal("KILL")
     shell.await(function() return edges(log):find("RTS 1,RTS 0,$") end, "the line's fall")

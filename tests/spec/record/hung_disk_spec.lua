@@ -5,11 +5,9 @@ local core = require "moonpulse.core"
 local fixture = require "job"
 local shell = require "shell"
 
-local shim = shell.program:match("^(.*)/[^/]*$") .. "/tests/rig/disk_shim.so"
-local no_shim = shell.program:find("sanitize") and "a preloaded shim does not go together with a sanitizer"
-  or not shell.read(shim) and "needs the disk shim: make test-programs"
+local on_disk, no_shim = require "shim".of "disk"
 
-if no_shim then
+if not on_disk then
   return it("a disk that hangs", function() return pending(no_shim) end)
 end
 
@@ -29,7 +27,7 @@ describe("a disk that hangs", function()
   --- A run of which some files' disk hangs from when hang() is called.
   local function start(files)
     job = shell.start(folder, "run", ("run %s/made.lua --timing host --tolerance 1000 --out %s/runs"):format(
-      folder, folder), ("LD_PRELOAD=%s DISK_OF='%s' DISK_HANGS=%s/hangs"):format(shim, files, folder))
+      folder, folder), ("%s DISK_OF='%s' DISK_HANGS=%s/hangs"):format(on_disk, files, folder))
     shell.await(function()
       local run = shell.names(folder .. "/runs")[1]
       return run and (shell.read(folder .. "/runs/" .. run .. "/twin.tsv") or ""):find("\tpulse\t")

@@ -79,9 +79,10 @@ local cases = {
   -- calls that nothing interrupts: the program ends, and what it leaves is recovered
   { "pattern", "string.find(('a'):rep(1000000), '.-.-.-.-b')",
     { 5, "stuck", "or the computer was too busy; Moonpulse ended before" },
-    { ends = true, says = "u[tn]e?d? for %d+%.%d s %(%S+script%.lua:5%), but" } }, -- computed for, or run for
+    { ends = true, at_once = true, -- computed for, or run for
+      says = "u[tn]e?d? for %d+%.%d s %(%S+script%.lua:5%), but" } },
   { "command_waited_for", "io.popen('sleep 20'):close()",
-    { 5, "stuck", "or the computer was too busy; Moonpulse ended before" }, { ends = true,
+    { 5, "stuck", "or the computer was too busy; Moonpulse ended before" }, { ends = true, at_once = true,
       says = "a function that the script called did not return: it waited for %d+%.%d s "
         .. "%(%S+script%.lua:5%), but" } },
   { "command_closed", "io.popen('sleep 20'):close()", { 5, "signal", "signal; Moonpulse ended before" },

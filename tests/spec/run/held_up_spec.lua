@@ -4,8 +4,7 @@ local core = require "moonpulse.core"
 local fixture = require "job"
 local shell = require "shell"
 
-local shim = shell.program:match("^(.*)/[^/]*$") .. "/tests/rig/wait_shim.so"
-local no_shim = shell.program:find("sanitize") and "a preloaded shim does not go together with a sanitizer"
+local waiting, no_shim = require "shim".of "wait"
 
 describe("the end of a run that was held up", function()
   local folder, jobs
@@ -29,7 +28,7 @@ describe("the end of a run that was held up", function()
   -- 0.45 s: longer than a loop may be silent after a stop; 1.95 s: longer than a process is let live
   for _, ms in ipairs { 450, 1950 } do
     it(("by its guard, for %d ms, is complete: with a driver of one's own and without"):format(ms), function()
-      if no_shim then
+      if not waiting then
         return pending(no_shim)
       end
       shell.write(folder .. "/mine.lua", [[
@@ -48,7 +47,7 @@ return driver]])
       for i, device in ipairs { "sim:magventure", ("%s/mine.lua --port %s/port"):format(folder, folder) } do
         local out = ("%s/o%d"):format(folder, i)
         held[i] = start("run" .. i, ("run %s/three.lua --tolerance 1000 --device %s --out %s"):format(folder,
-          device, out), ("LD_PRELOAD=%s WAIT_MS=%d"):format(shim, ms))
+          device, out), ("%s WAIT_MS=%d"):format(waiting, ms))
       end
       for i, job in ipairs(held) do
         local out = ("%s/o%d"):format(folder, i)
@@ -61,11 +60,11 @@ return driver]])
   end
 
   it("before it was armed, while memory was locked for 0.7 s, goes on", function()
-    if no_shim then
+    if not waiting then
       return pending(no_shim)
     end
     local job = start("run", ("run %s/three.lua --tolerance 1000 --out %s/out"):format(folder, folder),
-      ("LD_PRELOAD=%s LOCK_MS=700"):format(shim))
+      waiting .. " LOCK_MS=700")
     assert.are.equal(0, job:wait(), job:err())
     local manifest = manifest_of(folder .. "/out")
     assert.are.same({ "completed", 3 }, { manifest.status, manifest.result.pulses_sent })

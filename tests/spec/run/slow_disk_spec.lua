@@ -3,9 +3,7 @@
 local fixture = require "job"
 local shell = require "shell"
 
-local shim = shell.program:match("^(.*)/[^/]*$") .. "/tests/rig/slow_shim.so"
-local no_shim = shell.program:find("sanitize") and "a preloaded shim does not go together with a sanitizer"
-  or not shell.read(shim) and "needs the slow disk: make test-programs"
+local on_slow_disk, no_shim = require "shim".of "slow"
 
 local devices = { "magventure", "magstim200", "bistim", "rapid", "duomag", "stimjim", "pulsepal", "trigger" }
 local mute = {} -- confirm nothing
@@ -13,7 +11,7 @@ for _, device in ipairs(devices) do
   mute[device] = require "moonpulse.driver.find".find(device).confirms == false
 end
 
-if no_shim then
+if not on_slow_disk then
   return it("a slow disk", function() return pending(no_shim) end)
 end
 
@@ -26,8 +24,9 @@ describe("a disk on which each file that is made, moved, emptied or taken away t
   local function on_all_devices(file)
     local commands = {}
     for i, device in ipairs(devices) do
-      commands[i] = ("LD_PRELOAD=%s DISK_MS=600 %s run %s --device sim:%s --timing host --tolerance 1000 "
-        .. "--late skip --out %s/%s"):format(shim, shell.quote(shell.program), file, device, folder, device)
+      commands[i] = ("%s DISK_MS=600 %s run %s --device sim:%s --timing host --tolerance 1000 "
+        .. "--late skip --out %s/%s"):format(on_slow_disk, shell.quote(shell.program), file, device, folder,
+        device)
     end
     return shell.together(folder, commands)
   end

@@ -1,0 +1,404 @@
+/*
+ * calm_shim.c - a clock that does not judge the computer. LD_PRELOAD only, with $MP_CALM: a
+ * file, made if it is not there; without it nothing changes. The time of all programs that
+ * share the file goes on as the computer's does, but not past an instant until which one of
+ * their threads sleeps (and what it is granted): where the computer lets that thread sleep on,
+ * time stands still. So a stall of the machine is seen by nobody, and what a program does too
+ * late by itself, or because somebody stops it (SIGSTOP), is late as ever.
+ *
+ * A dispatcher waits in sem_clockwait and ppoll and is granted 0.3 ms (it wakes 0.2 ms before a
+ * pulse and looks at the clock until then); whatever else waits is granted 5 ms: nothing of it
+ * is judged by less. Time lost is subtracted from the wall clock too: nobody has set it.
+ */
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <semaphore.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/timerfd.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { SLOTS = 1000, TIMERS = 32, CALM_BYTES = 32768 };
+
+static const int64_t s_ns = 1000000000, ms_ns = 1000000;
+static const int64_t granted_ns = 5000000, dispatcher_granted_ns = 300000;
+
+/* Somebody sleeps. Its fields are written by whoever took it, before until_ns. */
+struct slot {
+    _Atomic int64_t until_ns; // what is granted included; 0: free; -1: being taken
+    _Atomic int64_t real_ns;  // when this was, or will be, by the computer's clock
+    _Atomic int pid, tid;
+};
+
+struct calm {
+    _Atomic int64_t lost_ns; // grows only
+    _Atomic int64_t looked_ns;
+    _Atomic int used; // no slot from here on was ever taken
+    struct slot slots[SLOTS];
+};
+
+_Static_assert(sizeof(struct calm) <= CALM_BYTES, "");
+
+/* Timers in files, which an event loop waits for. Each belongs to the thread of its loop. */
+struct timer {
+    int fd, loop;        // 0: none
+    int64_t due_ns;      // 0: not set
+    int64_t set_lost_ns; // what was lost when it was set
+};
+
+static struct calm *calm;
+static _Thread_local struct timer timers[TIMERS];
+
+static void *next_of(const char *name)
+{
+    return dlsym(RTLD_NEXT, name);
+}
+
+#define REAL(name)                                                                             \
+    static __typeof__(name) *real;                                                             \
+    if (real == NULL)                                                                          \
+    *(void **)&real = next_of(#name)
+
+static int64_t real_clock(clockid_t id)
+{
+    REAL(clock_gettime);
+    struct timespec t;
+    (void)real(id, &t);
+    return (int64_t)t.tv_sec * s_ns + t.tv_nsec;
+}
+
+static struct timespec timespec_of(int64_t ns)
+{
+    return (struct timespec){.tv_sec = (time_t)(ns / s_ns), .tv_nsec = (long)(ns % s_ns)};
+}
+
+static int64_t ns_of(const struct timespec *t)
+{
+    return (int64_t)t->tv_sec * s_ns + t->tv_nsec;
+}
+
+__attribute__((constructor)) static void begin(void)
+{
+    const char *path = getenv("MP_CALM");
+    int fd = path == NULL ? -1 : open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return;
+    (void)ftruncate(fd, CALM_BYTES); // zeros, where it is new
+    void *map = mmap(NULL, CALM_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    (void)close(fd);
+    if (map != MAP_FAILED)
+        calm = map;
+}
+
+/* ---- who sleeps ---- */
+
+/* Can whoever took it wake by itself? Not if it was stopped or killed. */
+static bool can_wake(struct slot *s)
+{
+    char path[64], text[256], *state;
+    (void)snprintf(path, sizeof path, "/proc/%d/task/%d/stat", s->pid, s->tid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    ssize_t got = read(fd, text, sizeof text - 1);
+    (void)close(fd);
+    text[got > 0 ? got : 0] = '\0';
+    state = strrchr(text, ')');
+    return state != NULL && state[1] == ' ' && strchr("ZXxTt", state[2]) == NULL;
+}
+
+/* Time stands still for this one: not for ever, and not for one that cannot wake. */
+static void look_at(struct slot *s, int64_t until_ns, int64_t real_ns)
+{
+    int64_t looked = calm->looked_ns;
+    if (real_ns - s->real_ns < 20 * ms_ns || real_ns - looked < 5 * ms_ns ||
+        !atomic_compare_exchange_strong(&calm->looked_ns, &looked, real_ns))
+        return;
+    const int saved = errno;
+    if (real_ns - s->real_ns > 5 * s_ns || !can_wake(s))
+        (void)atomic_compare_exchange_strong(&s->until_ns, &until_ns, 0);
+    errno = saved;
+}
+
+/* What is lost by now, and the computer's time. */
+static int64_t lost(int64_t *real_ns)
+{
+    for (;;) {
+        int64_t before = calm->lost_ns;
+        const int64_t real = *real_ns = real_clock(CLOCK_MONOTONIC);
+        int64_t until = INT64_MAX;
+        struct slot *first = NULL;
+        for (int i = 0, n = calm->used; i < n; i++) {
+            int64_t each = atomic_load_explicit(&calm->slots[i].until_ns, memory_order_acquire);
+            if (each > 0 && each < until)
+                until = each, first = &calm->slots[i];
+        }
+        if (calm->lost_ns != before)
+            continue;
+        if (real - before <= until)
+            return before;
+        look_at(first, until, real);
+        if (atomic_compare_exchange_strong(&calm->lost_ns, &before, real - until))
+            return real - until;
+    }
+}
+
+static int64_t now(void)
+{
+    int64_t real, gone = lost(&real);
+    return real - gone;
+}
+
+/* This thread sleeps until then. NULL: nobody will know. */
+static struct slot *sleep_until(int64_t until_ns, int64_t grant_ns)
+{
+    int64_t real, gone = lost(&real);
+    if (until_ns < real - gone)
+        until_ns = real - gone;
+    for (int i = 0; i < SLOTS; i++) {
+        struct slot *s = &calm->slots[i];
+        int64_t is_free = 0;
+        if (s->until_ns != 0 || !atomic_compare_exchange_strong(&s->until_ns, &is_free, -1))
+            continue;
+        for (int used = calm->used; used <= i;)
+            (void)atomic_compare_exchange_weak(&calm->used, &used, i + 1);
+        s->pid = getpid();
+        s->tid = (int)syscall(SYS_gettid);
+        s->real_ns = until_ns + grant_ns + gone;
+        s->until_ns = until_ns + grant_ns;
+        return s;
+    }
+    return NULL;
+}
+
+/* It is awake. What it slept too long is lost first. */
+static void woke(struct slot *s)
+{
+    const int saved = errno;
+    (void)now();
+    if (s != NULL && s->pid == getpid() && s->tid == (int)syscall(SYS_gettid))
+        s->until_ns = 0;
+    errno = saved;
+}
+
+/* ---- clocks ---- */
+
+int clock_gettime(clockid_t id, struct timespec *t)
+{
+    REAL(clock_gettime);
+    const bool lasts = id == CLOCK_MONOTONIC || id == CLOCK_REALTIME || id == CLOCK_BOOTTIME ||
+                       id == CLOCK_MONOTONIC_RAW || id == CLOCK_MONOTONIC_COARSE ||
+                       id == CLOCK_REALTIME_COARSE || id == CLOCK_TAI;
+    if (calm == NULL || !lasts)
+        return real(id, t);
+    int64_t at, gone = lost(&at);
+    *t = timespec_of((id == CLOCK_MONOTONIC ? at : real_clock(id)) - gone);
+    return 0;
+}
+
+time_t time(time_t *t)
+{
+    struct timespec wall;
+    (void)clock_gettime(CLOCK_REALTIME, &wall);
+    if (t != NULL)
+        *t = wall.tv_sec;
+    return wall.tv_sec;
+}
+
+int gettimeofday(struct timeval *restrict t, void *restrict zone)
+{
+    REAL(gettimeofday);
+    if (calm == NULL || zone != NULL)
+        return real(t, zone);
+    struct timespec wall;
+    (void)clock_gettime(CLOCK_REALTIME, &wall);
+    *t = (struct timeval){.tv_sec = wall.tv_sec, .tv_usec = wall.tv_nsec / 1000};
+    return 0;
+}
+
+/* ---- sleeps ---- */
+
+/* 0, or an error number. */
+static int sleep_calmly(int64_t until_ns)
+{
+    REAL(clock_nanosleep);
+    for (int64_t t = now(); t < until_ns; t = now()) {
+        struct timespec left = timespec_of(until_ns - t);
+        struct slot *s = sleep_until(until_ns, granted_ns);
+        int result = real(CLOCK_MONOTONIC, 0, &left, NULL);
+        woke(s);
+        if (result != 0)
+            return result;
+    }
+    return 0;
+}
+
+int clock_nanosleep(clockid_t id, int flags, const struct timespec *t, struct timespec *rest)
+{
+    REAL(clock_nanosleep);
+    if (calm == NULL || t->tv_nsec < 0 || t->tv_nsec >= s_ns || t->tv_sec < 0 ||
+        (flags != 0 && id != CLOCK_MONOTONIC))
+        return real(id, flags, t, rest);
+    const int64_t until_ns = flags == 0 ? now() + ns_of(t) : ns_of(t);
+    const int result = sleep_calmly(until_ns);
+    if (result == EINTR && flags == 0 && rest != NULL) {
+        const int64_t left_ns = until_ns - now();
+        *rest = timespec_of(left_ns > 0 ? left_ns : 0);
+    }
+    return result;
+}
+
+int nanosleep(const struct timespec *t, struct timespec *rest)
+{
+    const int result = clock_nanosleep(CLOCK_REALTIME, 0, t, rest);
+    if (result == 0)
+        return 0;
+    errno = result;
+    return -1;
+}
+
+int sem_clockwait(sem_t *sem, clockid_t id, const struct timespec *t)
+{
+    REAL(sem_clockwait);
+    if (calm == NULL || id != CLOCK_MONOTONIC)
+        return real(sem, id, t);
+    const int64_t until_ns = ns_of(t);
+    for (;;) {
+        int64_t at;
+        struct timespec by = timespec_of(until_ns + lost(&at));
+        struct slot *s = sleep_until(until_ns, dispatcher_granted_ns);
+        const int result = real(sem, id, &by);
+        woke(s);
+        if (result == 0 || errno != ETIMEDOUT || now() >= until_ns)
+            return result;
+    }
+}
+
+int ppoll(struct pollfd *fds, nfds_t count, const struct timespec *t, const sigset_t *mask)
+{
+    REAL(ppoll);
+    if (calm == NULL || t == NULL || (t->tv_sec == 0 && t->tv_nsec == 0))
+        return real(fds, count, t, mask);
+    const int64_t until_ns = now() + ns_of(t);
+    for (;;) {
+        const int64_t left_ns = until_ns - now();
+        const struct timespec left = timespec_of(left_ns > 0 ? left_ns : 0);
+        struct slot *s = sleep_until(until_ns, dispatcher_granted_ns);
+        const int result = real(fds, count, &left, mask);
+        woke(s);
+        if (result != 0 || now() >= until_ns)
+            return result;
+    }
+}
+
+/* Milliseconds until then, not too few. */
+static int ms_until(int64_t until_ns)
+{
+    const int64_t left_ms = (until_ns - now() + ms_ns - 1) / ms_ns;
+    return left_ms < 0 ? 0 : left_ms > INT_MAX ? INT_MAX : (int)left_ms;
+}
+
+int poll(struct pollfd *fds, nfds_t count, int ms)
+{
+    REAL(poll);
+    if (calm == NULL || ms <= 0)
+        return real(fds, count, ms);
+    const int64_t until_ns = now() + ms * ms_ns;
+    for (;;) {
+        struct slot *s = sleep_until(until_ns, granted_ns);
+        const int result = real(fds, count, ms_until(until_ns));
+        woke(s);
+        if (result != 0 || now() >= until_ns)
+            return result;
+    }
+}
+
+/* ---- event loops ---- */
+
+int timerfd_settime(int fd, int flags, const struct itimerspec *t, struct itimerspec *old)
+{
+    REAL(timerfd_settime);
+    if (calm == NULL || flags != TFD_TIMER_ABSTIME || t->it_interval.tv_sec != 0 ||
+        t->it_interval.tv_nsec != 0)
+        return real(fd, flags, t, old);
+    const int64_t due_ns = ns_of(&t->it_value);
+    int64_t at, gone = lost(&at);
+    const struct itimerspec by = {.it_value = timespec_of(due_ns == 0 ? 0 : due_ns + gone)};
+    for (int i = 0; i < TIMERS; i++)
+        if (timers[i].fd == fd)
+            timers[i].due_ns = due_ns, timers[i].set_lost_ns = gone;
+    return real(fd, flags, &by, old);
+}
+
+int epoll_ctl(int loop, int operation, int fd, struct epoll_event *event)
+{
+    REAL(epoll_ctl);
+    const int result = real(loop, operation, fd, event);
+    if (calm == NULL || result != 0 || operation == EPOLL_CTL_MOD)
+        return result;
+    for (int i = 0; i < TIMERS; i++)
+        if (timers[i].fd == fd)
+            timers[i].loop = operation == EPOLL_CTL_ADD ? loop : 0;
+    return result;
+}
+
+int timerfd_create(int id, int flags)
+{
+    REAL(timerfd_create);
+    const int fd = real(id, flags);
+    int at = -1;
+    for (int i = TIMERS - 1; i >= 0; i--)
+        if (timers[i].fd == fd || (timers[i].loop == 0 && (at < 0 || timers[at].fd != fd)))
+            at = i;
+    if (fd >= 0 && at >= 0 && id == CLOCK_MONOTONIC)
+        timers[at] = (struct timer){.fd = fd};
+    return fd;
+}
+
+/* Until when the loop waits: INT64_MAX: for ever. Its timers are set by what was lost since. */
+static int64_t loop_until(int loop, int ms)
+{
+    int64_t until_ns = ms < 0 ? INT64_MAX : now() + ms * ms_ns;
+    for (int i = 0; i < TIMERS; i++) {
+        struct timer *t = &timers[i];
+        if (t->loop != loop || t->fd == 0 || t->due_ns == 0)
+            continue;
+        int64_t at;
+        if (t->set_lost_ns != lost(&at)) {
+            const struct itimerspec due = {.it_value = timespec_of(t->due_ns)};
+            (void)timerfd_settime(t->fd, TFD_TIMER_ABSTIME, &due, NULL);
+        }
+        if (t->due_ns < until_ns)
+            until_ns = t->due_ns;
+    }
+    return until_ns;
+}
+
+int epoll_pwait(int loop, struct epoll_event *events, int room, int ms, const sigset_t *mask)
+{
+    REAL(epoll_pwait);
+    if (calm == NULL || ms == 0)
+        return real(loop, events, room, ms, mask);
+    const int64_t until_ns = loop_until(loop, ms);
+    struct slot *s = until_ns == INT64_MAX ? NULL : sleep_until(until_ns, granted_ns);
+    const int result = real(loop, events, room, ms, mask);
+    woke(s);
+    return result;
+}
+
+int epoll_wait(int loop, struct epoll_event *events, int room, int ms)
+{
+    return epoll_pwait(loop, events, room, ms, NULL);
+}

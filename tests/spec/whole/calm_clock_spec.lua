@@ -1,0 +1,62 @@
+-- The clock that the specs have (tests/rig/calm_shim.c): whoever the computer lets sleep on holds the time
+-- for all, but not for ever; whoever was stopped or killed in its sleep does not.
+local shell = require "shell"
+
+-- forty waits of 10 ms; prints what they took by the computer's clock, and by the program's
+local waits = [[
+local core = require "moonpulse.core"
+local function up() return tonumber(io.open "/proc/uptime":read "n") end
+local function hold(path) -- as a thread of this process that sleeps until in 0.1 s, and does not wake
+  local pid, own = core.host().pid, core.clock_ns()
+  local file = io.open(path, "r+b")
+  local lost, looked = string.unpack("<i8i8", file:read(16))
+  file:seek "set"
+  local slot = string.pack("<i8i8i4i4", own + 100000000, own + lost + 100000000, pid, pid)
+  file:write(string.pack("<i8i8i4i4", lost, looked, 1, 0), slot)
+  file:close()
+end
+core.run(function()
+  if arg[1] then hold(arg[1]) end
+  local real, own = up(), core.clock_ns()
+  for _ = 1, 40 do core.wait(0.01) end
+  print(up() - real, (core.clock_ns() - own) / 1e9)
+end)]]
+
+describe("the specs' clock", function()
+  local folder
+  local calm = (os.getenv "LD_PRELOAD" or ""):find("calm_shim", 1, true)
+
+  before_each(function()
+    folder = shell.folder()
+    shell.write(folder .. "/waits.lua", waits)
+  end)
+  after_each(function() shell.remove(folder) end)
+
+  --- Seconds by the computer's clock, and by the program's.
+  local function waited(before, argument)
+    local status, out, err = shell.sh(folder, ("%s\nMP_CALM=%s/clock %s lua %s/waits.lua %s"):format(before,
+      folder, shell.quote(shell.program), folder, argument or ""))
+    assert.are.equal(0, status, err)
+    local real, own = out:match "(%S+)\t(%S+)\n$"
+    return tonumber(real), tonumber(own)
+  end
+
+  it("stands still while a thread sleeps longer than it asked for, but not for more than 5 s", function()
+    if not calm then
+      return pending "needs the specs' clock: make test"
+    end
+    local real, own = waited("", folder .. "/clock")
+    assert.is_true(real > 4 and own >= 0.4 and own < 2, ("%g s, of them %g"):format(real, own))
+  end)
+
+  it("goes on while another program is stopped, or was killed, in its sleep", function()
+    for _, signal in ipairs { "STOP", "KILL" } do
+      local real, own = waited(([[
+MP_CALM=%s/clock sleep 0.2 & sleeper=$!
+trap "kill -9 $sleeper" EXIT
+sleep 0.1
+kill -%s $sleeper]]):format(folder, signal))
+      assert.is_true(real < 4 and own >= 0.4, ("%s: %g s, of them %g"):format(signal, real, own))
+    end
+  end)
+end)
