@@ -18,27 +18,38 @@ local most_cell, most_parts, most_nodes = 6, 12, 400 -- pulses of a cell; parts 
 
 local nouns = { pulse = true, burst = true, train = true, pair = true }
 
---- Is a pair, or trials, among the parts of a sequence? Then each part is told for itself, since a pair has a
---- conditioning and a test pulse.
-local function has_pair(plan, view)
-  if view.kind == "sequence" and (view.label == "trials" or view.label == "pair") then
+--- Is there a node in a sequence of which found(node, view) is true?
+local function has(plan, view, found)
+  if found(plan, view) then
     return true
   end
   for i = 1, (view.kind == "sequence" or view.kind == "repeat") and view.children or 0 do
     local child = plan:child(i)
-    if has_pair(child, child:view()) then
+    if has(child, child:view(), found) then
       return true
     end
   end
   return false
 end
 
---- Few pulses at fixed times: told one by one.
+--- A pair has a conditioning and a test pulse, and trials their kinds.
+local function is_paired(_, view)
+  return view.kind == "sequence" and (view.label == "trials" or view.label == "pair")
+end
+
+--- A train has a rate.
+local function is_train(plan, view)
+  return view.kind == "repeat" and view.count > 2 and plan:child(1):view().kind == "pulse"
+end
+
+--- Few pulses at fixed times: told one by one. Not what has a pair or a train among its parts: each is told for
+--- itself.
 local function is_cell(plan, view)
   local totals = plan:totals()
   return view.kind ~= "repeat" and view.kind ~= "pulse" and not totals.random and totals.pulses >= 1
     and totals.pulses <= most_cell and totals.leaves <= 4 * most_cell
-    and (totals.pulses == 2 and view.label ~= "trials" or not has_pair(plan, view))
+    and (totals.pulses == 2 and view.label ~= "trials" or not has(plan, view, is_paired))
+    and not has(plan, view, is_train)
 end
 
 --- What one part is called.
@@ -287,6 +298,28 @@ local function parts_of(plan, view)
   return list, marks, rest
 end
 
+--- Is it one stimulus, or a train of them? What is said behind it is said of all of it, of nothing in it alone.
+local function is_one(plan)
+  local view = plan:view()
+  if view.kind == "channel" then
+    return is_one(plan:child(1))
+  end
+  return view.kind == "pulse" or is_cell(plan, view)
+    or view.kind == "repeat" and plan:child(1):view().kind == "pulse"
+end
+
+--- A part of a sequence, and what comes before it: a pause, marks.
+local function part_words(part, words)
+  local text, before = phrase(part.plan, words), { part.pause }
+  if is_one(part.plan) then
+    text = text .. called({}, part.marks)
+  elseif #part.marks > 0 then
+    before[#before + 1] = ("%s the mark%s \"%s\""):format(part.pause and "and" or "after",
+      #part.marks > 1 and "s" or "", table.concat(part.marks, "\", \""))
+  end
+  return #before > 0 and ("%s, %s"):format(table.concat(before, " "), text) or text, #before > 0
+end
+
 --- The same, where there are more of them than anybody reads: counted by kind.
 local function many(list, words)
   local counts, order, pauses, named = {}, {}, {}, {}
@@ -325,8 +358,7 @@ function kinds.sequence(plan, view, words)
   end
   local parts = {}
   for i, part in ipairs(list) do
-    parts[i] = (i > 1 and "then " or "") .. (part.pause and part.pause .. ", " or "")
-      .. phrase(part.plan, words) .. called({}, part.marks)
+    parts[i] = (i > 1 and "then " or "") .. part_words(part, words)
   end
   if rest then
     parts[#parts + 1] = (#parts > 0 and "then " or "") .. kinds.rest(plan, rest)
@@ -372,9 +404,8 @@ function M.of(plan, dose, drawn)
   end
   local sentences = {}
   for i, part in ipairs(list) do
-    sentences[i] = (i == 1 and (part.pause and "First, " .. part.pause .. ", " or "First, ")
-      or part.pause and "Then, " .. part.pause .. ", " or "Then ") .. phrase(part.plan, words)
-      .. called({}, part.marks)
+    local text, comma = part_words(part, words)
+    sentences[i] = (i == 1 and "First, " or comma and "Then, " or "Then ") .. text
   end
   sentences[#sentences] = sentences[#sentences] .. called { view.condition }
   return sentences

@@ -82,7 +82,7 @@ local function repeated(text)
 end
 
 function read(text)
-  text = text:gsub(" %([mc]%l+ \"[^()]-%)$", "")
+  text = text:gsub(" %([mc]%l+ \"[^()]-%)$", ""):gsub("^after the mark \"[^\"]*\", ", "")
   local list, whole, rest = repeated(text)
   return list or cell(text), whole, rest
 end
@@ -155,7 +155,7 @@ describe("the sentences on a plan", function()
       assert.are.equal(2, #list)
       local first, whole = read(lower(list[1]))
       local nominal, silence, rest = list[2]:match("^Then, after ([%d.]+ s) without pulses from the nominal "
-        .. "end %(([%d.]+ s) from the last pulse%), (.*)$")
+        .. "end %(([%d.]+ s) from the last pulse%) and the mark \"iTBS\", (.*)$")
       for _, each in ipairs((read(rest))) do
         each.at = each.at + whole + seconds(nominal)
         first[#first + 1] = each
@@ -223,6 +223,16 @@ describe("the sentences on a plan", function()
       return part:times(10, { gap = 1 })]]
     assert.are.equal("10 parts, 5 s to 7 s from onset to onset, drawn from the seed; each part: one pulse at "
       .. "40 %MSO; then 4 s to 6 s without pulses, drawn from the seed", list[1])
+  end)
+
+  it("say a mark before parts that repeat once, of all of them, and trains in them as trains", function()
+    local list = of_plan [[local train = mp.train { pulses = 5, every = 0.1, intensity = mp.mso(40) }
+      return mp.rest(1) .. mp.mark "begin" .. (train .. mp.rest(5)):times(3)]]
+    assert.are.equal("After 1 s without pulses and the mark \"begin\", 3 parts, one every 5.5 s, from onset to "
+      .. "onset (0 s from the nominal end to the next onset, 5.1 s from the last pulse to the next one); each "
+      .. "part: 5 pulses, one every 100 ms (10 Hz), each at 40 %MSO; then 5 s without pulses", list[1])
+    list = of_plan [[return mp.mark "begin" .. mp.train { pulses = 5, every = 0.1, intensity = mp.mso(40) }]]
+    assert.are.equal("5 pulses, one every 100 ms (10 Hz), each at 40 %MSO (marked \"begin\")", list[1])
   end)
 
   it("of three pulses and of pulses at one time say each interval from the pulse before", function()
