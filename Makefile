@@ -43,7 +43,7 @@ PKG_LIBS   = $(shell pkg-config --libs $(PKGS))
 
 WARN := -Wall -Wextra -Wshadow -Wconversion -Wsign-conversion -Wstrict-prototypes \
         -Wmissing-prototypes -Wpointer-arith -Wwrite-strings -Wundef -Wformat=2 -Wvla
-CFLAGS   ?= -O2 -g
+CFLAGS   ?= $(if $(SANITIZE),-O1,-O2) -g
 SAN      := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer)
 ALL_CPPFLAGS = -I. -D_GNU_SOURCE -DMP_VERSION='"$(VERSION)"' -MMD -MP $(CPPFLAGS)
 ALL_CFLAGS   = -std=c11 -fPIC $(WARN) $(if $(CI),-Werror) $(CFLAGS) $(SAN) $(PKG_CFLAGS)

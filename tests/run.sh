@@ -1,7 +1,7 @@
 #!/bin/sh
 # Run every test of a build: C programs, the serial rig, the specs. $1: the build folder;
 # $2: "valgrind" to run them under it; "programs" for the C programs alone. Ends with "N passed, N failed".
-# MP_JOBS: how many at once of those that have a clock; 4 unless set: most wait for it most of their time, and none may
+# MP_JOBS: how many at once of those that have a clock; 6 unless set: most wait for it most of their time, and none may
 # depend on being alone. Under a sanitizer, where they compute for most of it, 2. Beside them goes one a processor of
 # those that only compute; MP_JOBS=1: one test at a time.
 set -u
@@ -11,7 +11,7 @@ if [ -z "${MP_SIGNALS:-}" ]; then
 fi
 build=$1
 what=${2:-}
-case $build in *sanitize*) jobs=${MP_JOBS:-2} ;; *) jobs=${MP_JOBS:-4} ;; esac
+case $build in *sanitize*) jobs=${MP_JOBS:-2} ;; *) jobs=${MP_JOBS:-6} ;; esac
 export MP_WRAP=""
 if [ "$what" = valgrind ]; then
   MP_WRAP="valgrind --quiet --error-exitcode=99 --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite"
