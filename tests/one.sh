@@ -87,4 +87,7 @@ text=""
 [ "$f" != 0 ] && text="$(grep -v '^ok ' "$log")
 FAILED (exit status $status): "
 echo "$p $f $s" >"$MP_LOGS/$name.end"
-echo "$text$line ($took s, processor $worked s)"
+# how long the specs' clock stood still, by the file that the shim keeps
+stood=$(od -A n -t d8 -N 8 "$MP_LOGS/$name.calm" 2>/dev/null | tr -d ' ')
+stood=$((${stood:-0} / 1000000000))
+echo "$text$line ($took s, processor $worked s$([ $stood = 0 ] || echo ", its clock stood still for $stood s"))"

@@ -3,18 +3,21 @@
  * file, made if it is not there; without it nothing changes. The time of all programs that
  * share the file goes on as the computer's does, but not past an instant until which one of
  * their threads sleeps (and what it is granted): where the computer lets that thread sleep on,
- * time stands still. So a stall of the machine is seen by nobody, and what a program does too
- * late by itself, or because somebody stops it (SIGSTOP), is late as ever.
+ * time stands still. So a stall of the machine is seen by nobody. What a program computes, and
+ * that somebody stopped or killed it, takes its time as ever. (Why a thread wakes late cannot
+ * be known: a program that starves a thread of its own is not found out with this clock.)
  *
  * A dispatcher waits in sem_clockwait and ppoll and is granted 0.3 ms (it wakes 0.2 ms before a
  * pulse and looks at the clock until then); whatever else waits is granted 5 ms: nothing of it
- * is judged by less. Time lost is subtracted from the wall clock too: nobody has set it.
+ * is judged by less. The wall clock goes with it: nobody has set it. Files keep the computer's
+ * times, which are later than this clock's by what was lost.
  */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <pthread.h>
 #include <semaphore.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -47,6 +50,8 @@ struct calm {
     _Atomic int64_t looked_ns;
     _Atomic int used; // no slot from here on was ever taken
     struct slot slots[SLOTS];
+    _Atomic int64_t told_ns;  // the latest time that anybody was told
+    _Atomic int64_t ahead_ns; // the wall clock, of the monotonic one
 };
 
 _Static_assert(sizeof(struct calm) <= CALM_BYTES, "");
@@ -86,16 +91,25 @@ static struct timespec timespec_of(int64_t ns)
 
 static int64_t ns_of(const struct timespec *t)
 {
-    return (int64_t)t->tv_sec * s_ns + t->tv_nsec;
+    return t->tv_sec >= INT64_MAX / s_ns ? INT64_MAX : (int64_t)t->tv_sec * s_ns + t->tv_nsec;
+}
+
+/* By the computer's clock. */
+static struct timespec real_of(int64_t ns)
+{
+    const int64_t lost_ns = calm->lost_ns;
+    return timespec_of(ns > INT64_MAX - lost_ns ? INT64_MAX : ns + lost_ns);
 }
 
 __attribute__((constructor)) static void begin(void)
 {
     const char *path = getenv("MP_CALM");
-    int fd = path == NULL ? -1 : open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (path == NULL) // system calls: other shims may be loaded
+        return;
+    int fd = (int)syscall(SYS_openat, AT_FDCWD, path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0)
         return;
-    (void)ftruncate(fd, CALM_BYTES); // zeros, where it is new
+    (void)syscall(SYS_ftruncate, fd, (off_t)CALM_BYTES); // zeros, where it is new
     void *map = mmap(NULL, CALM_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     (void)close(fd);
     if (map != MAP_FAILED)
@@ -119,54 +133,64 @@ static bool can_wake(struct slot *s)
     return state != NULL && state[1] == ' ' && strchr("ZXxTt", state[2]) == NULL;
 }
 
-/* Time stands still for this one: not for ever, and not for one that cannot wake. */
-static void look_at(struct slot *s, int64_t until_ns, int64_t real_ns)
+/* Time stands still for this one: not for ever. True: it cannot wake, and is nobody's. */
+static bool is_gone(struct slot *s, int64_t until_ns, int64_t real_ns)
 {
+    const int64_t over_ns = real_ns - s->real_ns;
     int64_t looked = calm->looked_ns;
-    if (real_ns - s->real_ns < 20 * ms_ns || real_ns - looked < 5 * ms_ns ||
+    if (over_ns < 2 * ms_ns || (over_ns < 20 * ms_ns && real_ns - looked < 5 * ms_ns) ||
         !atomic_compare_exchange_strong(&calm->looked_ns, &looked, real_ns))
-        return;
+        return false;
     const int saved = errno;
-    if (real_ns - s->real_ns > 5 * s_ns || !can_wake(s))
+    const bool gone = !can_wake(s);
+    if (gone || over_ns > 5 * s_ns)
         (void)atomic_compare_exchange_strong(&s->until_ns, &until_ns, 0);
     errno = saved;
+    return gone;
 }
 
-/* What is lost by now, and the computer's time. */
-static int64_t lost(int64_t *real_ns)
+static struct slot *first_to_wake(int64_t *until_ns)
 {
-    for (;;) {
-        int64_t before = calm->lost_ns;
-        const int64_t real = *real_ns = real_clock(CLOCK_MONOTONIC);
-        int64_t until = INT64_MAX;
-        struct slot *first = NULL;
-        for (int i = 0, n = calm->used; i < n; i++) {
-            int64_t each = atomic_load_explicit(&calm->slots[i].until_ns, memory_order_acquire);
-            if (each > 0 && each < until)
-                until = each, first = &calm->slots[i];
-        }
-        if (calm->lost_ns != before)
-            continue;
-        if (real - before <= until)
-            return before;
-        look_at(first, until, real);
-        if (atomic_compare_exchange_strong(&calm->lost_ns, &before, real - until))
-            return real - until;
+    struct slot *first = NULL;
+    *until_ns = INT64_MAX;
+    for (int i = 0, n = calm->used; i < n; i++) {
+        const int64_t each =
+            atomic_load_explicit(&calm->slots[i].until_ns, memory_order_acquire);
+        if (each > 0 && each < *until_ns)
+            *until_ns = each, first = &calm->slots[i];
     }
+    return first;
 }
 
+/* What time it is, never earlier than anybody was told. */
 static int64_t now(void)
 {
-    int64_t real, gone = lost(&real);
-    return real - gone;
+    for (;;) {
+        int64_t lost_ns = calm->lost_ns, told_ns = calm->told_ns, until_ns;
+        const int64_t real_ns = real_clock(CLOCK_MONOTONIC);
+        struct slot *first = first_to_wake(&until_ns);
+        if (calm->lost_ns != lost_ns)
+            continue;
+        const int64_t may_ns = until_ns < told_ns ? told_ns : until_ns;
+        int64_t t = real_ns - lost_ns;
+        if (t > may_ns) {
+            if (is_gone(first, until_ns, real_ns) ||
+                !atomic_compare_exchange_strong(&calm->lost_ns, &lost_ns, real_ns - may_ns))
+                continue;
+            t = may_ns;
+        }
+        while (told_ns < t && !atomic_compare_exchange_weak(&calm->told_ns, &told_ns, t))
+            continue;
+        return told_ns < t ? t : told_ns;
+    }
 }
 
 /* This thread sleeps until then. NULL: nobody will know. */
 static struct slot *sleep_until(int64_t until_ns, int64_t grant_ns)
 {
-    int64_t real, gone = lost(&real);
-    if (until_ns < real - gone)
-        until_ns = real - gone;
+    const int64_t t = now();
+    if (until_ns < t)
+        until_ns = t;
     for (int i = 0; i < SLOTS; i++) {
         struct slot *s = &calm->slots[i];
         int64_t is_free = 0;
@@ -176,7 +200,7 @@ static struct slot *sleep_until(int64_t until_ns, int64_t grant_ns)
             (void)atomic_compare_exchange_weak(&calm->used, &used, i + 1);
         s->pid = getpid();
         s->tid = (int)syscall(SYS_gettid);
-        s->real_ns = until_ns + grant_ns + gone;
+        s->real_ns = until_ns + grant_ns + calm->lost_ns;
         s->until_ns = until_ns + grant_ns;
         return s;
     }
@@ -195,6 +219,26 @@ static void woke(struct slot *s)
 
 /* ---- clocks ---- */
 
+/* How far that clock is ahead of the monotonic one. */
+static int64_t ahead_of(clockid_t id)
+{
+    int64_t before = 0, then = 0, after = 0;
+    for (int tries = 0; tries < 20; tries++) {
+        before = real_clock(CLOCK_MONOTONIC);
+        then = real_clock(id);
+        after = real_clock(CLOCK_MONOTONIC);
+        if (after - before < ms_ns / 50)
+            break;
+    }
+    const int64_t by_ns = then - before - (after - before) / 2;
+    if (id != CLOCK_REALTIME && id != CLOCK_REALTIME_COARSE)
+        return by_ns;
+    int64_t known_ns = calm->ahead_ns; // all are told the same, unless somebody set it
+    if (by_ns - known_ns <= ms_ns && known_ns - by_ns <= ms_ns)
+        return known_ns;
+    return atomic_compare_exchange_strong(&calm->ahead_ns, &known_ns, by_ns) ? by_ns : known_ns;
+}
+
 int clock_gettime(clockid_t id, struct timespec *t)
 {
     REAL(clock_gettime);
@@ -203,8 +247,8 @@ int clock_gettime(clockid_t id, struct timespec *t)
                        id == CLOCK_REALTIME_COARSE || id == CLOCK_TAI;
     if (calm == NULL || !lasts)
         return real(id, t);
-    int64_t at, gone = lost(&at);
-    *t = timespec_of((id == CLOCK_MONOTONIC ? at : real_clock(id)) - gone);
+    const int64_t ahead_ns = id == CLOCK_MONOTONIC ? 0 : ahead_of(id);
+    *t = timespec_of(now() + ahead_ns);
     return 0;
 }
 
@@ -276,14 +320,39 @@ int sem_clockwait(sem_t *sem, clockid_t id, const struct timespec *t)
         return real(sem, id, t);
     const int64_t until_ns = ns_of(t);
     for (;;) {
-        int64_t at;
-        struct timespec by = timespec_of(until_ns + lost(&at));
         struct slot *s = sleep_until(until_ns, dispatcher_granted_ns);
+        const struct timespec by = real_of(until_ns);
         const int result = real(sem, id, &by);
         woke(s);
         if (result == 0 || errno != ETIMEDOUT || now() >= until_ns)
             return result;
     }
+}
+
+/* What others wait with, until an instant of this clock: it may come too early, not too late.
+ */
+
+int sem_timedwait(sem_t *sem, const struct timespec *t)
+{
+    REAL(sem_timedwait);
+    const struct timespec by = calm == NULL ? *t : real_of(ns_of(t));
+    return real(sem, &by);
+}
+
+int pthread_cond_timedwait(pthread_cond_t *cond, pthread_mutex_t *mutex,
+                           const struct timespec *t)
+{
+    REAL(pthread_cond_timedwait);
+    const struct timespec by = calm == NULL ? *t : real_of(ns_of(t));
+    return real(cond, mutex, &by);
+}
+
+int pthread_cond_clockwait(pthread_cond_t *cond, pthread_mutex_t *mutex, clockid_t id,
+                           const struct timespec *t)
+{
+    REAL(pthread_cond_clockwait);
+    const struct timespec by = calm == NULL ? *t : real_of(ns_of(t));
+    return real(cond, mutex, id, &by);
 }
 
 int ppoll(struct pollfd *fds, nfds_t count, const struct timespec *t, const sigset_t *mask)
@@ -334,11 +403,12 @@ int timerfd_settime(int fd, int flags, const struct itimerspec *t, struct itimer
         t->it_interval.tv_nsec != 0)
         return real(fd, flags, t, old);
     const int64_t due_ns = ns_of(&t->it_value);
-    int64_t at, gone = lost(&at);
-    const struct itimerspec by = {.it_value = timespec_of(due_ns == 0 ? 0 : due_ns + gone)};
+    (void)now();
+    const int64_t lost_ns = calm->lost_ns;
+    const struct itimerspec by = {.it_value = timespec_of(due_ns == 0 ? 0 : due_ns + lost_ns)};
     for (int i = 0; i < TIMERS; i++)
         if (timers[i].fd == fd)
-            timers[i].due_ns = due_ns, timers[i].set_lost_ns = gone;
+            timers[i].due_ns = due_ns, timers[i].set_lost_ns = lost_ns;
     return real(fd, flags, &by, old);
 }
 
@@ -349,8 +419,10 @@ int epoll_ctl(int loop, int operation, int fd, struct epoll_event *event)
     if (calm == NULL || result != 0 || operation == EPOLL_CTL_MOD)
         return result;
     for (int i = 0; i < TIMERS; i++)
-        if (timers[i].fd == fd)
-            timers[i].loop = operation == EPOLL_CTL_ADD ? loop : 0;
+        if (timers[i].fd == fd && operation == EPOLL_CTL_ADD)
+            timers[i].loop = loop;
+        else if (timers[i].fd == fd)
+            timers[i].loop = 0, timers[i].due_ns = 0;
     return result;
 }
 
@@ -375,8 +447,7 @@ static int64_t loop_until(int loop, int ms)
         struct timer *t = &timers[i];
         if (t->loop != loop || t->fd == 0 || t->due_ns == 0)
             continue;
-        int64_t at;
-        if (t->set_lost_ns != lost(&at)) {
+        if (t->set_lost_ns != calm->lost_ns) {
             const struct itimerspec due = {.it_value = timespec_of(t->due_ns)};
             (void)timerfd_settime(t->fd, TFD_TIMER_ABSTIME, &due, NULL);
         }

@@ -115,6 +115,8 @@ function M.label_problem(condition)
   elseif condition:find("^%s") or condition:find("%s$") or condition:find('"', 1, true) then
     return ("label: %s: a condition has no quotes, nor blanks at its ends: programs that read the record's "
       .. "table would drop them"):format(shown)
+  elseif #condition > 63 then
+    return ("label: %s: a condition has 1 to 63 bytes, not %d: shorten it"):format(shown, #condition)
   elseif problem then
     return ("label: %s: a condition %s; like \"SICI\" or \"TS alone\""):format(shown, problem)
   end

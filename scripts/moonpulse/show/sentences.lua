@@ -42,8 +42,8 @@ local function is_train(plan, view)
   return view.kind == "repeat" and view.count > 2 and plan:child(1):view().kind == "pulse"
 end
 
---- Few pulses at fixed times: told one by one. Not what has a pair or a train among its parts: each is told for
---- itself.
+--- Few pulses at fixed times: told one by one. Not what has a pair or a train among its parts: each is told
+--- for itself.
 local function is_cell(plan, view)
   local totals = plan:totals()
   return view.kind ~= "repeat" and view.kind ~= "pulse" and not totals.random and totals.pulses >= 1
@@ -298,7 +298,8 @@ local function parts_of(plan, view)
   return list, marks, rest
 end
 
---- Is it one stimulus, or a train of them? What is said behind it is said of all of it, of nothing in it alone.
+--- Is it one stimulus, or a train of them? What is said behind it is said of all of it, of nothing in it
+--- alone.
 local function is_one(plan)
   local view = plan:view()
   if view.kind == "channel" then

@@ -121,6 +121,24 @@ describe("import bids", function()
     end
   end)
 
+  it("takes a table whose conditions are no names of ours: such pulses have none", function()
+    local files = exported(own(nerve, "nerve = { 'median' },"))
+    files["s_nibs.json"] = files["s_nibs.json"]:gsub("\"Plan\"", "\"Other\"")
+    local conditions = {}
+    for _, name in ipairs { "PAS", ("x"):rep(63), ("x"):rep(64), 'the "PAS"' } do
+      local changed, count = files["s_events.tsv"]:gsub("(\t%l+\t)PAS\t", "%1" .. name .. "\t")
+      assert.is_true(count > 0)
+      local text = imported { ["s_nibs.tsv"] = files["s_nibs.tsv"], ["s_nibs.json"] = files["s_nibs.json"],
+        ["s_events.tsv"] = changed }
+      local found = assert(plan_file.read(text, "x"))
+      local pulses = bids.pulses(found.plan, found.seed)
+      local condition = pulses[1].condition or "none"
+      conditions[#conditions + 1] = condition == name and "its name" or condition
+      assert.are.equal(5, #pulses)
+    end
+    assert.are.same({ "its name", "its name", "none", "none" }, conditions)
+  end)
+
   it("keeps conditions and channels where the plan itself cannot come back", function()
     local files = exported(own(nerve, "nerve = { 'median' },"))
     files["s_nibs.json"] = files["s_nibs.json"]:gsub("\"Plan\"", "\"Other\"")

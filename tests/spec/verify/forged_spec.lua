@@ -198,7 +198,7 @@ describe("a record that was edited and sealed again", function()
 
   local made = {} -- what is made again of each run, once: it takes a process
 
-  --- Do the comparisons of the manifest with the journal's ends and the rows, and of its values, find it,
+  --- Do the comparisons of the manifest's values, or of it with the journal's ends and the rows, find it,
   --- without all the rest of verify?
   local function is_seen(run, text)
     local path = folder .. "/seen"
