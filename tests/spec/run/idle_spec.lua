@@ -13,8 +13,8 @@ describe("a run", function()
     shell.write(folder .. "/made.lua", ([[local mp = require "moonpulse"
       return mp.protocol { id = "made", name = "Made", plan = function()
         return mp.train { pulses = %d, every = 1, intensity = mp.mso(40) } end }]]):format(pulses))
-    local status, out, err = shell.sh(folder, ("cd %s\n%s run made.lua --tolerance 1000 --late skip --out runs "
-      .. ">told || exit\ntimes"):format(folder, shell.quote(shell.absolute)))
+    local status, out, err = shell.sh(folder, ("cd %s\n%s run made.lua --tolerance 1000 --late skip "
+      .. "--out runs >told || exit\ntimes"):format(folder, shell.quote(shell.absolute)))
     assert.are.equal(0, status, err)
     local minutes, seconds, more, other = out:match "\n(%d+)m([%d.]+)s (%d+)m([%d.]+)s\n$"
     return 60 * (minutes + more) + seconds + other
