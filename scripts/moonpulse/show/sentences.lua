@@ -273,29 +273,40 @@ local function pause_words(rest, before, after)
   if left and right and left.pulses > 0 and right.pulses > 0 and not left.random and not right.random then
     local more = left.span - left.last + right.first
     if more > 1e-12 then
-      return ("after %s without pulses from the nominal end (%s from the last pulse)%s"):format(text,
+      return ("%s without pulses from the nominal end (%s from the last pulse)%s"):format(text,
         range(rest.min + more, rest.max + more), drawn)
     end
   end
-  return ("after %s without pulses%s"):format(text, drawn)
+  return ("%s without pulses%s"):format(text, drawn)
 end
 
---- The parts of a sequence that are more than a pause or a mark, with what stands before each.
+local function mark_words(marks)
+  return ("the mark%s \"%s\""):format(#marks > 1 and "s" or "", table.concat(marks, "\", \""))
+end
+
+--- The parts of a sequence that are more than a pause or a mark, with what stands before each: early, marks
+--- with a pause behind them; pause, in words; marks, right before it.
+---@return table[] parts
+---@return { early: string[], rest: table?, marks: string[] } left what stands behind the last one
 local function parts_of(plan, view)
-  local list, marks, rest, before = {}, {}, nil, nil
+  local list, left, before = {}, { early = {}, marks = {} }, nil
   for i = 1, view.children do
     local part = plan:child(i)
     local inner = part:view()
     if inner.kind == "rest" then
-      rest = rest and { min = rest.min + inner.min, max = rest.max + inner.max } or inner
+      local rest = left.rest
+      left.rest = rest and { min = rest.min + inner.min, max = rest.max + inner.max } or inner
+      table.move(left.marks, 1, #left.marks, #left.early + 1, left.early)
+      left.marks = {}
     elseif inner.kind == "mark" then
-      marks[#marks + 1] = inner.text
+      left.marks[#left.marks + 1] = inner.text
     else
-      list[#list + 1] = { plan = part, marks = marks, pause = rest and pause_words(rest, before, part) }
-      marks, rest, before = {}, nil, part
+      list[#list + 1] = { plan = part, early = left.early, marks = left.marks,
+        pause = left.rest and pause_words(left.rest, before, part) }
+      left, before = { early = {}, marks = {} }, part
     end
   end
-  return list, marks, rest
+  return list, left
 end
 
 --- Is it one stimulus, or a train of them? What is said behind it is said of all of it, of nothing in it
@@ -309,16 +320,21 @@ local function is_one(plan)
     or view.kind == "repeat" and plan:child(1):view().kind == "pulse"
 end
 
---- A part of a sequence, and what comes before it: a pause, marks.
+--- A part of a sequence, and what comes before it: marks, a pause.
+---@return string
+---@return boolean comes_after something comes before it
 local function part_words(part, words)
-  local text, before = phrase(part.plan, words), { part.pause }
+  local text, before = phrase(part.plan, words), {}
+  if #part.early > 0 then
+    before[1] = mark_words(part.early)
+  end
+  before[#before + 1] = part.pause
   if is_one(part.plan) then
     text = text .. called({}, part.marks)
   elseif #part.marks > 0 then
-    before[#before + 1] = ("%s the mark%s \"%s\""):format(part.pause and "and" or "after",
-      #part.marks > 1 and "s" or "", table.concat(part.marks, "\", \""))
+    before[#before + 1] = mark_words(part.marks)
   end
-  return #before > 0 and ("%s, %s"):format(table.concat(before, " "), text) or text, #before > 0
+  return #before > 0 and ("after %s, %s"):format(table.concat(before, " and "), text) or text, #before > 0
 end
 
 --- The same, where there are more of them than anybody reads: counted by kind.
@@ -344,7 +360,7 @@ local function many(list, words)
   end
   local text = ("%s parts one after the other: %s"):format(numbers.count(#list), table.concat(parts, "; "))
   if #pauses > 0 then
-    text = ("%s; each %s"):format(text, table.concat(pauses, ", or ", 1, math.min(#pauses, 3)))
+    text = ("%s; each after %s"):format(text, table.concat(pauses, ", or after ", 1, math.min(#pauses, 3)))
   end
   return text
 end
@@ -353,7 +369,7 @@ function kinds.sequence(plan, view, words)
   if view.label == "trials" and plan:child(1):view().kind == "repeat" then
     return trials(plan, view, words)
   end
-  local list, marks, rest = parts_of(plan, view)
+  local list, left = parts_of(plan, view)
   if #list > most_parts then
     return many(list, words)
   end
@@ -361,12 +377,11 @@ function kinds.sequence(plan, view, words)
   for i, part in ipairs(list) do
     parts[i] = (i > 1 and "then " or "") .. part_words(part, words)
   end
-  if rest then
-    parts[#parts + 1] = (#parts > 0 and "then " or "") .. kinds.rest(plan, rest)
+  parts[#parts + 1] = #left.early > 0 and mark_words(left.early) or nil
+  if left.rest then
+    parts[#parts + 1] = (#parts > 0 and "then " or "") .. kinds.rest(plan, left.rest)
   end
-  if #marks > 0 then
-    parts[#parts + 1] = ("the mark \"%s\""):format(table.concat(marks, "\", \""))
-  end
+  parts[#parts + 1] = #left.marks > 0 and mark_words(left.marks) or nil
   return table.concat(parts, "; ")
 end
 
@@ -399,7 +414,7 @@ function M.of(plan, dose, drawn)
   if view.kind ~= "sequence" or is_trials or is_cell(plan, view) then
     return { capital(phrase(plan, words)) }
   end
-  local list = parts_of(plan, view)
+  local list, left = parts_of(plan, view)
   if #list < 2 or #list > most_parts then
     return { capital(phrase(plan, words)) }
   end
@@ -409,6 +424,13 @@ function M.of(plan, dose, drawn)
     sentences[i] = (i == 1 and "First, " or comma and "Then, " or "Then ") .. text
   end
   sentences[#sentences] = sentences[#sentences] .. called { view.condition }
+  local last = {}
+  last[1] = #left.early > 0 and mark_words(left.early) or nil
+  last[#last + 1] = #left.marks > 0 and (left.rest and "after " .. pause_words(left.rest) .. ", " or "")
+    .. mark_words(left.marks) or nil
+  if #last > 0 then
+    sentences[#sentences + 1] = "Then " .. table.concat(last, " and, ")
+  end
   return sentences
 end
 

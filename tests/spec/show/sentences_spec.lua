@@ -225,12 +225,19 @@ describe("the sentences on a plan", function()
       .. "40 %MSO; then 4 s to 6 s without pulses, drawn from the seed", list[1])
   end)
 
-  it("say a mark before parts that repeat once, of all of them, and trains in them as trains", function()
+  it("say each mark where it stands, once, and trains in parts as trains", function()
     local list = of_plan [[local train = mp.train { pulses = 5, every = 0.1, intensity = mp.mso(40) }
       return mp.rest(1) .. mp.mark "begin" .. (train .. mp.rest(5)):times(3)]]
     assert.are.equal("After 1 s without pulses and the mark \"begin\", 3 parts, one every 5.5 s, from onset "
       .. "to onset (0 s from the nominal end to the next onset, 5.1 s from the last pulse to the next one); "
       .. "each part: 5 pulses, one every 100 ms (10 Hz), each at 40 %MSO; then 5 s without pulses", list[1])
+    list = of_plan [[local train = mp.train { pulses = 5, every = 0.1, intensity = mp.mso(40) }
+      return mp.mark "on" .. mp.rest(5) .. train .. mp.mark "pause" .. mp.rest(60) .. mp.mark "again" .. train
+        .. mp.mark "off" .. mp.rest(3) .. mp.mark "gone"]]
+    assert.are.same({ "First, after the mark \"on\" and 5 s without pulses, 5 pulses, one every 100 ms (10 Hz), "
+      .. "each at 40 %MSO", "Then, after the mark \"pause\" and 60 s without pulses from the nominal end (60.1 s "
+      .. "from the last pulse), 5 pulses, one every 100 ms (10 Hz), each at 40 %MSO (marked \"again\")",
+      "Then the mark \"off\" and, after 3 s without pulses, the mark \"gone\"" }, list)
     list = of_plan [[return mp.mark "begin" .. mp.train { pulses = 5, every = 0.1, intensity = mp.mso(40) }]]
     assert.are.equal("5 pulses, one every 100 ms (10 Hz), each at 40 %MSO (marked \"begin\")", list[1])
   end)
