@@ -99,7 +99,8 @@ static void look(lua_State *L, lua_Debug *info)
         if (limit.bytes > limit.most_bytes) // first: taking memory takes time as well
             limit.why = "it takes too much memory";
         else if (limit.instructions > limit.most_instructions)
-            limit.why = "it runs too long (is there an endless loop?)";
+            limit.why = "it runs too long (is there an endless loop? many pulses are "
+                        "part:times(n, { every = s }))";
         else if (cpu_ns() > limit.until_cpu_ns)
             limit.why = "it takes too long (is there an endless loop?)";
         else if (limit.instructions / STEP % HEAP_STEPS == 0 && heap_is_full())

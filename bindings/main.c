@@ -127,10 +127,24 @@ static bool may_open_files(void)
     return false;
 }
 
+/* With a small one a run would end with a segmentation fault, its record open. */
+static bool has_stack(void)
+{
+    const rlim_t least_kb = 512;
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_STACK, &limit) != 0 || limit.rlim_cur / 1024 >= least_kb)
+        return true;
+    (void)fprintf(stderr,
+                  "moonpulse: the stack may only have %ju kB here, and it needs %ju: let it be "
+                  "larger (ulimit -s 8192), and start it again\n",
+                  (uintmax_t)(limit.rlim_cur / 1024), (uintmax_t)least_kb);
+    return false;
+}
+
 int main(int argc, char **argv)
 {
     int status = EXIT_FAILURE;
-    if (!may_open_files())
+    if (!may_open_files() || !has_stack())
         return REFUSED;
     (void)uv_setup_args(argc, argv);
     lua_State *L = luaL_newstate();

@@ -6,6 +6,7 @@
 #include "bindings/owned.h"
 #include "bindings/raise.h"
 
+#include <lualib.h>
 #include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -430,14 +431,50 @@ static int run(lua_State *L)
     return results;
 }
 
+/*
+ * coroutine.close and coroutine.resume, of anything but a task: what closes a run is on its
+ * main task's stack, and only the loop knows when one goes on. Upvalues: Lua's own, its name.
+ */
+static int not_of_tasks(lua_State *L)
+{
+    lua_State *co = lua_tothread(L, 1);
+    if (co != NULL && task_of(co) != NULL)
+        return luaL_error(
+            L,
+            "coroutine.%s: this coroutine is the script's own, or one of run:spawn, "
+            "which nothing else may resume or close: it ends when its function "
+            "returns",
+            lua_tostring(L, lua_upvalueindex(2)));
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_insert(L, 1);
+    lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
+    return lua_gettop(L);
+}
+
+/* Once for a state: the library's functions are Lua's own until then. */
+static void keep_tasks_whole(lua_State *L)
+{
+    static const char *const names[] = {"close", "resume"};
+    if (lua_getglobal(L, LUA_COLIBNAME) == LUA_TTABLE)
+        for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+            lua_getfield(L, -1, names[i]);
+            lua_pushstring(L, names[i]);
+            lua_pushcclosure(L, not_of_tasks, 2);
+            lua_setfield(L, -2, names[i]);
+        }
+    lua_pop(L, 1);
+}
+
 void mp_open_tasks(lua_State *L)
 {
     static const luaL_Reg functions[] = {{"run", run},         {"spawn", spawn}, {"wait", wait},
                                          {"current", current}, {"tasks", tasks}, {NULL, NULL}};
     static const luaL_Reg methods[] = {{"wake", task_wake}, {NULL, NULL}};
     static const luaL_Reg metamethods[] = {{NULL, NULL}};
-    if (mp_host_of(L) == NULL)
+    if (mp_host_of(L) == NULL) {
         mp_host_new(L);
+        keep_tasks_whole(L);
+    }
     lua_newtable(L); // tasks, with weak keys
     lua_newtable(L);
     lua_pushliteral(L, "k");

@@ -110,16 +110,13 @@ local function check_course(options, experiment, driver, policy)
   end
   local result, safety = course.manifest.result, course.manifest.safety
   local refused = status == cli.status.limit
-  local ended = result.reason
-  if not options.json and status ~= cli.status.ok then
-    ended = tostring(ended):match "^[^:]*" -- what went wrong was said, with its line
-  end
   check_report.print_course {
     name = experiment.name or experiment.id, judged = courses.words(options, course), json = options.json,
     device = { name = driver.name, verdict = refused and "OVER" or "within",
       message = refused and result.reason or "every plan that was played is within its limits" },
-    safety = safety, pulses = #course.rows.pulses, ended = ended, history = policy.history,
-    participant = options.participant,
+    safety = safety, pulses = #course.rows.pulses,
+    ended = options.json and result.reason or courses.ended(course, status == cli.status.ok),
+    history = policy.history, participant = options.participant,
   }
   return safety.verdict == "OVER" and cli.status.limit or status
 end

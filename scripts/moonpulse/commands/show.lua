@@ -156,12 +156,7 @@ local function show_course(options, experiment, values)
   if #pulses > 0 then
     print(("%-28s%s"):format("first to last pulse", numbers.duration(pulses[#pulses].time - pulses[1].time)))
   end
-  local result = course.manifest.result
-  local reason = tostring(result and result.reason)
-  if status ~= cli.status.ok then
-    reason = reason:match("^[^:]*") -- what went wrong was said, with its line
-  end
-  print(("%-28s%s"):format("ended", escapes.shown(reason)))
+  print(("%-28s%s"):format("ended", courses.ended(course, status == cli.status.ok)))
   return status
 end
 

@@ -5,6 +5,7 @@ local cell_text = require "moonpulse.text.cell_text"
 local core = require "moonpulse.core"
 local escapes = require "moonpulse.text.escapes"
 local intensities = require "moonpulse.compose.intensity"
+local value_words = require "moonpulse.text.value_words"
 
 local M = {}
 
@@ -151,10 +152,8 @@ function M.shown(value)
     return "a plan"
   elseif intensities.is(value) then
     return ("an intensity, mp.%s(%g)"):format(value.reference:lower(), value.value)
-  elseif type(value) == "table" then
-    return "a table { ... }"
   end
-  return type(value) == "function" and "a function" or tostring(value)
+  return value_words.shown(value)
 end
 
 --- How often: a whole number, else an error at the author's line.
@@ -192,7 +191,7 @@ function M.exact(who, key, value)
     fail("%s: %s must be a number, or text like \"1/6\", not %s", who, key, type(value))
   end
   if type(value) == "number" and (value ~= value or value == math.huge or value == -math.huge) then
-    fail("%s: %s must be a finite number, not %s", who, key, tostring(value))
+    fail("%s: %s must be a finite number, not %s", who, key, M.shown(value))
   end
   local ok, num, den = pcall(core.exact, value)
   if ok then

@@ -36,8 +36,8 @@ end
 function M.new(value, reference)
   local name = reference:lower()
   if type(value) == "string" and tonumber(value) then
-    blame.fail("%s: a percentage expected, not the text %q: write the number without quotes, mp.%s(%s)", name,
-      value, name, value)
+    blame.fail("%s: a percentage expected, not the text %q: write the number without quotes, mp.%s(%s); of a "
+      .. "text that was read or answered, mp.%s(tonumber(text))", name, value, name, value, name)
   elseif type(value) ~= "number" or value ~= value then
     blame.fail("%s: a percentage expected, like mp.%s(80), not %s", name, name,
       type(value) == "string" and ("%q"):format(value) or tostring(value))

@@ -98,7 +98,9 @@ function M.trials(spec)
   local list = spec.of
   if check.is_plan(list) then
     fail("trials: of must be a list of plans: write of = { plan } for one, of = { a, b } for several")
-  elseif type(list) ~= "table" or next(list) == nil then
+  elseif type(list) == "table" and next(list) == nil then
+    fail("trials: of is empty: it is a list of plans, like of = { a, b }")
+  elseif type(list) ~= "table" then
     fail("trials: of must be a list of plans, like of = { a, b }, not %s", type(list))
   elseif (spec.every == nil) == (spec.shortest == nil) or (spec.shortest == nil) ~= (spec.longest == nil)
   then

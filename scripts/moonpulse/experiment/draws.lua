@@ -3,6 +3,7 @@
 local blame = require "moonpulse.text.author_line"
 local core = require "moonpulse.core"
 local lists = require "moonpulse.text.lists"
+local value_words = require "moonpulse.text.value_words"
 
 local M = {}
 
@@ -15,7 +16,7 @@ local fine = 1 << 52
 
 local function number(who, name, value)
   if not math.type(value) or value ~= value or value == math.huge or value == -math.huge then
-    blame.fail("%s: %s must be a number, not %s", who, name, tostring(value))
+    blame.fail("%s: %s must be a number, not %s", who, name, value_words.shown(value))
   end
   return value
 end

@@ -5,6 +5,7 @@ local lower = require "moonpulse.lowering"
 local numbers = require "moonpulse.text.numbers"
 local outputs = require "moonpulse.driver.outputs"
 local triggers_heard = require "moonpulse.experiment.triggers_heard"
+local value_words = require "moonpulse.text.value_words"
 
 local M = {}
 
@@ -16,14 +17,15 @@ local most_count, longest_s = 1000000, 1e6
 local function whole(key, value, least, most)
   if math.type(value) ~= "integer" or value < least or value > most then
     blame.fail("stim:on_trigger: %s must be a whole number from %d to %d, not %s", key, least, most,
-      tostring(value))
+      value_words.shown(value))
   end
   return value
 end
 
 local function seconds_ns(key, value)
   if not math.type(value) or not (value >= 0 and value <= longest_s) then
-    blame.fail("stim:on_trigger: %s must be seconds from 0 to %d, not %s", key, longest_s, tostring(value))
+    blame.fail("stim:on_trigger: %s must be seconds from 0 to %d, not %s", key, longest_s,
+      value_words.shown(value))
   end
   return math.floor(value * 1e9 + 0.5)
 end
@@ -62,7 +64,7 @@ function M.rule(options, now_ns)
   local timeout_ns = options.timeout and seconds_ns("timeout", options.timeout)
   if options.gate ~= nil and not gates[options.gate] then
     blame.fail("stim:on_trigger: gate must be \"cts\", \"dsr\", \"ri\" or \"cd\", a line of the "
-      .. "triggers' port, not %s", tostring(options.gate))
+      .. "triggers' port, not %s", value_words.shown(options.gate))
   end
   local rule = {
     called_ns = now_ns,

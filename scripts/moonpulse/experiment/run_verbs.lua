@@ -2,8 +2,11 @@
 local blame = require "moonpulse.text.author_line"
 local core = require "moonpulse.core"
 local handles = require "moonpulse.experiment.handle"
+local notes = require "moonpulse.text.notes"
 local recalls = require "moonpulse.experiment.recall"
 local staircases = require "moonpulse.experiment.staircase"
+local value_words = require "moonpulse.text.value_words"
+local waitings = require "moonpulse.experiment.waiting"
 
 local M = {}
 
@@ -14,7 +17,7 @@ local Run = {}
 
 local function seconds(who, value)
   if not math.type(value) or not (value >= 0 and value <= 1e6) then
-    blame.fail("%s: seconds from 0 to 1000000 are needed, not %s", who, tostring(value))
+    blame.fail("%s: seconds from 0 to 1000000 are needed, not %s", who, value_words.shown(value))
   end
   return value
 end
@@ -36,6 +39,7 @@ end
 ---@param duration number
 function Run:sleep(duration)
   local end_ns = core.clock_ns() + math.floor(seconds("run:sleep", duration) * 1e9)
+  notes.rest("run:sleep", "the time", duration)
   local waiting = self.stage.waiting
   waiting.check()
   if end_ns <= core.clock_ns() then -- the loop has its turn all the same
@@ -114,7 +118,7 @@ end
 function Run:triggers(options)
   local new = blame.options("run:triggers", options or {}, { new = "?true or false" }).new
   if new ~= nil and type(new) ~= "boolean" then
-    blame.fail("run:triggers: new must be true or false, not %s", tostring(new))
+    blame.fail("run:triggers: new must be true or false, not %s", value_words.shown(new))
   end
   local stage, who = self.stage, core.current()
   local list, gone = stage.triggers.queue.log:list(who, new, stage.triggers.queue:place(who),
@@ -135,9 +139,11 @@ function Run:trigger_count(options)
   options = blame.options("run:trigger_count", options or {}, known)
   local byte, since = options.byte, options.since
   if byte ~= nil and (math.type(byte) ~= "integer" or byte < 0 or byte > 255) then
-    blame.fail("run:trigger_count: byte must be a whole number from 0 to 255, not %s", tostring(byte))
+    blame.fail("run:trigger_count: byte must be a whole number from 0 to 255, not %s",
+      value_words.shown(byte))
   elseif since ~= nil and not (math.type(since) and math.abs(since) <= 1e6) then
-    blame.fail("run:trigger_count: since must be seconds from the run's start, not %s", tostring(since))
+    blame.fail("run:trigger_count: since must be seconds from the run's start, not %s",
+      value_words.shown(since))
   end
   local stage = self.stage
   local count = stage.triggers.queue.log:count(byte,
@@ -190,6 +196,7 @@ function Run:spawn(task)
   if type(task) ~= "function" then
     blame.fail("run:spawn: a function is needed, not %s", type(task))
   end
+  waitings.must_move("spawns", "let what was spawned wait with run:sleep before it spawns more")
   self.stage.spawn(task)
 end
 

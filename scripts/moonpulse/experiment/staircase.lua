@@ -10,6 +10,7 @@
 local blame = require "moonpulse.text.author_line"
 local handles = require "moonpulse.experiment.handle"
 local likelihood = require "moonpulse.experiment.likelihood"
+local value_words = require "moonpulse.text.value_words"
 
 local M = {}
 
@@ -37,7 +38,7 @@ function Trial:answer(value)
     answer = yes_no[value:lower()]
   end
   if type(answer) ~= "boolean" then
-    blame.fail("trial:answer: true, false, \"y\" or \"n\" is needed, not %s", tostring(value))
+    blame.fail("trial:answer: true, false, \"y\" or \"n\" is needed, not %s", value_words.shown(value))
   elseif self.answered ~= nil then
     blame.fail("trial:answer: trial %d has its answer already", self.number)
   end
@@ -154,7 +155,7 @@ local function check(options)
         blame.fail("run:staircase: unit must be text, like \"%%MSO\", not %s", type(value))
       end
     elseif not math.type(value) or value ~= value then
-      blame.fail("run:staircase: %s must be a number, not %s", key, tostring(value))
+      blame.fail("run:staircase: %s must be a number, not %s", key, value_words.shown(value))
     end
     all[key] = value
   end

@@ -6,6 +6,7 @@ local queues = require "moonpulse.experiment.trigger_queue"
 local reactions = require "moonpulse.record.reactions"
 local refusals = require "moonpulse.text.refusal"
 local summed = require "moonpulse.experiment.triggers_summed"
+local value_words = require "moonpulse.text.value_words"
 
 local M = {}
 
@@ -345,7 +346,7 @@ end
 
 local function choice(who, value, first, second)
   if value ~= nil and value ~= first and value ~= second then
-    blame.fail("run:wait_trigger: %s must be %q or %q, not %s", who, first, second, tostring(value))
+    blame.fail("run:wait_trigger: %s must be %q or %q, not %s", who, first, second, value_words.shown(value))
   end
   return value
 end
@@ -379,11 +380,11 @@ function Triggers:wait(options, who)
   local edge = choice("edge", options.edge, "rising", "falling") or "rising"
   local byte, timeout = options.byte, options.timeout
   if byte ~= nil and (math.type(byte) ~= "integer" or byte < 0 or byte > 255) then
-    blame.fail("run:wait_trigger: byte must be a whole number from 0 to 255, not %s", tostring(byte))
+    blame.fail("run:wait_trigger: byte must be a whole number from 0 to 255, not %s", value_words.shown(byte))
   elseif timeout ~= nil and not (math.type(timeout) and timeout >= 0 and timeout < math.huge) then
-    blame.fail("run:wait_trigger: timeout must be seconds, not %s", tostring(timeout))
+    blame.fail("run:wait_trigger: timeout must be seconds, not %s", value_words.shown(timeout))
   elseif options.fresh ~= nil and type(options.fresh) ~= "boolean" then
-    blame.fail("run:wait_trigger: fresh must be true or false, not %s", tostring(options.fresh))
+    blame.fail("run:wait_trigger: fresh must be true or false, not %s", value_words.shown(options.fresh))
   end
   local is_known, then_ns, then_byte, first = wait_as_then(self)
   if is_known then

@@ -25,14 +25,20 @@ function M.must_wait(who)
   end
 end
 
+--- Raise, at the script's line, where it goes on and on at one instant of virtual time.
+---@param what string what it does
+---@param remedy string
+function M.must_move(what, remedy)
+  if core.turns_here() > most_here then
+    blame.fail("the script %s again and again, so that virtual time stands still: %s", what, remedy)
+  end
+end
+
 --- Wait for so many seconds, or for wake(). Raises where a stop came meanwhile.
 ---@param seconds number?
 function Waiting:wait(seconds)
   M.must_wait()
-  if core.turns_here() > most_here then
-    blame.fail("the script waits for no time at all again and again, so that virtual time stands still: wait "
-      .. "for longer than 0 s")
-  end
+  M.must_move("waits for no time at all", "wait for longer than 0 s")
   local task, stops = core.current(), self.stops
   table.insert(self.tasks, task)
   core.wait(seconds)

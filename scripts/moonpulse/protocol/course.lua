@@ -5,6 +5,7 @@ local blame = require "moonpulse.text.author_line"
 local in_order = require "moonpulse.text.in_order"
 local lists = require "moonpulse.text.lists"
 local protocols = require "moonpulse.protocol"
+local value_words = require "moonpulse.text.value_words"
 
 local M = {}
 
@@ -51,7 +52,8 @@ local function check_phase(who, phase)
     local value = phase[key]
     local is_whole = type(value) == "number" and math.tointeger(value) ~= nil
     if value ~= nil and (not is_whole or value < 1 or value > highest) then
-      blame.fail("%s: %s must be a whole number from 1 to %d, not %s", who, key, highest, tostring(value))
+      blame.fail("%s: %s must be a whole number from 1 to %d, not %s", who, key, highest,
+        value_words.shown(value))
     end
   end
   check_gap(who, phase.gap_min)
@@ -68,7 +70,8 @@ local function check_begins(begins)
   local year, month, day = tostring(begins):match("^(%d%d%d%d)%-(%d%d)%-(%d%d)$")
   local at = year and os.time { year = year, month = month, day = day, hour = 12 }
   if not at or os.date("%Y-%m-%d", at) ~= begins then
-    blame.fail("course: begins must be a day that there is, like \"2026-11-30\", not %s", tostring(begins))
+    blame.fail("course: begins must be a day that there is, like \"2026-11-30\", not %s",
+      value_words.shown(begins))
   end
 end
 

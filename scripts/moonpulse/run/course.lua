@@ -2,6 +2,7 @@
 --- that is read and taken away again. What it would ask for, options give. Its file may be somebody else's:
 --- in that program it may do no more than a protocol, and not for ever (moonpulse.run.look).
 local core = require "moonpulse.core"
+local escapes = require "moonpulse.text.escapes"
 local folders = require "moonpulse.record.folder"
 local interrupts = require "moonpulse.run.interrupts"
 local lfs = require "lfs"
@@ -22,6 +23,17 @@ local passed = { "rmt", "amt", "device", "answers", "triggers", "trigger", "timi
 ---@field manifest table
 ---@field said string[] what the run told the operator, a line each
 ---@field status integer of its exit; what was wrong it has said on standard error
+
+--- How it ended, for a line of its own: of what went wrong only where or what it was: it has been said.
+---@param course table
+---@param ok boolean it came to its end
+---@return string
+function M.ended(course, ok)
+  local result = course.manifest.result
+  local reason = escapes.shown(tostring(result and result.reason))
+  local place = not ok and reason:match("^(%S+:%d+): ")
+  return place and "at " .. place or ok and reason or reason:match("^[^:]*")
+end
 
 --- The course in a sentence part.
 ---@param options table

@@ -7,7 +7,7 @@ local M = {}
 local remedies = {
   { "unfinished string near", "a quotation mark is missing at its end" },
   { "near '//'$", "a comment begins with --" },
-  { "near '#'$", "a comment begins with --" },
+  { "near '[#%%]'$", "a comment begins with --" },
   { "near '!'$", "\"not equal\" is ~=, and \"not\" is written out" },
   { "near '&'$", "\"and\" is written out" },
   { "near '|'$", "\"or\" is written out" },

@@ -180,6 +180,9 @@ describe("the message for a mistake in a protocol", function()
     ["mp.pulse(mp.mso(40)):times(mp.rmt(100))"] = "not an intensity, mp.rmt(100)",
     ["mp.shuffle(mp.pulse(mp.mso(40)), mp.pulse(mp.mso(40)))"] = "mp.shuffle(a plan, a plan)",
     ['mp.mark "block\\t1"'] = "without tabs or line ends or other control characters: write it with spaces",
+    ['mp.mso("50")'] = "write the number without quotes, mp.mso(50); of a text that was read or answered, "
+      .. "mp.mso(tonumber(text))",
+    ['mp.trials { of = {}, every = 5 }'] = "trials: of is empty: it is a list of plans, like of = { a, b }",
     ['mp.mark(("x"):rep(64))'] = "1 to 63 bytes of text, not 64",
   } do
     it("says what to write: " .. expression, function()

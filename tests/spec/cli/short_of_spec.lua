@@ -42,6 +42,18 @@ describe("what helps", function()
       .. " run itbs600 --amt 40 --speed max --out " .. folder .. "/few")))
   end)
 
+  it("is said in one line where the stack is small", function()
+    for _, most in ipairs { 64, 511 } do
+      local status, out, err = shell.sh(folder, ("ulimit -s %d; exec %s devices"):format(most,
+        shell.quote(shell.program)))
+      assert.are.same({ 3, "" }, { status, out })
+      assert.matches(("^moonpulse: the stack may only have %d kB here, .*ulimit %%-s 8192.*\n$"):format(most),
+        err)
+    end
+    assert.are.equal(0, (shell.sh(folder, "ulimit -s 512; " .. shell.program
+      .. " run itbs600 --amt 40 --speed max --out " .. folder .. "/small")))
+  end)
+
   it("names the file where a folder cannot be sealed", function()
     local run = bids.run(folder, "sici --rmt 40 --device sim:bistim")
     local _, _, err = shell.sh(folder, ("ulimit -f 1; %s export prov %s -o %s/p"):format(shell.program, run,

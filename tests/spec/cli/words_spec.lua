@@ -177,6 +177,11 @@ describe("messages", function()
       assert.matches("it is broken", err, 1, true)
       assert.is_nil(out:find("it is broken", 1, true), out)
       assert.matches("\nended +error in the script\n", out)
+      status, out, err = moonpulse(command .. " made.lua",
+        'return mp.experiment(function(run) run:device():arm() run:ask "MEP: how large?" end)')
+      assert.are.equal(2, status)
+      assert.matches("question 1 has no answer", err, 1, true)
+      assert.matches("\nended +at made%.lua:2\n", out)
     end
   end)
 
@@ -286,7 +291,10 @@ describe("messages", function()
         made:format("0.5", "1800", '"1/2"', "1800", "1800"))
       assert.is_nil(err:find("seconds are meant"), err)
     end
-    local _, _, err = moonpulse("show made.lua", 'return mp.pair { isi = "3/4", intensity = mp.mso(50) }')
+    local _, _, err = moonpulse("show made.lua",
+      "return mp.experiment(function(run)\nrun:sleep(0.5)\nrun:sleep(2000) end)")
+    assert.matches("note: made.lua:4: run:sleep: the time = 2000 is 2000 s (33 min 20.0 s), over", err, 1, true)
+    _, _, err = moonpulse("show made.lua", 'return mp.pair { isi = "3/4", intensity = mp.mso(50) }')
     assert.matches("pair: isi = 3/4 is 0.75 s, over 0.5 s: seconds are meant? For milliseconds write mp.ms",
       err, 1, true)
   end)

@@ -299,6 +299,9 @@ describe("an experiment in virtual time", function()
     status, _, err = perform "run:spawn(function()\nwhile true do\nrun:sleep(0)\nend\nend)\nrun:sleep(1)"
     assert.are.equal(2, status)
     assert.is_truthy(err:find("made.lua:6: the script waits for no time at all", 1, true), err)
+    status, _, err = perform "local function again()\nrun:spawn(again)\nend\nagain()\nrun:sleep(1)"
+    assert.are.equal(2, status)
+    assert.is_truthy(err:find("made.lua:5: the script spawns again and again", 1, true), err)
   end)
 
   it("sees a script that does not yield, armed or not, and leaves the device safe", function()

@@ -190,6 +190,7 @@ describe("manifest.json", function()
     refused('{"coil": "a\\u001bb"}', "coil must be a text of at most")
     refused('["coil"]', "is no JSON object")
     refused('{"coil": ', "is no JSON object")
+    refused('{\n  "coil": "B65",\n}\n', "is no JSON object.*: look at line 3, near character 20 of the file")
     shell.write(folder .. "/meta.json", '\xEF\xBB\xBF{"coil": "B65"}') -- as some editors begin a file
     assert.are.same({ coil = "B65" }, metas.read(folder .. "/meta.json"))
     local page = shell.read("docs/manifest.md")

@@ -34,6 +34,15 @@ local cases = {
     { 2, "error", "shut" } },
   { "wrapped", "coroutine.wrap(function() error({}) end)()", { 2, "error", "table without words" } },
   { "spawned", "run:spawn(function() error({}) end) run:sleep(20)", { 2, "error", "table without words" } },
+  { "closes_itself", "local own = coroutine.running() run:spawn(function() coroutine.close(own) end) "
+    .. "run:sleep(20)", { 2, "error", "script%.lua:5: coroutine%.close: this coroutine is the script's own" } },
+  { "resumes_itself", "local own = coroutine.running() run:spawn(function() coroutine.resume(own) end) "
+    .. "run:sleep(20)", { 2, "error", "script%.lua:5: coroutine%.resume: this coroutine is the" } },
+  { "closes_another", "local co run:spawn(function() co = coroutine.running() run:sleep(20) end) "
+    .. "run:sleep(0.01) coroutine.close(co)", { 2, "error", "script%.lua:5: coroutine%.close: this" } },
+  { "resumes_its_own", "local co = coroutine.create(function() coroutine.yield() end) "
+    .. "coroutine.resume(co) assert(coroutine.close(co) and coroutine.status(co) == 'dead')",
+    { 0, "finished", "the script came to its end" } },
   { "overflow", "local function f() return 1 + f() end f()", { 2, "error", "stack overflow" },
     { slow = true, may_end = true } },
   { "too_long_text", "local s = ('x'):rep(1e18)", { 2, "error", "resulting string too large" } },
