@@ -35,7 +35,7 @@ local cases = {
   { "wrapped", "coroutine.wrap(function() error({}) end)()", { 2, "error", "table without words" } },
   { "spawned", "run:spawn(function() error({}) end) run:sleep(20)", { 2, "error", "table without words" } },
   { "closes_itself", "local own = coroutine.running() run:spawn(function() coroutine.close(own) end) "
-    .. "run:sleep(20)", { 2, "error", "script%.lua:5: coroutine%.close: this coroutine is the script's own" } },
+    .. "run:sleep(20)", { 2, "error", "script%.lua:5: coroutine%.close: this coroutine is the script's" } },
   { "resumes_itself", "local own = coroutine.running() run:spawn(function() coroutine.resume(own) end) "
     .. "run:sleep(20)", { 2, "error", "script%.lua:5: coroutine%.resume: this coroutine is the" } },
   { "closes_another", "local co run:spawn(function() co = coroutine.running() run:sleep(20) end) "

@@ -236,8 +236,8 @@ describe("the sentences on a plan", function()
         .. mp.mark "off" .. mp.rest(3) .. mp.mark "gone"]]
     local train = "5 pulses, one every 100 ms (10 Hz), each at 40 %MSO"
     assert.are.same({ "First, after the mark \"on\" and 5 s without pulses, " .. train,
-      "Then, after the mark \"pause\" and 60 s without pulses from the nominal end (60.1 s from the last pulse), "
-        .. train .. " (marked \"again\")",
+      "Then, after the mark \"pause\" and 60 s without pulses from the nominal end (60.1 s from the last "
+        .. "pulse), " .. train .. " (marked \"again\")",
       "Then the mark \"off\" and, after 3 s without pulses, the mark \"gone\"" }, list)
     list = of_plan [[return mp.mark "begin" .. mp.train { pulses = 5, every = 0.1, intensity = mp.mso(40) }]]
     assert.are.equal("5 pulses, one every 100 ms (10 Hz), each at 40 %MSO (marked \"begin\")", list[1])
