@@ -62,9 +62,22 @@ local function triggers(facts, add)
   if facts.fired then
     add("Each pulse was fired by a trigger (%s), not by a command", facts.fired)
   end
+  local said = {}
+  if facts.started_by then
+    local after = facts.started_after_s
+    said[1] = ("The run was started by a trigger from outside (%s)%s"):format(facts.started_by,
+      after and (", the plan %s after it"):format(numbers.seconds(after)) or "")
+  end
   if facts.triggers then
-    add("The script waited for triggers from outside and took %s, sent by %s", numbers.count(facts.triggers),
-      value_of(facts, "trigger_source"))
+    said[#said + 1] = ("The script waited for triggers from outside and took %s"):format(
+      numbers.count(facts.triggers))
+  end
+  if facts.trigger_starts then
+    said[#said + 1] = ("Triggers from outside started what was given %s"):format(
+      facts.trigger_starts == 1 and "once" or numbers.count(facts.trigger_starts) .. " times")
+  end
+  for i, text in ipairs(said) do
+    add("%s%s", text, i == 1 and ", sent by " .. value_of(facts, "trigger_source") or "")
   end
 end
 

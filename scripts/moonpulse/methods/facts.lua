@@ -50,6 +50,9 @@ local MOST = 1000000 -- pulses that are looked at one by one
 ---@field nerve { channels: table<any, any>, only: boolean }? channels of a nerve; only: there are no others
 ---@field fired string? the trigger that fired each pulse
 ---@field triggers integer? that a script took
+---@field trigger_starts integer? plans that triggers started
+---@field started_by string? the trigger that started the run, as --start-on has it
+---@field started_after_s number? from it to the plan's start
 ---@field threshold_by string? the preflight's answer: by EMG, by eye
 
 --- Every pulse of a plan in time.

@@ -273,7 +273,7 @@ local function session_of(manifest)
     phases = math.tointeger(found.phases), course = type(course) == "string" and course or nil }
 end
 
---- What fired the pulses, where it was no command, and whether a script waited for triggers.
+--- What fired the pulses, where it was no command, and what triggers started, or a script waited for.
 local function add_triggers(facts, manifest, events)
   local fired, taken = get(manifest, "device.trigger.text"), 0
   facts.fired = type(fired) == "string" and fired or nil
@@ -282,6 +282,11 @@ local function add_triggers(facts, manifest, events)
     taken = taken + ((text == "trigger: edge" or text:find("^trigger: byte %d+$")) and 1 or 0)
   end
   facts.triggers = taken > 0 and taken or nil
+  local starts = math.tointeger(get(manifest, "experiment.triggers.on_trigger.starts"))
+  facts.trigger_starts = starts and starts > 0 and starts or nil
+  local by, after_s = get(manifest, "start.trigger"), get(manifest, "start.after_trigger_s")
+  facts.started_by = type(by) == "string" and by or nil
+  facts.started_after_s = facts.started_by and math.type(after_s) and after_s or nil
 end
 
 local function add_device(facts, manifest, events, meta)

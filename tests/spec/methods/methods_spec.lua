@@ -145,6 +145,22 @@ describe("of a run, moonpulse methods", function()
     local path = run(("%s/locked.lua --triggers %s/triggers.txt"):format(folder, folder))
     assert.matches("The script waited for triggers from outside and took 2, sent by [triggers: state what "
       .. "sent them, and the time from trigger to pulse].", methods(path), 1, true)
+    shell.write(folder .. "/ahead.lua", [[local mp = require "moonpulse"
+      return mp.experiment(function(run)
+        local stim, pulse = run:device(), mp.pulse(mp.mso(50))
+        stim:arm(pulse)
+        stim:on_trigger(pulse, { byte = 5, count = 3, refractory = 1 })
+        run:wait_trigger { byte = 6, timeout = 20 }
+      end)]])
+    shell.write(folder .. "/bytes.txt", "2.5 port 5\n4 port 5\n6 port 5\n8 port 6\n")
+    path = run(("%s/ahead.lua --triggers %s/bytes.txt"):format(folder, folder))
+    local text = methods(path)
+    assert.matches("The script waited for triggers from outside and took 1, sent by [triggers: state", text, 1,
+      true)
+    assert.matches("Triggers from outside started what was given 3 times.", text, 1, true)
+    path = run(("itbs600 --amt 50 --start-on byte=5,delay=0.5 --triggers %s/bytes.txt"):format(folder))
+    assert.matches("The run was started by a trigger from outside (byte=5,delay=0.5), the plan 500 ms after "
+      .. "it, sent by [triggers: state", methods(path), 1, true)
   end)
 
   it("of an experiment tells what was given, from its rows", function()
