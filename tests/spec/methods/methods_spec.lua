@@ -155,7 +155,7 @@ describe("of a run, moonpulse methods", function()
     shell.write(folder .. "/bytes.txt", "2.5 port 5\n4 port 5\n6 port 5\n8 port 6\n")
     path = run(("%s/ahead.lua --triggers %s/bytes.txt"):format(folder, folder))
     local text = methods(path)
-    assert.matches("The script waited for triggers from outside and took 1, sent by [triggers:", text, 1, true)
+    assert.matches("The script waited for triggers from outside and took 1, sent by [", text, 1, true)
     assert.matches("Triggers from outside started what was given 3 times.", text, 1, true)
     path = run(("itbs600 --amt 50 --start-on byte=5,delay=0.5 --triggers %s/bytes.txt"):format(folder))
     assert.matches("The run was started by a trigger from outside (byte=5,delay=0.5), the plan 500 ms after "
