@@ -80,6 +80,23 @@ describe("moonpulse.drawing.windows", function()
     assert.same({ "Whole session 1-160", "First block of pairs 1-40", "First pair 1-2" }, titles(times))
   end)
 
+  it("follow the pairs of two channels that take turns, also in blocks: trials of one channel are no train",
+    function()
+      local times, channels = {}, {}
+      for block = 0, 1 do
+        for trial = 0, 9 do
+          for i, name in ipairs { "PMv", "M1" } do
+            times[#times + 1], channels[#channels + 1] = 60 * block + 5 * trial + 0.008 * (i - 1), name
+          end
+        end
+      end
+      local out = {}
+      for i, window in ipairs(windows.of_channels(times, channels, { "PMv", "M1" })) do
+        out[i] = ("%s %d-%d"):format(window.title, window.first, window.last)
+      end
+      assert.same({ "Whole session 1-40", "First block of pairs 1-20", "First pair 1-2" }, out)
+    end)
+
   it("names the levels between a session and a pulse, and where each begins", function()
     local function names(times)
       local out = {}
