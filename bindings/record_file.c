@@ -298,19 +298,21 @@ static int lock_close(lua_State *L)
 }
 
 /*
- * core.lock_folder(path) -> lock, to be closed | false if somebody has it | nil, message. On
- * a file system that has no such locks everybody gets one.
+ * core.lock_folder(path[, shared]) -> lock, to be closed | false if somebody has it | nil,
+ * message. Many may have it who share it, all of them. On a file system that has no such locks
+ * everybody gets one.
  */
 static int lock_folder(lua_State *L)
 {
     const char *path = luaL_checkstring(L, 1);
+    const int how = lua_toboolean(L, 2) ? LOCK_SH : LOCK_EX;
     int *fd = lua_newuserdatauv(L, sizeof *fd, 0);
     *fd = -1;
     luaL_setmetatable(L, LOCK);
     *fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (*fd < 0)
         return fail_sys(L, path, errno);
-    if (flock(*fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+    if (flock(*fd, how | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
         lua_pushboolean(L, false);
         return 1;
     }

@@ -1,5 +1,6 @@
 --- moonpulse verify: is the record of a run as the run left it?
 local cli = require "moonpulse.cli"
+local core = require "moonpulse.core"
 local escapes = require "moonpulse.text.escapes"
 local interrupts = require "moonpulse.run.interrupts"
 local json = require "moonpulse.text.sorted_json"
@@ -70,6 +71,12 @@ local function verify_all(options)
   local told, heard <close> = {}, interrupts.begin()
   for _, path in ipairs(options.run) do
     local folder = records.run(path)
+    -- what recover or sign has half written would differ; of a folder that cannot be opened verify says why
+    local lock <close> = core.lock_folder(folder, true)
+    if lock == false then
+      cli.fail("usage", "%s: another program is at work there (moonpulse recover, sign): wait until it has "
+        .. "ended", folder)
+    end
     local bar <close> = progresses.new()
     local found, message = verify.folder(folder, { signers = options.allowed_signers, key = options.key },
       function(...)

@@ -465,7 +465,8 @@ function M.run(folder, chosen, write_report)
   if lock == nil then
     return nil, ("%s: is it the folder of a run?"):format(message)
   elseif not lock then
-    return nil, ("%s: another moonpulse recover is at work there: wait until it has ended"):format(folder)
+    return nil, ("%s: another moonpulse recover, sign or verify is at work there: wait until it has ended")
+      :format(folder)
   end
   seals.sweep(folder)
   return recover(folder, chosen, write_report)

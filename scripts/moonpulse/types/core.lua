@@ -220,10 +220,11 @@ function core.read_file(path, most) end
 
 --- Lock a folder against other programs of ours, until the lock is closed.
 ---@param path string
+---@param shared boolean? with others who only read
 ---@return moonpulse.core.FolderLock|false|nil lock false: somebody else has it
 ---@return string? message
 ---@return string? code
-function core.lock_folder(path) end
+function core.lock_folder(path, shared) end
 
 --- 16 hexadecimal digits that change with the text (FNV-1a): against damage, not against people.
 ---@param text string

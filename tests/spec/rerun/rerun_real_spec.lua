@@ -21,7 +21,7 @@ return mp.experiment { name = "Asks", run = function(run)
   run:mark("refused: " .. tostring(why))
   for trial, intensity in run:staircase { start = 40 + extra % 7, step = 4, reversals = 3 } do
     stim:arm(mp.pulse(mp.mso(intensity)))
-    local start = stim:fire(mp.pulse(mp.mso(intensity)), { at = run:now() + 0.1 })
+    local start = stim:fire(mp.pulse(mp.mso(intensity)), { at = run:now() + 0.5 })
     run:mark(("started %.9f, now %.9f"):format(start, run:now()))
     trial:answer(run:ask "MEP? [y/n]")
     stim:disarm()
