@@ -1,7 +1,6 @@
 --- What Moonpulse cannot know and a person writes down: --meta FILE, a JSON object (docs/bids.md).
 local cjson = require "cjson.safe"
 local in_order = require "moonpulse.text.in_order"
-local json_place = require "moonpulse.text.json_place"
 local text_files = require "moonpulse.text.text_file"
 
 local M = {}
@@ -64,7 +63,7 @@ function M.read(path)
   end
   local value, why = cjson.decode(found)
   if value == nil then
-    return nil, ("%s is no JSON%s"):format(path, json_place.words(found, why))
+    return nil, ("%s is no JSON%s"):format(path, require("moonpulse.text.json_place").words(found, why))
   end
   return M.check(value, path)
 end

@@ -5,7 +5,6 @@ local cell_text = require "moonpulse.text.cell_text"
 local core = require "moonpulse.core"
 local escapes = require "moonpulse.text.escapes"
 local intensities = require "moonpulse.compose.intensity"
-local value_words = require "moonpulse.text.value_words"
 
 local M = {}
 
@@ -153,7 +152,7 @@ function M.shown(value)
   elseif intensities.is(value) then
     return ("an intensity, mp.%s(%g)"):format(value.reference:lower(), value.value)
   end
-  return value_words.shown(value)
+  return require("moonpulse.text.value_words").shown(value)
 end
 
 --- How often: a whole number, else an error at the author's line.

@@ -5,7 +5,6 @@ local blame = require "moonpulse.text.author_line"
 local in_order = require "moonpulse.text.in_order"
 local lists = require "moonpulse.text.lists"
 local protocols = require "moonpulse.protocol"
-local value_words = require "moonpulse.text.value_words"
 
 local M = {}
 
@@ -53,7 +52,7 @@ local function check_phase(who, phase)
     local is_whole = type(value) == "number" and math.tointeger(value) ~= nil
     if value ~= nil and (not is_whole or value < 1 or value > highest) then
       blame.fail("%s: %s must be a whole number from 1 to %d, not %s", who, key, highest,
-        value_words.shown(value))
+        require("moonpulse.text.value_words").shown(value))
     end
   end
   check_gap(who, phase.gap_min)
@@ -71,7 +70,7 @@ local function check_begins(begins)
   local at = year and os.time { year = year, month = month, day = day, hour = 12 }
   if not at or os.date("%Y-%m-%d", at) ~= begins then
     blame.fail("course: begins must be a day that there is, like \"2026-11-30\", not %s",
-      value_words.shown(begins))
+      require("moonpulse.text.value_words").shown(begins))
   end
 end
 

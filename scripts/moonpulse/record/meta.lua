@@ -3,7 +3,6 @@
 local cjson = require "cjson.safe"
 local escapes = require "moonpulse.text.escapes"
 local in_order = require "moonpulse.text.in_order"
-local json_place = require "moonpulse.text.json_place"
 local text_files = require "moonpulse.text.text_file"
 
 local M = {}
@@ -119,7 +118,7 @@ function M.read(path)
   local meta, why = cjson.decode((text:gsub("^\xEF\xBB\xBF", "")))
   if type(meta) ~= "table" or meta[1] ~= nil then
     return nil, ("%s is no JSON object, like {\"coil\": \"MCF-B65\", \"waveform\": \"biphasic\"}%s"):format(
-      path, json_place.words(text, why))
+      path, require("moonpulse.text.json_place").words(text, why))
   end
   local keys = in_order.keys(meta)
   for _, key in ipairs(keys) do
