@@ -243,7 +243,7 @@ local function judge_burst_intensity(context, train, add)
     row = ("%d %%%s usual%s"):format(limit, reference, ceiling), value = percent, unit = "%" .. reference,
     limit = limit,
     verdict = ceiling ~= "" and "OVER" or percent > limit + edge and "beyond tested" or "within",
-    nearest = percent > limit + edge and context.at_most(limit, reference) or nil }))
+    nearest = percent > limit + edge and context.at_most_burst(limit, reference) or nil }))
 end
 
 --- Silence before theta burst; inside it there is none to judge.
@@ -293,13 +293,13 @@ local function judge_group_intensity(context, train, add)
   elseif of_rmt > rule.ceiling_percent + edge then
     return add(finding("group intensity", rule, { row = ("%d %%RMT at most"):format(rule.ceiling_percent),
       value = of_rmt, unit = "% of the resting motor threshold", limit = rule.ceiling_percent,
-      verdict = "OVER", nearest = percent and context.at_most(limit, reference)
+      verdict = "OVER", nearest = percent and context.at_most_burst(limit, reference)
         or context.at_most(rule.ceiling_percent, "RMT") }))
   end
   local stronger = percent > limit + edge
   add(finding("group intensity", rule, { row = ("%d %%%s"):format(limit, reference), value = percent,
     unit = "%" .. reference, limit = limit, verdict = stronger and "beyond tested" or "within",
-    nearest = stronger and context.at_most(limit, reference) or nil }))
+    nearest = stronger and context.at_most_burst(limit, reference) or nil }))
 end
 
 --- From onset to onset between groups, as published; after anything else the silence.
@@ -408,10 +408,11 @@ end
 
 --- Judge one train.
 ---@param context { profile: string, percent: fun(train): number?, boolean, strongest: fun(train, limits):
----   number?, string, mso: fun(train): number?, at_most: fun(percent: number, reference: string): string }
+---   number?, string, mso: fun(train): number?, at_most: fun(percent: number, reference: string): string,
+---   at_most_burst: fun(percent: number, reference: string): string }
 ---   percent: of the strongest pulse that can be compared, and whether all can; strongest: limits by unit,
 ---   of the pulse nearest to its own; mso: of the strongest, where it is known; at_most: an intensity that
----   passes, in words
+---   passes, in words; at_most_burst: the same by the units of strongest
 ---@param train moonpulse.Train
 ---@param add fun(finding: moonpulse.Finding)
 function M.train(context, train, add)

@@ -171,7 +171,7 @@ describe("from the start of a run to armed", function()
     assert_few(modules, 139, { "report", "drawing", "conformance", "bench", "explore",
       "simulation.inside", "simulation.serve", "simulation.virtual_time", "run.inside",
       "run.experiment", "record.recover", "record.replay", "run.sealing", "record.seal", "record.signature",
-      "safety.edited", "verify",
+      "safety.edited", "safety.settable", "verify",
       "record.result", "record.sidecar", "safety.lab", "safety.preflight", "doctor" })
     -- which in its turn loads what a simulator is, and neither protocols nor runs
     local sim = assert(which:match("^%S+ (sim .* %-%-until%-eof %-%-looks)$"), which)
