@@ -283,9 +283,8 @@ static int call_framed(lua_State *L)
 }
 
 /*
- * (function) -> the same function, called through C. "return mp.burst { ... }" is a tail
- * call, which takes the author's line off the stack before a Lua function starts; the caller
- * of a C function stays, so that an error can name it.
+ * (function) -> the same one, called through C: "return mp.burst { ... }" is a tail call, which
+ * takes the author's line off the stack; an error can name the caller of a C function.
  */
 static int framed(lua_State *L)
 {
@@ -414,23 +413,26 @@ static int plan_child(lua_State *L)
     return 1;
 }
 
-/* plan:parts() -> ids, spans: of each child its id() (false: no pulse is in it), its seconds */
+/* plan:parts() -> of each child: id() (false: no pulse), its whole nanoseconds, what is left */
 static int plan_parts(lua_State *L)
 {
     const struct mp_plan *plan = mp_check_plan(L, 1);
-    lua_newtable(L);
-    lua_newtable(L);
+    for (int list = 0; list < 3; list++)
+        lua_newtable(L);
     for (lua_Integer i = 0; i < (lua_Integer)mp_plan_view(plan).children; i++) {
         const struct mp_plan *child = mp_plan_child(plan, (size_t)i);
+        struct mp_ratio span = mp_plan_totals(child)->span;
         if (mp_plan_totals(child)->pulses > 0)
             lua_pushinteger(L, (lua_Integer)(intptr_t)child);
         else
             lua_pushboolean(L, false);
+        lua_rawseti(L, -4, i + 1);
+        lua_pushinteger(L, (lua_Integer)(span.num / span.den));
         lua_rawseti(L, -3, i + 1);
-        lua_pushnumber(L, mp_ratio_double(mp_plan_totals(child)->span) / 1e9);
+        lua_pushnumber(L, (lua_Number)(span.num % span.den) / (lua_Number)span.den);
         lua_rawseti(L, -2, i + 1);
     }
-    return 2;
+    return 3;
 }
 
 /* plan:id() -> a number that is this node's while it lives: shared parts have the same */

@@ -1,4 +1,5 @@
 --- What the gate's judge adds up, pulse by pulse: as the finders of trains hear it, whoever feeds them.
+local instants = require "moonpulse.safety.instants"
 local trains = require "moonpulse.safety.trains"
 
 local M = {}
@@ -7,8 +8,8 @@ local M = {}
 local Finder = getmetatable(trains.new(function() end)).__index
 local kept = { "add", "add_run", "mark", "again" }
 
-local function row(at, action)
-  return { ns = math.floor(at * 1e9 + 0.5), value = action.intensity, ref = action.reference }
+local function row(ns, rest, action)
+  return { ns = ns, rest = rest or 0, value = action.intensity, ref = action.reference }
 end
 
 --- Listen to all finders.
@@ -19,15 +20,16 @@ local function listen(own, rows)
     rows[finder] = rows[finder] or {}
     return rows[finder]
   end
-  function Finder:add(at, action, ...)
-    table.insert(of(self), row(at, action))
-    return own.add(self, at, action, ...)
+  function Finder:add(at, action, origin, rest)
+    table.insert(of(self), row(at, rest, action))
+    return own.add(self, at, action, origin, rest)
   end
-  function Finder:add_run(at, count, period, action, ...)
+  function Finder:add_run(at, count, period, action, origin, rest, period_rest)
     local list, before = of(self), #of(self)
-    own.add_run(self, at, count, period, action, ...) -- the first ones come through add
+    own.add_run(self, at, count, period, action, origin, rest, period_rest) -- the first ones come through add
     for i = #list - before, count - 1 do
-      list[#list + 1] = row(at + i * period, action)
+      local its_at, its_rest = instants.later(at, rest, period, period_rest, i)
+      list[#list + 1] = row(its_at, its_rest, action)
     end
   end
   function Finder:mark(...)
@@ -35,17 +37,17 @@ local function listen(own, rows)
     mark.heard = #of(self)
     return mark
   end
-  function Finder:again(mark, times, period, ...)
+  function Finder:again(mark, times, period, period_rest)
     local list = of(self)
     local last = #list
     for k = 1, times do
       for i = mark.heard + 1, last do
         local each = list[i]
-        list[#list + 1] = { ns = each.ns + math.floor(k * period * 1e9 + 0.5), value = each.value,
-          ref = each.ref }
+        local ns, rest = instants.later(each.ns, each.rest, period, period_rest, k)
+        list[#list + 1] = { ns = ns, rest = rest, value = each.value, ref = each.ref }
       end
     end
-    return own.again(self, mark, times, period, ...)
+    return own.again(self, mark, times, period, period_rest)
   end
 end
 

@@ -62,13 +62,13 @@ local function hearing(swap, change)
   swap(trains, "new", function(...)
     local finder = new(...)
     local add, add_run = finder.add, finder.add_run
-    function finder:add(at, action, origin)
+    function finder:add(at, action, origin, rest)
       at, action = change(at, action)
-      return add(self, at, action, origin)
+      return add(self, at, action, origin, rest)
     end
-    function finder:add_run(at, count, every, action, origin)
+    function finder:add_run(at, count, every, action, origin, rest, every_rest)
       local first, other = change(at, action)
-      return add_run(self, first, count, change(at + every, action) - first, other, origin)
+      return add_run(self, first, count, change(at + every, action) - first, other, origin, rest, every_rest)
     end
     return finder
   end)

@@ -87,12 +87,16 @@ end
 
 local margin = 1e-9 -- of a step: half a step is one also where the division is not exact
 
---- What a device is set to: the nearest of its steps, half a step up.
+--- What a device is set to: the nearest of its steps, half a step up. More than 100 % is set nowhere, and
+--- stays what it is.
 ---@param mso number
 ---@param step number in %MSO
 ---@param highest number? in %MSO, where the last step up to 100 % is not there
 ---@return number
 function M.round(mso, step, highest)
+  if mso > 100 + margin then
+    return mso
+  end
   local steps, whole = math.floor(mso / step + 0.5 + margin), math.floor(100 / step + 0.5)
   local rounded = steps * step
   if math.type(step) == "integer" then
@@ -100,7 +104,7 @@ function M.round(mso, step, highest)
   elseif math.abs(whole * step - 100) < 1e-6 * step then
     rounded = steps * 100 / whole -- so many of a whole number: 100 % is 100
   end
-  return highest and mso <= 100 and math.min(rounded, highest) or rounded
+  return highest and math.min(rounded, highest) or rounded
 end
 
 --- The step below, for what must not be exceeded.

@@ -4,8 +4,12 @@ local tables = require "moonpulse.safety.tables"
 
 local M = {}
 
-M.edge = 1e-9 -- a limit is within; floats must not decide otherwise
-M.rate_edge = 1e-6 -- of a rate: it comes from onsets, which late in a long plan are whole nanoseconds
+-- A limit is within; floats must not decide otherwise.
+M.edge = 1e-9       -- of intensities, in percent
+M.time_edge = 5e-10 -- s: onsets are whole nanoseconds, and one of them more is more
+-- s: 1 s of silence after a train of 7 Hz may be sent as 1 ns more, for its end is no whole nanosecond
+M.silence_edge = 1.5e-9
+M.rate_edge = 1e-10 -- of a rate: moonpulse.safety.instants has taken the rounding of onsets out
 
 local edge, rate_edge = M.edge, M.rate_edge
 

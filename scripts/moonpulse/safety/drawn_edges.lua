@@ -8,13 +8,14 @@ local M = {}
 local EPSILON = 1e-4 -- s on either side of an edge
 local MOST_PULSES = 200000
 local MOST_KINDS = 8 -- of silences with a drawn rest in it
+local ROUNDED_NS = 2 -- rounded onsets differ by so much at most where nothing is drawn
 local RATIO = 1.5    -- of moonpulse.safety.trains: where a run ends
 -- s of silence, last pulse to first: 25 Hz, 1 s that parts trains, what goes on, singles, gaps between trains
 -- and groups
-local SILENCES = { 0.0399, 0.04, 1, 4, 4.5, 5 }
+local SILENCES = { 0.04, 1, 4, 4.5, 5 }
 local ONSETS = { 0.1, 1 / 3, 5 } -- s from burst to burst: 10 Hz, 3 Hz; groups
 
---- Pulses of a schedule, in order: onsets in seconds; nil: too many.
+--- Pulses of a schedule, in order: onsets in nanoseconds; nil: too many.
 local function onsets_of(plan)
   local pulses = plan:totals().pulses
   if pulses == 0 or pulses > MOST_PULSES then
@@ -24,7 +25,7 @@ local function onsets_of(plan)
   local actions = schedule:actions()
   for kind, _, _, what, ns in schedule.next, schedule do
     if kind == "pulse" then
-      list[#list + 1], channels[#list + 1] = ns / 1e9, actions[what].channel
+      list[#list + 1], channels[#list + 1] = ns, actions[what].channel
     end
   end
   return list, channels
@@ -54,9 +55,9 @@ function M.silences(shortest, longest)
   local list, from = {}, 1
   for i = 2, #low do
     local least, most = low[i] - low[i - 1], high[i] - high[i - 1]
-    local drawn = math.abs(most - least) > 1e-8
-    list[#list + 1] = { least = math.min(least, most), most = math.max(least, most), drawn = drawn,
-      burst = low[i - 1] - low[from] }
+    local drawn = math.abs(most - least) > ROUNDED_NS
+    list[#list + 1] = { least = math.min(least, most) / 1e9, most = math.max(least, most) / 1e9,
+      drawn = drawn, burst = (low[i - 1] - low[from]) / 1e9 }
     from = drawn and i or from
   end
   return list, one_channel(channels) and one_channel(others)

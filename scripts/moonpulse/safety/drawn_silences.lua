@@ -6,6 +6,7 @@
 --- each such length. Of finders that agree in all else only those are kept that have come furthest in what
 --- silences are counted from.
 local core = require "moonpulse.core"
+local instants = require "moonpulse.safety.instants"
 local origins = require "moonpulse.compose.origins"
 local rules = require "moonpulse.safety.rules"
 local trains = require "moonpulse.safety.trains"
@@ -17,11 +18,13 @@ local MOST_PULSES = 20000
 local MOST_FOUND = 16      -- silences, one for each rule and script line
 local LOOKED = 3 -- changes of length ahead
 local FEW, BETWEEN = 24, 4 -- finders that are alike: so many are all kept; of more some for each measure
-local JOINS = 1 - 1e-6     -- s: a shorter silence parts no trains, and without one nothing is fast
+local SECOND = instants.second
+local JOINS = SECOND       -- a shorter silence parts no trains, and without one nothing is fast
+local SINGLE, FAST = 4500000000, 40000000 -- from here on single pulses; up to here 25 Hz and faster
 local RATIO = trains.ratio
--- s of silence or from burst to burst, at which moonpulse.safety.trains calls a train something else
-local EDGES = { JOINS, 4.5, 0.04, 0.0399 }
-local ONSETS = { 0.1, 1 / 3 }
+-- ns of silence or from burst to burst, at which moonpulse.safety.trains calls a train something else
+local EDGES = { JOINS, SINGLE, FAST }
+local ONSETS = { 100000000, SECOND / 3 }
 
 --- Are the silences drawn each for itself? Not where parts run at once, nor where what is repeated at a fixed
 --- interval has drawn rests in it: the silence after it makes up for them.
@@ -78,8 +81,8 @@ end
 local function is_drawn(list)
   for i = 2, #list do
     local silence = list[i]
-    if silence.steps > 0 and silence.least_ns < 1e9
-      or silence.steps == 0 and silence.least_ns < 1e9 and silence.least_ns * RATIO > 1e9 then
+    if silence.steps > 0 and silence.least_ns < JOINS
+      or silence.steps == 0 and silence.least_ns < JOINS and silence.least_ns * RATIO > JOINS then
       return true
     end
   end
@@ -91,21 +94,21 @@ local function period_of(run)
 end
 
 --- Lengths of a silence after which the next intervals are just longer or shorter than the run before them
---- allows, or that make the run just fast: of a run of count intervals, sum seconds in all.
+--- allows, or that make the run just fast: of a run of count intervals, sum nanoseconds in all.
 local function add_run_edges(list, count, sum, following)
   for _, silences in ipairs(following) do
     for _, before in ipairs(silences.before) do
       local behind, intervals = sum + before, count + silences.depth
-      list[#list + 1] = intervals / rules.fast_hz - behind
-      for _, next_s in ipairs(silences.ends) do
-        list[#list + 1], list[#list + 2] = intervals * next_s / RATIO - behind,
-          intervals * next_s * RATIO - behind
+      list[#list + 1] = intervals * SECOND / rules.fast_hz - behind
+      for _, next_ns in ipairs(silences.ends) do
+        list[#list + 1], list[#list + 2] = intervals * next_ns / RATIO - behind,
+          intervals * next_ns * RATIO - behind
       end
     end
   end
 end
 
---- Lengths at which what comes before or after decides: in seconds.
+--- Lengths at which what comes before or after decides: in nanoseconds.
 local function edges_of(finder, following)
   local run, list = finder.run, table.move(EDGES, 1, #EDGES, 1, {})
   local period = period_of(run)
@@ -125,7 +128,7 @@ end
 local function steps_of(finder, silence, following)
   local list, known = { 0, silence.steps }, { [0] = true, [silence.steps] = true }
   for _, edge in ipairs(edges_of(finder, following)) do
-    local at = (edge * 1e9 - silence.least_ns) / STEP_NS
+    local at = (edge - silence.least_ns) / STEP_NS
     for step = math.floor(at - 0.01), math.ceil(at + 0.01) do -- rounding must not decide
       if step > 0 and step < silence.steps and not known[step] then
         known[step] = true
@@ -137,9 +140,8 @@ local function steps_of(finder, silence, following)
 end
 
 --- Between which edges a silence or a period lies.
-local function band_of(seconds)
-  return seconds < 0.0399 and 0 or seconds <= 0.04 and 1 or seconds < 1 / rules.fast_hz and 2
-    or seconds < 4.5 and 3 or 4
+local function band_of(ns)
+  return ns < FAST and 0 or ns <= FAST and 1 or ns < SECOND and 2 or ns < SINGLE and 3 or 4
 end
 
 --- What finders must have in common to be compared.
@@ -151,7 +153,7 @@ local function class_of(finder)
     band_of(run.before and run.last - run.before or 0), chained, fast and fast.kind)
 end
 
---- What silences are counted from, in seconds.
+--- What silences are counted from, in nanoseconds.
 local function measures_of(finder)
   local run, chain, fast = finder.run, finder.chain, finder.fast
   local period = period_of(run) or 0
@@ -166,7 +168,7 @@ local function classes_of(states)
   local list, by_name, known = {}, {}, {}
   for _, state in ipairs(states) do
     local name, measures = class_of(state.finder), measures_of(state.finder)
-    local key = name .. ("\0" .. ("%.6f "):rep(#measures)):format(table.unpack(measures))
+    local key = name .. ("\0" .. ("%.0f "):rep(#measures)):format(table.unpack(measures))
     if not known[key] then
       known[key], state.measures = true, measures
       if not by_name[name] then
@@ -221,9 +223,9 @@ local function furthest(states)
   return list
 end
 
---- Seconds of a silence: its ends.
+--- Nanoseconds of a silence: its ends.
 local function ends_of(silence)
-  local least, most = silence.least_ns / 1e9, (silence.least_ns + silence.steps * STEP_NS) / 1e9
+  local least, most = silence.least_ns, silence.least_ns + silence.steps * STEP_NS
   return silence.steps > 0 and { least, most } or { least }
 end
 
@@ -266,12 +268,12 @@ local function follow(list, made, most, found)
     local following = nexts and following_of(list, i)
     for _, state in ipairs(states) do
       local finder = state.finder
-      local at = (finder.run and finder.run.last or 0) + silence.least_ns / 1e9
+      local at = (finder.run and finder.run.last or 0) + silence.least_ns
       if nexts then
         for _, step in ipairs(steps_of(finder, silence, following)) do
           local other = finder:fork()
           here = { before = state.path, index = i, step = step }
-          other:add(at + step * STEP_NS / 1e9, true, silence.origin)
+          other:add(at + step * STEP_NS, true, silence.origin)
           nexts[#nexts + 1] = { finder = other, path = here, number = #nexts }
         end
       else

@@ -15,6 +15,11 @@ local function delivered(action, given)
   return mso and given.step and intensities.round(mso, given.step, given.highest) or mso
 end
 
+--- What passes, in words: loaded where something does not.
+local function at_most(...)
+  return require("moonpulse.safety.settable").at_most(...)
+end
+
 --- An intensity in % of the resting motor threshold; nil where no threshold is known.
 -- AMT lies below RMT, so a percentage of AMT taken as one of RMT errs to the safe side.
 local function percent_of(action, given)
@@ -117,21 +122,6 @@ local function set_higher(finding, actions, given)
   return texts[1]
 end
 
---- "at most 110 %RMT (49 %MSO)": in %MSO what the device can give and is not more.
-local function at_most(percent, reference, given)
-  local threshold = given.thresholds[reference:lower()]
-  local text = ("at most %g %%%s"):format(percent, reference)
-  if not threshold then
-    return text
-  end
-  local mso = percent * threshold / 100
-  local step = given.step
-  if step then
-    mso = intensities.floor(mso, step)
-  end
-  return ("%s (%g %%MSO)"):format(text, mso)
-end
-
 local function key_of(finding)
   local value = finding.verdict == "within" and "" or ("%.9g"):format(finding.value)
   return table.concat({ finding.rule, finding.row, value, finding.verdict, finding.origin or "",
@@ -200,7 +190,15 @@ local function train_judge(given, coverage, add)
     percent = strongest_percent(given),
     mso = function(train) return strongest_mso(train, given) end,
     strongest = function(train, limits) return strongest(train, given, limits) end,
-    at_most = function(percent, reference) return at_most(percent, reference, given) end }
+    at_most = function(percent, reference)
+      local of_amt = reference == "RMT" and not given.thresholds.rmt and given.thresholds.amt -- as percent_of
+      return at_most(percent, of_amt and "AMT" or reference, given)
+    end,
+    at_most_burst = function(percent, reference)
+      -- in %MSO it would be judged by the active threshold (in_own_unit), and not pass
+      local other_unit = reference == "RMT" and given.thresholds.amt ~= nil
+      return at_most(percent, reference, given, other_unit)
+    end }
   return function(train)
     local channel = train.channel
     -- no table is for bursts of several coils

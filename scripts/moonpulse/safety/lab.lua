@@ -1,6 +1,7 @@
 --- A lab's own limits, from a file; they can only be stricter than the published ones, which are
 --- checked as well, and nothing but the file itself lifts them.
 local in_order = require "moonpulse.text.in_order"
+local cells = require "moonpulse.safety.cells"
 local known_names = require "moonpulse.text.known_names"
 local lists = require "moonpulse.text.lists"
 local rules = require "moonpulse.safety.rules"
@@ -165,9 +166,9 @@ end
 --- Between two rates, and between two intensities of a rate, it is the stricter: a train is judged no milder
 --- than the rows next to it, whatever the lab wrote first and whichever is longer.
 local function row_for(rows, hz, percent)
-  local tolerance, covering = hz * 1e-6, {}
+  local tolerance, covering = hz * cells.rate_edge, {}
   for _, row in ipairs(rows) do
-    if row.hz >= hz - tolerance and row.percent >= percent - 1e-9 then
+    if row.hz >= hz - tolerance and row.percent >= percent - cells.edge then
       covering[#covering + 1] = row
     end
   end
@@ -191,9 +192,10 @@ local slow_hz = 1 -- and slower: what a lab's rows for trains rarely mean
 
 --- What is written into the lab's file for a train that is none to the lab.
 local function own_row(rate, percent)
-  return ("in the lab's file a row of its own%s, like { hz = %.4g, percent = %.4g, s = its longest }"):format(
-    rate <= slow_hz and " for slow rates (pulses less than 4.5 s apart are a train)" or "",
-    rate <= slow_hz and slow_hz or rate, math.ceil(percent))
+  local slow = rate <= slow_hz
+  return ("in the lab's file a row of its own%s, like { hz = %.10g, percent = %d, s = its longest }"):format(
+    slow and " for slow rates (pulses less than 4.5 s apart are a train)" or "",
+    slow and slow_hz or math.ceil(rate * 1000 - 1e-6) / 1000, math.ceil(percent - cells.edge))
 end
 
 --- Judge one train: a train, a group or theta burst. Pairs and single pulses are trials.
@@ -205,15 +207,16 @@ function Lab:train(train, percent, add)
   if train.kind == "single" or train.kind == "pair" or not rate then -- a stretch has been seen, in trains
     return
   end
-  if spec.max_hz and rate > spec.max_hz * (1 + 1e-6) then
+  if spec.max_hz and rate > spec.max_hz * (1 + cells.rate_edge) then
     add(finding(self, "rate", rate, "Hz", spec.max_hz, true, ("at most %g Hz"):format(spec.max_hz)))
   end
   local row = spec.train_duration and percent and row_for(spec.train_duration, rate, percent)
   if row then
+    local is_below = row.hz < rate * (1 - cells.rate_edge) or row.percent < percent - cells.edge
     local wide = rate <= slow_hz and row.hz > slow_hz and ", or " .. own_row(rate, percent)
-      or (row.hz < rate * (1 - 1e-6) or row.percent < percent - 1e-9) and (" (the lab's row of %g Hz and "
-        .. "%g %%: between two rows the stricter holds)"):format(row.hz, row.percent) or ""
-    add(finding(self, "train duration", train.duration, "s", row.s, train.duration > row.s + 1e-9,
+      or is_below and (" (the lab's row of %g Hz and %g %%: between two rows the stricter holds)"):format(
+        row.hz, row.percent) or ""
+    add(finding(self, "train duration", train.duration, "s", row.s, train.duration > row.s + cells.time_edge,
       ("at most %g s%s"):format(row.s, wide)))
   elseif spec.train_duration then
     local missing = finding(self, "train duration", train.duration, "s", 0, true,
@@ -223,11 +226,12 @@ function Lab:train(train, percent, add)
       or ("no threshold is known, so no row for %.4g Hz"):format(rate)
     add(missing)
   end
-  for _, gap in ipairs(spec.min_gap_s and rate > 1 + 1e-6 and { train.gap or math.huge,
+  for _, gap in ipairs(spec.min_gap_s and rate > rules.fast_hz and { train.gap or math.huge,
     train.inner_gap or math.huge } or {}) do
     if gap < math.huge then
-      add(finding(self, "gap between trains", math.abs(gap) > 1e-9 and gap or 0, "s", spec.min_gap_s,
-        gap < spec.min_gap_s - 1e-9, ("at least %g s"):format(spec.min_gap_s)))
+      local value = math.abs(gap) > cells.time_edge and gap or 0
+      add(finding(self, "gap between trains", value, "s", spec.min_gap_s,
+        gap < spec.min_gap_s - cells.time_edge, ("at least %g s"):format(spec.min_gap_s)))
     end
   end
 end

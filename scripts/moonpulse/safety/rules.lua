@@ -43,7 +43,8 @@ end
 -- %MSO without a threshold could be anything: it is judged as the strongest column
 local UNKNOWN_PERCENT = 130
 
-local edge, rate_edge = cells.edge, cells.rate_edge
+local edge, time_edge, silence_edge, rate_edge = cells.edge, cells.time_edge, cells.silence_edge,
+  cells.rate_edge
 
 M.fast_hz = 1 + rate_edge -- the gap rule is for faster trains
 
@@ -57,13 +58,13 @@ end
 ---@param duration number seconds
 ---@return "within"|"beyond tested"|"OVER"
 function M.compare(cell, below_lowest, duration)
-  if duration <= cell.limit_s + edge then
+  if duration <= cell.limit_s + time_edge then
     return "within"
   end
   local beyond = tables.beyond
   local ends = cell.hz >= beyond.from_hz or cell.percent > beyond.slow_percent
   local is_limit = cell.kind ~= "tested_to" and not below_lowest
-  if is_limit or ends and duration > beyond.factor * cell.limit_s + edge then
+  if is_limit or ends and duration > beyond.factor * cell.limit_s + time_edge then
     return "OVER"
   end
   return "beyond tested"
@@ -77,16 +78,21 @@ end
 
 local COLUMNS = { 130, 120, 110, 100, 90 }
 
+--- As many pulses as a duration has room for, also at the rate as it is told.
+local function most_pulses(limit, hz)
+  return math.floor((limit + time_edge) * math.min(hz, tonumber(("%.4g"):format(hz))))
+end
+
 --- What passes instead of a train that is too long. A train in pieces counts from first pulse to last, and
 --- the silences in it must be long enough to part it.
 local function nearest_train(context, train, percent)
   local hz = train.hz
-  local pulses = math.floor(longest_within(context.profile, hz, percent) * hz + 1e-6)
+  local pulses = most_pulses(longest_within(context.profile, hz, percent), hz)
   local text = ("at most %d pulses (%.4g s) at %.4g Hz%s"):format(pulses, pulses / hz, hz,
     train.pieces > 1 and ", then at least 5 s of silence" or "")
   for _, column in ipairs(train.pieces == 1 and COLUMNS or {}) do
     local limit = column < percent and longest_within(context.profile, hz, column)
-    if limit and train.duration <= limit + edge then
+    if limit and train.duration <= limit + time_edge then
       return ("%s, or %s"):format(text, context.at_most(column, "RMT"))
     end
   end
@@ -104,9 +110,9 @@ local function nearest_cell(context, train, percent)
     limits[#limits + 1] = context.at_most(130, "RMT")
   end
   local limit = longest_within(context.profile, hz, column)
-  if train.pulses / hz > limit + edge or train.pieces > 1 then
+  if train.pulses / hz > limit + time_edge or train.pieces > 1 then
     limits[#limits + 1] = ("at most %d pulses (%g s at %.4g Hz and %s)%s"):format(
-      math.floor(limit * hz + 1e-6), limit, hz,
+      most_pulses(limit, hz), limit, hz,
       percent_text(column), train.pieces > 1 and ", then at least 5 s of silence" or "")
   end
   return table.concat(limits, ", ")
@@ -175,12 +181,12 @@ end
 
 --- Silence before a fast train, and inside it where it is in pieces.
 local function judge_silence(context, train, gap, hz, add)
-  gap = math.abs(gap) > edge and gap or 0 -- onsets and durations are rounded: this is none
+  gap = math.abs(gap) > time_edge and gap or 0 -- not -0
   local rule, verdict = tables.train_gap, "within"
   local percent, known = context.percent(train)
   percent = known and percent or math.huge
-  if gap < rule.limit_s - edge then
-    local unsafe = gap <= rule.unsafe_s + edge and percent > rule.unsafe_percent + edge
+  if gap < rule.limit_s - time_edge then
+    local unsafe = gap <= rule.unsafe_s + silence_edge and percent > rule.unsafe_percent + edge
       and hz > rule.above_hz * (1 + rate_edge)
     verdict = unsafe and "OVER" or "beyond tested"
   end
@@ -195,7 +201,7 @@ local function gaps_of(train)
     return nil, nil
   end
   local gap = train.after and train.after.gap
-  local asked = gap and (train.pulses >= 3 or gap <= tables.train_gap.unsafe_s + edge)
+  local asked = gap and (train.pulses >= 3 or gap <= tables.train_gap.unsafe_s + silence_edge)
   return asked and gap or nil, train.pulses >= 3 and train.inner_gap or nil
 end
 
@@ -229,7 +235,7 @@ local function judge_burst_intensity(context, train, add)
   local limit = reference == "AMT" and rule.amt_percent or rule.rmt_percent
   if of_rmt > rule.ceiling_percent + edge then
     ceiling = (", %d %%RMT at most in use"):format(rule.ceiling_percent)
-  elseif train.duration > rule.continuous_s + edge and of_rmt > rule.continuous_percent + edge then
+  elseif train.duration > rule.continuous_s + time_edge and of_rmt > rule.continuous_percent + edge then
     ceiling = (", %d %%RMT at most where it goes on for more than %g s"):format(rule.continuous_percent,
       rule.continuous_s)
   end
@@ -237,14 +243,14 @@ local function judge_burst_intensity(context, train, add)
     row = ("%d %%%s usual%s"):format(limit, reference, ceiling), value = percent, unit = "%" .. reference,
     limit = limit,
     verdict = ceiling ~= "" and "OVER" or percent > limit + edge and "beyond tested" or "within",
-    nearest = percent > limit + edge and context.at_most(limit, reference) or nil }))
+    nearest = percent > limit + edge and context.at_most_burst(limit, reference) or nil }))
 end
 
 --- Silence before theta burst; inside it there is none to judge.
 local function judge_pause(train, add)
   local rule = tables.theta_pause
   local gap = train.after and train.after.gap
-  if gap and gap < rule.limit_s - edge then
+  if gap and gap < rule.limit_s - time_edge then
     add(finding("gap before theta burst", rule, { row = ("%g s"):format(rule.limit_s), value = gap,
       unit = "s", limit = rule.limit_s, verdict = "beyond tested",
       nearest = ("at least %g s of silence before theta burst"):format(rule.limit_s) }))
@@ -281,18 +287,19 @@ local function judge_group_intensity(context, train, add)
   local rule = tables.groups
   local percent, reference = context.strongest(train, { AMT = rule.amt_percent, RMT = rule.rmt_percent })
   local of_rmt = context.percent(train) or 0
+  local limit = reference == "AMT" and rule.amt_percent or rule.rmt_percent
   if of_rmt <= rule.ceiling_percent + edge and not percent then
     return without_threshold(context, train, rule, "group intensity", "90 %AMT", add)
   elseif of_rmt > rule.ceiling_percent + edge then
     return add(finding("group intensity", rule, { row = ("%d %%RMT at most"):format(rule.ceiling_percent),
       value = of_rmt, unit = "% of the resting motor threshold", limit = rule.ceiling_percent,
-      verdict = "OVER", nearest = context.at_most(rule.ceiling_percent, "RMT") }))
+      verdict = "OVER", nearest = percent and context.at_most_burst(limit, reference)
+        or context.at_most(rule.ceiling_percent, "RMT") }))
   end
-  local limit = reference == "AMT" and rule.amt_percent or rule.rmt_percent
   local stronger = percent > limit + edge
   add(finding("group intensity", rule, { row = ("%d %%%s"):format(limit, reference), value = percent,
     unit = "%" .. reference, limit = limit, verdict = stronger and "beyond tested" or "within",
-    nearest = stronger and context.at_most(limit, reference) or nil }))
+    nearest = stronger and context.at_most_burst(limit, reference) or nil }))
 end
 
 --- From onset to onset between groups, as published; after anything else the silence.
@@ -306,7 +313,7 @@ local function judge_group(context, train, add)
   judge_group_intensity(context, train, add)
   local since = since_group(train)
   if since then
-    local close = since < rule.every_s - edge
+    local close = since < rule.every_s - time_edge
     add(finding("time between groups", rule, { row = ("one every %g s"):format(rule.every_s), value = since,
       unit = "s", limit = rule.every_s, verdict = close and "beyond tested" or "within",
       nearest = close and ("one every %g s"):format(rule.every_s) or nil }))
@@ -325,6 +332,10 @@ local function judge_single(context, train, add)
   end
 end
 
+local function nearest_stretch(limit, rule)
+  return ("at most %g s, the pause of %g s after it counted"):format(limit, rule.pause_s)
+end
+
 --- Pulses, pairs and trains with less than 4 s between them are no milder than single pulses as far apart:
 --- a train of 1 Hz, from the first to the last.
 local function judge_stretch(context, train, add)
@@ -336,10 +347,12 @@ local function judge_stretch(context, train, add)
   rule = setmetatable({ table = source.table .. ", 1 Hz" }, { __index = rule })
   local cell, _, below = cells.find(profile, 1, percent)
   if not cell then
+    local limit = longest_within(context.profile, 1, tables.strongest_percent)
+    local shorter = train.duration > limit + time_edge and ", " .. nearest_stretch(limit, rule) or ""
     return add(finding("pulses without a pause", rule, {
       row = ("no column above %d %%"):format(tables.strongest_percent), value = percent,
       unit = "% of the resting motor threshold", limit = tables.strongest_percent, verdict = "OVER",
-      nearest = context.at_most(tables.strongest_percent, "RMT") }))
+      nearest = context.at_most(tables.strongest_percent, "RMT") .. shorter }))
   end
   local verdict = M.compare(cell, below, train.duration)
   if verdict ~= "within" then
@@ -347,14 +360,15 @@ local function judge_stretch(context, train, add)
       row = (">%g s (1 Hz, %g %%)%s"):format(cell.limit_s, cell.percent, known and ""
         or ", the strongest column: no threshold is known"), why = beyond_text(cell, below, verdict),
       value = train.duration, unit = "s", limit = cell.limit_s, verdict = verdict,
-      nearest = ("at most %g s, the pause of %g s after it counted"):format(cell.limit_s, rule.pause_s) }))
+      nearest = nearest_stretch(longest_within(context.profile, 1, percent), rule) }))
   end
 end
 
 --- Theta bursts that no pause parts are one, for the ceiling of what is continuous.
 local function judge_theta_stretch(context, train, add)
   local rule, percent = tables.theta_burst, context.percent(train)
-  if percent and percent > rule.continuous_percent + edge and train.duration > rule.continuous_s + edge then
+  local goes_on = train.duration > rule.continuous_s + time_edge
+  if goes_on and percent and percent > rule.continuous_percent + edge then
     add(finding("theta burst without a pause", rule, {
       row = ("%d %%RMT at most where it goes on for more than %g s; less than %g s of silence is no pause")
         :format(rule.continuous_percent, rule.continuous_s, tables.theta_pause.limit_s), value = percent,
@@ -394,10 +408,11 @@ end
 
 --- Judge one train.
 ---@param context { profile: string, percent: fun(train): number?, boolean, strongest: fun(train, limits):
----   number?, string, mso: fun(train): number?, at_most: fun(percent: number, reference: string): string }
+---   number?, string, mso: fun(train): number?, at_most: fun(percent: number, reference: string): string,
+---   at_most_burst: fun(percent: number, reference: string): string }
 ---   percent: of the strongest pulse that can be compared, and whether all can; strongest: limits by unit,
 ---   of the pulse nearest to its own; mso: of the strongest, where it is known; at_most: an intensity that
----   passes, in words
+---   passes, in words; at_most_burst: the same by the units of strongest
 ---@param train moonpulse.Train
 ---@param add fun(finding: moonpulse.Finding)
 function M.train(context, train, add)

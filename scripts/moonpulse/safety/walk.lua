@@ -1,6 +1,7 @@
 --- The trains of a plan: from its structure where that is enough, else pulse by pulse.
 local core = require "moonpulse.core"
 local givens = require "moonpulse.safety.given"
+local instants = require "moonpulse.safety.instants"
 local origins = require "moonpulse.compose.origins"
 local trains = require "moonpulse.safety.trains"
 
@@ -13,10 +14,12 @@ local parts = {}
 ---@class moonpulse.WalkedPart what is known of one node of a plan; nobody changes it
 ---@field plan moonpulse.Plan
 ---@field kind string as view().kind; so are count, text, intensity, reference and origin
----@field every number? of a repetition: seconds from onset to onset; nil: not known exactly
+---@field every integer? of a repetition: nanoseconds from onset to onset; nil: not known exactly
+---@field every_rest number? what it is longer
 ---@field ids (integer|false)[] of its parts; false: without a pulse
 ---@field inner (moonpulse.WalkedPart|false)[] its parts, which are there as long as it is
----@field spans number[] of its parts, in seconds
+---@field spans integer[] of its parts, in nanoseconds; rests: what each is longer
+---@field rests number[]
 ---@field channels table<string, boolean> that its pulses go to; "": to the one that is around it
 ---@field plain boolean nothing in it is side by side, and all that repeats has its time
 
@@ -24,11 +27,6 @@ local parts = {}
 local by_id = setmetatable({}, { __mode = "v" })
 
 local INHERITED = { [""] = true }
-
-local function seconds(text)
-  local num, den = text:match("^(%-?%d+)/(%d+)$")
-  return tonumber(num) / tonumber(den)
-end
 
 local function copy_of(set)
   local made = {}
@@ -72,11 +70,14 @@ function parts.of(plan)
   end
   local view = plan:view()
   part = { plan = plan, kind = view.kind, count = view.count, text = view.text, intensity = view.intensity,
-    reference = view.reference, origin = view.origin, every = view.exact_every and seconds(view.exact_every) }
+    reference = view.reference, origin = view.origin }
+  if view.exact_every then
+    part.every, part.every_rest = instants.of_exact(view.exact_every)
+  end
   if view.kind == "pulse" then
     part.channels, part.plain, part.keys = INHERITED, true, {}
   else
-    part.ids, part.spans = plan:parts()
+    part.ids, part.spans, part.rests = plan:parts()
     look_inside(part)
   end
   by_id[id] = part
@@ -140,15 +141,15 @@ local function action_of(self, pulse, channel, key)
   return action
 end
 
-local function repeated(self, part, at, channel)
+local function repeated(self, part, at, rest, channel)
   if not part.ids[1] then
     return
   end
-  local inside, every = parts.child(part, 1), part.every
+  local inside, every, every_rest = parts.child(part, 1), part.every, part.every_rest
   if inside.kind == "pulse" then
     local name = channel == "" and "1" or channel
     finder_of(self, name):add_run(at, part.count, every, action_of(self, inside, name, parts.key(inside,
-      name)), inside.origin)
+      name)), inside.origin, rest, every_rest)
     return
   end
   local shown = part.count <= FEW and part.count or SHOWN
@@ -160,11 +161,12 @@ local function repeated(self, part, at, channel)
         before[finder] = finder:mark()
       end
     end
-    walk(self, inside, at + i * every, channel)
+    local its_at, its_rest = instants.later(at, rest, every, every_rest, i)
+    walk(self, inside, its_at, its_rest, channel)
   end
   for _, finder in ipairs(before and self.order or {}) do
     if before[finder] then -- in their order: trains are handed out in it
-      finder:again(before[finder], part.count - shown, every)
+      finder:again(before[finder], part.count - shown, every, every_rest)
     end
   end
 end
@@ -195,24 +197,27 @@ local function step(self, part)
   end
 end
 
---- Feed the pulses of a part, whose start is at `at`; channel "" is none yet.
-function walk(self, part, at, channel)
+--- Feed the pulses of a part, whose start is at `at` (and rest, as an instant has it); channel "" is none
+--- yet.
+function walk(self, part, at, rest, channel)
   local kind = part.kind
   step(self, part)
   if kind == "pulse" then
     local name = channel == "" and "1" or channel
-    finder_of(self, name):add(at, action_of(self, part, name, parts.key(part, name)), part.origin)
+    finder_of(self, name):add(at, action_of(self, part, name, parts.key(part, name)), part.origin, rest)
   elseif kind == "repeat" then
-    repeated(self, part, at, channel)
+    repeated(self, part, at, rest, channel)
   else
     local inner, is_sequence = kind == "channel" and part.text or channel, kind == "sequence"
     for i, id in ipairs(part.ids) do
       if id then
-        walk(self, parts.child(part, i), at, inner)
+        walk(self, parts.child(part, i), at, rest, inner)
       else
         step(self, part)
       end
-      at = is_sequence and at + part.spans[i] or at
+      if is_sequence then
+        at, rest = instants.later(at, rest, part.spans[i], part.rests[i])
+      end
     end
   end
 end
@@ -271,8 +276,8 @@ local function in_order(plan, nerve)
   return parts.of(plan).plain or nodes_in_order(plan, "", {}, nerve)
 end
 
---- Pulse by pulse, from at seconds on and up to until_s.
-local function stream(self, plan, schedule, progress, at, until_s)
+--- Pulse by pulse, from at on and up to the end, in nanoseconds; nil: all.
+local function stream(self, plan, schedule, progress, at, last)
   local known = {}
   local from, totals = origins.of(plan), plan:totals()
   local total = totals.pulses + totals.marks
@@ -289,11 +294,11 @@ local function stream(self, plan, schedule, progress, at, until_s)
   end
   local walked, paced = 0, progress and pacer(progress)
   for kind, _, _, index, ns in schedule.next, schedule do
-    if at + ns / 1e9 > until_s then
+    if last and at + ns > last then
       break
     elseif kind == "pulse" then
       local action = known[index]
-      finders[index]:add(at + ns / 1e9, action, action.origin)
+      finders[index]:add(at + ns, action, action.origin)
     end
     walked = walked + 1
     if paced then
@@ -304,9 +309,16 @@ end
 
 local MOST_POOLED = 1000000 -- pulses that are walked one by one to see all channels together: some seconds
 
+--- When a plan starts, and up to when it was given (nil: to its end), in nanoseconds.
+local function range_of(more)
+  return instants.of_seconds(more.at_s), more.until_s and more.until_s < math.huge
+    and instants.of_seconds(more.until_s) or nil
+end
+
 --- The pulses of all channels but nerves' as one, for what several coils give together.
 ---@return boolean? left_out there are too many of them
 local function pool(self, plan, seed, more, by_pulse, progress)
+  local from, last = range_of(more)
   local given, nerve = more.given, more.nerve or {}
   given.together = given.together or trains.pool()
   local finder, beside = given.together, trains.new(function() end)
@@ -328,9 +340,9 @@ local function pool(self, plan, seed, more, by_pulse, progress)
     own.finders[name] = nerve[name] and beside or finder
   end
   if not by_pulse and not more.until_s and not plan:totals().random and in_order(plan, nerve) then
-    walk(own, parts.of(plan), more.at_s, "")
+    walk(own, parts.of(plan), from, 0, "")
   elseif plan:totals().pulses <= MOST_POOLED then
-    stream(own, plan, core.schedule(plan, seed), progress, more.at_s, more.until_s or math.huge)
+    stream(own, plan, core.schedule(plan, seed), progress, from, last)
   else
     return true
   end
@@ -369,10 +381,10 @@ function M.add(given, at_s, pulse)
   take_over(self)
   local channel = pulse.channel == "" and "1" or pulse.channel
   local finder = finder_of(self, channel)
-  local at = math.max(at_s, finder.run and finder.run.last or 0)
+  local at = math.max(instants.of_seconds(at_s), finder.run and finder.run.last or 0)
   finder:add(at, action_of(self, { intensity = pulse.intensity, reference = pulse.reference, origin = "" },
     channel, ("%s\0%.9g\0%s"):format(channel, pulse.intensity, pulse.reference)), "")
-  given.last_s = math.max(given.last_s, at)
+  given.last_s = math.max(given.last_s, at / 1e9)
   local pooled = given.together or trains.pool()
   given.together, pooled.emit = pooled, self.emit
   pooled:add(math.max(at, pooled.run and pooled.run.last or 0), self.finders[channel].last_action, "")
@@ -395,21 +407,21 @@ end
 ---   kind of train; where open, structural only
 function M.trains(plan, seed, emit, progress, by_pulse, more)
   more = more or { given = givens.new(), at_s = 0 }
-  local given, until_s = more.given, more.until_s
+  local given, from, last = more.given, range_of(more)
   local self = { finders = given.finders, order = given.order, emit = emit, actions = given.actions,
     parts = 0, paced = progress and pacer(progress) }
   take_over(self)
   local schedule = core.schedule(plan, seed) -- what cannot be walked at all is refused here, at once
-  local structural = not by_pulse and not until_s and not plan:totals().random and in_order(plan)
+  local structural = not by_pulse and not last and not plan:totals().random and in_order(plan)
   if structural then
-    walk(self, parts.of(plan), more.at_s, "")
+    walk(self, parts.of(plan), from, 0, "")
   else
-    stream(self, plan, schedule, progress, more.at_s, until_s or math.huge)
+    stream(self, plan, schedule, progress, from, last)
   end
   local not_pooled = more.pool and may_be_several(plan, more)
     and pool(self, plan, seed, more, by_pulse, progress)
   for _, finder in ipairs(self.order) do -- nobody waits for a rest at the plan's end
-    given.last_s = math.max(given.last_s, finder.run and finder.run.last or 0)
+    given.last_s = math.max(given.last_s, finder.run and finder.run.last / 1e9 or 0)
   end
   if more.open then
     return { structural = structural }

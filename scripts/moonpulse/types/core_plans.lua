@@ -149,7 +149,8 @@ function Plan:child(index) end
 
 --- The parts of this node, as numbers: for who looks at many.
 ---@return (integer|false)[] ids id() of each; false: there is no pulse in it
----@return number[] spans nominal end of each, in seconds
+---@return integer[] spans nominal end of each, in nanoseconds, rounded down
+---@return number[] rests what is left of them, less than 1 ns each
 function Plan:parts() end
 
 --- A number that is this node's while it lives: parts that are shared have the same.

@@ -40,8 +40,8 @@ describe("what passes", function()
     write("rmt.lua", "return mp.pulse(mp.rmt(120)):times(5, { every = 6 })")
     write("amt.lua", "return mp.pulse(mp.amt(80)):times(5, { every = 6 })")
     local finding = lab_finding "rmt.lua --rmt 43"
-    assert.are.equal("at most 120 %RMT (51 %MSO)", finding.nearest)
-    has(finding.text, "set to 52 %MSO (the device's step); passes: at most 120 %RMT (51 %MSO)")
+    assert.are.equal("at most 119 %RMT (51 %MSO)", finding.nearest)
+    has(finding.text, "set to 52 %MSO (the device's step); passes: at most 119 %RMT (51 %MSO)")
     local status = moonpulse "check rmt.lua --rmt 42.5 --lab lab.lua" -- 51 %MSO
     assert.are.equal(0, status)
 

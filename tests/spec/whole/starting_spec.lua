@@ -166,11 +166,12 @@ describe("from the start of a run to armed", function()
     -- what is measured: a module more is one to load later, or a reason to be written here. The plan, a
     -- chained journal, clocks, conditions and sessions all begin before anything is armed; what closes the
     -- record, asks the operator, reads a lab's limits or looks for a port is loaded by those who need it. Two
-    -- of a few lines each were written out in many others before: in_order, and a simulator's settings
-    assert_few(modules, 138, { "report", "drawing", "conformance", "bench", "explore",
+    -- of a few lines each were written out in many others before: in_order, and a simulator's settings. The
+    -- gate's own arithmetic of nanoseconds (safety.instants) is what every plan is judged with
+    assert_few(modules, 139, { "report", "drawing", "conformance", "bench", "explore",
       "simulation.inside", "simulation.serve", "simulation.virtual_time", "run.inside",
       "run.experiment", "record.recover", "record.replay", "run.sealing", "record.seal", "record.signature",
-      "safety.edited", "verify",
+      "safety.edited", "safety.settable", "verify",
       "record.result", "record.sidecar", "safety.lab", "safety.preflight", "doctor" })
     -- which in its turn loads what a simulator is, and neither protocols nor runs
     local sim = assert(which:match("^%S+ (sim .* %-%-until%-eof %-%-looks)$"), which)
