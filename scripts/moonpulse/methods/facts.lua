@@ -25,7 +25,7 @@ local MOST = 1000000 -- pulses that are looked at one by one
 ---@field has_sham string? the same, where only a part of it is a sham
 ---@field pattern string[]? sentences on the plan; nil: there is none
 ---@field drawn { seed: integer|string, order: boolean, intervals: boolean }? what the seed decides
----@field parts moonpulse.Level[][] of each part of the plan
+---@field parts moonpulse.Part[] of the plan
 ---@field planned moonpulse.Stimuli? of the plan
 ---@field delivered moonpulse.Stimuli? of the record
 ---@field pulses { planned: integer?, delivered: integer?, confirmed: integer?, perhaps: integer? }
@@ -67,10 +67,11 @@ local function pulses_of(plan, seed, mso_of)
   for kind, _, _, what, ns in schedule.next, schedule do
     if kind == "pulse" then
       local action = actions[what]
-      cursor:find(#list + 1)
-      list[#list + 1] = { at = ns / 1e9, channel = action.channel, intensity = action.intensity,
+      local number = #list + 1
+      cursor:find(number)
+      list[number] = { at = ns / 1e9, channel = action.channel, intensity = action.intensity,
         reference = action.reference, mso = mso[what],
-        block = cursor.block ~= 0 and cursor.block or nil }
+        trial = cursor:trial_of(number), block = cursor.block ~= 0 and cursor.block or nil }
     end
   end
   return list
@@ -85,12 +86,9 @@ end
 ---@return table[]? pulses in time; nil: they are too many
 function M.add_plan(facts, plan, measured, given)
   facts.pattern = sentences.of(plan, given.dose, given.order)
-  facts.parts = {}
-  for i, part in ipairs(structure.parts(plan)) do
-    facts.parts[i] = structure.levels(part)
-  end
+  facts.parts = structure.parts(plan)
   local pulses = measured.pulses <= MOST and pulses_of(plan, given.seed, given.mso) or nil
-  facts.planned = pulses and stimuli.of(pulses)
+  facts.planned = pulses and stimuli.of(pulses, structure.has_trials(plan))
   if measured.random or given.order then
     facts.drawn = { seed = given.seed, order = given.order or false, intervals = measured.random or false }
   end

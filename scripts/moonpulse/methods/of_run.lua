@@ -16,6 +16,7 @@ local record = require "moonpulse.record.read"
 local shams = require "moonpulse.protocol.sham"
 local plans = require "moonpulse.verify.plan"
 local stimuli = require "moonpulse.methods.stimuli"
+local structure = require "moonpulse.methods.structure"
 
 local M = {}
 
@@ -86,13 +87,17 @@ local function staircases_of(manifest)
 end
 
 --- The pulses that were given, in time.
-local function given_of(events)
+---@param events table
+---@param planned table[]? those of the plan that the rows follow: of which trial each is
+local function given_of(events, planned)
   local list = {}
   for _, row in ipairs(events.pulses) do
     if row.time and counted.is_given(row.status, row.was_sent) then
       list[#list + 1] = { at = row.time, channel = row.channel or "1", intensity = row.intensity or row.mso
         or 0,
-        reference = row.intensity and row.ref or "MSO", mso = row.mso, block = row.block }
+        reference = row.intensity and row.ref or "MSO", mso = row.mso, block = row.block,
+        trial = row.trial or planned and planned[row.pulse].trial or nil,
+        planned = row.planned and row.planned / 1e6 }
     end
   end
   table.sort(list, function(a, b) return a.at < b.at end)
@@ -417,6 +422,7 @@ function M.folder(folder, meta)
         .. "(moonpulse verify tells more)")
     else
       facts.conditions = by_condition.of_run(events, nil, kept.plan, kept.order)
+      facts.delivered = stimuli.of(given_of(events, list), structure.has_trials(kept.plan))
     end
   end
   facts_of.add_declared(facts, get(manifest, "protocol") or {})

@@ -83,10 +83,11 @@ local function kind_text(kind, nerve)
     return ("%s %s"):format(counted(kind.count, "single pulse"), at(1))
   elseif kind.pulses == 2 then
     return ("%s of pulses %s apart: the first %s, the second %s"):format(counted(kind.count, "pair"),
-      seconds(kind.shortest), at(1), at(2))
+      wording.intervals(kind), at(1), at(2))
   end
   return ("%s of %d pulses, %s from the first to the last, %s from pulse to pulse, %s"):format(
-    counted(kind.count, "train"), kind.pulses, seconds(kind.span),
+    counted(kind.count, kind.is_train and "train" or "trial"), kind.pulses,
+    numbers.range(kind.span, kind.span_longest, seconds),
     numbers.range(kind.shortest, kind.longest, seconds), at(1))
 end
 
