@@ -151,7 +151,8 @@ local function of_protocol(options, meta)
   local seed = options.seed or 1
   facts.nerve = facts_of.nerve(protocol.nerve, driver and driver.limits {})
   local mso = mso_of(plan, options, driver)
-  facts_of.add_plan(facts, plan, common.measure(plan, seed), { seed = seed, order = drawn, mso = mso,
+  facts_of.add_plan(facts, plan, common.measure(plan, seed), { seed = seed, order = drawn,
+    orders = drawn and common.orders(plan, protocol, values, seed) or nil, mso = mso,
     dose = dose_of(mso, facts.nerve) })
   local open = show.open_counts(protocol)
   facts.pulses.unknown = open and table.concat(open, ", ") or nil

@@ -24,7 +24,8 @@ local MOST = 1000000 -- pulses that are looked at one by one
 ---@field sham string? the protocol whose schedule it is
 ---@field has_sham string? the same, where only a part of it is a sham
 ---@field pattern string[]? sentences on the plan; nil: there is none
----@field drawn { seed: integer|string, order: boolean, intervals: boolean }? what the seed decides
+---@field drawn { seed: integer|string, order: boolean, part: boolean?, intervals: boolean }? what the seed
+---   decides; part: it is not every order
 ---@field parts moonpulse.Part[] of the plan
 ---@field planned moonpulse.Stimuli? of the plan
 ---@field delivered moonpulse.Stimuli? of the record
@@ -81,16 +82,17 @@ end
 ---@param facts moonpulse.MethodsFacts changed
 ---@param plan moonpulse.Plan
 ---@param measured moonpulse.Measured
----@param given { seed: integer, order: boolean?, mso: (fun(action: table): number?)?,
+---@param given { seed: integer, order: boolean?, orders: moonpulse.DrawnOrders?, mso: (fun(action: table): number?)?,
 ---   dose: (fun(view: table, channel: string): string)? }
 ---@return table[]? pulses in time; nil: they are too many
 function M.add_plan(facts, plan, measured, given)
-  facts.pattern = sentences.of(plan, given.dose, given.order)
+  facts.pattern = sentences.of(plan, given.dose, given.orders or given.order)
   facts.parts = structure.parts(plan)
   local pulses = measured.pulses <= MOST and pulses_of(plan, given.seed, given.mso) or nil
   facts.planned = pulses and stimuli.of(pulses, structure.has_trials(plan))
   if measured.random or given.order then
-    facts.drawn = { seed = given.seed, order = given.order or false, intervals = measured.random or false }
+    facts.drawn = { seed = given.seed, order = given.order or false,
+      part = given.orders and given.orders.is_mixed or nil, intervals = measured.random or false }
   end
   facts.pulses.planned = measured.pulses
   if facts.of == "plan" then

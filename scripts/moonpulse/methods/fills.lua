@@ -435,7 +435,8 @@ function fills.trial_order(facts)
   elseif #kinds_of(facts, is_single) == 0 then
     return "does not apply: no unconditioned single pulses", "engine"
   elseif facts.drawn and facts.drawn.order then
-    return ("drawn, from the seed %s"):format(facts.drawn.seed), "protocol"
+    return ("drawn%s, from the seed %s"):format(facts.drawn.part and " in a part, fixed in another" or "",
+      facts.drawn.seed), "protocol"
   end
   return facts.pattern and "fixed, as the protocol has it" or nil, "protocol"
 end

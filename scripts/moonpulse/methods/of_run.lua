@@ -4,6 +4,7 @@ local by_condition = require "moonpulse.methods.by_condition"
 local core = require "moonpulse.core"
 local counted = require "moonpulse.record.counted"
 local doses = require "moonpulse.methods.doses"
+local drawn_orders = require "moonpulse.protocol.drawn_orders"
 local edited = require "moonpulse.safety.edited"
 local facts_of = require "moonpulse.methods.facts"
 local known_fields = require "moonpulse.methods.known"
@@ -12,6 +13,7 @@ local numbers = require "moonpulse.text.numbers"
 local opened = require "moonpulse.record.opened"
 local plan_file = require "moonpulse.protocol.plan_file"
 local catalogue = require "moonpulse.protocol.catalogue"
+local protocols = require "moonpulse.protocol"
 local record = require "moonpulse.record.read"
 local shams = require "moonpulse.protocol.sham"
 local plans = require "moonpulse.verify.plan"
@@ -191,7 +193,8 @@ end
 --- The plan that the run kept, and whether its order was drawn, which only the protocol's text tells: it
 --- is read
 --- as a protocol's file is, in the sandbox.
----@return { plan: moonpulse.Plan, seed: integer, order: boolean, sha256: string? }?
+---@return { plan: moonpulse.Plan, seed: integer, order: boolean, orders: moonpulse.DrawnOrders?,
+---   sha256: string? }?
 local function plan_of(folder, manifest)
   if get(manifest, "kind") == "experiment" then
     return nil
@@ -202,8 +205,12 @@ local function plan_of(folder, manifest)
   if not kept and not again then
     return nil
   end
-  return { plan = kept and kept.plan or again.plan, seed = kept and kept.seed or again.seed,
-    order = again and again.drawn or false, sha256 = kept and kept.sha256 }
+  local plan = kept and kept.plan or again.plan
+  local orders = again and again.drawn and drawn_orders.of(plan, function(arrange)
+    return (protocols.build(again.protocol, again.values, again.seed, nil, arrange))
+  end) or nil
+  return { plan = plan, seed = kept and kept.seed or again.seed, order = again and again.drawn or false,
+    orders = orders, sha256 = kept and kept.sha256 }
 end
 
 --- Are the planned onsets of the rows those of the plan?
@@ -413,7 +420,7 @@ function M.folder(folder, meta)
     facts_of.add_shams(facts, made, kept.plan:totals().pulses)
     local planned = facts.pulses.planned
     local list = facts_of.add_plan(facts, kept.plan, catalogue.measure(kept.plan, kept.seed), {
-      seed = kept.seed, order = kept.order, dose = dose_of(events, facts.nerve) })
+      seed = kept.seed, order = kept.order, orders = kept.orders, dose = dose_of(events, facts.nerve) })
     facts.software.plan_sha256 = kept.sha256
     if not fits(list, events) then -- the record was changed: what was given is in the rows
       facts.pattern, facts.planned, facts.drawn, facts.parts = nil, nil, nil, {}

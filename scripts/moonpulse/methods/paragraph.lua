@@ -137,8 +137,11 @@ function writers.pattern(facts, add)
     add_intervals(found, "From onset to onset of these it was", add)
   end
   if facts.drawn then
-    add("%s drawn from the seed %s", not facts.drawn.intervals and "The order is"
-      or facts.drawn.order and "Order and intervals are" or "The intervals are", facts.drawn.seed)
+    local part = facts.drawn.part
+    add("%s drawn from the seed %s", not facts.drawn.intervals and (part and "The order of a part is"
+        or "The order is")
+      or facts.drawn.order and (part and "The order of a part, and the intervals, are"
+        or "Order and intervals are") or "The intervals are", facts.drawn.seed)
   end
   if facts.drawn and facts.drawn.intervals then
     add_intervals(found, facts.is_virtual and "As drawn, it was from onset to onset"

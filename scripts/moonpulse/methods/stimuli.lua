@@ -114,20 +114,33 @@ local function count_dose(kind, place, pulse)
   dose.count = dose.count + 1
 end
 
---- Does a stimulus end between two pulses?
-local function is_end(before, after, of_trials)
+--- How many pulses each trial has.
+local function sizes_of(pulses)
+  local sizes = {}
+  for _, pulse in ipairs(pulses) do
+    if pulse.trial then
+      sizes[pulse.trial] = (sizes[pulse.trial] or 0) + 1
+    end
+  end
+  return sizes
+end
+
+--- Does a stimulus end between two pulses? Always after and before a pair, which has a trial of its own.
+local function is_end(before, after, of_trials, sizes)
   if before.trial and before.trial == after.trial then
     return false
+  elseif before.trial and after.trial and (of_trials and before.block or sizes[before.trial] == 2
+    or sizes[after.trial] == 2) then
+    return true
   end
-  return of_trials and before.trial and after.trial and before.block and true
-    or after.at - before.at > M.within_s
+  return after.at - before.at > M.within_s
 end
 
 --- Where each stimulus begins and ends. A trial may end within another one, where they are side by side.
 local function cut(pulses, of_trials)
-  local cuts, first = {}, 1
+  local cuts, first, sizes = {}, 1, sizes_of(pulses)
   for i = 2, #pulses do
-    if is_end(pulses[i - 1], pulses[i], of_trials) then
+    if is_end(pulses[i - 1], pulses[i], of_trials, sizes) then
       cuts[#cuts + 1] = { first, i - 1 }
       first = i
     end

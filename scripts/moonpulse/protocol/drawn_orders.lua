@@ -1,0 +1,101 @@
+--- Which orders of a plan are drawn, and which its author fixed: the plan is made again with other orders of
+--- what mp.shuffle gets, and what comes otherwise is drawn.
+local outline = require "moonpulse.show.outline"
+
+local M = {}
+
+---@class moonpulse.DrawnOrders
+---@field ids table<integer, boolean> ids of the plan's nodes whose order is drawn
+---@field is_mixed boolean it has trials of several kinds in a fixed order beside them
+
+--- What mp.shuffle gives instead: the list as it is, and twice moved on. Unless all are alike, these differ.
+local function moved_by(steps)
+  return function(list)
+    local moved = {}
+    for i = 1, #list do
+      moved[i] = list[(i - 1 + steps) % #list + 1]
+    end
+    return moved
+  end
+end
+
+local numbers_of = { "intensity", "program", "min", "max", "count", "period" }
+
+--- A number for what a node is with all that is in it: equal ones have the same, in whichever plan they are.
+--- Ids hold while plans live.
+local function number_of(self, plan, known)
+  local id = plan:id()
+  if known[id] then
+    return known[id].number
+  end
+  local view, parts = plan:view(), {}
+  for i = 1, view.children do
+    parts[i] = number_of(self, plan:child(i), known)
+  end
+  for _, key in ipairs(numbers_of) do
+    parts[#parts + 1] = view[key] and ("%s=%.17g"):format(key, view[key]) or nil
+  end
+  local key = ("%s\0%s\0%s\0%s\0%s\0%s\0%s\0%s"):format(view.kind, view.label, view.condition, view.roles,
+    view.reference, view.text, view.spacing, table.concat(parts, " "))
+  if not self[key] then
+    self.count = self.count + 1
+    self[key] = self.count
+  end
+  known[id] = { number = self[key], plan = plan }
+  return self[key]
+end
+
+local function is_trials(view)
+  return view.label == "trials" and (" " .. view.roles .. " "):find(" trials ", 1, true) ~= nil
+end
+
+--- Mark where two plans that were made in different orders differ.
+local function compare(self, plan, other, known, known_other, found)
+  if number_of(self, plan, known) == number_of(self, other, known_other) then
+    return
+  end
+  local view, second = plan:view(), other:view()
+  local is_alike = view.kind == second.kind and view.children == second.children and view.children > 0
+  if is_trials(view) or not is_alike then
+    found[plan:id()] = true
+    return
+  end
+  for i = 1, view.children do
+    compare(self, plan:child(i), other:child(i), known, known_other, found)
+  end
+end
+
+--- Are there trials of several kinds whose order is not drawn?
+local function has_fixed(plan, found, seen)
+  local id, view = plan:id(), plan:view()
+  if found[id] or seen[id] then
+    return false
+  end
+  seen[id] = true
+  if is_trials(view) and plan:child(1):view().kind == "repeat" and #outline.trials(plan, view) > 1 then
+    return true
+  end
+  for i = 1, view.children do
+    if has_fixed(plan:child(i), found, seen) then
+      return true
+    end
+  end
+  return false
+end
+
+--- The orders of a plan.
+---@param plan moonpulse.Plan as it was made from the seed, or as a record keeps it
+---@param build fun(arrange: fun(list: any[]): any[]): moonpulse.Plan? makes it again, with other orders
+---@return moonpulse.DrawnOrders
+function M.of(plan, build)
+  local self, known, found = { count = 0 }, {}, {}
+  for steps = 0, 2 do
+    local other = build(moved_by(steps))
+    if other then
+      compare(self, plan, other, known, {}, found)
+    end
+  end
+  return { ids = found, is_mixed = next(found) ~= nil and has_fixed(plan, found, {}) }
+end
+
+return M
