@@ -26,7 +26,7 @@ local MOST = 1000000 -- pulses that are looked at one by one
 ---@field pattern string[]? sentences on the plan; nil: there is none
 ---@field drawn { seed: integer|string, order: boolean, part: boolean?, intervals: boolean }? what the seed
 ---   decides; part: it is not every order
----@field parts moonpulse.Part[] of the plan
+---@field parts moonpulse.PlanPart[] of the plan
 ---@field planned moonpulse.Stimuli? of the plan
 ---@field delivered moonpulse.Stimuli? of the record
 ---@field pulses { planned: integer?, delivered: integer?, confirmed: integer?, perhaps: integer? }
@@ -82,8 +82,8 @@ end
 ---@param facts moonpulse.MethodsFacts changed
 ---@param plan moonpulse.Plan
 ---@param measured moonpulse.Measured
----@param given { seed: integer, order: boolean?, orders: moonpulse.DrawnOrders?, mso: (fun(action: table): number?)?,
----   dose: (fun(view: table, channel: string): string)? }
+---@param given { seed: integer, order: boolean?, orders: moonpulse.DrawnOrders?,
+---   mso: (fun(action: table): number?)?, dose: (fun(view: table, channel: string): string)? }
 ---@return table[]? pulses in time; nil: they are too many
 function M.add_plan(facts, plan, measured, given)
   facts.pattern = sentences.of(plan, given.dose, given.orders or given.order)

@@ -2,11 +2,11 @@
 --- however far apart its pulses are; so that a plan, a run and an experiment are counted by the same rule.
 local M = {}
 
---- Pulses that follow each other within this belong to one stimulus, also where each is a trial of its own, as
---- four that a protocol repeats every 5 ms are (LICI has up to 300 ms between its two).
+--- Pulses that follow each other within this belong to one stimulus, also where each is a trial of its own,
+--- as four are that a protocol repeats every 5 ms (LICI has up to 300 ms between its two).
 M.within_s = 0.3
 
-local most_kinds = 12 -- with more of them, long intervals do not tell kinds apart: a rest in them may be drawn
+local most_kinds = 12 -- with more of them, long intervals do not tell kinds apart: they may be drawn
 
 ---@class moonpulse.StimulusKind
 ---@field pulses integer of each stimulus
@@ -155,8 +155,7 @@ end
 ---@param pulses { at: number, channel: string, intensity: number, reference: string, mso: number?,
 ---   trial: integer?, block: integer?, planned: number? }[] trial: of the record; nil: an old one, which does
 ---   not number them; planned: seconds, where at is when it was given
----@param of_trials boolean? the blocks are of mp.trials: each of their trials is a stimulus, however close they
----   are
+---@param of_trials boolean? the blocks are of mp.trials: each of their trials is a stimulus, however close
 ---@return moonpulse.Stimuli
 function M.of(pulses, of_trials)
   local found, by_key, sum, intervals = { kinds = {}, count = 0 }, {}, 0, 0

@@ -205,13 +205,14 @@ function M.train_level(levels)
   end
 end
 
----@class moonpulse.Part of a plan, one after the other
+---@class moonpulse.PlanPart of a plan, one after the other
 ---@field levels moonpulse.Level[]? nil: it is no chain of repetitions
 ---@field pause { min: number, max: number }? seconds, from the nominal end of the part before to its onset
 
---- What a plan is made of: one part where all of it is one chain of repetitions, else the parts of its sequence.
+--- What a plan is made of: one part where all of it is one chain of repetitions, else the parts of its
+--- sequence.
 ---@param plan moonpulse.Plan
----@return moonpulse.Part[]
+---@return moonpulse.PlanPart[]
 function M.parts(plan)
   local view, whole = plan:view(), chain(plan)
   if whole or view.kind ~= "sequence" or view.label == "trials" or view.children > 24 then
@@ -234,7 +235,7 @@ function M.parts(plan)
 end
 
 --- How many trains of how many pulses parts have, as far as they are chains.
----@param parts moonpulse.Part[]
+---@param parts moonpulse.PlanPart[]
 ---@return table<integer, integer> count by pulses; pairs are no trains
 function M.trains(parts)
   local found = {}

@@ -48,7 +48,8 @@ local function with_trains(parts)
   return list
 end
 
---- What text_of says of the parts that have trains; of_kinds says it where these are no chains, from the pulses.
+--- What text_of says of the parts that have trains; where these are no chains, of_kinds says it from the
+--- pulses.
 local function of_trains(text_of, of_kinds)
   return function(facts)
     if #facts.parts == 0 then
@@ -68,7 +69,8 @@ local function of_trains(text_of, of_kinds)
   end
 end
 
---- What of_level says of the level that repeats trains, or of_one of one train that does not pause; of each part.
+--- Of each part what of_level says of the level that repeats trains, or of_one of one train that does not
+--- pause.
 local function each_part(of_level, of_one)
   return function(list)
     local parts = {}

@@ -1,5 +1,6 @@
 --- Which orders of a plan are drawn, and which its author fixed: the plan is made again with other orders of
 --- what mp.shuffle gets, and what comes otherwise is drawn.
+local in_order = require "moonpulse.text.in_order"
 local outline = require "moonpulse.show.outline"
 
 local M = {}
@@ -19,8 +20,6 @@ local function moved_by(steps)
   end
 end
 
-local numbers_of = { "intensity", "program", "min", "max", "count", "period" }
-
 --- A number for what a node is with all that is in it: equal ones have the same, in whichever plan they are.
 --- Ids hold while plans live.
 local function number_of(self, plan, known)
@@ -32,11 +31,10 @@ local function number_of(self, plan, known)
   for i = 1, view.children do
     parts[i] = number_of(self, plan:child(i), known)
   end
-  for _, key in ipairs(numbers_of) do
-    parts[#parts + 1] = view[key] and ("%s=%.17g"):format(key, view[key]) or nil
+  for _, name in ipairs(in_order.keys(view)) do
+    parts[#parts + 1] = name ~= "origin" and ("%s=%s"):format(name, view[name]) or nil
   end
-  local key = ("%s\0%s\0%s\0%s\0%s\0%s\0%s\0%s"):format(view.kind, view.label, view.condition, view.roles,
-    view.reference, view.text, view.spacing, table.concat(parts, " "))
+  local key = table.concat(parts, "\0")
   if not self[key] then
     self.count = self.count + 1
     self[key] = self.count
@@ -49,6 +47,23 @@ local function is_trials(view)
   return view.label == "trials" and (" " .. view.roles .. " "):find(" trials ", 1, true) ~= nil
 end
 
+--- Have two sequences the same parts, in another order?
+local function are_moved(self, plan, other, known, known_other, count)
+  local counts = {}
+  for i = 1, count do
+    local mine = number_of(self, plan:child(i), known)
+    local its = number_of(self, other:child(i), known_other)
+    counts[mine] = (counts[mine] or 0) + 1
+    counts[its] = (counts[its] or 0) - 1
+  end
+  for _, left in pairs(counts) do
+    if left ~= 0 then
+      return false
+    end
+  end
+  return true
+end
+
 --- Mark where two plans that were made in different orders differ.
 local function compare(self, plan, other, known, known_other, found)
   if number_of(self, plan, known) == number_of(self, other, known_other) then
@@ -56,7 +71,8 @@ local function compare(self, plan, other, known, known_other, found)
   end
   local view, second = plan:view(), other:view()
   local is_alike = view.kind == second.kind and view.children == second.children and view.children > 0
-  if is_trials(view) or not is_alike then
+  if is_trials(view) or not is_alike or view.kind == "sequence"
+    and are_moved(self, plan, other, known, known_other, view.children) then
     found[plan:id()] = true
     return
   end
@@ -68,7 +84,7 @@ end
 --- Are there trials of several kinds whose order is not drawn?
 local function has_fixed(plan, found, seen)
   local id, view = plan:id(), plan:view()
-  if found[id] or seen[id] then
+  if seen[id] or found[id] and is_trials(view) then
     return false
   end
   seen[id] = true

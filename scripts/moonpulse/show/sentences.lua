@@ -219,9 +219,15 @@ function kinds.parallel(plan, view, words)
   return "at the same time " .. table.concat(parts, ", and ")
 end
 
---- Is the order of trials drawn?
+--- Is the order of these trials, or parts, drawn?
 local function is_drawn(plan, words)
   return type(words.drawn) == "table" and words.drawn.ids[plan:id()] or words.drawn == true
+end
+
+--- What is said behind the parts of a sequence, if their order is drawn; nil: it is not.
+local function parts_drawn(plan, words)
+  return type(words.drawn) == "table" and is_drawn(plan, words) and "the order of these parts is drawn"
+    or nil
 end
 
 --- Is there an order in a plan that is drawn?
@@ -407,8 +413,9 @@ function kinds.sequence(plan, view, words)
     return trials(plan, view, words)
   end
   local list, left = parts_of(plan, view)
+  local is_moved = parts_drawn(plan, words)
   if #list > most_parts then
-    return many(list, words)
+    return many(list, words) .. (is_moved and "; " .. is_moved or "")
   end
   local parts = {}
   for i, part in ipairs(list) do
@@ -419,6 +426,7 @@ function kinds.sequence(plan, view, words)
     parts[#parts + 1] = (#parts > 0 and "then " or "") .. kinds.rest(plan, left.rest)
   end
   parts[#parts + 1] = #left.marks > 0 and mark_words(left.marks) or nil
+  parts[#parts + 1] = is_moved
   return table.concat(parts, "; ")
 end
 
@@ -468,6 +476,8 @@ function M.of(plan, dose, drawn)
   if #last > 0 then
     sentences[#sentences + 1] = "Then " .. table.concat(last, " and, ")
   end
+  local is_moved = parts_drawn(plan, words)
+  sentences[#sentences + 1] = is_moved and capital(is_moved)
   return sentences
 end
 
