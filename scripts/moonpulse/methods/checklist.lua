@@ -98,7 +98,7 @@ local function item_of(facts, spec)
     item.status, item.fill = "cannot be known here", ("%s; %s takes it in"):format(spec.cannot,
       known_fields.by_key[keys[1]].fill)
   elseif of_structure[spec[4]] and facts.pattern then
-    item.status, item.fill = "asked for", "state it: the trains are not all alike (moonpulse show has them)"
+    item.status, item.fill = "asked for", "state it: no one number tells it (moonpulse show has the structure)"
   elseif of_structure[spec[4]] then
     item.status, item.fill = "cannot be known here", "the record has no plan, only pulses: see their "
       .. "intervals"

@@ -4,6 +4,7 @@ local by_condition = require "moonpulse.methods.by_condition"
 local doses = require "moonpulse.methods.doses"
 local numbers = require "moonpulse.text.numbers"
 local stimuli = require "moonpulse.methods.stimuli"
+local structure = require "moonpulse.methods.structure"
 local threshold_words = require "moonpulse.methods.threshold_words"
 local train_fills = require "moonpulse.methods.train_fills"
 local wording = require "moonpulse.methods.wording"
@@ -459,7 +460,8 @@ function not_for.trains(facts)
       return nil
     end
   end
-  return found and has_trials(facts) and "does not apply: no trains" or nil
+  local has_none = found and has_trials(facts) and not next(structure.trains(facts.parts))
+  return has_none and "does not apply: no trains" or nil
 end
 
 function not_for.nerve(facts)

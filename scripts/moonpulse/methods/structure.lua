@@ -236,7 +236,7 @@ end
 
 --- How many trains of how many pulses parts have, as far as they are chains.
 ---@param parts moonpulse.PlanPart[]
----@return table<integer, integer> count by pulses; pairs are no trains
+---@return table<integer, integer> count by pulses; pairs are none, but what is written as a train of two is
 function M.trains(parts)
   local found = {}
   for _, part in ipairs(parts) do
@@ -248,7 +248,8 @@ function M.trains(parts)
     end
     local pulses = at and levels[at].pulses or last and last.spacing == "train" and last.count * last.pulses
       or 0
-    if pulses > 2 then
+    local is_written = pulses == 2 and (levels[at and at - 1 or #levels] or {}).spacing == "train"
+    if pulses > 2 or is_written then
       found[pulses] = (found[pulses] or 0) + count
     end
   end

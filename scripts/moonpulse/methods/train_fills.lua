@@ -27,7 +27,7 @@ end
 local function are_all(parts, trains)
   local told_ones = structure.trains(parts)
   for pulses, count in pairs(told_ones) do
-    if trains[pulses] ~= count then
+    if pulses > 2 and trains[pulses] ~= count then
       return false
     end
   end
@@ -56,7 +56,7 @@ local function of_trains(text_of, of_kinds)
       return nil
     end
     local trains, count = counted_of(facts)
-    if trains and count == 0 then
+    if trains and count == 0 and not next(structure.trains(facts.parts)) then
       local levels = facts.parts[1].levels
       return levels and #levels > 0 and no_trains or no_structure, "protocol"
     elseif trains and not are_all(facts.parts, trains) then
