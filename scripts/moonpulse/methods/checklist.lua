@@ -98,7 +98,8 @@ local function item_of(facts, spec)
     item.status, item.fill = "cannot be known here", ("%s; %s takes it in"):format(spec.cannot,
       known_fields.by_key[keys[1]].fill)
   elseif of_structure[spec[4]] and facts.pattern then
-    item.status, item.fill = "asked for", "state it: no one number tells it (moonpulse show has the structure)"
+    item.status = "asked for"
+    item.fill = "state it: no one number tells it (moonpulse show has the structure)"
   elseif of_structure[spec[4]] then
     item.status, item.fill = "cannot be known here", "the record has no plan, only pulses: see their "
       .. "intervals"

@@ -2,6 +2,7 @@
 local core = require "moonpulse.core"
 local numbers = require "moonpulse.text.numbers"
 local outline = require "moonpulse.show.outline"
+local ramps = require "moonpulse.show.ramps"
 local sorting = require "moonpulse.text.sorting"
 
 local M = {}
@@ -408,17 +409,25 @@ local function many(list, words)
   return text
 end
 
+--- The parts as a ramp of trains; nil: they are none.
+local function ramp(list, words)
+  return ramps.of(list, function(plan) return phrase(plan, words) end, function(view)
+    return intensity(words, view)
+  end)
+end
+
 function kinds.sequence(plan, view, words)
   if view.label == "trials" and plan:child(1):view().kind == "repeat" then
     return trials(plan, view, words)
   end
   local list, left = parts_of(plan, view)
   local is_moved = parts_drawn(plan, words)
-  if #list > most_parts then
+  local all = ramp(list, words)
+  if #list > most_parts and not all then
     return many(list, words) .. (is_moved and "; " .. is_moved or "")
   end
-  local parts = {}
-  for i, part in ipairs(list) do
+  local parts = { all }
+  for i, part in ipairs(all and {} or list) do
     parts[i] = (i > 1 and "then " or "") .. part_words(part, words)
   end
   parts[#parts + 1] = #left.early > 0 and mark_words(left.early) or nil
@@ -460,7 +469,7 @@ function M.of(plan, dose, drawn)
     return { capital(phrase(plan, words)) }
   end
   local list, left = parts_of(plan, view)
-  if #list < 2 or #list > most_parts then
+  if #list < 2 or #list > most_parts or ramp(list, words) then
     return { capital(phrase(plan, words)) }
   end
   local sentences = {}

@@ -159,6 +159,26 @@ describe("methods of trains and trials", function()
     end
   end)
 
+  it("tell a ramp once: its pause, and the intensities of its trains in the order of the rows", function()
+    local path, run = made "ramp"
+    local doses, before = {}, nil
+    for line in shell.read(run .. "/events.tsv"):gmatch("[^\n]+") do
+      local dose = line:match "\tpulse\t.*\t(%d+)\tRMT\t"
+      doses[#doses + 1], before = dose ~= before and dose or nil, dose or before
+    end
+    assert.are.equal(10, #doses)
+    for _, what in ipairs { path, run } do
+      local text, told = text_of(what), {}
+      for dose in text:gmatch("(%d+) %%RMT") do
+        told[#told + 1] = dose
+      end
+      assert.are.same(doses, told)
+      local _, pauses = text:gsub("26 s without pulses", "")
+      assert.are.equal(1, pauses)
+      assert.matches("10 trains, each but the first after 26 s", text, 1, true)
+    end
+  end)
+
   it("tell drawn intervals from trial to trial, not from pulse to pulse", function()
     for _, name in ipairs { "slow", "mixed", "beside", "pairs", "rapid", "joined", "named" } do
       local path, run = made(name)
