@@ -2,7 +2,6 @@
 local catalogue = require "moonpulse.protocol.catalogue"
 local cli = require "moonpulse.cli"
 local core = require "moonpulse.core"
-local drawn_orders = require "moonpulse.protocol.drawn_orders"
 local experiments = require "moonpulse.experiment"
 local numbers = require "moonpulse.text.numbers"
 local progresses = require "moonpulse.text.progress"
@@ -154,18 +153,6 @@ function M.build(options, found, values)
   end
   local plan, message, drawn = protocols.build(found, values, options.seed or 1)
   return plan or cli.fail("usage", "%s", message), drawn
-end
-
---- Which orders of a plan with drawn ones are drawn.
----@param plan moonpulse.Plan
----@param found moonpulse.Protocol
----@param values table
----@param seed integer
----@return moonpulse.DrawnOrders
-function M.orders(plan, found, values, seed)
-  return drawn_orders.of(plan, function(arrange)
-    return (protocols.build(found, values, seed, nil, arrange))
-  end)
 end
 
 --- Pulses and durations of a plan, as catalogue.measure has them; with a bar where that takes long.

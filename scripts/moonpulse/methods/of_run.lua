@@ -13,7 +13,6 @@ local numbers = require "moonpulse.text.numbers"
 local opened = require "moonpulse.record.opened"
 local plan_file = require "moonpulse.protocol.plan_file"
 local catalogue = require "moonpulse.protocol.catalogue"
-local protocols = require "moonpulse.protocol"
 local record = require "moonpulse.record.read"
 local shams = require "moonpulse.protocol.sham"
 local plans = require "moonpulse.verify.plan"
@@ -206,9 +205,8 @@ local function plan_of(folder, manifest)
     return nil
   end
   local plan = kept and kept.plan or again.plan
-  local orders = again and again.drawn and drawn_orders.of(plan, function(arrange)
-    return (protocols.build(again.protocol, again.values, again.seed, nil, arrange))
-  end) or nil
+  local orders = again and again.drawn and drawn_orders.of(plan, again.protocol, again.values, again.seed)
+    or nil
   return { plan = plan, seed = kept and kept.seed or again.seed, order = again and again.drawn or false,
     orders = orders, sha256 = kept and kept.sha256 }
 end

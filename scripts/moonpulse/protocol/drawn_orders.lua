@@ -2,6 +2,7 @@
 --- what mp.shuffle gets, and what comes otherwise is drawn.
 local in_order = require "moonpulse.text.in_order"
 local outline = require "moonpulse.show.outline"
+local protocols = require "moonpulse.protocol"
 
 local M = {}
 
@@ -101,12 +102,14 @@ end
 
 --- The orders of a plan.
 ---@param plan moonpulse.Plan as it was made from the seed, or as a record keeps it
----@param build fun(arrange: fun(list: any[]): any[]): moonpulse.Plan? makes it again, with other orders
+---@param protocol moonpulse.Protocol that it was made of
+---@param values table its parameters
+---@param seed integer
 ---@return moonpulse.DrawnOrders
-function M.of(plan, build)
+function M.of(plan, protocol, values, seed)
   local self, known, found = { count = 0 }, {}, {}
   for steps = 0, 2 do
-    local other = build(moved_by(steps))
+    local other = protocols.build(protocol, values, seed, nil, moved_by(steps))
     if other then
       compare(self, plan, other, known, {}, found)
     end
