@@ -101,8 +101,14 @@ describe("a methods section of drawn orders", function()
           assert.are.equal(is_part, says "in the order a, a, a, b, b, b", text)
         end
       end
+      local _, listed = shell.moonpulse(folder, "protocols " .. path)
+      listed = listed:gsub("%s+", " ")
+      local is_part = drawn < blocks or name == "blocks_drawn"
+      assert.is_truthy(listed:find(is_part and "The order of a part is drawn from the run's seed"
+        or "The order is drawn from the run's seed", 1, true), listed)
+      assert.are.equal(is_part, listed:find("in the order ", 1, true) ~= nil, listed) -- only of a fixed one
       local _, shown = shell.moonpulse(folder, ("show %s --seed 5"):format(path))
-      assert.matches((drawn < blocks or name == "blocks_drawn") and "(the order of a part drawn with seed 5"
+      assert.matches(is_part and "(the order of a part drawn with seed 5"
         or "(the order drawn with seed 5", shown, 1, true)
     end
   end)
