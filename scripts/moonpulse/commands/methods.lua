@@ -7,6 +7,7 @@ local compiled = require "moonpulse.safety.compiled"
 local core = require "moonpulse.core"
 local courses = require "moonpulse.run.course"
 local devices = require "moonpulse.cli.device_argument"
+local drawn_orders = require "moonpulse.protocol.drawn_orders"
 local escapes = require "moonpulse.text.escapes"
 local doses = require "moonpulse.methods.doses"
 local experiments = require "moonpulse.experiment"
@@ -151,7 +152,8 @@ local function of_protocol(options, meta)
   local seed = options.seed or 1
   facts.nerve = facts_of.nerve(protocol.nerve, driver and driver.limits {})
   local mso = mso_of(plan, options, driver)
-  facts_of.add_plan(facts, plan, common.measure(plan, seed), { seed = seed, order = drawn, mso = mso,
+  facts_of.add_plan(facts, plan, common.measure(plan, seed), { seed = seed, order = drawn,
+    orders = drawn and drawn_orders.of(plan, protocol, values, seed) or nil, mso = mso,
     dose = dose_of(mso, facts.nerve) })
   local open = show.open_counts(protocol)
   facts.pulses.unknown = open and table.concat(open, ", ") or nil

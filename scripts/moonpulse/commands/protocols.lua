@@ -3,6 +3,7 @@ local catalogue = require "moonpulse.protocol.catalogue"
 local cjson = require "cjson"
 local cli = require "moonpulse.cli"
 local common = require "moonpulse.cli.protocol_argument"
+local drawn_orders = require "moonpulse.protocol.drawn_orders"
 local experiments = require "moonpulse.experiment"
 local methods = require "moonpulse.show.methods"
 local numbers = require "moonpulse.text.numbers"
@@ -130,7 +131,8 @@ function M.run(options)
     end
   elseif options.protocol then
     local item = items[1]
-    print(methods.text(item.protocol, item.plan, item.values, item.facts, item.drawn))
+    local orders = item.drawn and drawn_orders.of(item.plan, item.protocol, item.values, 1) or nil
+    print(methods.text(item.protocol, item.plan, item.values, item.facts, orders))
   else
     print_table(items)
   end

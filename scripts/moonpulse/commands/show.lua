@@ -5,6 +5,7 @@ local cli = require "moonpulse.cli"
 local common = require "moonpulse.cli.protocol_argument"
 local conditions = require "moonpulse.record.conditions"
 local courses = require "moonpulse.run.course"
+local drawn_orders = require "moonpulse.protocol.drawn_orders"
 local escapes = require "moonpulse.text.escapes"
 local experiments = require "moonpulse.experiment"
 local in_order = require "moonpulse.text.in_order"
@@ -194,8 +195,10 @@ function M.run(options)
   print(("%-28s%s"):format("nominal end", numbers.duration(facts.nominal_end_s)))
   print(("%-28s%s"):format("whole cycles", numbers.duration(facts.whole_cycles_s)))
   if facts.random or drawn then
+    local order = drawn and drawn_orders.of(plan, protocol, values, options.seed or 1).is_mixed
+      and "the order of a part" or "the order"
     print(("(%s drawn with seed %d; %s)"):format(
-      not drawn and "random rests" or facts.random and "order and random rests" or "the order",
+      not drawn and "random rests" or facts.random and order .. " and random rests" or order,
       options.seed or 1, protocol.seed and "the plan file fixes it" or "another seed gives others"))
   end
 end

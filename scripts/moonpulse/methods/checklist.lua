@@ -36,7 +36,6 @@ end
 M.names = { "chipchase", "rtms", "tms-rat" }
 
 local of_threshold = { threshold_location = true, threshold_criterion = true }
-local no_structure = "does not apply: no repeated trains are planned"
 local of_structure = { train_pulses = true, rate = true, train_duration = true, gap = true, trains = true,
   burst_pulses = true, burst_gap = true, bursts = true }
 
@@ -82,9 +81,6 @@ local function value_of(facts, spec, keys, all)
     value, source = value_of_fields(facts, keys, all)
   else
     value, source = fills.by_name[spec[4]](facts)
-    if not value and of_structure[spec[4]] and facts.pattern then
-      value, source = no_structure, "protocol"
-    end
   end
   if not value and spec.applies then
     value, source = fills.not_for[spec.applies](facts), "engine"
@@ -101,6 +97,9 @@ local function item_of(facts, spec)
   elseif spec.cannot then
     item.status, item.fill = "cannot be known here", ("%s; %s takes it in"):format(spec.cannot,
       known_fields.by_key[keys[1]].fill)
+  elseif of_structure[spec[4]] and facts.pattern then
+    item.status = "asked for"
+    item.fill = "state it: no one number tells it (moonpulse show has the structure)"
   elseif of_structure[spec[4]] then
     item.status, item.fill = "cannot be known here", "the record has no plan, only pulses: see their "
       .. "intervals"

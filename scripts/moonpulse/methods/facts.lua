@@ -24,8 +24,9 @@ local MOST = 1000000 -- pulses that are looked at one by one
 ---@field sham string? the protocol whose schedule it is
 ---@field has_sham string? the same, where only a part of it is a sham
 ---@field pattern string[]? sentences on the plan; nil: there is none
----@field drawn { seed: integer|string, order: boolean, intervals: boolean }? what the seed decides
----@field parts moonpulse.Level[][] of each part of the plan
+---@field drawn { seed: integer|string, order: boolean, part: boolean?, intervals: boolean }? what the seed
+---   decides; part: it is not every order
+---@field parts moonpulse.PlanPart[] of the plan
 ---@field planned moonpulse.Stimuli? of the plan
 ---@field delivered moonpulse.Stimuli? of the record
 ---@field pulses { planned: integer?, delivered: integer?, confirmed: integer?, perhaps: integer? }
@@ -67,10 +68,11 @@ local function pulses_of(plan, seed, mso_of)
   for kind, _, _, what, ns in schedule.next, schedule do
     if kind == "pulse" then
       local action = actions[what]
-      cursor:find(#list + 1)
-      list[#list + 1] = { at = ns / 1e9, channel = action.channel, intensity = action.intensity,
+      local number = #list + 1
+      cursor:find(number)
+      list[number] = { at = ns / 1e9, channel = action.channel, intensity = action.intensity,
         reference = action.reference, mso = mso[what],
-        block = cursor.block ~= 0 and cursor.block or nil }
+        trial = cursor:trial_of(number), block = cursor.block ~= 0 and cursor.block or nil }
     end
   end
   return list
@@ -80,19 +82,17 @@ end
 ---@param facts moonpulse.MethodsFacts changed
 ---@param plan moonpulse.Plan
 ---@param measured moonpulse.Measured
----@param given { seed: integer, order: boolean?, mso: (fun(action: table): number?)?,
----   dose: (fun(view: table, channel: string): string)? }
+---@param given { seed: integer, order: boolean?, orders: moonpulse.DrawnOrders?,
+---   mso: (fun(action: table): number?)?, dose: (fun(view: table, channel: string): string)? }
 ---@return table[]? pulses in time; nil: they are too many
 function M.add_plan(facts, plan, measured, given)
-  facts.pattern = sentences.of(plan, given.dose, given.order)
-  facts.parts = {}
-  for i, part in ipairs(structure.parts(plan)) do
-    facts.parts[i] = structure.levels(part)
-  end
+  facts.pattern = sentences.of(plan, given.dose, given.orders or given.order)
+  facts.parts = structure.parts(plan)
   local pulses = measured.pulses <= MOST and pulses_of(plan, given.seed, given.mso) or nil
-  facts.planned = pulses and stimuli.of(pulses)
+  facts.planned = pulses and stimuli.of(pulses, structure.has_trials(plan))
   if measured.random or given.order then
-    facts.drawn = { seed = given.seed, order = given.order or false, intervals = measured.random or false }
+    facts.drawn = { seed = given.seed, order = given.order or false,
+      part = given.orders and given.orders.is_mixed or nil, intervals = measured.random or false }
   end
   facts.pulses.planned = measured.pulses
   if facts.of == "plan" then

@@ -3,6 +3,8 @@
 local by_condition = require "moonpulse.methods.by_condition"
 local doses = require "moonpulse.methods.doses"
 local numbers = require "moonpulse.text.numbers"
+local stimuli = require "moonpulse.methods.stimuli"
+local structure = require "moonpulse.methods.structure"
 local threshold_words = require "moonpulse.methods.threshold_words"
 local train_fills = require "moonpulse.methods.train_fills"
 local wording = require "moonpulse.methods.wording"
@@ -117,20 +119,8 @@ function fills.intensity_method(facts)
   return #parts > 0 and "in percent of " .. table.concat(parts, ", and of ") or nil, "protocol"
 end
 
---- Stimuli that a paper counts by their MEPs: single pulses and pairs, no trains. A plan says what it repeats
---- as a train, at 1 Hz too; of pulses alone what is short counts as a stimulus.
+--- Stimuli that a paper counts by their MEPs: single pulses and pairs, no trains.
 local function has_trials(facts)
-  local others
-  for _, levels in ipairs(facts.parts) do
-    if #levels == 0 then -- no chain of repetitions
-      others = nil
-      break
-    end
-    others = others or not (levels[1].spacing == "train" and levels[1].count > 2)
-  end
-  if others ~= nil then
-    return others
-  end
   for _, kind in ipairs(stimuli_of(facts).kinds) do
     if kind.pulses <= 2 then
       return true
@@ -214,8 +204,9 @@ local function kinds_of(facts, wanted)
     elseif is_wanted then
       parts[#parts + 1] = kind.pulses == 1 and counted(kind.count, "single pulse")
         or kind.pulses == 2 and ("%s %s apart"):format(counted(kind.count, "pair"),
-          told(kind.shortest))
-        or ("%s of %s pulses"):format(counted(kind.count, "train"), numbers.count(kind.pulses))
+          wording.intervals(kind))
+        or ("%s of %s pulses"):format(counted(kind.count, kind.is_train and "train" or "trial"),
+          numbers.count(kind.pulses))
     end
   end
   parts[#parts + 1] = more > 0 and ("and %s (events.tsv has every pulse)"):format(counted(more, "more kind"))
@@ -237,10 +228,10 @@ end
 
 --- The protocol in general: its name, and what it is made of.
 function fills.protocol(facts)
-  local parts = kinds_of(facts)
-  local found = stimuli_of(facts)
-  local text = found and found.count > 0 and not has_trials(facts) and found.kinds[1].pulses == 1
-    and counted(found.count, "pulse") .. ", repetitive" or table.concat(parts, "; ")
+  local found, parts = stimuli_of(facts), kinds_of(facts)
+  local only = found and found.count == 1 and found.kinds[1]
+  local text = only and only.pulses > 2 and only.is_train and only.shortest > stimuli.within_s
+    and counted(only.pulses, "pulse") .. ", repetitive" or table.concat(parts, "; ")
   return facts.name .. (text ~= "" and ": " .. text or ""), "protocol"
 end
 
@@ -298,7 +289,7 @@ end)
 fills.conditioning = of_pairs(function(kind, facts)
   return of_nerve(kind, facts) or doses.text(kind.doses[1], facts.nerve)
 end)
-fills.isi = of_pairs(function(kind) return told(kind.shortest) end)
+fills.isi = of_pairs(wording.intervals)
 
 function fills.total(facts)
   local pulses = facts.pulses
@@ -445,7 +436,8 @@ function fills.trial_order(facts)
   elseif #kinds_of(facts, is_single) == 0 then
     return "does not apply: no unconditioned single pulses", "engine"
   elseif facts.drawn and facts.drawn.order then
-    return ("drawn, from the seed %s"):format(facts.drawn.seed), "protocol"
+    return ("drawn%s, from the seed %s"):format(facts.drawn.part and " in a part, fixed in another" or "",
+      facts.drawn.seed), "protocol"
   end
   return facts.pattern and "fixed, as the protocol has it" or nil, "protocol"
 end
@@ -468,7 +460,8 @@ function not_for.trains(facts)
       return nil
     end
   end
-  return found and has_trials(facts) and "does not apply: no trains" or nil
+  local has_none = found and has_trials(facts) and not next(structure.trains(facts.parts))
+  return has_none and "does not apply: no trains" or nil
 end
 
 function not_for.nerve(facts)

@@ -4,6 +4,7 @@ local by_condition = require "moonpulse.methods.by_condition"
 local core = require "moonpulse.core"
 local counted = require "moonpulse.record.counted"
 local doses = require "moonpulse.methods.doses"
+local drawn_orders = require "moonpulse.protocol.drawn_orders"
 local edited = require "moonpulse.safety.edited"
 local facts_of = require "moonpulse.methods.facts"
 local known_fields = require "moonpulse.methods.known"
@@ -16,6 +17,7 @@ local record = require "moonpulse.record.read"
 local shams = require "moonpulse.protocol.sham"
 local plans = require "moonpulse.verify.plan"
 local stimuli = require "moonpulse.methods.stimuli"
+local structure = require "moonpulse.methods.structure"
 
 local M = {}
 
@@ -86,13 +88,17 @@ local function staircases_of(manifest)
 end
 
 --- The pulses that were given, in time.
-local function given_of(events)
+---@param events table
+---@param planned table[]? those of the plan that the rows follow: of which trial each is
+local function given_of(events, planned)
   local list = {}
   for _, row in ipairs(events.pulses) do
     if row.time and counted.is_given(row.status, row.was_sent) then
       list[#list + 1] = { at = row.time, channel = row.channel or "1", intensity = row.intensity or row.mso
         or 0,
-        reference = row.intensity and row.ref or "MSO", mso = row.mso, block = row.block }
+        reference = row.intensity and row.ref or "MSO", mso = row.mso, block = row.block,
+        trial = row.trial or planned and planned[row.pulse].trial or nil,
+        planned = row.planned and row.planned / 1e6 }
     end
   end
   table.sort(list, function(a, b) return a.at < b.at end)
@@ -186,7 +192,8 @@ end
 --- The plan that the run kept, and whether its order was drawn, which only the protocol's text tells: it
 --- is read
 --- as a protocol's file is, in the sandbox.
----@return { plan: moonpulse.Plan, seed: integer, order: boolean, sha256: string? }?
+---@return { plan: moonpulse.Plan, seed: integer, order: boolean, orders: moonpulse.DrawnOrders?,
+---   sha256: string? }?
 local function plan_of(folder, manifest)
   if get(manifest, "kind") == "experiment" then
     return nil
@@ -197,8 +204,11 @@ local function plan_of(folder, manifest)
   if not kept and not again then
     return nil
   end
-  return { plan = kept and kept.plan or again.plan, seed = kept and kept.seed or again.seed,
-    order = again and again.drawn or false, sha256 = kept and kept.sha256 }
+  local plan = kept and kept.plan or again.plan
+  local orders = again and again.drawn and drawn_orders.of(plan, again.protocol, again.values, again.seed)
+    or nil
+  return { plan = plan, seed = kept and kept.seed or again.seed, order = again and again.drawn or false,
+    orders = orders, sha256 = kept and kept.sha256 }
 end
 
 --- Are the planned onsets of the rows those of the plan?
@@ -408,7 +418,7 @@ function M.folder(folder, meta)
     facts_of.add_shams(facts, made, kept.plan:totals().pulses)
     local planned = facts.pulses.planned
     local list = facts_of.add_plan(facts, kept.plan, catalogue.measure(kept.plan, kept.seed), {
-      seed = kept.seed, order = kept.order, dose = dose_of(events, facts.nerve) })
+      seed = kept.seed, order = kept.order, orders = kept.orders, dose = dose_of(events, facts.nerve) })
     facts.software.plan_sha256 = kept.sha256
     if not fits(list, events) then -- the record was changed: what was given is in the rows
       facts.pattern, facts.planned, facts.drawn, facts.parts = nil, nil, nil, {}
@@ -417,6 +427,7 @@ function M.folder(folder, meta)
         .. "(moonpulse verify tells more)")
     else
       facts.conditions = by_condition.of_run(events, nil, kept.plan, kept.order)
+      facts.delivered = stimuli.of(given_of(events, list), structure.has_trials(kept.plan))
     end
   end
   facts_of.add_declared(facts, get(manifest, "protocol") or {})

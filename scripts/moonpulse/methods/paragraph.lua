@@ -83,10 +83,11 @@ local function kind_text(kind, nerve)
     return ("%s %s"):format(counted(kind.count, "single pulse"), at(1))
   elseif kind.pulses == 2 then
     return ("%s of pulses %s apart: the first %s, the second %s"):format(counted(kind.count, "pair"),
-      seconds(kind.shortest), at(1), at(2))
+      wording.intervals(kind), at(1), at(2))
   end
   return ("%s of %d pulses, %s from the first to the last, %s from pulse to pulse, %s"):format(
-    counted(kind.count, "train"), kind.pulses, seconds(kind.span),
+    counted(kind.count, kind.is_train and "train" or "trial"), kind.pulses,
+    numbers.range(kind.span, kind.span_longest, seconds),
     numbers.range(kind.shortest, kind.longest, seconds), at(1))
 end
 
@@ -136,8 +137,11 @@ function writers.pattern(facts, add)
     add_intervals(found, "From onset to onset of these it was", add)
   end
   if facts.drawn then
-    add("%s drawn from the seed %s", not facts.drawn.intervals and "The order is"
-      or facts.drawn.order and "Order and intervals are" or "The intervals are", facts.drawn.seed)
+    local part = facts.drawn.part
+    add("%s drawn from the seed %s", not facts.drawn.intervals and (part and "The order of a part is"
+        or "The order is")
+      or facts.drawn.order and (part and "The order of a part, and the intervals, are"
+        or "Order and intervals are") or "The intervals are", facts.drawn.seed)
   end
   if facts.drawn and facts.drawn.intervals then
     add_intervals(found, facts.is_virtual and "As drawn, it was from onset to onset"

@@ -31,6 +31,17 @@ function M.seconds(seconds)
   return numbers.seconds(M.rounded(seconds))
 end
 
+--- The times from pulse to pulse of a kind of stimulus: one, or a range where they differ by more than how
+--- exactly pulses are given.
+---@param kind moonpulse.StimulusKind
+---@return string
+function M.intervals(kind)
+  if kind.longest - kind.shortest < kind.shortest / 50 then
+    return M.seconds(kind.shortest)
+  end
+  return numbers.range(kind.shortest, kind.longest, M.seconds)
+end
+
 --- The same with minutes where they help: "389.57 s (6 min 29.6 s)".
 ---@param seconds number
 ---@return string

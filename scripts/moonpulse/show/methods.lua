@@ -10,9 +10,10 @@ local M = {}
 
 --- The pattern of a plan in sentences.
 ---@param plan moonpulse.Plan
+---@param orders moonpulse.DrawnOrders? which orders are drawn; nil: none
 ---@return string
-function M.pattern(plan)
-  return table.concat(sentences.of(plan), ". ")
+function M.pattern(plan, orders)
+  return table.concat(sentences.of(plan, nil, orders), ". ")
 end
 
 --- Text in lines of at most width letters, each after the first behind indent spaces.
@@ -114,9 +115,9 @@ end
 ---@param plan moonpulse.Plan
 ---@param values table its parameters
 ---@param facts table from catalogue.measure
----@param drawn boolean? the plan has an order drawn from the seed
+---@param orders moonpulse.DrawnOrders? which orders are drawn from the seed; nil: none
 ---@return string
-function M.text(protocol, plan, values, facts, drawn)
+function M.text(protocol, plan, values, facts, orders)
   local lines = { protocol.name .. "  [" .. protocol.id .. "]" }
   local function say(key, text)
     if text and text ~= "" then
@@ -128,12 +129,13 @@ function M.text(protocol, plan, values, facts, drawn)
   say("Aim", protocol.aim)
   say("Target", protocol.target)
   say("Intensity", protocol.dose)
-  say("Pattern", M.pattern(plan) .. ".")
+  say("Pattern", M.pattern(plan, orders) .. ".")
   local unknown = M.open_counts(protocol)
   say("Pulses", unknown and "not known: the source does not give " .. table.concat(unknown, ", ")
     or numbers.count(facts.pulses))
   say("Duration", unknown and "not known" or durations(facts))
-  say("", drawn and "The order is drawn from the run's seed, which the record keeps." or nil)
+  say("", orders and ("The order%s is drawn from the run's seed, which the record keeps."):format(
+    orders.is_mixed and " of a part" or "") or nil)
   say("Published", protocol.reported)
   say("Sessions", protocol.session)
   say("", protocol.sessions and M.schedule(protocol.sessions))

@@ -2,6 +2,7 @@
 local core = require "moonpulse.core"
 local numbers = require "moonpulse.text.numbers"
 local outline = require "moonpulse.show.outline"
+local ramps = require "moonpulse.show.ramps"
 local sorting = require "moonpulse.text.sorting"
 
 local M = {}
@@ -13,7 +14,10 @@ local most_cell, most_parts, most_nodes = 6, 12, 400 -- pulses of a cell; parts 
 ---@class moonpulse.Wording what a sentence needs beside the plan
 ---@field dose (fun(view: table, channel: string): string)? an intensity in words; nil: as it is written
 ---@field channel string? of what is inside a channel node
----@field drawn boolean? the order of trials was drawn: their kinds are told sorted
+---@field drawn moonpulse.DrawnOrders|boolean|nil which orders of trials are drawn: their kinds are told
+---   sorted; true: all
+---@field orders table<integer, boolean> ids of trials in a drawn order that were told
+---@field with_drawn table<integer, boolean> by ids of parts: is there a drawn order in them?
 ---@field left integer how many nodes may still be told; what is beyond is counted, never dropped unsaid
 
 local nouns = { pulse = true, burst = true, train = true, pair = true }
@@ -216,6 +220,30 @@ function kinds.parallel(plan, view, words)
   return "at the same time " .. table.concat(parts, ", and ")
 end
 
+--- Is the order of these trials, or parts, drawn?
+local function is_drawn(plan, words)
+  return type(words.drawn) == "table" and words.drawn.ids[plan:id()] or words.drawn == true
+end
+
+--- What is said behind the parts of a sequence, if their order is drawn; nil: it is not.
+local function parts_drawn(plan, words)
+  return type(words.drawn) == "table" and is_drawn(plan, words) and "the order of these parts is drawn"
+    or nil
+end
+
+--- Is there an order in a plan that is drawn?
+local function has_drawn(plan, words)
+  local ids, id = type(words.drawn) == "table" and words.drawn.ids or {}, plan:id()
+  if words.with_drawn[id] == nil then
+    local found = ids[id] or false
+    for i = 1, not found and next(ids) and plan:view().children or 0 do
+      found = found or has_drawn(plan:child(i), words)
+    end
+    words.with_drawn[id] = found
+  end
+  return words.with_drawn[id]
+end
+
 kinds["repeat"] = function(plan, view, words)
   local child = plan:child(1)
   local part = child:view()
@@ -228,7 +256,9 @@ kinds["repeat"] = function(plan, view, words)
     return ("%s, %s %s%s"):format(text, view.count == 1 and "at" or "each at", intensity(words, part),
       called { part.condition })
   end
-  return ("%s; each %s: %s"):format(text, noun, phrase(child, words))
+  local same = view.count > 1 and has_drawn(child, words) and ("; the same order in each %s"):format(noun)
+    or ""
+  return ("%s; each %s: %s%s"):format(text, noun, phrase(child, words), same)
 end
 
 --- The order of a few trials that was not drawn, by their conditions; "" where these do not tell them apart.
@@ -248,16 +278,30 @@ local function order_words(found, order)
   return #list > 0 and (", in the order %s"):format(table.concat(list, ", ")) or ""
 end
 
+--- What is said of the order: which one it is, or that it is drawn, where others are not.
+local function of_order(plan, words, found, order)
+  local id = plan:id()
+  if not is_drawn(plan, words) then
+    local text = order_words(found, order)
+    return text == "" and #found > 1 and type(words.drawn) == "table" and words.drawn.is_mixed
+      and ", in a fixed order" or text
+  end
+  local was_told = words.orders[id]
+  words.orders[id] = true
+  return was_told and ", in the same order as before"
+    or type(words.drawn) == "table" and words.drawn.is_mixed and ", in a drawn order" or ""
+end
+
 local function trials(plan, view, words)
   local found, shortest, longest, order = outline.trials(plan, view)
   local parts = {}
   for i, kind in ipairs(found) do
     parts[i] = ("%s with %s"):format(numbers.counted(kind.count, "trial"), phrase(kind.plan, words))
   end
-  if words.drawn then
+  if is_drawn(plan, words) then
     table.sort(parts, function(a, b) return sorting.key(a:match(" .*")) < sorting.key(b:match(" .*")) end)
   end
-  local text, ordered = table.concat(parts, ", and "), words.drawn and "" or order_words(found, order)
+  local text, ordered = table.concat(parts, ", and "), of_order(plan, words, found, order)
   if shortest == longest then
     return (shortest and ("%s, one trial every %s, from onset to onset"):format(text, seconds(shortest))
       or text) .. ordered
@@ -365,16 +409,25 @@ local function many(list, words)
   return text
 end
 
+--- The parts as a ramp of trains; nil: they are none.
+local function ramp(list, words)
+  return ramps.of(list, function(plan) return phrase(plan, words) end, function(view)
+    return intensity(words, view)
+  end)
+end
+
 function kinds.sequence(plan, view, words)
   if view.label == "trials" and plan:child(1):view().kind == "repeat" then
     return trials(plan, view, words)
   end
   local list, left = parts_of(plan, view)
-  if #list > most_parts then
-    return many(list, words)
+  local is_moved = parts_drawn(plan, words)
+  local all = ramp(list, words)
+  if #list > most_parts and not all then
+    return many(list, words) .. (is_moved and "; " .. is_moved or "")
   end
-  local parts = {}
-  for i, part in ipairs(list) do
+  local parts = { all }
+  for i, part in ipairs(all and {} or list) do
     parts[i] = (i > 1 and "then " or "") .. part_words(part, words)
   end
   parts[#parts + 1] = #left.early > 0 and mark_words(left.early) or nil
@@ -382,6 +435,7 @@ function kinds.sequence(plan, view, words)
     parts[#parts + 1] = (#parts > 0 and "then " or "") .. kinds.rest(plan, left.rest)
   end
   parts[#parts + 1] = #left.marks > 0 and mark_words(left.marks) or nil
+  parts[#parts + 1] = is_moved
   return table.concat(parts, "; ")
 end
 
@@ -405,17 +459,17 @@ end
 --- A plan in sentences, without their full stops: one for each part of a plan that is a sequence of parts.
 ---@param plan moonpulse.Plan
 ---@param dose (fun(view: table, channel: string): string)? an intensity in words
----@param drawn boolean? the order of its trials was drawn, and says nothing
+---@param drawn moonpulse.DrawnOrders|boolean|nil which orders of its trials are drawn, and say nothing
 ---@return string[]
 function M.of(plan, dose, drawn)
-  local words = { dose = dose, drawn = drawn, left = most_nodes }
+  local words = { dose = dose, drawn = drawn, orders = {}, with_drawn = {}, left = most_nodes }
   local view = plan:view()
   local is_trials = view.label == "trials"
   if view.kind ~= "sequence" or is_trials or is_cell(plan, view) then
     return { capital(phrase(plan, words)) }
   end
   local list, left = parts_of(plan, view)
-  if #list < 2 or #list > most_parts then
+  if #list < 2 or #list > most_parts or ramp(list, words) then
     return { capital(phrase(plan, words)) }
   end
   local sentences = {}
@@ -431,6 +485,8 @@ function M.of(plan, dose, drawn)
   if #last > 0 then
     sentences[#sentences + 1] = "Then " .. table.concat(last, " and, ")
   end
+  local is_moved = parts_drawn(plan, words)
+  sentences[#sentences + 1] = is_moved and capital(is_moved)
   return sentences
 end
 

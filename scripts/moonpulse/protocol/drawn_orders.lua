@@ -1,0 +1,120 @@
+--- Which orders of a plan are drawn, and which its author fixed: the plan is made again with other orders of
+--- what mp.shuffle gets, and what comes otherwise is drawn.
+local in_order = require "moonpulse.text.in_order"
+local outline = require "moonpulse.show.outline"
+local protocols = require "moonpulse.protocol"
+
+local M = {}
+
+---@class moonpulse.DrawnOrders
+---@field ids table<integer, boolean> ids of the plan's nodes whose order is drawn
+---@field is_mixed boolean it has trials of several kinds in a fixed order beside them
+
+--- What mp.shuffle gives instead: the list as it is, and twice moved on. Unless all are alike, these differ.
+local function moved_by(steps)
+  return function(list)
+    local moved = {}
+    for i = 1, #list do
+      moved[i] = list[(i - 1 + steps) % #list + 1]
+    end
+    return moved
+  end
+end
+
+--- A number for what a node is with all that is in it: equal ones have the same, in whichever plan they are.
+--- Ids hold while plans live.
+local function number_of(self, plan, known)
+  local id = plan:id()
+  if known[id] then
+    return known[id].number
+  end
+  local view, parts = plan:view(), {}
+  for i = 1, view.children do
+    parts[i] = number_of(self, plan:child(i), known)
+  end
+  for _, name in ipairs(in_order.keys(view)) do
+    parts[#parts + 1] = name ~= "origin" and ("%s=%s"):format(name, view[name]) or nil
+  end
+  local key = table.concat(parts, "\0")
+  if not self[key] then
+    self.count = self.count + 1
+    self[key] = self.count
+  end
+  known[id] = { number = self[key], plan = plan }
+  return self[key]
+end
+
+local function is_trials(view)
+  return view.label == "trials" and (" " .. view.roles .. " "):find(" trials ", 1, true) ~= nil
+end
+
+--- Have two sequences the same parts, in another order?
+local function are_moved(self, plan, other, known, known_other, count)
+  local counts = {}
+  for i = 1, count do
+    local mine = number_of(self, plan:child(i), known)
+    local its = number_of(self, other:child(i), known_other)
+    counts[mine] = (counts[mine] or 0) + 1
+    counts[its] = (counts[its] or 0) - 1
+  end
+  for _, left in pairs(counts) do
+    if left ~= 0 then
+      return false
+    end
+  end
+  return true
+end
+
+--- Mark where two plans that were made in different orders differ.
+local function compare(self, plan, other, known, known_other, found)
+  if number_of(self, plan, known) == number_of(self, other, known_other) then
+    return
+  end
+  local view, second = plan:view(), other:view()
+  local is_alike = view.kind == second.kind and view.children == second.children and view.children > 0
+  if is_trials(view) or not is_alike or view.kind == "sequence"
+    and are_moved(self, plan, other, known, known_other, view.children) then
+    found[plan:id()] = true
+    return
+  end
+  for i = 1, view.children do
+    compare(self, plan:child(i), other:child(i), known, known_other, found)
+  end
+end
+
+--- Are there trials of several kinds whose order is not drawn?
+local function has_fixed(plan, found, seen)
+  local id, view = plan:id(), plan:view()
+  if seen[id] or found[id] and is_trials(view) then
+    return false
+  end
+  seen[id] = true
+  if is_trials(view) and plan:child(1):view().kind == "repeat" and #outline.trials(plan, view) > 1 then
+    return true
+  end
+  for i = 1, view.children do
+    if has_fixed(plan:child(i), found, seen) then
+      return true
+    end
+  end
+  return false
+end
+
+--- The orders of a plan.
+---@param plan moonpulse.Plan as it was made from the seed, or as a record keeps it
+---@param protocol moonpulse.Protocol that it was made of
+---@param values table its parameters
+---@param seed integer
+---@return moonpulse.DrawnOrders
+function M.of(plan, protocol, values, seed)
+  local self, known, found = { count = 0 }, {}, {}
+  for steps = 0, 2 do
+    local other = protocols.build(protocol, values, seed, nil, moved_by(steps))
+    if other then
+      compare(self, plan, other, known, {}, found)
+    end
+  end
+  return { ids = found, is_mixed = next(found) ~= nil and has_fixed(plan, found, {}) }
+end
+
+return M
