@@ -198,7 +198,7 @@ function M.exact(who, key, value)
     return num, den
   elseif type(value) == "string" or key == "hz" then
     fail("%s: %s: %s", who, key, num)
-  elseif math.abs(value) >= 2 ^ 63 / 1e9 then
+  elseif math.abs(value + 0.0) >= 2 ^ 63 / 1e9 then -- of the least integer math.abs is that integer
     fail("%s: %s = %g s does not fit 2^63 ns (292 years): use a shorter time", who, key, value)
   end
   -- no simple fraction: the engine rounds a time to the nanosecond
