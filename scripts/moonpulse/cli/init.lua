@@ -278,7 +278,7 @@ local function dispatch(name, arguments)
       check_values(parser)
       local options = parser:parse(with_values(arguments))
       notes.listen(function(text)
-        io.stderr:write("moonpulse: note: ", text, "\n")
+        io.stderr:write("moonpulse: note: ", escapes.shown(text), "\n")
       end)
       local guard <close> = no_exit.guard() -- luacheck: ignore 211
       return core.run(command.run, options) or M.status.ok
