@@ -1,9 +1,11 @@
 -- A table from anywhere may have any number of columns, and no line ends: it is named in plain words, and no
 -- command stumbles over what it needs of it.
 local bids = require "bids"
+local cells = require "moonpulse.text.cells"
 local core = require "moonpulse.core"
 local read = require "moonpulse.record.read"
 local shell = require "shell"
+local tsv = require "moonpulse.bids.tsv"
 
 -- ways of changing a table: to as many columns as a table may have, and to what no table has
 local function widened(to)
@@ -41,6 +43,23 @@ describe("a table of more columns than a run writes", function()
         assert.matches(way.bytes and "more than 65536 bytes" or way.what, message, 1, true)
       end
     end
+  end)
+end)
+
+describe("a line of a table", function()
+  it("has no more cells than a table has, and loses nothing", function()
+    local line = ("x\t"):rep(3000000)
+    local found = cells.of(line)
+    assert.is_true(#found <= 10000)
+    assert.is_true(table.concat(found, "\t") == line)
+    assert.are.same({ "a", "b", "c\td" }, cells.of("a\tb\tc\td", 3))
+    assert.are.same({ "a", "b", "" }, cells.of("a\tb\t", 3))
+  end)
+
+  it("of a dataset has one cell more than its header, whatever follows", function()
+    local found = tsv.parse("a\tb\n1\t2\n" .. ("\t"):rep(3000000) .. "\n3\n4\t5\t6\n")
+    assert.are.same({ 2, 3, 1, 3 }, { #found.rows[1], #found.rows[2], #found.rows[3], #found.rows[4] })
+    assert.are.same({ "4", "5", "6" }, found.rows[4])
   end)
 end)
 
