@@ -247,7 +247,8 @@ local function code_of(status)
   end
 end
 
---- What went wrong as it is told, and the exit status. Names and texts of somebody else may be in it.
+--- What went wrong as it is told, and the exit status. Names and texts of somebody else may be in it: what
+--- they write on lines of their own stands there as no line of ours does.
 ---@param problem any
 ---@return string message
 ---@return integer status
@@ -257,7 +258,8 @@ function M.explain(problem)
     status = M.status[rawget(problem, "code")] or M.status.fault
     problem = rawget(problem, "message")
   end
-  return escapes.shown(type(problem) == "string" and problem or blame.text(problem), true), status
+  local text = escapes.shown(type(problem) == "string" and problem or blame.text(problem), true)
+  return text:gsub("\n", "\n    "), status
 end
 
 local function dispatch(name, arguments)

@@ -105,6 +105,21 @@ end)]]):gsub("%%s", function() return text end))
     end
   end)
 
+  it("begins no line of ours where it is an error of the author's", function()
+    for _, body in ipairs { "return mp.protocol { name = 'x', plan = function() error('%s', 0) end }",
+      "return mp.experiment(function(run) error('%s', 0) end)", "error('%s')" } do
+      local text = "a\\27[2J\\u{9b}b\\nrecord      FAKE\\nverdict     within"
+      shell.write(folder .. "/made.lua", file(body:format(text)))
+      local status, said, err = shell.moonpulse(folder, ("run %s/made.lua --speed max --out %s/runs"):format(
+        folder, folder))
+      assert.are.equal(2, status, err)
+      assert.is_true(is_plain(said .. err), said .. err)
+      assert.matches("record +FAKE", err)
+      assert.is_nil(("\n" .. said .. err):find("\nrecord +FAKE"), err)
+      assert.is_nil(("\n" .. err):find("\nverdict +within"), err)
+    end
+  end)
+
   it("is not that of a path either", function()
     local out = folder .. "/a\27[2J\u{9b}b\nrecord      FAKE"
     for _, command in ipairs { "run sici --rmt 40 --device sim:bistim --speed max --out %s",
