@@ -11,6 +11,7 @@ local tsv = require "moonpulse.bids.tsv"
 local M = {}
 
 local most_events, most_plan, most_sidecar = 400000000, 1 << 24, 16000000 -- bytes
+local most_header = 65536
 
 ---@class moonpulse.BidsRun
 ---@field folder string
@@ -96,7 +97,7 @@ function M.read(folder)
   if not text then
     return nil, message
   end
-  local header = tsv.parse(text:match("^[^\r\n]*"))
+  local header = tsv.parse(text:sub(1, most_header):match("^[^\r\n]*"))
   for _, name in ipairs { "onset", "duration", "event", "status" } do
     if not header.index[name] then
       return nil, ("%s/events.tsv has no column '%s': was it changed?"):format(folder, name)

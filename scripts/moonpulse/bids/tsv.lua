@@ -23,7 +23,7 @@ function M.parse(text)
       found.columns = row_cells.of(line)
     else
       count = count + 1
-      rows[count] = row_cells.of(line)
+      rows[count] = row_cells.of(line, #found.columns + 1) -- of what is too much it is enough to know that
     end
   end
   found.index = row_cells.index(found.columns)

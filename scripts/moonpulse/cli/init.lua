@@ -195,21 +195,47 @@ local function convert(converter, text)
   return text
 end
 
---- Have a parser refuse two values of each option that takes one: the last one would win without a word. The
---- same value twice is no question.
-local function refuse_two_values(parser)
+--- A converter that refuses two values of an option that takes one: the last one would win without a word.
+--- The same value twice is no question.
+local function given_once(option, converter)
+  local before, before_text
+  return function(text)
+    local value, message = convert(converter, text)
+    if value == nil then
+      return nil, message or ("malformed argument '%s'"):format(text)
+    elseif before_text and before_text ~= text and (type(value) == "table" or before ~= value) then
+      return nil, M.given_twice(option._name, before_text, text)
+    end
+    before, before_text = value, text
+    return value
+  end
+end
+
+--- A converter that refuses a value of nothing, which is what a shell makes of a variable that is not set: as
+--- a path it would be the folder that one is in.
+local function given_something(name, may_be_left_out, converter)
+  return function(text)
+    if not text:find("%S") then
+      return nil, ("the value of %s is empty: is a variable of the shell not set? Give one%s"):format(name,
+        may_be_left_out and (", or leave %s out"):format(name) or "")
+    end
+    local value, message = convert(converter, text)
+    return value, value == nil and (message or ("malformed argument '%s'"):format(text)) or nil
+  end
+end
+
+--- Have a parser refuse what nobody can have meant, whichever option or argument it is.
+local function check_values(parser)
   for _, option in ipairs(parser._options) do
-    local converter, before, before_text = option._convert, nil, nil
-    option._convert = option._maxcount == 1 and option._maxargs == 1 and function(text)
-      local value, message = convert(converter, text)
-      if value == nil then
-        return nil, message or ("malformed argument '%s'"):format(text)
-      elseif before_text and before_text ~= text and (type(value) == "table" or before ~= value) then
-        return nil, M.given_twice(option._name, before_text, text)
-      end
-      before, before_text = value, text
-      return value
-    end or converter
+    if option._maxargs > 0 then
+      local once = option._maxcount == 1 and option._maxargs == 1
+      option._convert = given_something(option._name, option._mincount == 0,
+        once and given_once(option, option._convert) or option._convert)
+    end
+  end
+  for _, argument in ipairs(parser._arguments) do
+    local name = type(argument._argname) == "string" and argument._argname or argument._name
+    argument._convert = given_something(name, argument._minargs == 0, argument._convert)
   end
 end
 
@@ -221,7 +247,8 @@ local function code_of(status)
   end
 end
 
---- What went wrong as it is told, and the exit status. Names and texts of somebody else may be in it.
+--- What went wrong as it is told, and the exit status. Names and texts of somebody else may be in it: what
+--- they write on lines of their own stands there as no line of ours does.
 ---@param problem any
 ---@return string message
 ---@return integer status
@@ -231,7 +258,8 @@ function M.explain(problem)
     status = M.status[rawget(problem, "code")] or M.status.fault
     problem = rawget(problem, "message")
   end
-  return escapes.shown(type(problem) == "string" and problem or blame.text(problem), true), status
+  local text = escapes.shown(type(problem) == "string" and problem or blame.text(problem), true)
+  return text:gsub("\n", "\n    "), status
 end
 
 local function dispatch(name, arguments)
@@ -249,10 +277,10 @@ local function dispatch(name, arguments)
       local command = command_of(name)
       local parser = command.parser()
       check_dashes(parser, name, arguments)
-      refuse_two_values(parser)
+      check_values(parser)
       local options = parser:parse(with_values(arguments))
       notes.listen(function(text)
-        io.stderr:write("moonpulse: note: ", text, "\n")
+        io.stderr:write("moonpulse: note: ", escapes.shown(text), "\n")
       end)
       local guard <close> = no_exit.guard() -- luacheck: ignore 211
       return core.run(command.run, options) or M.status.ok

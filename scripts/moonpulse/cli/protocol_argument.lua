@@ -2,6 +2,7 @@
 local catalogue = require "moonpulse.protocol.catalogue"
 local cli = require "moonpulse.cli"
 local core = require "moonpulse.core"
+local escapes = require "moonpulse.text.escapes"
 local experiments = require "moonpulse.experiment"
 local numbers = require "moonpulse.text.numbers"
 local progresses = require "moonpulse.text.progress"
@@ -84,7 +85,7 @@ local function check_known(protocol, given, options, strict, complete)
     if refused then
       cli.fail("usage", text, ...)
     end
-    io.stderr:write("moonpulse: note: ", text:format(...), "\n")
+    io.stderr:write("moonpulse: note: ", escapes.shown(text:format(...)), "\n")
   end
   if protocol.unconfirmed and not options.unconfirmed then
     say(strict, "%s is unconfirmed: %s (look it up in the paper; --unconfirmed takes it as it is)",

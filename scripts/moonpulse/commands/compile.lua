@@ -3,6 +3,7 @@ local as_json = require "moonpulse.cli.as_json"
 local cli = require "moonpulse.cli"
 local common = require "moonpulse.cli.protocol_argument"
 local compiled = require "moonpulse.safety.compiled"
+local escapes = require "moonpulse.text.escapes"
 local numbers = require "moonpulse.text.numbers"
 
 local M = {}
@@ -62,8 +63,8 @@ function M.run(options)
     return as_json.tell { what = "moonpulse compile", file = path, id = protocol.id, bytes = #text,
       pulses = plan:totals().pulses, sha256 = text:match("sha256 (%x+)\n$"), seed = seed }
   end
-  print(("%s: %s, %d bytes, SHA-256 %s"):format(path, numbers.counted(plan:totals().pulses, "pulse"), #text,
-    text:match("sha256 (%x+)\n$")))
+  print(("%s: %s, %d bytes, SHA-256 %s"):format(escapes.shown(path),
+    numbers.counted(plan:totals().pulses, "pulse"), #text, text:match("sha256 (%x+)\n$")))
   if drawn_from then
     print(drawn_from)
   end

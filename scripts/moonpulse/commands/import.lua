@@ -1,6 +1,7 @@
 --- moonpulse import: plans from the formats of others.
 local as_json = require "moonpulse.cli.as_json"
 local cli = require "moonpulse.cli"
+local escapes = require "moonpulse.text.escapes"
 local imports = require "moonpulse.bids.import"
 local numbers = require "moonpulse.text.numbers"
 local plan_file = require "moonpulse.protocol.plan_file"
@@ -57,8 +58,8 @@ function M.run(options)
     return as_json.tell { what = "moonpulse import", file = path, id = found.id, pulses = found.pulses,
       sha256 = found.sha256, as_run = whole and true or false }
   end
-  print(("%s: %s, SHA-256 %s%s"):format(path, numbers.counted(found.pulses, "pulse"), found.sha256,
-    whole and ": the plan that was run" or ": what the tables say, no plan that was run"))
+  print(("%s: %s, SHA-256 %s%s"):format(escapes.shown(path), numbers.counted(found.pulses, "pulse"),
+    found.sha256, whole and ": the plan that was run" or ": what the tables say, no plan that was run"))
 end
 
 return M

@@ -37,7 +37,7 @@ end
 local function print_parameters(protocol, values)
   local names = in_order.keys(values)
   for i, name in ipairs(names) do
-    print(("%-14s%s = %s"):format(i == 1 and "parameters" or "", name,
+    print(("%-14s%s = %s"):format(i == 1 and "parameters" or "", escapes.shown(name),
       methods.parameter(protocol.params[name], values[name])))
   end
 end
@@ -56,10 +56,10 @@ local head_keys = { "unconfirmed", "cite", "doi", "target", "dose", "session", "
 
 local function print_head(protocol)
   local name = protocol.name or protocol.id
-  print(name .. (protocol.id and protocol.id ~= name and "  [" .. protocol.id .. "]" or ""))
+  print(escapes.shown(name .. (protocol.id and protocol.id ~= name and "  [" .. protocol.id .. "]" or "")))
   for _, key in ipairs(head_keys) do
     if protocol[key] then
-      print(("%-14s%s"):format(key, protocol[key]))
+      print(("%-14s%s"):format(key, (protocol[key]:gsub("%s+", " ")))) -- on one line
     end
   end
   if protocol.course then -- it says how the protocol is given here
@@ -77,8 +77,8 @@ end
 
 local function print_variants(protocol, what)
   for i, variant in ipairs(protocol.variants or {}) do
-    print(("%-14s%s  (%s)"):format(i == 1 and "variants" or "", variant.name or variant.id,
-      variant_id(what, variant)))
+    print(escapes.shown(("%-14s%s  (%s)"):format(i == 1 and "variants" or "", variant.name or variant.id,
+      variant_id(what, variant))))
   end
 end
 

@@ -3,6 +3,7 @@ local cli = require "moonpulse.cli"
 local command = require "moonpulse.driver.command"
 local core = require "moonpulse.core"
 local devices = require "moonpulse.driver.find"
+local escapes = require "moonpulse.text.escapes"
 local faults = require "moonpulse.simulation.faults"
 local host = require "moonpulse.simulation.serve"
 
@@ -106,7 +107,7 @@ local function watch_input(served, leave)
 end
 
 local function announce(served, options)
-  print(("simulated %s on %s"):format(served.description, options.link or served.path))
+  print(("simulated %s on %s"):format(served.description, escapes.shown(options.link or served.path)))
   if served.trigger_path then
     print(("trigger input: %s (a byte other than 0 raises it, 0 lowers it)"):format(served.trigger_path))
   end

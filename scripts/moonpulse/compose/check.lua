@@ -197,7 +197,7 @@ function M.exact(who, key, value)
     return num, den
   elseif type(value) == "string" or key == "hz" then
     fail("%s: %s: %s", who, key, num)
-  elseif math.abs(value) >= 2 ^ 63 / 1e9 then
+  elseif math.abs(value + 0.0) >= 2 ^ 63 / 1e9 then -- of the least integer math.abs is that integer
     fail("%s: %s = %g s does not fit 2^63 ns (292 years): use a shorter time", who, key, value)
   end
   -- no simple fraction: the engine rounds a time to the nanosecond
@@ -228,7 +228,8 @@ function M.time(who, key, value)
   end
 end
 
---- Names go to the engine as C strings, which would end at a zero byte.
+--- A text of a plan, which stands on lines of its own or of a record: it is plain. Names go to the engine as
+--- C strings, too, which would end at a zero byte.
 ---@param who string the function that was called
 ---@param value string
 ---@return string
@@ -237,6 +238,8 @@ function M.name(who, value)
     fail("%s: %q holds a zero byte: use plain text", who, value)
   elseif not utf8.len(value) then
     fail("%s: \"%s\" is not UTF-8 text: save the file as UTF-8", who, escapes.shown(value))
+  elseif not cell_text.is_plain(value) then
+    fail("%s: \"%s\": %s", who, escapes.shown(value), cell_text.plain)
   end
   return value
 end

@@ -179,7 +179,7 @@ function Keyboard:ask(question, person)
       -- without the file's name: made again from the record it is the same
       refusals.raise("usage", "--answers, line %d: %q is no answer to \"%s\"", self.taken, answer, question)
     end
-    print(("please answer one of %s"):format(inside))
+    print(("please answer one of %s"):format(escapes.shown(inside)))
   end
 end
 

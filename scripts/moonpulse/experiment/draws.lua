@@ -35,7 +35,11 @@ function Draws:uniform(low, high)
   if number("run:uniform", "the upper bound", high) < low then
     blame.fail("run:uniform: the bounds are %g and %g: the lower one comes first", low, high)
   end
-  return low + (high - low) * (next_draw(self, fine) / fine)
+  local between = high + 0.0 - low -- whole numbers may be farther apart than a whole number can be
+  if between == math.huge then
+    blame.fail("run:uniform: the bounds are %g and %g: they are too far apart", low, high)
+  end
+  return low + between * (next_draw(self, fine) / fine)
 end
 
 --- A whole number from low to high.
@@ -46,6 +50,8 @@ function Draws:integer(low, high)
   low, high = math.tointeger(low), math.tointeger(high)
   if not low or not high or high < low then
     blame.fail("run:integer: two whole numbers are needed, the lower one first")
+  elseif high - low < 0 then
+    blame.fail("run:integer: the bounds are %d and %d: they are 2^63 or more apart", low, high)
   end
   return low + next_draw(self, high - low)
 end

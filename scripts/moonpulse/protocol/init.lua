@@ -76,6 +76,8 @@ local parameter_known = { default = "value", min = "?number", max = "?number", v
   help = "?text", with_amt = "?intensity", needed = "?true or false" }
 
 
+-- what may have paragraphs; any other text stands on a line of ours
+local prose = { aim = true, evidence = true, note = true, unconfirmed = true }
 local LONGEST, LONGEST_ID = 10000, 100 -- bytes; a folder's name has at most 255
 
 --- What is wrong with a text of a protocol; nil: nothing.
@@ -86,7 +88,9 @@ function M.text_problem(key, value)
   local most = key == "id" and LONGEST_ID or LONGEST
   if #value > most then
     return ("%s has %d bytes, at most %d"):format(key, #value, most)
-  elseif escapes.shown(value, true) ~= value then -- tab and newline are let by
+  elseif not prose[key] and value:find("[\n\t]") then
+    return ("%s has a line break or a tab: write it on one line"):format(key)
+  elseif escapes.shown(value, prose[key]) ~= value then
     return ("%s has %s"):format(key, utf8.len(value) and "control characters, which a terminal would obey"
       or "bytes that are no text: save the file as UTF-8")
   elseif key == "id" and not value:find("^[%w_\128-\255][%w_. \128-\255-]*$") then
@@ -110,7 +114,7 @@ end
 local function check_nerve(who, nerve)
   local is_list = nerve == nil or type(nerve) == "table"
   for _, name in pairs(is_list and nerve or {}) do
-    is_list = is_list and type(name) == "string"
+    is_list = is_list and type(name) == "string" and escapes.shown(name) == name
   end
   if nerve and is_list then
     lists.check(who, "nerve", nerve)
@@ -147,6 +151,8 @@ local function check_sessions(who, sessions)
   local gap = sessions.gap_min
   if gap ~= nil and type(gap) ~= "string" and not (type(gap) == "number" and gap >= 0) then
     blame.fail("%s: sessions.gap_min must be seconds, or text", who)
+  elseif type(gap) == "string" and escapes.shown(gap) ~= gap then
+    blame.fail("%s: sessions.gap_min has control characters: write it on one line", who)
   end
 end
 

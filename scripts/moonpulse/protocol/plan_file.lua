@@ -201,6 +201,12 @@ end
 
 local LONGEST = 2000 -- letters of a node, but for the parts in a row
 
+--- A text that is shown: it could forge lines, or be obeyed by a terminal.
+local function plain(self, what, text)
+  return cell_text.is_plain(text) and text or bad(self, "%s: \"%s\": %s", what, escaped.shown(text),
+    cell_text.plain)
+end
+
 --- The quoted text at the end of rest after word; rest without it.
 local function tail(rest, word)
   local from = math.max(1, #rest - LONGEST) -- a pattern takes long where it may match anywhere
@@ -228,8 +234,7 @@ end
 
 function make.mark(self, rest)
   local text = unescape(rest:match("^\"(.*)\"$") or bad(self, "a mark is: mark \"TEXT\""))
-  return core.mark(utf8.len(text) and text or bad(self, "a mark is UTF-8 text, and not \"%s\"",
-    escaped.shown(text)))
+  return core.mark(plain(self, "a mark", text))
 end
 
 make["repeat"] = function(self, rest)
@@ -327,6 +332,7 @@ local function read_node(self, rest)
     bad(self, "%s", problem)
   end
   as_cell(self, "a kind of stimulus", label)
+  plain(self, "from", origin)
   local ok, plan = pcall(make[kind], self, more)
   if ok then
     ok, plan = pcall(tagged, core.describe(plan, origin, label), condition, roles)
@@ -349,7 +355,8 @@ local function read_sessions(self, rest)
   local amount = key == "gap_min" and tonumber(value) or count and count > 0 and count
   from, to = math.tointeger(tonumber(from)), math.tointeger(tonumber(to))
   self.sessions = self.sessions or {}
-  self.sessions[key or ""] = text and unescape(text) or from and from > 0 and to and { from, to } or amount
+  self.sessions[key or ""] = text and plain(self, key, unescape(text))
+    or from and from > 0 and to and { from, to } or amount
     or bad(self, "a line of sessions is: sessions per_day|days|total|gap_min|day_pulses NUMBER")
 end
 
@@ -365,7 +372,7 @@ local function read_line(self, line)
     self[key] = math.tointeger(tonumber(rest)) or bad(self, "%s is a whole number", key)
   elseif key == "nerve" and rest:find("^\".*\"$") then
     self.nerve = self.nerve or {}
-    table.insert(self.nerve, unescape(rest:sub(2, -2)))
+    table.insert(self.nerve, plain(self, "nerve", unescape(rest:sub(2, -2))))
   elseif line:find("^sessions ") then
     read_sessions(self, rest)
   elseif key == "parameter" then
@@ -470,8 +477,8 @@ function M.load(path)
     return nil, message
   end
   local plan = read.plan
-  return { id = read.id or path:match("([^/]+)%.plan$"), name = read.name or path, cite = read.cite,
-    doi = read.doi, target = read.target, note = read.note, unconfirmed = read.unconfirmed,
+  return { id = read.id or path:match("([^/]+)%.plan$"), name = read.name or escaped.shown(path),
+    cite = read.cite, doi = read.doi, target = read.target, note = read.note, unconfirmed = read.unconfirmed,
     coil = read.coil, threshold = read.threshold, nerve = read.nerve, sessions = read.sessions,
     params = {}, file = path, seed = read.seed, plan_file = read, plan = function() return plan end }
 end

@@ -9,6 +9,7 @@ local M = {}
 
 -- what is longer was not written by a run, or is more than can be read into a report
 local most_manifest, most_events = 16000000, 400000000
+local most_columns, most_header = 64, 65536 -- as many as core.rows takes; bytes
 
 -- Columns that are numbers. What is beyond most was not written by a run, and is as if it were missing: no
 -- run lasts longer than 30 years.
@@ -51,8 +52,18 @@ local function classify(kind, has)
 end
 
 --- The columns by their names: of the ones that are in each row for itself, what core.rows is to know; what
---- the others are, in their order.
-local function header_of(line, path, unread)
+--- the others are, in their order; where the rows begin. Or nil and a message: it may come from anywhere.
+local function header_of(text, path, unread)
+  local line, at = text:sub(1, most_header + 1):match("([^\r\n]+)()")
+  line, at = line or "", at or #text + 1
+  local count = select(2, line:gsub("\t", "")) + 1
+  if at > most_header + 1 then
+    return nil, string.format("%s: line 1 has more than %d bytes: it is no header of a table", path,
+      most_header)
+  elseif count > most_columns then
+    return nil, string.format("%s: line 1 has %d columns, and the table of a run has at most %d", path, count,
+      most_columns)
+  end
   local columns, shared, seen = {}, {}, {}
   for i, name in ipairs(cells_of(line)) do
     local number = numeric[name]
@@ -72,7 +83,7 @@ local function header_of(line, path, unread)
         .. " the columns of a run record is expected", path, name)
     end
   end
-  return columns, shared
+  return columns, shared, at
 end
 
 --- What rows have in common: the cells in text, and which numbers each of them has.
@@ -166,8 +177,7 @@ end
 ---@return table? events
 ---@return string? message
 function M.parse(text, path)
-  local line, at = text:match("([^\r\n]+)()")
-  local columns, shared = header_of(line or "", path)
+  local columns, shared, at = header_of(text, path)
   if not columns then
     return nil, shared
   end
@@ -204,8 +214,7 @@ end
 ---   what rows of a kind have in common
 ---@return string? message
 function M.lists(text, path, unread)
-  local line, at = text:match("([^\r\n]+)()")
-  local columns, shared = header_of(line or "", path, unread)
+  local columns, shared, at = header_of(text, path, unread)
   if not columns then
     return nil, shared
   end

@@ -29,7 +29,7 @@ end
 ---@param key string at its beginning
 ---@param text string a format if values follow
 function M.line(key, text, ...)
-  print(("%-12s"):format(key) .. (select("#", ...) > 0 and text:format(...) or text))
+  print(("%-12s"):format(key) .. escapes.shown(select("#", ...) > 0 and text:format(...) or text))
 end
 
 --- How many pulses were left out, and why.

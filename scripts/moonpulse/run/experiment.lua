@@ -7,6 +7,7 @@ local devices = require "moonpulse.experiment.stim_verbs"
 local draws = require "moonpulse.experiment.draws"
 local ends_again = require "moonpulse.experiment.ends_again"
 local ending = require "moonpulse.run.ending"
+local escapes = require "moonpulse.text.escapes"
 local experiments = require "moonpulse.experiment"
 local heards = require "moonpulse.experiment.heard"
 local keeping = require "moonpulse.run.keeping"
@@ -57,7 +58,8 @@ local function stop_of(stage)
     if why ~= nil and type(why) ~= "string" then
       blame.fail("run:stop: why must be a text, not %s", type(why))
     end
-    why = why and blame.text(why) -- the manifest and the journal say the same, whatever its bytes are
+    -- the manifest and the journal say the same, whatever its bytes are; on one line, and obeyed by nobody
+    why = why and escapes.shown((blame.text(why):gsub("%s", " ")))
     stage.waiting.check()
     stage.heard:when("stop", core.clock_ns() - stage.record.start_ns)
     ends_again.await(stage, true)

@@ -71,7 +71,7 @@ end
 ---@param of table? a staircase's trial, answer or end as data, for recover
 function Show:mark(text, at_ns, of)
   local clean = text:gsub("%c", " ") -- a row is a line
-  clean = utf8.len(clean) and clean or escapes.shown(clean)
+  clean = escapes.shown(clean) -- and is obeyed by no terminal
   -- and names no folder of this computer: a script may note what was refused, with its place
   clean = manifests.placeless(self.context, clean)
   local since_ns = (at_ns or core.clock_ns()) - self.record.start_ns

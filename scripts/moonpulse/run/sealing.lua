@@ -23,7 +23,7 @@ local finished = { "events.tsv", "flight.bin", "twin.tsv" }
 local unable = setmetatable({}, { __mode = "k" }) -- why a run's key cannot sign here, by its context
 
 local function line(key, text, ...)
-  print(("%-12s"):format(key) .. text:format(...))
+  print(("%-12s"):format(key) .. escapes.shown(text:format(...)))
 end
 
 --- What is in the folder of the finished files, by name.

@@ -1,14 +1,19 @@
 --- The cells of a line of a table whose columns are separated by tabs.
 local M = {}
 
+local MOST = 10000 -- a line from anywhere may have a hundred million, which no table has
+
 --- Those of one line.
 ---@param line string without its end
+---@param most integer? so many cells at most, the last of which has all that follows; nil: more than any
+---   table has
 ---@return string[] cells empty ones are ""
-function M.of(line)
+function M.of(line, most)
   local cells, n, from = {}, 0, 1
+  most = most or MOST
   while true do
-    local tab = line:find("\t", from, true)
     n = n + 1
+    local tab = n < most and line:find("\t", from, true) or nil
     cells[n] = line:sub(from, tab and tab - 1)
     if not tab then
       return cells

@@ -18,10 +18,12 @@ local function events_of(plan, seed)
 end
 
 local function again(plan, seed)
-  local text = plan_file.write(plan, { id = "x", name = "a \"name\" \\ with\nlines", seed = seed or 7 })
+  local name, note = "a \"name\" \\ with signs", "a \"note\" \\ with\nlines"
+  local text = plan_file.write(plan, { id = "x", name = name, note = note, seed = seed or 7 })
   local read = assert(plan_file.read(text, "x.plan"))
-  assert.are.equal("a \"name\" \\ with\nlines", read.name)
-  assert.are.equal(text, plan_file.write(read.plan, { id = read.id, name = read.name, seed = read.seed }))
+  assert.are.same({ name, note }, { read.name, read.note })
+  assert.are.equal(text, plan_file.write(read.plan, { id = read.id, name = read.name, note = read.note,
+    seed = read.seed }))
   assert.are.same(events_of(plan, seed or 7), events_of(read.plan, read.seed))
   return text
 end
