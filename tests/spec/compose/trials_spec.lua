@@ -69,7 +69,7 @@ describe("trials", function()
       assert.is_false(ok)
       assert.matches(text, tostring(message), 1, true)
     end
-    refused({ of = {}, every = 1 }, "of must be a list")
+    refused({ of = {}, every = 1 }, "of is empty: it is a list of plans")
     refused({ of = a, every = 1 }, "of must be a list")
     refused({ of = { a, 5 }, every = 1 }, "trial 2 must be a plan")
     refused({ of = { a } }, "either every")

@@ -226,12 +226,13 @@ describe("a small plan file with huge work", function()
       ['name "a\xc2\x9b31mred"\n'] = "x.plan:2: name has control characters, which a terminal would obey",
       ['name "a \xe2\x80\xaered"\n'] = "x.plan:2: name has control characters, which a terminal would obey",
       ['name "\\x1b]0;title\\x07"\n'] = "x.plan:2: name has control characters, which a terminal would obey",
+      ['name "a\\nb"\n'] = "x.plan:2: name has a line break or a tab: write it on one line",
       ['id "../../x"\n'] = "x.plan:2: id must be letters, digits and _ . -",
       ['cite "' .. ("n"):rep(10001) .. '"\n'] = "x.plan:2: cite has 10001 bytes, at most 10000" } do
       local found, message = read(head, pulse .. "root 1\n")
       assert.is_nil(found)
       assert.is_truthy(message:find(words, 1, true), message)
     end
-    assert.are.equal("x", assert(read('id "x"\nname "a\\nb"\n', pulse .. "root 1\n")).id)
+    assert.are.equal("x", assert(read('id "x"\nnote "a\\nb"\n', pulse .. "root 1\n")).id)
   end)
 end)
