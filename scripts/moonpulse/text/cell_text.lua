@@ -7,8 +7,8 @@ local M = {}
 local formula = { ["="] = true, ["+"] = true, ["-"] = true, ["@"] = true, ["\u{FF1D}"] = true,
   ["\u{FF0B}"] = true, ["\u{FF0D}"] = true, ["\u{FF20}"] = true }
 
-M.plain = "it is UTF-8 text without signs that turn the direction of writing, and without tabs or line ends or "
-  .. "other control characters: write it with spaces"
+M.plain = "it is UTF-8 text without signs that turn the direction of writing, and without tabs or line ends "
+  .. "or other control characters: write it with spaces"
 
 --- Is it what M.plain says, in UTF-8? Other text could forge lines of ours, or be obeyed by a terminal.
 ---@param text string
