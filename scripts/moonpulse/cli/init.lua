@@ -217,7 +217,7 @@ local function given_something(name, may_be_left_out, converter)
   return function(text)
     if not text:find("%S") then
       return nil, ("the value of %s is empty: is a variable of the shell not set? Give one%s"):format(name,
-        may_be_left_out and (", or leave %s out"):format(name) or "")
+        may_be_left_out and (", or take %s away"):format(name) or "")
     end
     local value, message = convert(converter, text)
     return value, value == nil and (message or ("malformed argument '%s'"):format(text)) or nil
