@@ -37,20 +37,11 @@ end
 local function blocks_of(path, seed)
   local status, out, err = shell.moonpulse(folder, ("events %s --rmt 50 --seed %d"):format(path, seed))
   assert(status == 0, err)
-  local list, columns = {}, nil
-  for line in out:gmatch("[^\n]+") do
-    local cells = {}
-    for cell in line:gmatch("[^\t]+") do
-      cells[#cells + 1] = cell
-    end
-    if not columns then
-      columns = {}
-      for i, name in ipairs(cells) do
-        columns[name] = i
-      end
-    elseif cells[columns.event] == "pulse" then
-      local block = tonumber(cells[columns.block])
-      list[block] = (list[block] or "") .. cells[columns.trial_type]
+  local list = {}
+  for _, row in ipairs((shell.rows_of(out))) do
+    if row.event == "pulse" then
+      local block = tonumber(row.block)
+      list[block] = (list[block] or "") .. row.trial_type
     end
   end
   return list

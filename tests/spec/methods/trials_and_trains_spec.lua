@@ -50,20 +50,11 @@ end
 
 --- The trials of a run by its rows: onsets, number of pulses and block of each.
 local function trials_of(run)
-  local list, columns = {}, nil
-  for line in shell.read(run .. "/events.tsv"):gmatch("[^\n]+") do
-    local cells = {}
-    for cell in line:gmatch("[^\t]+") do
-      cells[#cells + 1] = cell
-    end
-    if not columns then
-      columns = {}
-      for i, name in ipairs(cells) do
-        columns[name] = i
-      end
-    elseif cells[columns.event] == "pulse" then
-      local number, at = tonumber(cells[columns.trial]), tonumber(cells[columns.onset_planned_us]) / 1e6
-      list[number] = list[number] or { first = at, pulses = 0, block = cells[columns.block] }
+  local list = {}
+  for _, row in ipairs((shell.rows(run .. "/events.tsv"))) do
+    if row.event == "pulse" then
+      local number, at = tonumber(row.trial), tonumber(row.onset_planned_us) / 1e6
+      list[number] = list[number] or { first = at, pulses = 0, block = row.block }
       list[number].pulses, list[number].last = list[number].pulses + 1, at
     end
   end
