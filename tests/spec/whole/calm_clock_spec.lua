@@ -7,17 +7,19 @@ local shell = require "shell"
 local waits = [[
 local core = require "moonpulse.core"
 local function up() return tonumber(io.open "/proc/uptime":read "n") end
-local function hold(path) -- as a thread of this process that sleeps until in 0.1 s, and does not wake
+local function hold(path, until_ns) -- as a thread of this process that sleeps until then, and does not wake
   local pid, own = core.host().pid, core.clock_ns()
   local file = io.open(path, "r+b")
   local lost, looked = string.unpack("<i8i8", file:read(16))
   file:seek "set"
-  local slot = string.pack("<i8i8i4i4", own + 100000000, own + lost + 100000000, pid, pid)
+  local slot = string.pack("<i8i8i4i4", own + until_ns, own + lost + until_ns, pid, pid)
   file:write(string.pack("<i8i8i4i4", lost, looked, 1, 0), slot)
   file:close()
 end
 core.run(function()
-  if arg[1] and arg[1] ~= "compute" then hold(arg[1]) end
+  local before, wall = core.clock_ns(), core.wall_ns()
+  if arg[2] then hold(arg[2], arg[1] == "back" and -1000000000 or 100000000) end
+  assert(core.clock_ns() >= before and core.wall_ns() >= wall)
   local real, own = up(), core.clock_ns()
   if arg[1] == "compute" then
     repeat until os.clock() > 1.1
@@ -50,8 +52,16 @@ describe("the specs' clock", function()
     if not calm then
       return pending "needs the specs' clock: make test"
     end
-    local real, own = waited("", folder .. "/clock")
+    local real, own = waited("", "hold " .. folder .. "/clock")
     assert.is_true(real > 4 and own >= 0.4 and own < 2, ("%g s, of them %g"):format(real, own))
+  end)
+
+  it("never goes back, nor for a thread that was held up before it could say that it sleeps", function()
+    if not calm then
+      return pending "needs the specs' clock: make test"
+    end
+    local _, own = waited("", "back " .. folder .. "/clock")
+    assert.is_true(own >= 0.4, own)
   end)
 
   it("goes on while another program is stopped, or was killed, in its sleep", function()
