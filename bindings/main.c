@@ -127,7 +127,8 @@ static bool may_open_files(void)
     return false;
 }
 
-/* With a small one a run would end with a segmentation fault, its record open. */
+/* With a small one a run would end with a segmentation fault, its record open: 64 kB were too
+ * few, 100 enough. */
 static bool has_stack(void)
 {
     const rlim_t least_kb = 512;
