@@ -2,8 +2,8 @@
 # Run every test of a build: C programs, the serial rig, the specs. $1: the build folder;
 # $2: "valgrind" to run them under it; "programs" for the C programs alone. Ends with "N passed, N failed".
 # MP_JOBS: how many at once of those that have a clock; 6 unless set: most wait for it most of their time, and none may
-# depend on being alone. Under a sanitizer, where they compute for most of it, 2. Beside them goes one a processor of
-# those that only compute; MP_JOBS=1: one test at a time.
+# depend on being alone. Under a sanitizer or valgrind, where they compute for most of it, 2. Beside them goes one a
+# processor of those that only compute; MP_JOBS=1: one test at a time.
 set -u
 # Under nohup, or behind "&" in a script, some signals come in ignored, and what a test kills would live on.
 if [ -z "${MP_SIGNALS:-}" ]; then
@@ -11,7 +11,7 @@ if [ -z "${MP_SIGNALS:-}" ]; then
 fi
 build=$1
 what=${2:-}
-case $build in *sanitize*) jobs=${MP_JOBS:-2} ;; *) jobs=${MP_JOBS:-6} ;; esac
+case $build$what in *sanitize* | *valgrind) jobs=${MP_JOBS:-2} ;; *) jobs=${MP_JOBS:-6} ;; esac
 export MP_WRAP=""
 if [ "$what" = valgrind ]; then
   MP_WRAP="valgrind --quiet --error-exitcode=99 --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite"
