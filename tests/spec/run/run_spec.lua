@@ -287,7 +287,7 @@ describe("moonpulse run", function()
       return each.job:wait(), each.job, run_folder(each.out)
     end
     local status, job, path = ended(runs[1])
-    assert.are.equal(5, status)
+    assert.are.equal(5, status, job:err())
     assert.matches("would have left [%d.]+ %a+ late %b() after %d+ of 6 pulses", job:err())
     assert.matches("--tolerance MS or --late skip", job:err(), 1, true)
     local _, seen, last = wire(path .. "/twin.tsv")
