@@ -122,7 +122,7 @@ static void describes_itself(void)
  * other. */
 static void tagged_plans_share_their_parts(void)
 {
-    struct mp_error err;
+    struct mp_error err = {0};
     struct mp_plan *plan = then(mso(1), mso(2)), *sici = NULL, *longer;
     CHECK_INT(mp_plan_tagged(&sici, plan, "SICI", MP_ROLE_TRIAL, &err), MP_OK);
     CHECK_STR(mp_plan_condition(plan), "");

@@ -330,7 +330,7 @@ static void rows_count_the_trials(void)
         {0, 0, 0, "n/a\tn/a n/a\tn/a n/a\tn/a n/a\tn/a n/a\tn/a "}, // an older record's
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct mp_error err;
+        struct mp_error err = {0};
         struct mp_near_known known = usual();
         known.per = cases[i].per;
         known.trial = cases[i].trial;
@@ -345,7 +345,7 @@ static void rows_count_the_trials(void)
 
 static void the_pulse_behind_the_last_is_the_callers(void)
 {
-    struct mp_error err;
+    struct mp_error err = {0};
     struct mp_near_known known = usual();
     known.last = 12;
     begin();

@@ -37,7 +37,8 @@ static int64_t rings(enum mp_world_who who, int64_t due_ns)
 {
     struct mp_alarm alarm = {.ring = note, .who = who};
     mp_world_set(&world, &alarm, begin_ns + due_ns);
-    CHECK(mp_world_turn(&world));
+    while (alarm.is_set) // now and then a turn only hears what has come from outside
+        CHECK(mp_world_turn(&world));
     return rang_ns;
 }
 
