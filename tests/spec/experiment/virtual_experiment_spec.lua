@@ -314,6 +314,9 @@ describe("an experiment in virtual time", function()
   end)
 
   it("ends at a call that nothing interrupts, and names no panel and nothing to recover", function()
+    if shell.program:find("sanitize-thread", 1, true) then
+      return pending("the thread sanitizer puts off the signal that asks where the call is")
+    end
     local status, _, err = perform "stim:arm()\nstring.find(('a'):rep(1000000), '.-.-.-.-b')"
     assert.are.equal(5, status, err)
     assert.matches("moonpulse: [^\n]* for %d+%.%d s %(%S+made%.lua:5%), but the program did not come to its "
