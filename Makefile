@@ -130,9 +130,10 @@ $B/tests/rig/test_serial_rig: $B/tests/rig/test_serial_rig.o $B/tests/rig/trigge
 	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $^ $(LIBS) -o $@
 
 # preloaded into other programs, so never sanitized itself
+$B/tests/rig/calm_shim.so: tests/rig/calm_clock.c tests/rig/calm_clock.h
 $B/tests/rig/%_shim.so: tests/rig/%_shim.c
 	@mkdir -p $(@D)
-	$(Q)$(CC) -std=c11 -D_GNU_SOURCE $(WARN) -O2 -shared -fPIC $< -ldl -o $@
+	$(Q)$(CC) -std=c11 -D_GNU_SOURCE -I. $(WARN) -O2 -shared -fPIC $(filter %.c,$^) -ldl -o $@
 
 # required by Lua, in a program of any kind
 $B/tests/rig/signals.so: tests/rig/signals.c

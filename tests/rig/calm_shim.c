@@ -3,15 +3,20 @@
  * file, made if it is not there; without it nothing changes. The time of all programs that
  * share the file goes on as the computer's does, but not past an instant until which one of
  * their threads sleeps (and what it is granted): where the computer lets that thread sleep on,
- * time stands still. So a stall of the machine is seen by nobody. What a program computes, and
- * that somebody stopped or killed it, takes its time as ever. (Why a thread wakes late cannot
- * be known: a program that starves a thread of its own is not found out with this clock.)
+ * time stands still. And where a thread wants a processor and gets none, as the kernel counts
+ * it, time stands still as well. So a stall of the machine is seen by nobody, and a busy one is
+ * a slow one. What a program computes, and that somebody stopped or killed it, takes its time
+ * as ever. (Why a thread wakes late cannot be known: a program that starves a thread of its own
+ * is not found out with this clock.) Who is looked after: moonpulse from its start, others from
+ * their first sleep.
  *
  * A dispatcher waits in sem_clockwait and ppoll and is granted 0.3 ms (it wakes 0.2 ms before a
  * pulse and looks at the clock until then); whatever else waits is granted 5 ms: nothing of it
  * is judged by less. The wall clock goes with it: nobody has set it. Files keep the computer's
  * times, which are later than this clock's by what was lost.
  */
+#include "tests/rig/calm_clock.h"
+
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -33,28 +38,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { SLOTS = 1000, TIMERS = 32, CALM_BYTES = 32768 };
-
-static const int64_t s_ns = 1000000000, ms_ns = 1000000;
-static const int64_t granted_ns = 5000000, dispatcher_granted_ns = 300000;
-
-/* Somebody sleeps. Its fields are written by whoever took it, before until_ns. */
-struct slot {
-    _Atomic int64_t until_ns; // what is granted included; 0: free; -1: being taken
-    _Atomic int64_t real_ns;  // when this was, or will be, by the computer's clock
-    _Atomic int pid, tid;
-};
-
-struct calm {
-    _Atomic int64_t lost_ns; // grows only
-    _Atomic int64_t looked_ns;
-    _Atomic int used; // no slot from here on was ever taken
-    struct slot slots[SLOTS];
-    _Atomic int64_t told_ns;  // the latest time that anybody was told
-    _Atomic int64_t ahead_ns; // the wall clock, of the monotonic one
-};
-
-_Static_assert(sizeof(struct calm) <= CALM_BYTES, "");
+enum { TIMERS = 32 };
 
 /* Timers in files, which an event loop waits for. Each belongs to the thread of its loop. */
 struct timer {
@@ -63,7 +47,8 @@ struct timer {
     int64_t set_lost_ns; // what was lost when it was set
 };
 
-static struct calm *calm;
+static const int64_t granted_ns = 5 * MS_NS, dispatcher_granted_ns = 3 * MS_NS / 10;
+
 static _Thread_local struct timer timers[TIMERS];
 
 static void *next_of(const char *name)
@@ -76,22 +61,14 @@ static void *next_of(const char *name)
     if (real == NULL)                                                                          \
     *(void **)&real = next_of(#name)
 
-static int64_t real_clock(clockid_t id)
-{
-    REAL(clock_gettime);
-    struct timespec t;
-    (void)real(id, &t);
-    return (int64_t)t.tv_sec * s_ns + t.tv_nsec;
-}
-
 static struct timespec timespec_of(int64_t ns)
 {
-    return (struct timespec){.tv_sec = (time_t)(ns / s_ns), .tv_nsec = (long)(ns % s_ns)};
+    return (struct timespec){.tv_sec = (time_t)(ns / S_NS), .tv_nsec = (long)(ns % S_NS)};
 }
 
 static int64_t ns_of(const struct timespec *t)
 {
-    return t->tv_sec >= INT64_MAX / s_ns ? INT64_MAX : (int64_t)t->tv_sec * s_ns + t->tv_nsec;
+    return t->tv_sec >= INT64_MAX / S_NS ? INT64_MAX : (int64_t)t->tv_sec * S_NS + t->tv_nsec;
 }
 
 /* By the computer's clock. */
@@ -101,122 +78,6 @@ static struct timespec real_of(int64_t ns)
     return timespec_of(ns > INT64_MAX - lost_ns ? INT64_MAX : ns + lost_ns);
 }
 
-__attribute__((constructor)) static void begin(void)
-{
-    const char *path = getenv("MP_CALM");
-    if (path == NULL) // system calls: other shims may be loaded
-        return;
-    int fd = (int)syscall(SYS_openat, AT_FDCWD, path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return;
-    (void)syscall(SYS_ftruncate, fd, (off_t)CALM_BYTES); // zeros, where it is new
-    void *map = mmap(NULL, CALM_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    (void)close(fd);
-    if (map != MAP_FAILED)
-        calm = map;
-}
-
-/* ---- who sleeps ---- */
-
-/* Can whoever took it wake by itself? Not if it was stopped or killed. */
-static bool can_wake(struct slot *s)
-{
-    char path[64], text[256], *state;
-    (void)snprintf(path, sizeof path, "/proc/%d/task/%d/stat", s->pid, s->tid);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return false;
-    ssize_t got = read(fd, text, sizeof text - 1);
-    (void)close(fd);
-    text[got > 0 ? got : 0] = '\0';
-    state = strrchr(text, ')');
-    return state != NULL && state[1] == ' ' && strchr("ZXxTt", state[2]) == NULL;
-}
-
-/* Time stands still for this one: not for ever. True: it cannot wake, and is nobody's. */
-static bool is_gone(struct slot *s, int64_t until_ns, int64_t real_ns)
-{
-    const int64_t over_ns = real_ns - s->real_ns;
-    int64_t looked = calm->looked_ns;
-    if (over_ns < 2 * ms_ns || (over_ns < 20 * ms_ns && real_ns - looked < 5 * ms_ns) ||
-        !atomic_compare_exchange_strong(&calm->looked_ns, &looked, real_ns))
-        return false;
-    const int saved = errno;
-    const bool gone = !can_wake(s);
-    if (gone || over_ns > 5 * s_ns)
-        (void)atomic_compare_exchange_strong(&s->until_ns, &until_ns, 0);
-    errno = saved;
-    return gone;
-}
-
-static struct slot *first_to_wake(int64_t *until_ns)
-{
-    struct slot *first = NULL;
-    *until_ns = INT64_MAX;
-    for (int i = 0, n = calm->used; i < n; i++) {
-        const int64_t each =
-            atomic_load_explicit(&calm->slots[i].until_ns, memory_order_acquire);
-        if (each > 0 && each < *until_ns)
-            *until_ns = each, first = &calm->slots[i];
-    }
-    return first;
-}
-
-/* What time it is, never earlier than anybody was told. */
-static int64_t now(void)
-{
-    for (;;) {
-        int64_t lost_ns = calm->lost_ns, told_ns = calm->told_ns, until_ns;
-        const int64_t real_ns = real_clock(CLOCK_MONOTONIC);
-        struct slot *first = first_to_wake(&until_ns);
-        if (calm->lost_ns != lost_ns)
-            continue;
-        const int64_t may_ns = until_ns < told_ns ? told_ns : until_ns;
-        int64_t t = real_ns - lost_ns;
-        if (t > may_ns) {
-            if (is_gone(first, until_ns, real_ns) ||
-                !atomic_compare_exchange_strong(&calm->lost_ns, &lost_ns, real_ns - may_ns))
-                continue;
-            t = may_ns;
-        }
-        while (told_ns < t && !atomic_compare_exchange_weak(&calm->told_ns, &told_ns, t))
-            continue;
-        return told_ns < t ? t : told_ns;
-    }
-}
-
-/* This thread sleeps until then. NULL: nobody will know. */
-static struct slot *sleep_until(int64_t until_ns, int64_t grant_ns)
-{
-    const int64_t t = now();
-    if (until_ns < t)
-        until_ns = t;
-    for (int i = 0; i < SLOTS; i++) {
-        struct slot *s = &calm->slots[i];
-        int64_t is_free = 0;
-        if (s->until_ns != 0 || !atomic_compare_exchange_strong(&s->until_ns, &is_free, -1))
-            continue;
-        for (int used = calm->used; used <= i;)
-            (void)atomic_compare_exchange_weak(&calm->used, &used, i + 1);
-        s->pid = getpid();
-        s->tid = (int)syscall(SYS_gettid);
-        s->real_ns = until_ns + grant_ns + calm->lost_ns;
-        s->until_ns = until_ns + grant_ns;
-        return s;
-    }
-    return NULL;
-}
-
-/* It is awake. What it slept too long is lost first. */
-static void woke(struct slot *s)
-{
-    const int saved = errno;
-    (void)now();
-    if (s != NULL && s->pid == getpid() && s->tid == (int)syscall(SYS_gettid))
-        s->until_ns = 0;
-    errno = saved;
-}
-
 /* ---- clocks ---- */
 
 /* How far that clock is ahead of the monotonic one. */
@@ -224,17 +85,17 @@ static int64_t ahead_of(clockid_t id)
 {
     int64_t before = 0, then = 0, after = 0;
     for (int tries = 0; tries < 20; tries++) {
-        before = real_clock(CLOCK_MONOTONIC);
-        then = real_clock(id);
-        after = real_clock(CLOCK_MONOTONIC);
-        if (after - before < ms_ns / 50)
+        before = calm_real_ns(CLOCK_MONOTONIC);
+        then = calm_real_ns(id);
+        after = calm_real_ns(CLOCK_MONOTONIC);
+        if (after - before < MS_NS / 50)
             break;
     }
     const int64_t by_ns = then - before - (after - before) / 2;
     if (id != CLOCK_REALTIME && id != CLOCK_REALTIME_COARSE)
         return by_ns;
     int64_t known_ns = calm->ahead_ns; // all are told the same, unless somebody set it
-    if (by_ns - known_ns <= ms_ns && known_ns - by_ns <= ms_ns)
+    if (by_ns - known_ns <= MS_NS && known_ns - by_ns <= MS_NS)
         return known_ns;
     return atomic_compare_exchange_strong(&calm->ahead_ns, &known_ns, by_ns) ? by_ns : known_ns;
 }
@@ -248,7 +109,7 @@ int clock_gettime(clockid_t id, struct timespec *t)
     if (calm == NULL || !lasts)
         return real(id, t);
     const int64_t ahead_ns = id == CLOCK_MONOTONIC ? 0 : ahead_of(id);
-    *t = timespec_of(now() + ahead_ns);
+    *t = timespec_of(calm_now_ns() + ahead_ns);
     return 0;
 }
 
@@ -278,11 +139,11 @@ int gettimeofday(struct timeval *restrict t, void *restrict zone)
 static int sleep_calmly(int64_t until_ns)
 {
     REAL(clock_nanosleep);
-    for (int64_t t = now(); t < until_ns; t = now()) {
+    for (int64_t t = calm_now_ns(); t < until_ns; t = calm_now_ns()) {
         struct timespec left = timespec_of(until_ns - t);
-        struct slot *s = sleep_until(until_ns, granted_ns);
+        calm_sleeps(until_ns, granted_ns);
         int result = real(CLOCK_MONOTONIC, 0, &left, NULL);
-        woke(s);
+        calm_woke();
         if (result != 0)
             return result;
     }
@@ -292,13 +153,13 @@ static int sleep_calmly(int64_t until_ns)
 int clock_nanosleep(clockid_t id, int flags, const struct timespec *t, struct timespec *rest)
 {
     REAL(clock_nanosleep);
-    if (calm == NULL || t->tv_nsec < 0 || t->tv_nsec >= s_ns || t->tv_sec < 0 ||
+    if (calm == NULL || t->tv_nsec < 0 || t->tv_nsec >= S_NS || t->tv_sec < 0 ||
         (flags != 0 && id != CLOCK_MONOTONIC))
         return real(id, flags, t, rest);
-    const int64_t until_ns = flags == 0 ? now() + ns_of(t) : ns_of(t);
+    const int64_t until_ns = flags == 0 ? calm_now_ns() + ns_of(t) : ns_of(t);
     const int result = sleep_calmly(until_ns);
     if (result == EINTR && flags == 0 && rest != NULL) {
-        const int64_t left_ns = until_ns - now();
+        const int64_t left_ns = until_ns - calm_now_ns();
         *rest = timespec_of(left_ns > 0 ? left_ns : 0);
     }
     return result;
@@ -320,11 +181,11 @@ int sem_clockwait(sem_t *sem, clockid_t id, const struct timespec *t)
         return real(sem, id, t);
     const int64_t until_ns = ns_of(t);
     for (;;) {
-        struct slot *s = sleep_until(until_ns, dispatcher_granted_ns);
+        calm_sleeps(until_ns, dispatcher_granted_ns);
         const struct timespec by = real_of(until_ns);
         const int result = real(sem, id, &by);
-        woke(s);
-        if (result == 0 || errno != ETIMEDOUT || now() >= until_ns)
+        calm_woke();
+        if (result == 0 || errno != ETIMEDOUT || calm_now_ns() >= until_ns)
             return result;
     }
 }
@@ -360,14 +221,14 @@ int ppoll(struct pollfd *fds, nfds_t count, const struct timespec *t, const sigs
     REAL(ppoll);
     if (calm == NULL || t == NULL || (t->tv_sec == 0 && t->tv_nsec == 0))
         return real(fds, count, t, mask);
-    const int64_t until_ns = now() + ns_of(t);
+    const int64_t until_ns = calm_now_ns() + ns_of(t);
     for (;;) {
-        const int64_t left_ns = until_ns - now();
+        const int64_t left_ns = until_ns - calm_now_ns();
         const struct timespec left = timespec_of(left_ns > 0 ? left_ns : 0);
-        struct slot *s = sleep_until(until_ns, dispatcher_granted_ns);
+        calm_sleeps(until_ns, dispatcher_granted_ns);
         const int result = real(fds, count, &left, mask);
-        woke(s);
-        if (result != 0 || now() >= until_ns)
+        calm_woke();
+        if (result != 0 || calm_now_ns() >= until_ns)
             return result;
     }
 }
@@ -375,7 +236,7 @@ int ppoll(struct pollfd *fds, nfds_t count, const struct timespec *t, const sigs
 /* Milliseconds until then, not too few. */
 static int ms_until(int64_t until_ns)
 {
-    const int64_t left_ms = (until_ns - now() + ms_ns - 1) / ms_ns;
+    const int64_t left_ms = (until_ns - calm_now_ns() + MS_NS - 1) / MS_NS;
     return left_ms < 0 ? 0 : left_ms > INT_MAX ? INT_MAX : (int)left_ms;
 }
 
@@ -384,12 +245,12 @@ int poll(struct pollfd *fds, nfds_t count, int ms)
     REAL(poll);
     if (calm == NULL || ms <= 0)
         return real(fds, count, ms);
-    const int64_t until_ns = now() + ms * ms_ns;
+    const int64_t until_ns = calm_now_ns() + ms * MS_NS;
     for (;;) {
-        struct slot *s = sleep_until(until_ns, granted_ns);
+        calm_sleeps(until_ns, granted_ns);
         const int result = real(fds, count, ms_until(until_ns));
-        woke(s);
-        if (result != 0 || now() >= until_ns)
+        calm_woke();
+        if (result != 0 || calm_now_ns() >= until_ns)
             return result;
     }
 }
@@ -403,7 +264,7 @@ int timerfd_settime(int fd, int flags, const struct itimerspec *t, struct itimer
         t->it_interval.tv_nsec != 0)
         return real(fd, flags, t, old);
     const int64_t due_ns = ns_of(&t->it_value);
-    (void)now();
+    (void)calm_now_ns();
     const int64_t lost_ns = calm->lost_ns;
     const struct itimerspec by = {.it_value = timespec_of(due_ns == 0 ? 0 : due_ns + lost_ns)};
     for (int i = 0; i < TIMERS; i++)
@@ -442,7 +303,7 @@ int timerfd_create(int id, int flags)
 /* Until when the loop waits: INT64_MAX: for ever. Its timers are set by what was lost since. */
 static int64_t loop_until(int loop, int ms)
 {
-    int64_t until_ns = ms < 0 ? INT64_MAX : now() + ms * ms_ns;
+    int64_t until_ns = ms < 0 ? INT64_MAX : calm_now_ns() + ms * MS_NS;
     for (int i = 0; i < TIMERS; i++) {
         struct timer *t = &timers[i];
         if (t->loop != loop || t->fd == 0 || t->due_ns == 0)
@@ -463,9 +324,9 @@ int epoll_pwait(int loop, struct epoll_event *events, int room, int ms, const si
     if (calm == NULL || ms == 0)
         return real(loop, events, room, ms, mask);
     const int64_t until_ns = loop_until(loop, ms);
-    struct slot *s = until_ns == INT64_MAX ? NULL : sleep_until(until_ns, granted_ns);
+    calm_sleeps(until_ns, granted_ns);
     const int result = real(loop, events, room, ms, mask);
-    woke(s);
+    calm_woke();
     return result;
 }
 

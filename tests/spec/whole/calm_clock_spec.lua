@@ -1,5 +1,5 @@
--- The clock that the specs have (tests/rig/calm_shim.c): whoever the computer lets sleep on holds the time
--- for all, but not for ever; whoever was stopped or killed in its sleep does not.
+-- The clock that the specs have (tests/rig/calm_shim.c): whoever the computer lets sleep on, or wait for a
+-- processor, holds the time for all, but not for ever; whoever was stopped or killed does not.
 local shell = require "shell"
 
 -- forty waits of 10 ms, or a second of the processor; prints what that took by the computer's clock, and by
@@ -10,10 +10,13 @@ local function up() return tonumber(io.open "/proc/uptime":read "n") end
 local function hold(path, until_ns) -- as a thread of this process that sleeps until then, and does not wake
   local pid, own = core.host().pid, core.clock_ns()
   local file = io.open(path, "r+b")
-  local lost, looked = string.unpack("<i8i8", file:read(16))
-  file:seek "set"
-  local slot = string.pack("<i8i8i4i4", own + until_ns, own + lost + until_ns, pid, pid)
-  file:write(string.pack("<i8i8i4i4", lost, looked, 1, 0), slot)
+  local lost = string.unpack("<i8", file:read(8))
+  local until_own = own + until_ns
+  file:seek("set", 24) -- calm_clock.h: used, and behind it the slots; this one is nobody else's
+  file:write(string.pack("<i8", 701))
+  file:seek("cur", 700 * 80)
+  file:write(string.pack("<i8i8i8i8i8i8i8i8i4i4", until_own, until_own, until_own + lost,
+    0, 0, 0, 0, 0, pid, pid))
   file:close()
 end
 core.run(function()
@@ -22,7 +25,7 @@ core.run(function()
   assert(core.clock_ns() >= before and core.wall_ns() >= wall)
   local real, own = up(), core.clock_ns()
   if arg[1] == "compute" then
-    repeat until os.clock() > 1.1
+    repeat until os.clock() > 1.1 -- its own clock it does not look at
   else
     for _ = 1, 40 do core.wait(0.01) end
   end
@@ -40,9 +43,9 @@ describe("the specs' clock", function()
   after_each(function() shell.remove(folder) end)
 
   --- Seconds by the computer's clock, and by the program's.
-  local function waited(before, argument)
-    local status, out, err = shell.sh(folder, ("%s\nMP_CALM=%s/clock %s lua %s/waits.lua %s"):format(before,
-      folder, shell.quote(shell.program), folder, argument or ""))
+  local function waited(before, argument, with)
+    local status, out, err = shell.sh(folder, ("%s\nMP_CALM=%s/clock %s %s lua %s/waits.lua %s"):format(
+      before, folder, with or "", shell.quote(shell.program), folder, argument or ""))
     assert.are.equal(0, status, err)
     local real, own = out:match "(%S+)\t(%S+)\n$"
     return tonumber(real), tonumber(own)
@@ -62,6 +65,20 @@ describe("the specs' clock", function()
     end
     local _, own = waited("", "back " .. folder .. "/clock")
     assert.is_true(own >= 0.4, own)
+  end)
+
+  it("stands still while a thread wants a processor and gets none", function()
+    if not calm then
+      return pending "needs the specs' clock: make test"
+    end
+    -- a quarter of one processor is left to it; once nobody else looks at the clock, once somebody does
+    local looks = "MP_CALM=%s/clock timeout 60 sh -c 'while sleep 0.01; do :; done' & busy=\"$busy $!\"\n"
+    for _, looker in ipairs { "", looks } do
+      local real, own = waited("cpu=$(taskset -cp $$ | sed 's/.*[^0-9]//')\n"
+        .. "taskset -c $cpu timeout 60 sh -c 'while :; do :; done' & busy=$!\ntrap 'kill $busy' EXIT\n"
+        .. looker:format(folder), "compute", "nice -n 5 taskset -c $cpu")
+      assert.is_true(real > 2 and own > 0.9 and own < 1.6, ("%g s, of them %g"):format(real, own))
+    end
   end)
 
   it("goes on while another program is stopped, or was killed, in its sleep", function()
