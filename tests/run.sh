@@ -14,7 +14,9 @@ what=${2:-}
 case $build$what in *sanitize* | *valgrind) jobs=${MP_JOBS:-2} ;; *) jobs=${MP_JOBS:-6} ;; esac
 export MP_WRAP=""
 if [ "$what" = valgrind ]; then
-  MP_WRAP="valgrind --quiet --error-exitcode=99 --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite"
+  # one thread runs at a time there: without fair-sched one that looks at the clock takes most of the turns
+  MP_WRAP="valgrind --quiet --fair-sched=try --error-exitcode=99 --leak-check=full --show-leak-kinds=definite"
+  MP_WRAP="$MP_WRAP --errors-for-leak-kinds=definite"
   export MP_QUICK=1
   echo "under valgrind the C programs take about 5 minutes, none more than one; the specs perhaps an hour"
 fi

@@ -271,7 +271,8 @@ local function completed(kit, result)
   kit:check(result.ok and result.outcome.stop == "finished" and not result.outcome.fault, "%s",
     story(result))
   kit:check(result.sent == result.planned and result.counts.pulse == result.planned,
-    "%d pulses planned, %d sent, %d arrived", result.planned, result.sent, result.counts.pulse or 0)
+    "%d pulses planned, %d sent, %d arrived; the simulator's log:\n%s", result.planned, result.sent,
+    result.counts.pulse or 0, result.log)
   kit:check(result.confirmed == (kit.driver.confirms == false and 0 or result.planned),
     "%d pulses are confirmed", result.confirmed)
   kit:check(result.outcome.disarmed, "it is not disarmed: %s", tostring(result.outcome.not_disarmed))
