@@ -67,7 +67,7 @@ BENCH_O    := $(patsubst %.c,$B/%.o,$(wildcard tests/bench/*.c))
 BENCH_BIN  := $B/bench/bench $B/bench/expand.lua $B/bench/pyserial_loop.py
 RIG_BIN    := $B/tests/rig/test_serial_rig $B/tests/rig/modem_shim.so $B/tests/rig/wait_shim.so \
               $B/tests/rig/disk_shim.so $B/tests/rig/slow_shim.so $B/tests/rig/calm_shim.so \
-              $B/tests/rig/signals.so
+              $B/tests/rig/signals.so $B/tests/rig/spawn.so
 
 # what builds before it runs something: on every processor, unless make was told how many jobs
 PARALLEL = $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(shell nproc))
@@ -136,7 +136,7 @@ $B/tests/rig/%_shim.so: tests/rig/%_shim.c
 	$(Q)$(CC) -std=c11 -D_GNU_SOURCE -I. $(WARN) -O2 -shared -fPIC $(filter %.c,$^) -ldl -o $@
 
 # required by Lua, in a program of any kind
-$B/tests/rig/signals.so: tests/rig/signals.c
+$B/tests/rig/signals.so $B/tests/rig/spawn.so: $B/tests/rig/%.so: tests/rig/%.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) -std=c11 -D_GNU_SOURCE $(WARN) $(shell pkg-config --cflags lua5.4) -O2 -shared -fPIC $< -o $@
 

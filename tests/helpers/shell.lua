@@ -9,6 +9,9 @@ M.program = os.getenv("MOONPULSE") or "build/moonpulse"
 --- The same for a command that is started in another folder.
 M.absolute = M.program:match("^/") and M.program or lfs.currentdir() .. "/" .. M.program
 
+local open_spawn = package.loadlib(M.absolute:match "^(.*)/" .. "/tests/rig/spawn.so", "luaopen_spawn")
+local spawn = open_spawn and open_spawn() -- nil: not built, or a program from elsewhere: then a shell does it
+
 local function quote(text)
   return "'" .. text:gsub("'", "'\\''") .. "'"
 end
@@ -150,9 +153,41 @@ function M.options(more, usual)
   return more
 end
 
+--- The words of shell text that is nothing but words, with single quotes around some; nil where it is more,
+--- which a shell must read.
+---@param text string
+---@return string[]?
+local function words_of(text)
+  local words, at = {}, 1
+  while true do
+    at = text:match("^[ \n]*()", at)
+    if at > #text then
+      return words
+    end
+    local word = ""
+    repeat
+      local part, after = text:match("^([%w%%%+,%-%./:=@_]+)()", at)
+      if not part then
+        part, after = text:match("^'([^']*)'()", at)
+      end
+      if not part then
+        return nil
+      end
+      word, at = word .. part, after
+    until text:find("^[ \n]", at) or at > #text
+    words[#words + 1] = word
+  end
+end
+
 --- Run moonpulse with arguments (shell text).
 function M.moonpulse(folder, arguments)
-  return M.sh(folder, quote(M.program) .. " " .. arguments)
+  local words = spawn and words_of(quote(M.program) .. " " .. arguments)
+  if not words then
+    return M.sh(folder, quote(M.program) .. " " .. arguments)
+  end
+  local out, err = folder .. "/.out", folder .. "/.err"
+  local variables = { "MOONPULSE_RUNS=" .. folder .. "/.records", "XDG_CACHE_HOME=" .. folder .. "/.cache" }
+  return spawn.run(words, variables, out, err), M.read(out), M.read(err)
 end
 
 local END = "\1 end of a command " -- of which no command's words are part
@@ -192,6 +227,8 @@ function M.many(folder, commands, before)
   return results
 end
 
+local SIGNALS = { HUP = 1, INT = 2, QUIT = 3, KILL = 9, USR1 = 10, USR2 = 12, TERM = 15, CONT = 18, STOP = 19,
+  TSTP = 20 }
 local Job = {}
 Job.__index = Job
 
@@ -208,10 +245,11 @@ function M.start(folder, name, arguments, environment, before)
   for _, kind in ipairs { "pid", "rc", "out", "err" } do
     os.remove(base .. "." .. kind) -- of an earlier job of that name
   end
-  M.write(base .. ".sh", ("echo $$ >%s\n%s\n%s\nexec env %s %s %s\n"):format(quote(base .. ".pid"),
-    own(folder), before or "", environment or "", quote(M.program), arguments))
-  os.execute(("{ sh %s >%s 2>%s </dev/null; echo $? >%s; } 2>/dev/null &"):format(
-    quote(base .. ".sh"), quote(base .. ".out"), quote(base .. ".err"), quote(base .. ".rc")))
+  local command = ("read -r pid _ </proc/self/stat; echo $pid >%s\n%s\n%s\nexec %s %s %s\n"):format(
+    quote(base .. ".pid"), own(folder), before or "", environment and "env " .. environment or "",
+    quote(M.program), arguments)
+  os.execute(("{ (%s) >%s 2>%s </dev/null; echo $? >%s; } 2>/dev/null &"):format(command,
+    quote(base .. ".out"), quote(base .. ".err"), quote(base .. ".rc")))
   local job = setmetatable({ base = base }, Job)
   jobs[job] = true
   return job
@@ -278,7 +316,11 @@ end
 
 --- Send it a signal: to it alone, not to its group.
 function Job:signal(name)
-  os.execute(("kill -%s %d 2>/dev/null"):format(name, self:pid()))
+  if not spawn then
+    os.execute(("kill -%s %d 2>/dev/null"):format(name, self:pid()))
+    return
+  end
+  spawn.kill(self:pid(), SIGNALS[name])
 end
 
 --- Its exit status, once it has ended.
