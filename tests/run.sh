@@ -22,8 +22,6 @@ if [ "$what" = valgrind ]; then
 fi
 # Everything is slower there by a factor of three to fifteen: fewer random cases, each as thoroughly.
 case $build in *sanitize*) export MP_QUICK=1 ;; esac
-# Memory in fewer and larger pages: in a virtual machine a tenth of the tests' time went into getting them.
-export GLIBC_TUNABLES="glibc.malloc.hugetlb=1:glibc.malloc.top_pad=16777216:glibc.malloc.trim_threshold=268435456"
 # Without the right to a real-time priority, as an ordinary user is: as root the dispatchers of several tests, each
 # spinning before every pulse, would take the processors whole, and simulators and event loops would get no turn for
 # half a second. tests/one.sh leaves it to the tests that are about it; `make bench` measures with it.
