@@ -4,11 +4,11 @@
  * share the file goes on as the computer's does, but not past an instant until which one of
  * their threads sleeps (and what it is granted): where the computer lets that thread sleep on,
  * time stands still. And where a thread wants a processor and gets none, as the kernel counts
- * it, time stands still as well. So a stall of the machine is seen by nobody, and a busy one is
- * a slow one. What a program computes, and that somebody stopped or killed it, takes its time
- * as ever. (Why a thread wakes late cannot be known: a program that starves a thread of its own
- * is not found out with this clock.) Who is looked after: moonpulse from its start, others from
- * their first sleep.
+ * it, time stands still as well. So a stall of the machine is seen by nobody, and a busy one
+ * is a slow one. What a program computes (while no other wants a processor in vain), and that
+ * somebody stopped or killed it, takes its time as ever. (Why a thread wakes late cannot be
+ * known: a program that starves a thread of its own is not found out with this clock.) Who is
+ * looked after: moonpulse from its start, others from their first sleep.
  *
  * A dispatcher waits in sem_clockwait and ppoll and is granted 0.3 ms (it wakes 0.2 ms before a
  * pulse and looks at the clock until then); whatever else waits is granted 5 ms: nothing of it

@@ -32,7 +32,8 @@ describe("moonpulse run in virtual time", function()
     assert.are.equal("max", facts.speed)
     assert.is_nil(facts.result.lateness_us) -- nothing was measured
     local times = tonumber((text:match("\ntook%s[^\n]*, ([%d,]+) times real time\n"):gsub(",", "")))
-    local real = facts.result.virtual.plan_s / facts.result.virtual.took_s
+    -- by the specs' clock it may have taken no time: another thread wanted a processor meanwhile
+    local real = facts.result.virtual.plan_s / math.max(facts.result.virtual.took_s, 1e-9)
     assert.near(1, times / real, 0.02)
     assert.is_nil(text:find("worst onset error", 1, true)) -- it was over before anybody could read it
   end)
