@@ -95,7 +95,8 @@ local cases = {
       says = "a function that the script called did not return: it waited for %d+%.%d s "
         .. "%(%S+script%.lua:5%), but" } },
   { "command_closed", "io.popen('sleep 20'):close()", { 5, "signal", "signal; Moonpulse ended before" },
-    { ends = true, signal = "TERM", also = "stuck", says = "%(%S+script%.lua:5%), but the program" } },
+    { ends = true, signal = "TERM", also = "stuck", at_once = true,
+      says = "%(%S+script%.lua:5%), but the program" } },
   { "finalizer", "require('finalizer')() collectgarbage() run:sleep(20)",
     { 5, "stuck", "or the computer was too busy; Moonpulse ended before" }, { ends = true,
       says = "%(%S+finalizer%.lua:1%), but the program" } },
