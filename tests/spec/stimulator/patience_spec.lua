@@ -40,7 +40,8 @@ describe("the patience with a run's own simulator", function()
     os.execute("kill -CONT " .. simulator .. " 2>/dev/null")
     assert.are.equal(4, status, job:err())
     assert.matches("NOT CONFIRMED SAFE: ", job:err(), 1, true)
-    assert.is_true(took_s < 3, ("%.1f s"):format(took_s)) -- 2 s, and the machine may be busy; 6.5 s it was
+    -- 2 s, and what the end of a run computes, in a slow build as well; 6.5 s and that it was
+    assert.is_true(took_s < (shell.program:find "sanitize" and 5 or 3), ("%.1f s"):format(took_s))
     assert.is_falsy(fixture.manifest(fixture.run_in(folder .. "/runs")).result.disarmed)
   end
 
