@@ -95,8 +95,7 @@ local cases = {
       says = "a function that the script called did not return: it waited for %d+%.%d s "
         .. "%(%S+script%.lua:5%), but" } },
   { "command_closed", "io.popen('sleep 20'):close()", { 5, "signal", "signal; Moonpulse ended before" },
-    { ends = true, signal = "TERM", also = "stuck", at_once = true,
-      says = "%(%S+script%.lua:5%), but the program" } },
+    { ends = true, signal = "TERM", also = "stuck", says = "%(%S+script%.lua:5%), but the program" } },
   { "finalizer", "require('finalizer')() collectgarbage() run:sleep(20)",
     { 5, "stuck", "or the computer was too busy; Moonpulse ended before" }, { ends = true,
       says = "%(%S+finalizer%.lua:1%), but the program" } },
@@ -220,7 +219,7 @@ describe("the end of a run", function()
         local how = cases[i][4] or {}
         local program = shell.program
         if not (how.limit and program:find("sanitize", 1, true) -- which take all addresses
-            or how.at_once and program:find("sanitize-thread", 1, true)) then
+            or (how.at_once or how.says) and program:find("sanitize-thread", 1, true)) then
           begun[#begun + 1] = { cases[i], begin(cases[i]) }
         end
       end
