@@ -227,8 +227,7 @@ function M.many(folder, commands, before)
   return results
 end
 
-local SIGNALS = { HUP = 1, INT = 2, QUIT = 3, KILL = 9, USR1 = 10, USR2 = 12, TERM = 15, CONT = 18, STOP = 19,
-  TSTP = 20 }
+local SIGNALS = { HUP = 1, INT = 2, QUIT = 3, KILL = 9, TERM = 15, CONT = 18, STOP = 19, TSTP = 20 }
 local Job = {}
 Job.__index = Job
 

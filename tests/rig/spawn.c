@@ -10,10 +10,8 @@
 #include <signal.h>
 #include <spawn.h>
 #include <stdbool.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 enum { MOST = 1000 };
 
