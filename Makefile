@@ -4,7 +4,7 @@
 #   make demo                half a minute of theta burst on a simulator, and its report
 #   make test                every test; SANITIZE=address,undefined or =thread for a checked build;
 #                            MP_PLANS=20000: that many random plans on every simulator, not 500 (half an hour)
-#   make valgrind            the specs and the C tests under valgrind: about an hour, each says its seconds
+#   make valgrind            the specs and the C tests under valgrind: well over an hour, each says its seconds
 #   make sanitized           the C programs with address and undefined sanitizers
 #   make check               format, luacheck, static analysis, sanitized and the tests
 #   make bench               the benchmark, about 8 minutes; BENCH=--quick, --long or --ci

@@ -58,7 +58,7 @@ case " $(echo ${MP_COMPUTES:-}) " in *" $name "*) set -- nice -n 10 "$@" ;; esac
 log=$MP_LOGS/$name.log
 echo 0 1 0 >"$MP_LOGS/$name.end" # until it has said otherwise
 began=$(date +%s)
-# Of the specs: memory in fewer and larger pages. In a virtual machine a tenth of their time went into getting them.
+# Of the specs: memory in fewer and larger pages. In a virtual machine a short run computes a quarter less.
 pages="glibc.malloc.hugetlb=1:glibc.malloc.top_pad=16777216:glibc.malloc.trim_threshold=268435456"
 [ -n "$calm" ] && set -- env MP_CALM="$MP_LOGS/$name.calm" LD_PRELOAD="$calm" "$@"
 case $name in *_spec) set -- env GLIBC_TUNABLES="$pages" "$@" ;; esac

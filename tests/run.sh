@@ -18,7 +18,7 @@ if [ "$what" = valgrind ]; then
   MP_WRAP="valgrind --quiet --fair-sched=try --error-exitcode=99 --leak-check=full --show-leak-kinds=definite"
   MP_WRAP="$MP_WRAP --errors-for-leak-kinds=definite"
   export MP_QUICK=1
-  echo "under valgrind the C programs take about 5 minutes, none more than one; the specs perhaps an hour"
+  echo "under valgrind the C programs take about 5 minutes, none more than one; the specs well over an hour"
 fi
 # Everything is slower there by a factor of three to fifteen: fewer random cases, each as thoroughly.
 case $build in *sanitize*) export MP_QUICK=1 ;; esac
