@@ -29,25 +29,26 @@ case $1 in
     ;;
 esac
 
+# A busy computer is waited for, but not for long: some ten seconds.
+is_busy() {
+  room=$((4 * $(nproc)))
+  for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15; do
+    read -r _ _ _ running _ </proc/loadavg
+    [ "${running%/*}" -le $room ] && return 1
+    sleep "0.$((5 + $$ % 5))" # not all at once
+  done
+}
+
 # A spec and what it starts have a clock of their own, which stands still while the computer gives them no turn. C
-# programs have it where the build is slow anyway; else they go by the computer's clock, and see what it would hide.
+# programs have it where the build is slow anyway, or the computer stays busy; else they go by the computer's clock, and
+# see what it would hide.
 calm=$(realpath "${MOONPULSE%/*}")/tests/rig/calm_shim.so
 case $name:$MOONPULSE:$MP_WRAP in
   serial_rig:* | test_serial_rig:* | test_stop_line_program:*) calm="" ;;
-  *_spec:* | *:*sanitize*:* | *:*valgrind*) [ -e "$calm" ] || calm="" ;;
-  *) calm="" ;;
+  *_spec:* | *:*sanitize*:* | *:*valgrind*) ;;
+  *) is_busy || calm="" ;;
 esac
-
-# A busy computer gets no more programs at once (as with make -l): one with a clock would fail on it. Not for ever.
-room=$((4 * $(nproc)))
-waited=0
-[ -n "$calm" ] && waited=900
-while [ $waited -lt 900 ]; do
-  read -r _ _ _ running _ </proc/loadavg
-  [ "${running%/*}" -le $room ] && break
-  waited=$((waited + 1))
-  sleep "0.$((5 + $$ % 5))" # not all at once
-done
+[ -e "$calm" ] || calm=""
 
 case $name in
   test_latency | test_session) ;; # with a real-time priority, where the computer grants one
