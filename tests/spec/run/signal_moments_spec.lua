@@ -13,6 +13,7 @@ local body = [[
 local core = require "moonpulse.core"
 local stops = require "moonpulse.run.stop_sources"
 local at, note = tonumber(arg[1]), arg[2]
+local execute = os.execute -- a script's is another, which waits
 local calls, over, caught = 0, false, false
 local function tell(text)
   local file <close> = assert(io.open(note, "w"))
@@ -24,7 +25,7 @@ local function counted(call)
     if calls == at and caught then
       caught = false
       tell(over and "over" or "before its end")
-      os.execute("kill -TERM $PPID")
+      execute("kill -TERM $PPID")
     end
     return call(...)
   end
