@@ -467,7 +467,7 @@
 ---@field claimed_ns integer the latest row in the file that says "sent" was
 ---@field discards { from_ns: integer, index: integer }[] what was perhaps thrown away: record/discarded.lua
 ---@field perhaps integer that a stop perhaps threw away: after close()
----@field stimuli table? of the plan, and how many pulses, trials and blocks came before it: record/places.lua
+---@field stimuli table? of the plan; pulses, trials, blocks that came before it: record/stimulus_numbers.lua
 ---@field conditions table<string, boolean> that its pulses had
 ---@field undescribed string? why there is no events.json
 ---@field sent_frames table<string, boolean>? what plans sent: record/ignored.lua

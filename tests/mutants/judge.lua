@@ -196,7 +196,7 @@ local lists = {
   { "safety/run_", function()
     return list(spec "safety/run_index", spec "safety/edited_said", spec "commands/runs",
       steady "safety/history", spec "safety/edited",
-      steady "safety/sessions", spec "record/place", gate)
+      steady "safety/sessions", spec "record/default_place", gate)
   end },
   { "safety/edited", function()
     return list(spec "safety/edited", spec "safety/edited_said", spec "verify/laundered",
@@ -252,8 +252,9 @@ local lists = {
     return list(spec "record/folder", spec "record/private", spec "record/replaced_record",
       spec "record/record", spec "conformance/conformance")
   end },
-  { "record/place%.", function()
-    return list(spec "record/place", spec "record/private", spec "commands/runs", spec "record/folder")
+  { "record/default_place%.", function()
+    return list(spec "record/default_place", spec "record/private", spec "commands/runs",
+      spec "record/folder")
   end },
   { "record/seal", function() return list(sealed, spec "record/folder", recovery) end },
   { "record/signature", function() return list(sealed) end },

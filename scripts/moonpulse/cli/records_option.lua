@@ -2,7 +2,7 @@
 local cli = require "moonpulse.cli"
 local escapes = require "moonpulse.text.escapes"
 local lfs = require "lfs"
-local places = require "moonpulse.record.place"
+local default_place = require "moonpulse.record.default_place"
 
 local M = {}
 
@@ -32,12 +32,12 @@ end
 ---   which is said once
 function M.settle(options, writes)
   if options.out then
-    options.out = places.absolute(options.out)
+    options.out = default_place.absolute(options.out)
     return
   end
-  local folder, message = places.folder()
+  local folder, message = default_place.folder()
   options.out = folder or cli.fail("usage", "%s", message)
-  local older, new, problems = places.older(folder)
+  local older, new, problems = default_place.older(folder)
   options.older = older
   for _, problem in ipairs(problems) do
     note("%s", problem)
@@ -46,13 +46,13 @@ function M.settle(options, writes)
     return
   elseif not writes then
     note("%s has runs from before records had one place (%s): they are read, too, where a command is started "
-      .. "there; %s", new, folder, places.remedy(new, folder))
+      .. "there; %s", new, folder, default_place.remedy(new, folder))
     return
   end
-  local done, why = places.remember(folder, new)
+  local done, why = default_place.remember(folder, new)
   note("records have one place now: %s; %s has older ones, which %s; %s", folder, new,
     done and "count for a participant from now on, wherever a command is started"
-      or ("count only while commands are started there (%s)"):format(why), places.remedy(new, folder))
+      or ("count only while commands are started there (%s)"):format(why), default_place.remedy(new, folder))
 end
 
 --- The folder of a run that was named: a path, or its name alone where it lies in the place of all records.
@@ -61,7 +61,7 @@ end
 ---@return string path without slashes at its end
 function M.find(named)
   local path = named:gsub("(.)/+$", "%1")
-  local place = not path:find("/", 1, true) and lfs.attributes(path, "mode") == nil and places.folder()
+  local place = not path:find("/", 1, true) and lfs.attributes(path, "mode") == nil and default_place.folder()
   local there = place and place .. "/" .. path
   return there and lfs.attributes(there, "mode") == "directory" and there or path
 end
@@ -74,7 +74,7 @@ function M.run(named)
   if lfs.attributes(path, "mode") == "directory" then
     return path
   end
-  local place = not path:find("/", 1, true) and places.folder()
+  local place = not path:find("/", 1, true) and default_place.folder()
   cli.fail("usage", "there is no run %s: there is no folder of that name%s (moonpulse runs lists the runs "
     .. "that there are)", path, place and (" here, nor in %s"):format(place) or "")
 end
@@ -95,7 +95,7 @@ function M.or_plan(named)
   end
   if not found then
     cli.fail("usage", "there is no run %s here, nor in %s (moonpulse runs lists them), and %s", named,
-      places.folder(), message)
+      default_place.folder(), message)
   end
   return path, false
 end
@@ -116,7 +116,7 @@ end
 ---@return string
 function M.name_of(path)
   local folder, name = path:match("^(.*)/([^/]+)$")
-  return name and folder == places.folder() and lfs.attributes(name, "mode") == nil and name or path
+  return name and folder == default_place.folder() and lfs.attributes(name, "mode") == nil and name or path
 end
 
 return M

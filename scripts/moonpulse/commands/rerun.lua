@@ -11,9 +11,9 @@ local escapes = require "moonpulse.text.escapes"
 local folders = require "moonpulse.record.folder"
 local json = require "moonpulse.text.sorted_json"
 local lfs = require "lfs"
-local looks = require "moonpulse.run.look"
+local look_bounds = require "moonpulse.run.look_bounds"
 local numbers = require "moonpulse.text.numbers"
-local places = require "moonpulse.record.place"
+local default_place = require "moonpulse.record.default_place"
 local plans = require "moonpulse.verify.plan"
 local read = require "moonpulse.record.read"
 local recalls = require "moonpulse.experiment.recall"
@@ -86,11 +86,11 @@ end
 --- Paths as they are from any folder: the run is made in another one.
 local function settle_paths(options)
   for _, name in ipairs { "out", "lab", "preflight", "meta", "sign" } do
-    options[name] = options[name] and places.absolute(options[name])
+    options[name] = options[name] and default_place.absolute(options[name])
   end
   local kind, path = (options.device or ""):match("^(sim:)(.*%.lua)$")
   path = path or (options.device or ""):match("^.*%.lua$")
-  options.device = path and (kind or "") .. places.absolute(path) or options.device
+  options.device = path and (kind or "") .. default_place.absolute(path) or options.device
 end
 
 --- The folder that the run is made in, with a copy of what it reads; to be closed. One of verify lies where
@@ -109,7 +109,7 @@ end
 
 local function recipe_of(options)
   -- verify, which looks, has judged the folder itself
-  local recipe, message = recipes.read(places.absolute(records.run(options.run)), options.look)
+  local recipe, message = recipes.read(default_place.absolute(records.run(options.run)), options.look)
   if not recipe then
     cli.fail("usage", "%s", message)
   end
@@ -201,7 +201,7 @@ local function perform(options)
     say("differs", text)
   end
   if options.look then
-    looks.shut() -- before anything of the folder is read
+    look_bounds.shut() -- before anything of the folder is read
   end
   local recipe = recipe_of(options)
   settle_paths(options)
@@ -252,7 +252,7 @@ end
 function M.run(options)
   if options.look_plan then
     assert(core.make_folder(options.out))
-    require("moonpulse.verify.play_again").make(places.absolute(options.run), options.out)
+    require("moonpulse.verify.play_again").make(default_place.absolute(options.run), options.out)
     return 0
   end
   local aside <close> = options.json and as_json.aside() or nil -- luacheck: ignore 211

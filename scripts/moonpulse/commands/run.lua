@@ -125,7 +125,7 @@ local function perform(options)
   end
   if options.look then
     options.speed = "max"
-    require("moonpulse.run.look").begin()
+    require("moonpulse.run.look_bounds").begin()
   end
   local driver, simulated, usb = devices.choose(options)
   local found, values = common.find(options, true)

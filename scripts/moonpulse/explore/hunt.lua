@@ -5,7 +5,7 @@ local coverage = require "moonpulse.explore.coverage"
 local folders = require "moonpulse.record.folder"
 local lfs = require "lfs"
 local numbers = require "moonpulse.text.numbers"
-local places = require "moonpulse.text.places"
+local companions = require "moonpulse.text.companions"
 local progresses = require "moonpulse.text.progress"
 local refusals = require "moonpulse.text.refusal"
 local worker = require "moonpulse.explore.worker"
@@ -56,9 +56,9 @@ local function start(task, number, given, on_entry)
   local state = { folder = worker.folder() }
   local runs = given.runs // given.jobs + (number <= given.runs % given.jobs and 1 or 0)
   state.process = assert(core.process {
-    args = { places.program(), "explore", "--worker", ("%d:%d:%d:%s:%d:%s"):format(given.seed + number - 1,
-      given.jobs, given.seconds and math.maxinteger or runs, given.seconds or "", given.first and 1 or 0,
-        state.folder) },
+    args = { companions.program(), "explore", "--worker", ("%d:%d:%d:%s:%d:%s"):format(
+      given.seed + number - 1, given.jobs, given.seconds and math.maxinteger or runs, given.seconds or "",
+      given.first and 1 or 0, state.folder) },
     on_line = function(line)
       state.text = (state.text or "") .. line:sub(1, -2)
       if line:sub(-1) == "+" then -- it goes on in the next line

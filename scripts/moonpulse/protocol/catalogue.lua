@@ -1,13 +1,13 @@
 --- The shipped protocols: found by id, wherever in the protocols folder they are.
 local core = require "moonpulse.core"
 local lfs = require "lfs"
-local places = require "moonpulse.text.places"
+local companions = require "moonpulse.text.companions"
 local plan_file = require "moonpulse.protocol.plan_file"
 local protocols = require "moonpulse.protocol"
 
 local M = {}
 
-M.folder = places.protocols
+M.folder = companions.protocols
 
 --- The shipped protocols of those files that wanted(name) takes. Raises where one of them does not load.
 local function load_shipped(wanted)

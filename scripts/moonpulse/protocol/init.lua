@@ -7,7 +7,7 @@ local in_order = require "moonpulse.text.in_order"
 local intensities = require "moonpulse.compose.intensity"
 local known_names = require "moonpulse.text.known_names"
 local lists = require "moonpulse.text.lists"
-local places = require "moonpulse.text.places"
+local companions = require "moonpulse.text.companions"
 local sandbox = require "moonpulse.protocol.sandbox"
 local values_of = require "moonpulse.protocol.parameter_value"
 
@@ -464,7 +464,7 @@ end
 function M.build(protocol, values, seed, intensity, arrange)
   local folder = protocol.file and (protocol.file:match("^(.*)/[^/]*$") or ".")
   local context = { seed = seed or 1, intensity = intensity, arrange = arrange,
-    folder = folder ~= places.protocols() and folder or nil }
+    folder = folder ~= companions.protocols() and folder or nil }
   local theirs = {} -- what a plan does to its intensities must not change what the record says of them
   for name, value in pairs(values) do
     theirs[name] = own(value, 1)

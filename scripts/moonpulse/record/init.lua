@@ -8,7 +8,7 @@ local files = require "moonpulse.record.file"
 local folders = require "moonpulse.record.folder"
 local manifest_files = require "moonpulse.record.manifest_file"
 local order = require "moonpulse.record.order"
-local places = require "moonpulse.record.places"
+local stimulus_numbers = require "moonpulse.record.stimulus_numbers"
 local trains = require "moonpulse.record.device_trains"
 
 local M = {}
@@ -16,7 +16,7 @@ local M = {}
 local Record = {}
 Record.__index = Record
 confirmations.into(Record)
-places.into(Record)
+stimulus_numbers.into(Record)
 Record.discarded = discards.from
 Record.manifest = manifest_files.write
 

@@ -1,13 +1,13 @@
 --- One possible course of an experiment: it is run in virtual time, by a program of its own, into a folder
 --- that is read and taken away again. What it would ask for, options give. Its file may be somebody else's:
---- in that program it may do no more than a protocol, and not for ever (moonpulse.run.look).
+--- in that program it may do no more than a protocol, and not for ever (moonpulse.run.look_bounds).
 local core = require "moonpulse.core"
 local escapes = require "moonpulse.text.escapes"
 local folders = require "moonpulse.record.folder"
 local interrupts = require "moonpulse.run.interrupts"
 local lfs = require "lfs"
-local looks = require "moonpulse.run.look"
-local places = require "moonpulse.text.places"
+local look_bounds = require "moonpulse.run.look_bounds"
+local companions = require "moonpulse.text.companions"
 local reading = require "moonpulse.record.read"
 local refusals = require "moonpulse.text.refusal"
 
@@ -56,7 +56,7 @@ function M.add(parser)
 end
 
 local function arguments_of(options, folder, seed)
-  local args = { places.program(), "run", options.protocol, "--look", "--out", folder, "--seed",
+  local args = { companions.program(), "run", options.protocol, "--look", "--out", folder, "--seed",
     tostring(seed) }
   for _, name in ipairs(passed) do
     local value = options[name]
@@ -101,7 +101,7 @@ local function await(is_over, heard, how)
       how.each(took_s)
     end
     if how.longest_s and took_s > how.longest_s and not is_over() then
-      return looks.too_long(how.longest_s)
+      return look_bounds.too_long(how.longest_s)
     end
   end
 end
@@ -141,7 +141,7 @@ function M.perform(args, how)
   elseif late then
     refusals.raise("usage", "%s", late)
   elseif signal and signal ~= 0 then
-    refusals.raise("usage", "%s", looks.ended(signal, how.kind))
+    refusals.raise("usage", "%s", look_bounds.ended(signal, how.kind))
   end
   return said, status
 end

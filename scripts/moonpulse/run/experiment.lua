@@ -12,7 +12,7 @@ local experiments = require "moonpulse.experiment"
 local heards = require "moonpulse.experiment.heard"
 local keeping = require "moonpulse.run.keeping"
 local keyboards = require "moonpulse.experiment.ask"
-local looks = require "moonpulse.run.look"
+local look_bounds = require "moonpulse.run.look_bounds"
 local manifests = require "moonpulse.run.manifest"
 local objects = require "moonpulse.experiment.run_verbs"
 local protocols = require "moonpulse.protocol"
@@ -40,7 +40,7 @@ local function check_of(stage, looking)
   return function()
     local stopped = stage.job.stop_reason or stage.stimulator.stopped
     if looking and not stage.failure then
-      looks.check(core.clock_ns() - stage.record.start_ns)
+      look_bounds.check(core.clock_ns() - stage.record.start_ns)
     end
     if stage.failure then
       error(stage.failure, 0)

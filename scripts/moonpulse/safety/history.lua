@@ -5,7 +5,7 @@ local core = require "moonpulse.core"
 local escapes = require "moonpulse.text.escapes"
 local lfs = require "lfs"
 local numbers = require "moonpulse.text.numbers"
-local places = require "moonpulse.record.place"
+local default_place = require "moonpulse.record.default_place"
 local read = require "moonpulse.record.read"
 local facts_of = require "moonpulse.safety.run_facts"
 
@@ -42,7 +42,7 @@ local SKEW_S = 60      -- clocks of two hosts differ so much
 ---@field edited integer those
 ---@field last_end_s number? seconds since the last of them was over
 ---@field folder string where was looked, as an absolute path
----@field older string[] the other folders where was looked (moonpulse.record.place), as absolute paths
+---@field older string[] the other folders where was looked (record/default_place.lua), as absolute paths
 ---@field in_older string[] those of them in which runs that count were found
 ---@field missing boolean? there is no such folder
 ---@field simulated integer runs of the participant on a simulator, which count for nothing
@@ -215,7 +215,7 @@ local function candidates(self, folder)
     self:note("%s", text)
   end
   -- whatever becomes of the index, the folders are there
-  local ok, found = pcall(index.ask, places.absolute(folder), { say = say }, function(opened)
+  local ok, found = pcall(index.ask, default_place.absolute(folder), { say = say }, function(opened)
     return opened:names_of(self.who)
   end)
   return ok and found or names_in(folder)
@@ -261,7 +261,7 @@ end
 function M.of(folder, participant, now, real_pty, older, names)
   local self = { participant = participant, who = facts_of.key(participant), names = names,
     now = now or os.time(), real_pty = real_pty or false, runs = {}, notes = {}, unreadable = {},
-    handed_on = 0, simulated = 0, folder = places.absolute(folder),
+    handed_on = 0, simulated = 0, folder = default_place.absolute(folder),
     older = older or {}, in_older = {} }
   function self.note(sum, text, ...)
     table.insert(sum.notes, escapes.shown(text:format(...)))

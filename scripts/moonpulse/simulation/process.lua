@@ -1,8 +1,8 @@
 --- The simulator of --device sim: a process of its own, so that it is an independent witness.
 local core = require "moonpulse.core"
 local devices = require "moonpulse.driver.find"
-local looks = require "moonpulse.simulation.looks"
-local places = require "moonpulse.text.places"
+local last_looked = require "moonpulse.simulation.last_looked"
+local companions = require "moonpulse.text.companions"
 local refusals = require "moonpulse.text.refusal"
 
 local M = {}
@@ -27,7 +27,7 @@ function M.start(driver, log, faults)
     refusals.fault("cannot write " .. why)
   end
   made:close()
-  local args = { places.program(), "sim", driver.file or driver.name, "--log", log, "--until-eof",
+  local args = { companions.program(), "sim", driver.file or driver.name, "--log", log, "--until-eof",
     "--looks" }
   if faults then
     args[#args + 1], args[#args + 2] = "--fault", faults
@@ -38,13 +38,13 @@ function M.start(driver, log, faults)
   if driver.trigger then
     args[#args + 1] = "--trigger"
   end
-  looks.forget()
+  last_looked.forget()
   local process, message = core.process {
     args = args,
     on_line = function(text)
       local looked_ns = math.tointeger(tonumber(text:match("^looked (%d+)$")))
       if looked_ns then
-        looks.told(looked_ns)
+        last_looked.told(looked_ns)
         return
       end
       self.path = self.path or text:match(" on (%S+)$")
@@ -68,7 +68,7 @@ function M.start(driver, log, faults)
     core.wait(1)
   end
   if not ready() then
-    looks.forget()
+    last_looked.forget()
     process:close()
     refusals.fault("the simulator did not start")
   end
@@ -83,7 +83,7 @@ end
 --- Let it finish its log, then end it.
 function Simulator:close()
   self.task = core.current()
-  looks.forget()
+  last_looked.forget()
   self.process:finish()
   local give_up_ns = core.clock_ns() + (self.hangs and hung_ns or end_ns)
   while not self.ended and core.clock_ns() < give_up_ns do

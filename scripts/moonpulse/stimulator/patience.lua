@@ -5,14 +5,14 @@
 --   * Time in which our loop did not run does not count. When the loop comes back, it first hears what has
 --     come meanwhile (engine/world.h).
 --   * Time in which the process of the run's own simulator is not known to have looked at its ports
---     (simulation/looks.lua) does not count either, until that process hangs: then it is at fault.
+--     (simulation/last_looked.lua) does not count either, until that process hangs: then it is at fault.
 --   * A shipped simulator that was not asked to fail is never at fault for being slow: it got no processor,
 --     or waited for its disk. Its end is noticed at once, by its port. It has a long time while a run goes
 --     on, and a short one once the run was stopped, as a stopped run ends within 2 s.
 --   * A simulator whose driver is a file may lose an answer for reasons of its own: it has as long as a
 --     device.
 local core = require "moonpulse.core"
-local looks = require "moonpulse.simulation.looks"
+local last_looked = require "moonpulse.simulation.last_looked"
 
 local M = {}
 
@@ -67,7 +67,7 @@ end
 --- How a simulator's process that hangs is called; nil where there is none that does.
 ---@return string?
 function M.hung()
-  local seconds = looks.hung_s()
+  local seconds = last_looked.hung_s()
   return seconds and ("the simulator's process has not looked at its port for %.1f s: was it stopped, or is "
     .. "this computer busy?"):format(seconds)
 end
@@ -76,7 +76,7 @@ end
 -- counted twice: then we wait longer than we need, but never for longer than it takes to call the process
 -- hung.
 local function away_ns(since_ns, until_ns)
-  return core.missed_ns(since_ns) + looks.away_ns(since_ns, until_ns)
+  return core.missed_ns(since_ns) + last_looked.away_ns(since_ns, until_ns)
 end
 
 --- For how long somebody has waited and listened.

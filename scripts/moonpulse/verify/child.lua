@@ -1,11 +1,11 @@
---- What is made again from a folder is made in a process of its own, which is shut in (moonpulse.run.look):
---- the folder may be somebody else's. What it leaves is read as data.
+--- What is made again from a folder is made in a process of its own, which is shut in
+--- (moonpulse.run.look_bounds): the folder may be somebody else's. What it leaves is read as data.
 local cjson = require "cjson.safe"
 local core = require "moonpulse.core"
 local courses = require "moonpulse.run.course"
 local lfs = require "lfs"
-local looks = require "moonpulse.run.look"
-local places = require "moonpulse.text.places"
+local look_bounds = require "moonpulse.run.look_bounds"
+local companions = require "moonpulse.text.companions"
 
 local M = {}
 
@@ -41,7 +41,7 @@ function M.make(kind, folder, out, progress)
   if not pcall(core.current) then
     return core.run(M.make, kind, folder, out, progress)
   end
-  local args = { "/bin/sh", "-c", 'exec "$0" "$@" </dev/null 2>&1', places.program(), "rerun", folder,
+  local args = { "/bin/sh", "-c", 'exec "$0" "$@" </dev/null 2>&1', companions.program(), "rerun", folder,
     flags[kind], "--out", out .. "/made" }
   local longest_s, state = M.longest_s[kind], {}
   local ok, said = pcall(courses.perform, args, { longest_s = longest_s, kind = kind,
@@ -108,7 +108,7 @@ function M.remedy(kind, folder)
   if lfs.attributes(folder .. "/sources", "mode") ~= "directory" then
     return "verify a copy of the folder that has them"
   end
-  local most = looks.most(kind)
+  local most = look_bounds.most(kind)
   return ("it may take %d s of computing and %d MB, and needs the kernel's seccomp: try it on another "
     .. "computer, or look at sources/ yourself"):format(most.seconds, most.megabytes)
 end

@@ -12,7 +12,7 @@ local faults = require "moonpulse.simulation.faults"
 local files = require "moonpulse.record.file"
 local insides = require "moonpulse.run.inside"
 local journal_lines = require "moonpulse.record.journal_lines"
-local looks = require "moonpulse.run.look"
+local look_bounds = require "moonpulse.run.look_bounds"
 local machine_paths = require "moonpulse.text.machine_paths"
 local manifests = require "moonpulse.run.manifest"
 local opened = require "moonpulse.record.opened"
@@ -137,7 +137,7 @@ end
 ---@param folder string of the run
 ---@param out string that is there
 function M.make(folder, out)
-  looks.shut "protocol" -- before anything of the folder is read
+  look_bounds.shut "protocol" -- before anything of the folder is read
   local manifest, message = opened.manifest(folder)
   if not manifest then
     refusals.raise("usage", "%s", tostring(message))

@@ -3,7 +3,7 @@
 local core = require "moonpulse.core"
 local devices = require "moonpulse.driver.find"
 local fixture = require "job"
-local looks = require "moonpulse.simulation.looks"
+local last_looked = require "moonpulse.simulation.last_looked"
 local patience = require "moonpulse.stimulator.patience"
 local shell = require "shell"
 
@@ -143,11 +143,11 @@ describe("the patience with a run's own simulator", function()
   end)
 
   it("reaches back as far as nobody looked, and finds that out in few steps", function()
-    local own, own_missed, asked = looks.away_ns, core.missed_ns, 0
+    local own, own_missed, asked = last_looked.away_ns, core.missed_ns, 0
     core.missed_ns = function() return 0 end -- what this computer did to the spec meanwhile
     local now = core.clock_ns()
     local gap = { from = now - 900000000, to = now - 500000000 } -- of 0.4 s
-    looks.away_ns = function(since_ns, until_ns)
+    last_looked.away_ns = function(since_ns, until_ns)
       asked = asked + 1
       return math.max(0, math.min(gap.to, until_ns) - math.max(gap.from, since_ns))
     end
@@ -155,7 +155,7 @@ describe("the patience with a run's own simulator", function()
     for i, back_ns in ipairs { 400000000, 499999999, 500000001, 500000100, 700000000, 900000000 } do
       found[i] = now - patience.before_ns(now, back_ns)
     end
-    looks.away_ns, core.missed_ns = own, own_missed
+    last_looked.away_ns, core.missed_ns = own, own_missed
     -- the gap lies between, and is left out: whatever part of it lay behind the first guess
     assert.are.same({ 400000000, 499999999, 900000001, 900000100, 1100000000, 1300000000 }, found)
     assert.is_true(asked < 6 * 50, asked)

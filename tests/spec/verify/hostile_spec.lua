@@ -236,7 +236,7 @@ describe("a folder that was made to harm", function()
     shell.write(folder .. "/evil.lua", driver_text())
     shell.write(folder .. "/again.lua", ([[
 local core, drivers, looks = require "moonpulse.core", require "moonpulse.driver.find",
-  require "moonpulse.run.look"
+  require "moonpulse.run.look_bounds"
 local popen, execute, bytes_read = io.popen, os.execute, require "moonpulse.text.bytes_read"
 package.path = package.path .. ";%s/?.lua"
 looks.shut()

@@ -5,7 +5,7 @@ local core = require "moonpulse.core"
 local fixture = require "job"
 local lfs = require "lfs"
 local manifest_files = require "moonpulse.record.manifest_file"
-local places = require "moonpulse.text.places"
+local companions = require "moonpulse.text.companions"
 local resealed = require "resealed"
 local seals = require "moonpulse.record.seal"
 local shell = require "shell"
@@ -150,13 +150,13 @@ describe("the verdict", function()
 
   --- This program, with something done before: what the process that is shut in is started as.
   local function with_program(first, call)
-    local starter, real = folder .. "/started", places.program
+    local starter, real = folder .. "/started", companions.program
     shell.write(folder .. "/first.lua", first .. '\nos.exit(require("moonpulse.cli").main(arg))\n')
     shell.write(starter, ("#!/bin/sh\nexec %s lua %s/first.lua \"$@\"\n"):format(shell.absolute, folder))
     os.execute("chmod 755 " .. starter)
-    places.program = function() return starter end -- luacheck: ignore 122
+    companions.program = function() return starter end -- luacheck: ignore 122
     local ok, problem = pcall(call)
-    places.program = real -- luacheck: ignore 122
+    companions.program = real -- luacheck: ignore 122
     assert(ok, problem)
   end
 
@@ -228,9 +228,9 @@ describe("the verdict", function()
     shell.write(folder .. "/first.lua", [[local core = require "moonpulse.core"
       local confine = core.confine
       core.confine = function() confine { seconds = 1, megabytes = 1024, file_megabytes = 512 } end
-      local places = require "moonpulse.text.places"
-      local program = places.program()
-      places.program = function() return os.getenv "STARTED" or program end
+      local companions = require "moonpulse.text.companions"
+      local program = companions.program()
+      companions.program = function() return os.getenv "STARTED" or program end
       os.exit(require("moonpulse.cli").main(arg))]])
     local started = folder .. "/started"
     shell.write(started, ("#!/bin/sh\nexec %s lua %s/first.lua \"$@\"\n"):format(shell.absolute, folder))

@@ -159,7 +159,7 @@ describe("make install", function()
     assert.are.equal(0, (shell.sh(folder, lua .. "-e 'require \"moonpulse\"'")))
     local err
     status, out, err = shell.sh(folder, lua .. "-e 'require \"moonpulse.testing\".protocol(\"itbs600\")"
-      .. ":pulses(600) print(require \"moonpulse.text.places\".program())'")
+      .. ":pulses(600) print(require \"moonpulse.text.companions\".program())'")
     assert.are.equal(0, status, err)
     -- the simulator that a run of the library starts
     assert.are.equal(0, (shell.sh(folder, out:gsub("%s+$", "") .. " devices")))

@@ -27,7 +27,7 @@ local function moonpulse(inside, environment, arguments)
 end
 
 local function place(inside, environment)
-  shell.write(folder .. "/place.lua", [[print(require("moonpulse.record.place").folder())]])
+  shell.write(folder .. "/place.lua", [[print(require("moonpulse.record.default_place").folder())]])
   local status, out, err = moonpulse(inside, environment, "lua ../place.lua")
   assert.are.equal(0, status, err)
   return out:match "^(.-)\n"

@@ -5,7 +5,7 @@ local lfs = require "lfs"
 
 local M = {}
 
-local root = debug.getinfo(1, "S").source:match("^@(.*)/moonpulse/text/places%.lua$")
+local root = debug.getinfo(1, "S").source:match("^@(.*)/moonpulse/text/companions%.lua$")
 
 local function first(paths)
   for _, path in ipairs(paths) do
