@@ -95,15 +95,35 @@ local function first_pulses(first, last, most)
   return { first = first, last = first + n - 1, title = "First " .. text.counted(n, "pulse") }
 end
 
-local function noun_of(times, group)
-  return not is_burst(times, group) and "train" or size_of(group) == 2 and "pair" or "burst"
+local slow_s = 1 -- between pulses and between groups: what is slower is a block, no train
+
+--- Do the pulses of a group follow one another more slowly than in any train? 1 Hz itself is a train.
+local function is_slow(times, group)
+  for i = group.first + 1, group.last do
+    if times[i] - times[i - 1] <= slow_s * 1.001 then
+      return false
+    end
+  end
+  return true
 end
 
-local slow_s = 1 -- between groups: what is slower is a block, no train
+local function noun_of(times, group)
+  if not is_burst(times, group) then
+    return is_slow(times, group) and "block" or "train"
+  end
+  return size_of(group) == 2 and "pair" or "burst"
+end
+
+--- Are such groups what a session is made of, and not what its trains or trials are made of?
+local function is_long(noun)
+  return noun == "train" or noun == "block"
+end
 
 --- What a group of groups is called.
 local function large_title(times, large, small, noun)
-  if noun == "train" or times[small.last + 1] and times[small.last + 1] - times[small.last] >= slow_s then
+  if noun == "block" then
+    return "First part"
+  elseif noun == "train" or times[small.last + 1] and times[small.last + 1] - times[small.last] >= slow_s then
     return ("First block of %ss"):format(noun)
   end
   return "First " .. (is_burst(times, large) and "group" or "train")
@@ -123,14 +143,14 @@ local function grouped(times, limits)
   if large then
     large.title = large_title(times, large, small, noun)
     return { large, small }
-  elseif noun ~= "train" then
+  elseif not is_long(noun) then
     local several = first_groups(times, limit)
     several.title = "First " .. text.counted(several.groups, several.alike and noun
       or several.most <= 2 and "trial" or "group")
     return { several, small }
   end
   local detail = first_pulses(small.first, small.last, 10)
-  detail.title = detail.title .. " of that train"
+  detail.title = detail.title .. " of that " .. noun
   return { small, detail }
 end
 
@@ -138,10 +158,13 @@ end
 local function names_of(times, limits, small)
   local noun = noun_of(times, small)
   local large = limits[2] and first_group(times, limits[2])
-  local in_trains = noun ~= "train" and large and not large_title(times, large, small, noun):find "block"
-  if noun ~= "train" and not in_trains then
+  local in_trains = not is_long(noun) and large and not large_title(times, large, small, noun):find "block"
+  if not is_long(noun) and not in_trains then
     local groups = first_groups(times, limits[1])
     noun = groups.alike and noun or groups.most <= 2 and "trial" or "group"
+  end
+  if noun == "block" then
+    return { "Block", "Part", "Part", "Part" }
   end
   return { noun:sub(1, 1):upper() .. noun:sub(2), in_trains and "Train" or "Block",
     in_trains and "Block" or "Part", "Part" }

@@ -80,6 +80,20 @@ describe("moonpulse.drawing.windows", function()
     assert.same({ "Whole session 1-160", "First block of pairs 1-40", "First pair 1-2" }, titles(times))
   end)
 
+  it("calls single pulses that are slower than 1 Hz a block, and 1 Hz itself a train", function()
+    assert.same({ "Whole session 1-60", "First block 1-20", "First 10 pulses of that block 1-10" },
+      titles(trains(3, 20, 5, 400)))
+    assert.same({ "Whole session 1-60", "First train 1-20", "First 10 pulses of that train 1-10" },
+      titles(trains(3, 20, 1, 400)))
+    local parts = {}
+    for part = 0, 1 do
+      for _, onset in ipairs(trains(3, 20, 5, 400)) do
+        parts[#parts + 1] = part * 6000 + onset
+      end
+    end
+    assert.same({ "Whole session 1-120", "First part 1-60", "First block 1-20" }, titles(parts))
+  end)
+
   it("follow the pairs of two channels that take turns, also in blocks: trials of one channel are no train",
     function()
       local times, channels = {}, {}
@@ -124,6 +138,7 @@ describe("moonpulse.drawing.windows", function()
     assert.same({ "Train 10" }, names(trains(10, 40, 0.1, 30)))
     assert.same({ "Pair 24" }, names(trains(24, 2, 0.003, 8)))
     assert.same({ "Trial 4" }, names { 0, 5, 5.002, 10, 15 })
+    assert.same({ "Block 3" }, names(trains(3, 20, 5, 400)))
     assert.same({}, names(trains(30, 1, 0, 6)))
     assert.same({}, names { 3 })
     assert.same({}, names {})
