@@ -108,7 +108,6 @@ void dispatch_hear(struct mp_dispatcher *d)
             return; // the rest is read behind it, or by whoever reads the port then
         enum mp_status status = mp_port_read(d->ahead.input, bytes, sizeof bytes, &got, NULL);
         if (status != MP_OK) {
-            d->ahead.lost = true;
             mp_latch_stop(&d->stop, MP_STOP_GONE);
             return;
         }

@@ -296,11 +296,6 @@ void mp_dispatcher_enough(struct mp_dispatcher *d)
     mp_wake_post(&d->wake);
 }
 
-bool mp_dispatcher_input_lost(const struct mp_dispatcher *d)
-{
-    return d->joined && d->ahead.lost;
-}
-
 enum mp_status mp_dispatcher_send(struct mp_dispatcher *d, const void *bytes, size_t length,
                                   struct mp_error *err)
 {

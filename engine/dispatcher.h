@@ -173,8 +173,6 @@ bool mp_dispatcher_triggers(struct mp_dispatcher *dispatcher, uint64_t most_star
 /* Those that had no room since the last call; each is in one of the two. False: all had. Loop
  * thread. */
 bool mp_dispatcher_untold(struct mp_dispatcher *dispatcher, struct mp_untold *untold);
-/* Was the input lost? Once it has stopped. */
-bool mp_dispatcher_input_lost(const struct mp_dispatcher *dispatcher);
 
 /* Send one frame as soon as it fits before the next of the plan. MP_EBUSY when the ring is
  * full. */
