@@ -25,12 +25,12 @@ end
 
 --- Let a journal, or { the manifest's result }, say that a run ended otherwise.
 ---@param entries table[] lines, changed
----@param stop string? the name of the reason of a stop
+---@param stop string? the name of the reason of a stop; nil: it was killed
 ---@param reason string
 function M.ended_by(entries, stop, reason)
   for _, entry in ipairs(entries) do
     if entry.kind == "end" or entry.pulses_sent then
-      entry.stop, entry.reason, entry.status = stop or entry.stop, reason, stop and "stopped" or entry.status
+      entry.stop, entry.reason, entry.status = stop or entry.stop, reason, stop and "stopped" or "interrupted"
     end
   end
 end

@@ -138,14 +138,14 @@ local function lines_of(comparison, of_pulses)
 end
 
 --- The pulses, and what surrounds them: each has a verdict of its own.
-local function tell_pulses(comparison)
+local function tell_pulses(comparison, stopped)
   say("pulses", comparison.same_pulses
     and ("SAME: %s, planned at the same times, on the same channels, as strong, of the same conditions")
       :format(numbers.counted(comparison.pulses, "pulse")) or "DIFFERENT:")
   words().differences(comparison, true, print)
   local around = not comparison.same and words().list(comparison, false)
   say("around", around and around ~= "" and "DIFFERENT: " .. around
-    or "SAME: parameters, thresholds, marks, how it ended")
+    or "SAME: parameters, thresholds, marks" .. (stopped and "" or ", how it ended"))
   words().differences(comparison, false, print)
 end
 
@@ -168,7 +168,7 @@ local function tell(recipe, folder, data)
     data.problem = why or "the rows cannot be compared"
     return false
   end
-  tell_pulses(comparison)
+  tell_pulses(comparison, require("moonpulse.verify.replay").was_stopped(recipe.manifest))
   data.pulses = { count = comparison.pulses, same = comparison.same_pulses,
     differences = lines_of(comparison, true) }
   data.around = { same = comparison.same, differences = lines_of(comparison, false) }

@@ -1,4 +1,5 @@
---- Was it the same again? Plan, what the simulator was sent, decisions and rows.
+--- Was it the same again? Plan, what the simulator was sent, decisions and rows. Nobody can stop a run again
+--- at the instant at which somebody did: of one that was stopped or killed what came before is compared.
 local compare = require "moonpulse.compare"
 local core = require "moonpulse.core"
 local decisions = require "moonpulse.compare.decisions"
@@ -6,6 +7,7 @@ local ended_lines = require "moonpulse.text.ended_lines"
 local journal_lines = require "moonpulse.record.journal_lines"
 local lfs = require "lfs"
 local numbers = require "moonpulse.text.numbers"
+local replay = require "moonpulse.verify.replay"
 local sides = require "moonpulse.compare.side"
 
 local M = {}
@@ -55,22 +57,28 @@ local function judge_file(found, name, a, b)
 end
 
 --- The commands that a simulator was sent, in order, without what only asks: how often that is depends on
---- time.
+--- time; and how many there are up to the last pulse.
 local function commands(text)
-  local list = {}
+  local list, last = {}, 0
   for event, bytes in text:gmatch("\n[^\t\n]*\t([^\t\n]*)\t([^\t\n]*)") do
     if event ~= "get" and bytes ~= "n/a" and bytes ~= "" then
       list[#list + 1] = bytes
+      last = event == "pulse" and #list or last
     end
   end
-  return list
+  return list, last
 end
 
-local function judge_commands(found, a, b)
-  local x, y = commands(a), commands(b)
+local function judge_commands(found, a, b, stopped)
+  local x, last = commands(a)
+  local y = commands(b)
+  if stopped then
+    x, y = table.move(x, 1, last, 1, {}), table.move(y, 1, math.min(last, #y), 1, {})
+  end
   local same = table.concat(x, " ") == table.concat(y, " ")
   found[#found + 1] = { what = "simulator", same = same, text = same
-    and ("was sent the same bytes (%s)"):format(numbers.counted(#x, "command"))
+    and ("was sent the same bytes (%s%s)"):format(numbers.counted(#x, "command"),
+      stopped and ", up to its last pulse" or "")
     or ("was sent other bytes: %s, and %s"):format(numbers.counted(#x, "command"),
       numbers.counted(#y, "command")) }
 end
@@ -106,6 +114,27 @@ local function is_virtual(manifest)
   return manifest.speed ~= nil and manifest.speed ~= 1
 end
 
+--- Cut the rows of both behind the last pulse that a run gave which was stopped or killed: what its end did
+--- to those that followed, and how it ended, is not the plan's.
+local function cut(found, one, other)
+  local last = #one.pulses
+  while last > 0 and one.pulses[last].given ~= "given" do
+    last = last - 1
+  end
+  found[#found + 1] = { what = "end", same = true, text = ("the run ended early, %s (%s); this one has %s: "
+    .. "what is compared ends there"):format(last == 0 and "before its first pulse"
+      or "with pulse " .. numbers.count(last), one.facts.ended or "how is not known",
+    numbers.counted(#other.pulses, "pulse")) }
+  for _, side in ipairs { one, other } do
+    table.move({}, 1, #side.pulses - last, last + 1, side.pulses)
+    table.move({}, 1, #side.marks - #one.marks, #one.marks + 1, side.marks)
+    while side.plans and (side.plans[#side.plans] or 0) > last do
+      table.remove(side.plans)
+    end
+    side.facts.ended = nil
+  end
+end
+
 --- Judge the run in folder against that of recipe.
 ---@param recipe moonpulse.Recipe
 ---@param folder string
@@ -122,13 +151,14 @@ function M.judge(recipe, folder, manifest)
     judge_plan(found, plan, again)
   end
   local sent, sent_again = read(a, "twin.tsv"), read(folder, "twin.tsv")
-  if both_virtual then
+  local stopped = replay.was_stopped(recipe.manifest)
+  if both_virtual and not stopped then
     judge_file(found, "events.tsv", read(a, "events.tsv") or "", read(folder, "events.tsv") or "")
     if sent or sent_again then
       judge_file(found, "twin.tsv", sent or "", sent_again or "")
     end
   elseif sent and sent_again then
-    judge_commands(found, sent, sent_again)
+    judge_commands(found, sent, sent_again, stopped)
   end
   if recipe.is_experiment then
     judge_decisions(found, a, folder, not both_virtual)
@@ -140,6 +170,9 @@ function M.judge(recipe, folder, manifest)
   end
   -- a script's waits in real time are its computer's
   one.live = one.live or recipe.is_experiment and not both_virtual
+  if stopped then
+    cut(found, one, other)
+  end
   return found, compare.compare(one, other, true) -- another device was told before
 end
 

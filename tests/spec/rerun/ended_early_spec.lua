@@ -1,0 +1,74 @@
+-- A run that was stopped or killed is done again whole; what it gave until then is compared.
+local fixture = require "job"
+local resealed = require "resealed"
+local shell = require "shell"
+
+local text = [[
+local mp = require "moonpulse"
+return mp.protocol { id = "two", name = "Two strengths", plan = function()
+  return mp.mark "first" .. mp.train { pulses = 6, hz = 10, intensity = mp.mso(40) } .. mp.rest(1)
+    .. mp.mark "second" .. mp.train { pulses = 6, hz = 10, intensity = mp.mso(45) } .. mp.rest(1)
+    .. mp.mark "third" .. mp.train { pulses = 200, hz = 10, intensity = mp.mso(40) }
+end }
+]]
+
+describe("rerun of a run that ended early", function()
+  local folder, jobs
+  fixture.each_test(function(...) folder, jobs = ... end)
+
+  --- A run that somebody ends in its third train; its folder, and how many pulses it gave.
+  local function ended_by(signal, wanted)
+    shell.write(folder .. "/two.lua", text)
+    local job = jobs:start("two", ("run %s/two.lua --out %s/first --tolerance 5000"):format(folder, folder))
+    local sent
+    shell.await(function()
+      local name = shell.names(folder .. "/first")[1]
+      local rows = name and shell.read(("%s/first/%s/events.tsv"):format(folder, name)) or ""
+      if not sent and rows:find "\tthird\t" and select(2, rows:gsub("\tdelivered\t", "")) >= 14 then
+        sent = true
+        job:signal(signal)
+      end
+      return job:ended()
+    end, "the end of the run")
+    assert.are.equal(wanted, job:wait(), job:err())
+    local run = fixture.run_in(folder .. "/first")
+    if signal == "KILL" then
+      assert.are.equal(0, (shell.moonpulse(folder, "recover " .. run)))
+    end
+    return run, select(2, shell.read(run .. "/events.tsv"):gsub("\tdelivered\t", ""))
+  end
+
+  local function again(run)
+    local status, out, err = shell.moonpulse(folder, ("rerun %s --out %s/second"):format(run, folder))
+    return status, out .. err
+  end
+
+  for signal, wanted in pairs { INT = 5, KILL = 137 } do
+    it(("compares what it gave, up to its last pulse (SIG%s)"):format(signal), function()
+      local run, given = ended_by(signal, wanted)
+      local status, out = again(run)
+      assert.are.equal(0, status, out)
+      assert.matches(("\nend         the run ended early, with pulse %d (%s"):format(given,
+        signal == "INT" and "stopped by Ctrl-C (SIGINT)" or "Moonpulse was killed"), out, 1, true)
+      assert.matches("); this one has 212 pulses: what is compared ends there\n", out, 1, true)
+      assert.matches("\nsimulator   was sent the same bytes %(%d+ commands, up to its last pulse%)\n", out)
+      assert.matches(("\npulses      SAME: %d pulses, planned at the same times"):format(given), out, 1, true)
+      assert.matches("\naround      SAME: parameters, thresholds, marks\nSAME ", out, 1, true)
+    end)
+  end
+
+  it("finds what was changed of what it gave", function()
+    local run = ended_by("INT", 5)
+    local changed
+    resealed.edit(run, nil, { ["events.tsv"] = function(rows)
+      rows, changed = rows:gsub("\t45\t45\tMSO\tdelivered", "\t44\t45\tMSO\tdelivered", 1)
+      return rows
+    end })
+    assert.are.equal(1, changed)
+    local status, out = again(run)
+    assert.are.equal(1, status, out)
+    assert.matches("\npulses      DIFFERENT:\n  stimulator output: .-\n      A  44 %%MSO\n      B  45 %%MSO",
+      out)
+    assert.matches("\nDIFFERENT ", out, 1, true)
+  end)
+end)
