@@ -5,6 +5,7 @@
 #include "bindings/tasks.h"
 
 #include "engine/clock.h"
+#include "engine/large_block.h"
 #include "engine/port.h"
 
 #include <fcntl.h>
@@ -191,6 +192,15 @@ static int executable(lua_State *L)
     return 1;
 }
 
+/* core.large_pages(): nothing in this process is to be on time from now on; its memory may come
+ * in large pages */
+static int large_pages(lua_State *L)
+{
+    (void)L;
+    mp_large_heap();
+    return 0;
+}
+
 /* core.host() -> {kernel=, machine=, cpus= (that it may use), pid=} */
 static int host(lua_State *L)
 {
@@ -291,6 +301,7 @@ void mp_open_system(lua_State *L)
                                          {"terminal_width", terminal_width},
                                          {"screen", screen},
                                          {"executable", executable},
+                                         {"large_pages", large_pages},
                                          {"ports", ports},
                                          {NULL, NULL}};
     luaL_setfuncs(L, functions, 0);

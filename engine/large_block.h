@@ -1,6 +1,7 @@
 /*
- * large_block.h - memory for hundreds of megabytes that are read once: a whole flight record,
- * the texts of a table of a million rows.
+ * large_block.h - memory in large pages: for hundreds of megabytes that are read once (a whole
+ * flight record, the texts of a table of a million rows), and for the heap of a process that
+ * never has to be on time.
  */
 #ifndef MP_LARGE_BLOCK_H
 #define MP_LARGE_BLOCK_H
@@ -14,5 +15,17 @@
  * Where the kernel does not do that nothing changes.
  */
 void mp_large_block(void *block, size_t bytes);
+
+/*
+ * From now on malloc's heap may be given in pages of 2 MB, grows by 16 MB at a time and keeps
+ * up to 256 MB that are free: what mp_large_heap_grown is told of. Only for a process in which
+ * nothing is to be sent in real time: to make a large page of small ones the kernel may hold up
+ * whoever uses them for a millisecond. Not taken back; once a process.
+ */
+void mp_large_heap(void);
+
+/* malloc or realloc gave block: has the heap grown for it? Costs next to nothing if not. Called
+ * by one thread alone, the one that called mp_large_heap; does nothing before. */
+void mp_large_heap_grown(const void *block);
 
 #endif

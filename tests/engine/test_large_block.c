@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 enum { MB = 1 << 20 };
 static const uintptr_t page = 2 * MB;
@@ -71,6 +72,31 @@ static void leaves_small_ones(void)
     free(block);
 }
 
+/* Of small blocks that are 64 MB together: how many bytes of the heap may have large pages. */
+static void the_heap_has_them(void)
+{
+    enum { COUNT = 65536, SIZE = 1024 - 16 };
+    static unsigned char *blocks[COUNT];
+    const uintptr_t from = (uintptr_t)sbrk(0);
+    blocks[0] = malloc(SIZE);
+    mp_large_heap_grown(blocks[0]); // nobody has asked
+    free(blocks[0]);
+    mp_large_heap();
+    for (int i = 0; i < COUNT; i++) {
+        blocks[i] = malloc(SIZE);
+        CHECK(blocks[i] != NULL);
+        mp_large_heap_grown(blocks[i]);
+        memset(blocks[i], i & 0xff, SIZE);
+    }
+    const uintptr_t to = (uintptr_t)sbrk(0);
+    if (to > from) // a sanitizer's heap is elsewhere
+        CHECK(large_between(from, to) == to - from && to - from >= 64 * MB);
+    for (int i = 0; i < COUNT; i++) {
+        CHECK(blocks[i][0] == (i & 0xff) && blocks[i][SIZE - 1] == (i & 0xff));
+        free(blocks[i]);
+    }
+}
+
 /* Some kernels have none. */
 static bool are_there(void)
 {
@@ -86,6 +112,7 @@ int main(void)
     if (are_there()) {
         leaves_small_ones();
         stays_within();
+        the_heap_has_them();
     }
     return CHECK_DONE("test_large_block");
 }

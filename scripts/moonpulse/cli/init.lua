@@ -262,6 +262,9 @@ function M.explain(problem)
   return text:gsub("\n", "\n    "), status
 end
 
+-- what may have to be on time
+local in_real_time = { run = true, rerun = true, sim = true, bench = true, test = true }
+
 local function dispatch(name, arguments)
   if name == nil or name == "help" or name == "--help" or name == "-h" then
     help(name and io.stdout or io.stderr)
@@ -274,6 +277,9 @@ local function dispatch(name, arguments)
   end
   for _, known in ipairs(commands) do
     if known == name then
+      if not in_real_time[name] then
+        core.large_pages()
+      end
       local command = command_of(name)
       local parser = command.parser()
       check_dashes(parser, name, arguments)

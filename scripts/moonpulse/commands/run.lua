@@ -1,6 +1,7 @@
 --- moonpulse run: a protocol or an experiment on a device, with its record.
 local cli = require "moonpulse.cli"
 local common = require "moonpulse.cli.protocol_argument"
+local core = require "moonpulse.core"
 local devices = require "moonpulse.cli.device_argument"
 local experiments = require "moonpulse.experiment"
 local faults = require "moonpulse.simulation.faults"
@@ -126,6 +127,9 @@ local function perform(options)
   if options.look then
     options.speed = "max"
     require("moonpulse.run.look_bounds").begin()
+  end
+  if options.speed ~= 1 then
+    core.large_pages()
   end
   local driver, simulated, usb = devices.choose(options)
   local found, values = common.find(options, true)
