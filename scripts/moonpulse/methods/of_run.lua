@@ -157,6 +157,28 @@ local function schedule_words(finding)
   return ("the schedule of sessions was not kept: %s"):format(said)
 end
 
+-- whose limits were passed, by the layer that judged
+local passed = { guidelines = "published limits were passed", lab = "the laboratory's own limits were passed",
+  sessions = "the schedule of sessions was not kept, with leave" }
+
+--- What an override let pass; nil: nothing, it was given and not needed.
+local function override_words(manifest, of)
+  local override = get(manifest, "safety.override")
+  if type(override) ~= "table" then
+    return nil
+  end
+  local list = {}
+  for _, layer in ipairs { "guidelines", table.unpack(layers.others) } do
+    list[#list + 1] = of and of[layer] == "OVER" and passed[layer] or nil
+  end
+  if of and not list[1] then
+    return nil
+  end
+  return ("%s: %s (approval %s)"):format(list[1] and table.concat(list, " and ")
+    or "leave to pass limits was given", override.reason or "no reason given",
+    plain_of(manifest, "safety.approval") or override.approval_ref or "not given")
+end
+
 local function add_ending(facts, manifest)
   local list = facts.deviations
   local status = get(manifest, "result.status") or get(manifest, "status")
@@ -171,12 +193,8 @@ local function add_ending(facts, manifest)
       status == "stopped" and reason or reason and ("%s, %s"):format(status or "how is not known", reason)
       or status or "how is not known"))
   end
-  local override = get(manifest, "safety.override")
-  if type(override) == "table" then
-    list[#list + 1] = ("published limits were passed: %s (approval %s)"):format(override.reason
-      or "no reason given", plain_of(manifest, "safety.approval") or override.approval_ref or "not given")
-  end
-  local _, findings = layers.of(manifest)
+  local of, findings = layers.of(manifest)
+  list[#list + 1] = override_words(manifest, of)
   for _, finding in ipairs(findings.sessions) do
     list[#list + 1] = schedule_words(finding)
   end
