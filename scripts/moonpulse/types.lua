@@ -63,9 +63,11 @@
 ---@field note (fun(options: table): string)? for the operator
 ---@field disarmed string? said at the end
 ---@field proves_end boolean?
----@field judge fun(reply: moonpulse.Reply, expected: moonpulse.Action?, options: table?): string?, string?,
----   integer?, string? "confirm", "going", "fault" or "refused"; in words; a number for the record; unlike
----@field tells (fun(reply: moonpulse.Reply, action: moonpulse.Action): table<string, true|string>?)?
+---@field judge fun(reply: moonpulse.Reply, expected: moonpulse.Action?, options: table?, dialect: table?):
+---   string?, string?, integer?, string? "confirm", "going", "fault" or "refused"; in words; a number for the
+---   record; unlike
+---@field tells (fun(reply: moonpulse.Reply, action: moonpulse.Action, dialect: table?): table<string,
+---   true|string>?)? of a file: options before dialect
 ---@field setting_proof "read"|"received"|"none"|nil configure writes it if the file does not
 ---@field confirms_for (fun(reply: moonpulse.Reply): integer?)? output of a confirmation
 ---@field pulse_of (fun(io: moonpulse.Link, action: moonpulse.Action): table<string, string?>)? as

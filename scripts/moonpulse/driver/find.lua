@@ -160,8 +160,8 @@ function M.configure(driver, given)
     end
   end
   own.setting_proof = own.setting_proof or own.tells and "read" or "none"
-  own.tells = driver.tells and function(reply, action)
-    return driver.tells(reply, action, values)
+  own.tells = driver.tells and function(reply, action, dialect)
+    return driver.tells(reply, action, values, dialect)
   end or nil
   own.limits = function(identity, fired_by)
     return driver.limits(identity, fired_by, values)

@@ -213,7 +213,7 @@ function Stimulator:arm(first, actions, firsts)
   driver.arm(link, first, actions, firsts)
   self:check_stop()
   self.arming, self.ready, self.settles_ns = false, true, 0
-  self.listening:armed(first, driver.limits(self.identity), firsts)
+  self.listening:armed(first, driver.limits(self.identity), firsts, self.link.dialect)
   self.contact_ns = core.clock_ns()
   local pulse = given_as.armed(self, first)
   if job.audit then

@@ -37,8 +37,10 @@ end
 ---@param action moonpulse.Action
 ---@param limits moonpulse.Limits of the device
 ---@param firsts moonpulse.First[]? what each of its outputs was brought to; nil: action, the one it goes to
-function Listening:armed(action, limits, firsts)
+---@param dialect table? what the driver noted of the device, as it keeps it for decode
+function Listening:armed(action, limits, firsts, dialect)
   self.told, self.settings, self.limits, self.outputs = action, 0, limits, {}
+  self.dialect = dialect
   for _, each in ipairs(firsts or {}) do
     self.outputs[each.output] = each.action
   end
@@ -69,7 +71,7 @@ end
 
 --- What reply, which came at at_ns, says about the settings.
 local function learn(self, reply, at_ns)
-  for field, verdict in pairs(self.driver.tells(reply, self.told) or {}) do
+  for field, verdict in pairs(self.driver.tells(reply, self.told, self.dialect) or {}) do
     local since_ns = self.open[field]
     local early = since_ns and at_ns <= since_ns -- it was there before the setting was
     if not early and verdict == true then
@@ -241,7 +243,7 @@ function Listening:hear(reply, at_ns, armed)
   -- a confirmation is judged by the pulse that it belongs to: the device may have been told more since
   local action, pulse = record:awaits(at_ns)
   local verdict, text, value, unlike = driver.judge(reply, action or armed and self.told or nil,
-    driver.settings)
+    driver.settings, self.dialect)
   if armed and driver.tells then
     self.heard = self.heard + 1
     self.recent[self.heard % most_recent] = { reply = reply, at_ns = at_ns }

@@ -242,6 +242,43 @@ describe("a reply while a plan runs", function()
     assert.is_nil(judge("fe0401320034c1ff", nil))
   end)
 
+  it("reports another mode or waveform than it had when it was armed", function()
+    local frame, action, dialect = bin "fe040241003442ff", { mso = 50 }, { found = { mode = "Standard",
+      waveform = "Biphasic" } }
+    assert.are.equal("confirm", (driver.judge(driver.decode(frame), action, {}, dialect)))
+    dialect.found.waveform = "Monophasic"
+    local verdict, text = driver.judge(driver.decode(frame), action, {}, dialect)
+    assert.are.same({ "fault", "it is set to Standard, Biphasic, not to Standard, Monophasic, as it was when "
+      .. "it was armed: was it changed at its panel?" }, { verdict, text })
+    local says = driver.tells(driver.decode(bin "fe0401320034c1ff"), action, dialect)
+    assert.matches("not to Standard, Monophasic", says["the mode"], 1, true)
+  end)
+
+  it("that shows another waveform stops the run", function()
+    local folder = shell.folder()
+    finally(function() shell.remove(folder) end)
+    shell.write(folder .. "/turned.lua", [[local mp = require "moonpulse"
+return mp.experiment(function(run)
+  local class = getmetatable(require("moonpulse.simulators.magventure").new {}).__index
+  local receive, made = class.receive, nil
+  class.receive = function(self, ...)
+    made = self
+    return receive(self, ...)
+  end
+  local stim, pulse = run:device(), mp.pulse(mp.mso(40))
+  stim:arm(pulse)
+  stim:play(pulse)
+  made:knob("waveform", "Halfsine")
+  stim:play(pulse)
+  run:note "not reached"
+end)]])
+    local status, _, err = shell.moonpulse(folder, ("run %s/turned.lua --speed max --out %s/runs"):format(
+      folder, folder))
+    assert.are.equal(4, status, err)
+    assert.matches("it is set to Standard, Halfsine, not to Standard, Biphasic, as it was when it was armed: "
+      .. "was it changed at its panel?", err, 1, true)
+  end)
+
   it("reports a mode or waveform in which a command fires several pulses", function()
     assert.are.equal("it is set to Twin, Biphasic_Burst: each command fires several pulses",
       tells("fe04013d3c7ec6ff", { mso = 61 })["the mode"])

@@ -186,9 +186,11 @@ end
 --- What a reply says of the settings that action needs: by field true, or in words what is otherwise.
 ---@param reply table
 ---@param action moonpulse.Action
+---@param _ table options: they change nothing here
+---@param dialect table? with found, how it was set when it was armed
 ---@return table<string, true|string>
-function M.tells(reply, action)
-  local says = trains.tells(reply, action.train)
+function M.tells(reply, action, _, dialect)
+  local says = trains.tells(reply, action.train, dialect and dialect.found)
   if reply.name == "event_amplitude" or reply.name == "get_status2" then
     says["the amplitude"] = reply.a == action.mso
       or ("the amplitude is %d %%, not %d %%"):format(reply.a, action.mso)
@@ -199,12 +201,14 @@ end
 --- What an unasked or expected reply means while a plan runs.
 ---@param reply table
 ---@param expected moonpulse.Action? of the pulse that waits for a confirmation; else what was last commanded
+---@param _ table options: they change nothing here
+---@param dialect table? as for tells
 ---@return "confirm"|"fault"|nil
 ---@return string? text for the record, or what is wrong
-function M.judge(reply, expected)
+function M.judge(reply, expected, _, dialect)
   local name = reply.name
   if name == "event_didt" then
-    local deviation = expected and trains.deviation(expected.train, reply)
+    local deviation = expected and trains.deviation(expected.train, reply, dialect and dialect.found)
     if deviation then -- other pulses than those of the plan
       return "fault", deviation .. ": was it changed at its panel?"
     end

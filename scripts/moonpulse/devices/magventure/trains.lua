@@ -393,14 +393,15 @@ end
 --- Does the device fire what it was told, as the flags of an event show it? In words what is wrong.
 ---@param program table? nil: single pulses
 ---@param reply table an event with mode and waveform
+---@param found table? how it was set when it was armed: single pulses go on so
 ---@return string?
-function M.deviation(program, reply)
-  local wanted = program and program.setting
+function M.deviation(program, reply, found)
+  local wanted = program and program.setting or found
   if not reply.waveform or not reply.mode then
     return nil
   elseif wanted and (reply.mode ~= wanted.mode or reply.waveform ~= wanted.waveform) then
-    return ("it is set to %s, %s, not to %s, %s"):format(reply.mode, reply.waveform, wanted.mode,
-      wanted.waveform)
+    return ("it is set to %s, %s, not to %s, %s%s"):format(reply.mode, reply.waveform, wanted.mode,
+      wanted.waveform, program and "" or ", as it was when it was armed")
   elseif not wanted and (reply.waveform == burst_waveform or M.pairing(reply.mode)) then
     return ("it is set to %s, %s: each command fires several pulses"):format(reply.mode,
       reply.waveform)
@@ -410,14 +411,15 @@ end
 --- What a reply says of what a program (nil: single pulses) needs: by field true, or what is otherwise.
 ---@param reply table
 ---@param program table?
+---@param found table? as for deviation
 ---@return table<string, true|string>
-function M.tells(reply, program)
+function M.tells(reply, program, found)
   local says, train = {}, program and program.train
   if reply.waveform and reply.mode and reply.name ~= "event_didt" then -- that is its pulse's, not of now
-    says["the mode"] = M.deviation(program, reply) or true
+    says["the mode"] = M.deviation(program, reply, found) or true
   end
   if reply.name == "get_mode" then -- an event shows neither the pulses of a burst nor their interval
-    says["the waveform"] = M.deviation(program, reply)
+    says["the waveform"] = M.deviation(program, reply, found)
       or not program or same_setting(program.setting, reply)
       or ("its bursts have %d pulses, %s ms apart, not %d, %g"):format(reply.burst_pulses,
         reply.ipi_ms or "?", program.setting.burst_pulses, program.setting.ipi_ms)

@@ -225,6 +225,15 @@ local function choose_page(self, now, page)
   note(self, now, "set", "", ("by hand: page %d"):format(page))
 end
 
+--- The device reports no change of its waveform by hand that a source knows of; what it says next shows it.
+local function choose_waveform(self, now, name)
+  for number, known in pairs(limits.WAVEFORMS) do
+    self.waveform = known == name and number or self.waveform
+  end
+  machine.derive(self)
+  note(self, now, "set", "", "by hand: waveform " .. name)
+end
+
 local KNOBS = {
   amplitude = { turn_amplitude, "a whole number in 0-100 %", function(value)
     return type(value) == "number" and math.tointeger(value) and value >= 0 and value <= 100
@@ -235,18 +244,21 @@ local KNOBS = {
   page = { choose_page, "a page (1-4, 6-8, 13, 15-17, 19)", function(value)
     return type(value) == "number" and limits.PAGES[value] ~= nil
   end },
+  waveform = { choose_waveform, "Monophasic, Biphasic, Halfsine or Biphasic Burst", function(value)
+    return value == "Biphasic Burst" or value == "Biphasic" or value == "Monophasic" or value == "Halfsine"
+  end },
 }
 
 --- What a hand on the front panel does; the device reports it unasked.
----@param name "amplitude"|"enable"|"page"
----@param value integer|boolean
+---@param name "amplitude"|"enable"|"page"|"waveform"
+---@param value integer|boolean|string
 ---@param now_ns? integer  default: the latest time this simulator was told
 ---@return moonpulse.SimulatorReply[]? replies
 ---@return moonpulse.SimulatorEvent[]? log
 function Simulator:knob(name, value, now_ns)
   local knob = KNOBS[name]
   if not knob then
-    error(("magventure simulator: no knob '%s'; there are amplitude, enable, page"):format(
+    error(("magventure simulator: no knob '%s'; there are amplitude, enable, page, waveform"):format(
       tostring(name)), 2)
   elseif not knob[3](value) then
     error(("magventure simulator: knob %s: %s is not %s"):format(name, tostring(value), knob[2]), 2)
