@@ -16,6 +16,7 @@
 #                            hold of them; RUNS=N instead, FROM=N the first seed (docs/reliability.md)
 #   make bids-bar            every shipped protocol as BIDS datasets, and what bids-validator 1.15.0 says of them (npm
 #                            puts it into build/bids: 700 MB); BIDS=itbs600: that protocol only
+#   make browser             reports in a headless Chromium (installs it: 300 MB): no error, the numbers of events.tsv
 #   make install PREFIX=...  program, library (also for stock Lua), protocols, manual and documentation;
 #                            make uninstall takes them away again
 #
@@ -76,7 +77,7 @@ BENCH    ?=
 SECONDS  ?= 60
 
 .PHONY: all demo test test-programs bench bench-programs check format format-check lint valgrind fuzz \
-        fuzz-records fuzz-commands explore mutants bids-bar force install uninstall clean deps deps-check sanitized
+        fuzz-records fuzz-commands explore mutants bids-bar browser force install uninstall clean deps deps-check sanitized
 all: $B/moonpulse $B/lib/moonpulse/core.so
 	@echo "$B/moonpulse is built"
 
@@ -223,6 +224,11 @@ BIDS ?=
 bids-bar: all
 	@test -x $B/bids/node_modules/.bin/bids-validator || npm install --silent --prefix $B/bids bids-validator@1.15.0
 	@MOONPULSE=$B/moonpulse $B/moonpulse lua tests/bids/bar.lua $B/bids $(BIDS)
+
+# make test skips it where there is no browser
+browser: test-programs
+	@sh .ci/deps browser
+	@MOONPULSE=$B/moonpulse $B/moonpulse lua tests/specs.lua tests/spec/report/browser_spec.lua
 
 format:
 	clang-format -i $(C_FILES)

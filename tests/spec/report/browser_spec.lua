@@ -52,6 +52,7 @@ local walk = [[<!DOCTYPE html><meta charset="utf-8"><pre id="told"></pre>
 <iframe id="phone" width="360" height="740" src="RUN"></iframe>
 <iframe id="odd" width="360" height="740" src="ODD"></iframe>
 <iframe id="plain" width="1100" height="900" sandbox="allow-same-origin" src="RUN"></iframe>
+<iframe id="real" width="1100" height="900" src="REAL"></iframe>
 <script>
 function page(id) { return document.getElementById(id).contentDocument; }
 function bars(doc) {
@@ -91,6 +92,7 @@ window.onload = function () {
     bubbles: true }));
   told.clicked = seen(wide);
   told.odd = seen(page("odd"));
+  told.real = { given: given(page("real")), session: seen(page("real")), sideways: sideways(page("real")) };
   told.sideways = [sideways(wide), sideways(page("phone")), sideways(page("odd")), sideways(page("plain"))];
   told.fold = wide.querySelector("table.given").getBoundingClientRect().bottom;
   told.width = page("phone").documentElement.clientWidth;
@@ -143,8 +145,12 @@ describe("the report in a browser", function()
     write("run", manifest, rows)
     write("odd", { protocol = { name = bad, outline = ("wide"):rep(200) }, speed = 1,
       result = { status = "stopped", reason = bad .. ("x"):rep(300) } }, odd_rows())
-    local urls = { RUN = "run/report.html", ODD = "odd/report.html" }
-    shell.write(folder .. "/walk.html", (walk:gsub("RUN", urls.RUN):gsub("ODD", urls.ODD)))
+    local status, _, err = shell.moonpulse(folder, "run tmseeg_sp --rmt 45 --speed max --out " .. folder
+      .. "/real")
+    assert.are.equal(0, status, err)
+    local real = "real/" .. shell.names(folder .. "/real")[1]
+    local urls = { RUN = "run/report.html", ODD = "odd/report.html", REAL = real .. "/report.html" }
+    shell.write(folder .. "/walk.html", (walk:gsub("%u%u%u%u?", urls)))
     local out
     out, log = browse(folder, "--virtual-time-budget=3000 --dump-dom file://" .. folder .. "/walk.html")
     local text = out:match('<pre id="told">(.-)</pre>'):gsub("&%a+;", unescape)
@@ -201,6 +207,14 @@ describe("the report in a browser", function()
       (rows[65].onset - rows[64].onset) * 1e3, rows[65].lateness_us,
       rows[65].intensity_mso), told.pulse.info)
     assert.equal(told.session.info, told.back.info)
+  end)
+
+  with_browser("of a run that was made has its numbers, too", function()
+    local rows = rows_of(("%s/real/%s/events.tsv"):format(folder, shell.names(folder .. "/real")[1]))
+    assert.same({ ("%d"):format(#rows), ("%d"):format(#rows), "none" }, told.real.given.Pulses)
+    assert.equal(("%d pulses from %.3f s to %.3f s: %d given"):format(#rows, rows[1].onset,
+      rows[#rows].onset, #rows), told.real.session.info)
+    assert.equal(0, told.real.sideways)
   end)
 
   with_browser("answers what matters in its first screen", function()
