@@ -146,13 +146,23 @@ function M.reference(reference, is_nerve)
   return not is_nerve and names[reference or ""] or "absolute"
 end
 
---- A threshold of the manifest: %MSO, and how it was found.
+--- The last one of this kind that the run's own staircases found.
+local function found_by_run(manifest, reference)
+  local list, last = read.get(manifest, "thresholds.found"), nil
+  for _, each in ipairs(type(list) == "table" and list or {}) do
+    last = type(each) == "table" and each.kind == reference and each or last
+  end
+  return last
+end
+
+--- A threshold of the manifest: %MSO, and how it was found. One that was given, which intensities are percent
+--- of, goes before one that the run found.
 ---@param manifest table
 ---@param reference "RMT"|"AMT"
 ---@return number? value
 ---@return table found { how, date }
 function M.threshold(manifest, reference)
-  local found = read.get(manifest, "thresholds." .. reference:lower())
+  local found = read.get(manifest, "thresholds." .. reference:lower()) or found_by_run(manifest, reference)
   local value = type(found) == "table" and found.value or found
   local of = type(found) == "table" and found or {}
   return type(value) == "number" and value or nil,

@@ -88,7 +88,8 @@ local function staircases_of(list)
   local texts = {}
   for i, each in ipairs(type(list) == "table" and list or {}) do
     local found = type(each) == "table" and (each.threshold or each.estimate)
-    texts[i] = text_of(found) or "none"
+    local kind = type(each) == "table" and text_of(each.kind)
+    texts[i] = (kind and kind .. " " or "") .. (text_of(found) or "none")
   end
   return texts[1] and table.concat(texts, ", ")
 end

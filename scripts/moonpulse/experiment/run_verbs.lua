@@ -179,7 +179,8 @@ function Run:note(text)
 end
 
 --- An adaptive staircase; see moonpulse.experiment.staircase.
----@param options table { start, step, min_step = 1, reversals = 6, min = 1, max = 100, trials = 100 }
+---@param options table { start, step, min_step = 1, reversals = 6, min = 1, max = 100, trials = 100,
+---   unit = "%MSO", kind = "RMT" }
 ---@return moonpulse.Staircase
 function Run:staircase(options)
   local stage = self.stage

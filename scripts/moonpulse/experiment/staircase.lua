@@ -22,9 +22,12 @@ local Trial = {}
 Trial.__index = Trial
 
 local known = { start = "number", step = "number", min_step = "?number", reversals = "?number",
-  min = "?number", max = "?number", trials = "?number", unit = "?text" }
+  min = "?number", max = "?number", trials = "?number", unit = "?text", kind = "?text" }
 local defaults = { min_step = 1, reversals = 6, min = 1, max = 100, trials = 100, unit = "%MSO" }
 M.rule = "1-up-1-down"
+
+--- Of which motor threshold it is, as --rmt and --amt are called.
+M.kinds = { RMT = "resting motor threshold", AMT = "active motor threshold" }
 
 local limit_trials = 3 -- so often beyond min or max in a row: the threshold is not in between
 
@@ -138,7 +141,7 @@ function Staircase:__call()
   self.trial = trial
   self.note(("trial %d at %g %s"):format(trial.number, trial.intensity, self.unit), { staircase = self.place,
     trial = trial.number, intensity = trial.intensity, unit = self.unit, rule = M.rule, start = self.start,
-    min_step = self.min_step })
+    min_step = self.min_step, kind = self.kind })
   return trial, trial.intensity
 end
 
@@ -154,6 +157,10 @@ local function check(options)
       if type(value) ~= "string" then
         blame.fail("run:staircase: unit must be text, like \"%%MSO\", not %s", type(value))
       end
+    elseif key == "kind" then
+      if value ~= nil and not M.kinds[value] then
+        blame.fail("run:staircase: kind is \"RMT\" or \"AMT\", not %s", value_words.shown(value))
+      end
     elseif not math.type(value) or value ~= value then
       blame.fail("run:staircase: %s must be a number, not %s", key, value_words.shown(value))
     end
@@ -164,7 +171,9 @@ local function check(options)
       blame.fail("run:staircase: %s must be above 0, not %g", key, all[key])
     end
   end
-  if all.start < all.min or all.start > all.max then
+  if all.kind and all.unit ~= defaults.unit then
+    blame.fail("run:staircase: kind = \"%s\" is a threshold in %%MSO, and unit is \"%s\"", all.kind, all.unit)
+  elseif all.start < all.min or all.start > all.max then
     blame.fail("run:staircase: start = %g is outside min = %g to max = %g", all.start, all.min, all.max)
   elseif all.step < all.min_step then
     blame.fail("run:staircase: step = %g is below min_step = %g", all.step, all.min_step)
@@ -174,7 +183,7 @@ end
 
 --- Start a staircase: for trial, intensity in run:staircase { start = 45, step = 2 } do ... end
 ---@param options table { start, step, min_step = 1, reversals = 6, min = 1, max = 100, trials = 100,
----   unit = "%MSO" }
+---   unit = "%MSO", kind = "RMT"|"AMT"|nil }
 ---@param note fun(text: string, said: table) puts a line into the record; said: the same as data
 ---@param conclude fun(staircase: moonpulse.Staircase) called once, when it has ended
 ---@param place integer? which staircase of the run it is; 1

@@ -71,7 +71,7 @@ local function add_numbers(plain, each)
 end
 
 local of_staircase = { threshold = "number", start = "number", trials = "number", reversals = "number",
-  rule = "string", unit = "string", why = "string" }
+  rule = "string", unit = "string", why = "string", kind = "string" }
 
 --- What its staircases found.
 local function staircases_of(manifest)

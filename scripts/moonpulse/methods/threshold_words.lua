@@ -92,8 +92,8 @@ local function add_staircases(facts, add)
   for _, each in ipairs(facts.staircases) do
     local words = M.staircase(each)
     if type(each.threshold) == "number" then
-      add("A staircase (%s) gave a threshold of %s, the mean of the reversals at the smallest step", words,
-        M.found(each))
+      add("A staircase (%s) gave a %s of %s, the mean of the reversals at the smallest step", words,
+        M.names[each.kind] or "threshold", M.found(each))
       has_interval = has_interval or each.interval
     else
       add("A staircase (%s) gave no threshold%s", words, each.why and ": " .. each.why or "")

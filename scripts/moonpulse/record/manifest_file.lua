@@ -28,7 +28,7 @@ local orders = {
   ["session.course"] = { "name", "begins", "phases" },
   experiment = { "plays", "staircases", "triggers" },
   ["experiment.staircases[]"] = { "threshold", "interval", "why", "reversals", "trials", "rule", "start",
-    "min_step", "unit", "track" },
+    "min_step", "unit", "kind", "track" },
   ["experiment.triggers"] = { "came", "taken", "passed_over", "before", "dropped", "on_trigger" },
   ["experiment.triggers.on_trigger"] = { "starts", "counted", "window", "gate", "busy", "refractory", "over",
     "outside", "untold", "reaction_us" },
@@ -61,7 +61,7 @@ local orders = {
     ["safety.history.notes"] = true, ["safety.history.unreadable"] = true },
 }
 for _, name in ipairs { "thresholds.rmt", "thresholds.amt", "thresholds.found[]" } do
-  orders[name] = { "value", "unit", "how", "date", "source" }
+  orders[name] = { "value", "unit", "kind", "how", "date", "source" }
 end
 for _, name in ipairs { "waveform", "current_direction", "mode", "coil" } do
   orders["device." .. name] = { "value", "shape", "serial", "source" }

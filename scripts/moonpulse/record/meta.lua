@@ -174,7 +174,8 @@ end
 function M.found(staircases, date)
   local found = {}
   for _, each in ipairs(staircases or {}) do
-    found[#found + 1] = each.threshold and { value = each.threshold, unit = each.unit, source = "this run",
+    found[#found + 1] = each.threshold and { value = each.threshold, unit = each.unit, kind = each.kind,
+      source = "this run",
       how = ("staircase %s from %g, %d trials, %d reversals"):format(each.rule, each.start, each.trials,
         each.reversals), date = date } or nil
   end

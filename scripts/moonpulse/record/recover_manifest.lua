@@ -35,6 +35,7 @@ end
 --- A mark of a staircase into what is known of it.
 local function add_mark(each, of)
   each.unit, each.rule = each.unit or text_of(of.unit), each.rule or text_of(of.rule)
+  each.kind = each.kind or (of.kind == "RMT" or of.kind == "AMT") and of.kind or nil
   each.start, each.min_step = each.start or number_of(of.start), each.min_step or number_of(of.min_step)
   each.reversals = count_of(of.reversals) or each.reversals
   local intensity = number_of(of.intensity)

@@ -7,6 +7,7 @@ local text = require "moonpulse.drawing.text"
 local M = {}
 
 local get = record.get
+local names = { RMT = "Resting motor threshold", AMT = "Active motor threshold" }
 local most_trials, most_staircases = 1000, 20
 
 --- The trials as the manifest has them, if all of them are trials.
@@ -46,7 +47,8 @@ local function sentence(stairs)
   if not stairs.found then
     return ("No threshold: %s"):format(text.value(get(stairs.of, "why")))
   end
-  return ("Threshold %s %s, %s"):format(one_decimal(stairs.found), stairs.unit, stairs.low and stairs.high
+  local name = names[get(stairs.of, "kind")] or "Threshold"
+  return ("%s %s %s, %s"):format(name, one_decimal(stairs.found), stairs.unit, stairs.low and stairs.high
     and ("%s %% interval %s to %s %s"):format(stairs.percent, one_decimal(stairs.low),
       one_decimal(stairs.high), stairs.unit)
     or "interval " .. text.missing)

@@ -85,17 +85,18 @@ function Show:staircase_ended(staircase)
   local threshold, why = staircase:threshold()
   local interval = staircase:interval()
   local text = ("%s%s (%d reversals, %d trials)"):format(
-    threshold and ("threshold %.4g %s"):format(threshold, staircase.unit) or "no threshold: " .. why,
+    threshold and ("%s %.4g %s"):format(staircases.kinds[staircase.kind] or "threshold", threshold,
+      staircase.unit) or "no threshold: " .. why,
     interval and (", %d %% interval %.4g to %.4g"):format(interval.percent, interval.low,
       interval.high) or "",
     #staircase.found, staircase.number)
   table.insert(self.context.experiment.staircases, { threshold = threshold, interval = interval, why = why,
     reversals = #staircase.found, trials = staircase.number, rule = staircases.rule,
-    start = staircase.start, min_step = staircase.min_step, unit = staircase.unit,
+    start = staircase.start, min_step = staircase.min_step, unit = staircase.unit, kind = staircase.kind,
     track = staircase.track })
   self:mark(text, nil, { staircase = staircase.place, threshold = threshold, interval = interval, why = why,
     reversals = #staircase.found, ended = true })
-  self.context.job.audit:tell("threshold", { name = "staircase", new = threshold or "none",
+  self.context.job.audit:tell("threshold", { name = "staircase", of = staircase.kind, new = threshold or "none",
     unit = staircase.unit, how = "found", rule = staircases.rule, reversals = #staircase.found,
     trials = staircase.number, why = why })
   self:say(text)

@@ -170,6 +170,16 @@ describe("export bids", function()
       .. "sub-03\tn/a\tn/a\n", files["phenotype/motor_threshold.tsv"])
   end)
 
+  it("has the threshold that a staircase of the run found, by its kind", function()
+    shell.write(folder .. "/answers", ("n\ny\n"):rep(9))
+    local hunt = bids.run(folder, ("scripts/threshold.lua -p kind=AMT --answers %s/answers"):format(folder))
+    local found = cjson.decode(shell.read(hunt .. "/manifest.json")).thresholds.found[1]
+    assert.are.equal("AMT", found.kind)
+    local files = bids.export({}, hunt, { sub = "01" })
+    assert.are.equal(("participant_id\tamt\nsub-01\t%.10g\n"):format(found.value),
+      files["phenotype/motor_threshold.tsv"])
+  end)
+
   it("says of a record that was edited after it was sealed that it was", function()
     local copy = folder .. "/edited"
     os.execute(("cp -r '%s' '%s'"):format(whole, copy))

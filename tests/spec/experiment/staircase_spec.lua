@@ -92,6 +92,8 @@ describe("a staircase", function()
     end
     fails({ start = 50 }, "step is missing")
     fails({ start = 50, step = 0 }, "step must be above 0")
+    fails({ start = 50, step = 1, kind = "rmt" }, 'kind is "RMT" or "AMT", not the text "rmt"')
+    fails({ start = 50, step = 1, kind = "AMT", unit = "mA" }, 'kind = "AMT" is a threshold in %%MSO, and unit')
     fails({ start = 50, step = 0 / 0 }, "step must be a number")
     fails({ start = 0, step = 2 }, "start = 0 is outside min = 1 to max = 100")
     fails({ start = 50, step = 1, min_step = 2 }, "step = 1 is below min_step = 2")

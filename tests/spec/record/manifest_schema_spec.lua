@@ -21,7 +21,7 @@ local long = [[local mp = require "moonpulse"
 
 local script = [[local mp = require "moonpulse"
   return mp.experiment { coil = "H1", run = function(run)
-    local stim, stairs = run:device(), run:staircase { start = 45, step = 4, reversals = 6 }
+    local stim, stairs = run:device(), run:staircase { start = 45, step = 4, reversals = 6, kind = "AMT" }
     stim:arm()
     run:wait_trigger()
     for trial, intensity in stairs do

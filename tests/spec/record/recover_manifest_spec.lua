@@ -13,7 +13,7 @@ local script = [[local mp = require "moonpulse"
     stim:fire(pair)
     for _, start in ipairs { 40, 45 } do
       local trials = start == 40 and 3 or 100
-      for trial, intensity in run:staircase { start = start, step = 4, trials = trials } do
+      for trial, intensity in run:staircase { start = start, step = 4, trials = trials, kind = "RMT" } do
         run:mark("looked at " .. intensity)
         trial:answer(trial.number % 2 == 0)
         if start == 45 and trial.number == 2 then

@@ -21,8 +21,8 @@ describe("the report of a staircase", function()
     local record = fixture.run_in(folder .. "/runs")
     local html = shell.read(record .. "/report.html")
     local found = cjson.decode(shell.read(record .. "/manifest.json")).experiment.staircases[1]
-    local words = ("Threshold %.1f %%MSO, 95 %% interval %.1f to %.1f %%MSO"):format(found.threshold,
-      found.interval.low, found.interval.high)
+    local words = ("Resting motor threshold %.1f %%MSO, 95 %% interval %.1f to %.1f %%MSO"):format(
+      found.threshold, found.interval.low, found.interval.high)
     assert.is_truthy(html:match("<main>(.-)<dl"):find('<p class="big">' .. words, 1, true), words)
     assert.is_true(found.interval.low < found.threshold and found.threshold < found.interval.high)
     assert.matches(("threshold %.4g %%%%MSO, 95 %%%% interval"):format(found.threshold), out)

@@ -30,7 +30,8 @@ local experiment = [[local mp = require "moonpulse"
   return mp.experiment { name = "Stairs", run = function(run)
     local stim = run:device()
     run:mark "begun"
-    for trial, intensity in run:staircase { start = 45, step = 4, reversals = 2, min_step = 4 } do
+    for trial, intensity in run:staircase { start = 45, step = 4, reversals = 2, min_step = 4,
+      kind = "RMT" } do
       stim:arm(mp.pulse(mp.mso(intensity)))
       stim:fire(mp.pulse(mp.mso(intensity)):label "single")
       trial:answer(run:ask "MEP? [y/n]")
