@@ -108,7 +108,7 @@ static void *allocate(void *context, void *block, size_t old_size, size_t new_si
     }
     void *result = realloc(block, new_size);
     mp_large_block(result, new_size);
-    mp_large_heap_grown(result);
+    mp_large_heap_grown();
     return result;
 }
 

@@ -63,7 +63,7 @@ struct dispatch_handed {
 
 /* A plan that triggers start. */
 struct dispatch_ahead {
-    bool on; // its lowering is d->lowering
+    bool on;      // its lowering is d->lowering
     bool telling; // a trigger started the plan, and is still to be told: it is not over before
     struct mp_ahead_rule rule;
     struct mp_ahead_past past;

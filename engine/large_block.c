@@ -6,14 +6,13 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { GROWS_BY = 16 << 20, KEEPS = 256 << 20 };
+enum { GROWS_BY = 16 << 20, KEEPS = 256 << 20, LEAST = 8 << 20 };
 static const size_t huge_page = (size_t)2 << 20;
-static const size_t least = (size_t)8 << 20;
 static char *heap_end; // up to which large pages were asked for; NULL: for none
 
 void mp_large_block(void *block, size_t bytes)
 {
-    if (block == NULL || bytes < least)
+    if (block == NULL || bytes < LEAST)
         return;
     char *from = (char *)block + (-(uintptr_t)block & (huge_page - 1));
     size_t length = (bytes - (size_t)(from - (char *)block)) & ~(huge_page - 1);
@@ -23,20 +22,20 @@ void mp_large_block(void *block, size_t bytes)
 void mp_large_heap(void)
 {
     char *end = sbrk(0);
-    if (end == (void *)-1 || mallopt(M_TOP_PAD, GROWS_BY) == 0 ||
-        mallopt(M_TRIM_THRESHOLD, KEEPS) == 0)
+    if (end == (void *)-1)
         return;
+    (void)mallopt(M_TOP_PAD, GROWS_BY);
+    (void)mallopt(M_TRIM_THRESHOLD, KEEPS);
+    (void)mallopt(M_MMAP_THRESHOLD, LEAST); // else each block of 128 KB would be a mapping
     heap_end = end + (-(uintptr_t)end & ((uintptr_t)sysconf(_SC_PAGESIZE) - 1));
 }
 
-void mp_large_heap_grown(const void *block)
+void mp_large_heap_grown(void)
 {
-    // what lies elsewhere, as the largest ones do, has another address, and the heap its end
-    if (heap_end == NULL || (const char *)block < heap_end)
+    if (heap_end == NULL)
         return;
-    char *end = sbrk(0);
-    if (end <= heap_end)
-        return;
-    (void)madvise(heap_end, (size_t)(end - heap_end), MADV_HUGEPAGE);
+    char *end = sbrk(0); // glibc knows it without asking
+    if (end > heap_end)
+        (void)madvise(heap_end, (size_t)(end - heap_end), MADV_HUGEPAGE);
     heap_end = end;
 }

@@ -17,15 +17,16 @@
 void mp_large_block(void *block, size_t bytes);
 
 /*
- * From now on malloc's heap may be given in pages of 2 MB, grows by 16 MB at a time and keeps
- * up to 256 MB that are free: what mp_large_heap_grown is told of. Only for a process in which
+ * From now on malloc's heap grows by 16 MB at a time, keeps up to 256 MB that are free, and has
+ * all blocks below 8 MB; what it grows by may be given in pages of 2 MB, if mp_large_heap_grown
+ * is called. Only for a process in which
  * nothing is to be sent in real time: to make a large page of small ones the kernel may hold up
  * whoever uses them for a millisecond. Not taken back; once a process.
  */
 void mp_large_heap(void);
 
-/* malloc or realloc gave block: has the heap grown for it? Costs next to nothing if not. Called
- * by one thread alone, the one that called mp_large_heap; does nothing before. */
-void mp_large_heap_grown(const void *block);
+/* malloc or realloc gave a block: has the heap grown for it? Costs next to nothing if not.
+ * Called by one thread alone, the one that called mp_large_heap; does nothing before. */
+void mp_large_heap_grown(void);
 
 #endif

@@ -14,13 +14,13 @@ return mp.experiment {
     start = { default = 45, min = 1, max = 100, help = "%MSO of the first pulse" },
     step = { default = 2, min = 1, max = 20, help = "%MSO; halved at each reversal, down to 1" },
     reversals = { default = 6, min = 2, max = 20, help = "ends after so many" },
-    kind = { default = "RMT", values = { "RMT", "AMT" }, help = "at rest, or with the muscle active" },
+    kind = { default = "unsaid", values = { "unsaid", "RMT", "AMT" }, help = "at rest, or active" },
     pause = { default = 5.0, min = 0, max = 60, help = "s; 0 to 2 s more are drawn for each trial" },
   },
   run = function(run)
     local stim = run:device()
     local stairs = run:staircase { start = run.params.start, step = run.params.step,
-      reversals = run.params.reversals, kind = run.params.kind }
+      reversals = run.params.reversals, kind = run.params.kind ~= "unsaid" and run.params.kind or nil }
     stim:arm()
     for trial, intensity in stairs do
       run:sleep(run:uniform(run.params.pause, run.params.pause + 2))

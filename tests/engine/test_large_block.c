@@ -77,15 +77,19 @@ static void the_heap_has_them(void)
 {
     enum { COUNT = 65536, SIZE = 1024 - 16 };
     static unsigned char *blocks[COUNT];
-    const uintptr_t from = (uintptr_t)sbrk(0);
-    blocks[0] = malloc(SIZE);
-    mp_large_heap_grown(blocks[0]); // nobody has asked
-    free(blocks[0]);
+    uintptr_t from = (uintptr_t)sbrk(0);
+    for (int i = 0; i < COUNT / 16; i++)
+        blocks[i] = malloc(SIZE);
+    mp_large_heap_grown();
+    CHECK(large_between(from, (uintptr_t)sbrk(0)) == 0); // nobody has asked
+    for (int i = 0; i < COUNT / 16; i++)
+        free(blocks[i]);
     mp_large_heap();
+    from = (uintptr_t)sbrk(0);
     for (int i = 0; i < COUNT; i++) {
         blocks[i] = malloc(SIZE);
         CHECK(blocks[i] != NULL);
-        mp_large_heap_grown(blocks[i]);
+        mp_large_heap_grown();
         memset(blocks[i], i & 0xff, SIZE);
     }
     const uintptr_t to = (uintptr_t)sbrk(0);

@@ -197,9 +197,8 @@ local function describe_thresholds(text, columns)
     local words = kinds[kind or name]
     if words and not sidecar[name] then
       sidecar[name] = { LongName = words .. (session and ", session " .. session or ""), Units = draft.mso,
-        Description = "As it was given to the run. With | between: runs with several values; the "
-          .. "IntensitySet of "
-          .. "each run has its own.", Delimiter = "|" }
+        Description = "As it was given to the run, or found in it. With | between: runs with several values; "
+          .. "what intensities are percent of stands in the IntensitySet of each run.", Delimiter = "|" }
     end
   end
   sidecar.participant_id = sidecar.participant_id or { LongName = "Participant",

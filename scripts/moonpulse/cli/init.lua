@@ -262,8 +262,10 @@ function M.explain(problem)
   return text:gsub("\n", "\n    "), status
 end
 
--- what may have to be on time
-local in_real_time = { run = true, rerun = true, sim = true, bench = true, test = true }
+-- what never has to be on time; a run in virtual time says so itself
+local never_on_time = { check = true, ["check-bids"] = true, compile = true, diff = true, events = true,
+  explore = true, export = true, import = true, methods = true, plot = true, protocols = true, recover = true,
+  runs = true, show = true, sign = true, verify = true }
 
 local function dispatch(name, arguments)
   if name == nil or name == "help" or name == "--help" or name == "-h" then
@@ -277,7 +279,7 @@ local function dispatch(name, arguments)
   end
   for _, known in ipairs(commands) do
     if known == name then
-      if not in_real_time[name] then
+      if never_on_time[name] then
         core.large_pages()
       end
       local command = command_of(name)

@@ -139,9 +139,10 @@ end
 
 --- The pulses, and what surrounds them: each has a verdict of its own.
 local function tell_pulses(comparison, stopped)
-  say("pulses", comparison.same_pulses
-    and ("SAME: %s, planned at the same times, on the same channels, as strong, of the same conditions")
-      :format(numbers.counted(comparison.pulses, "pulse")) or "DIFFERENT:")
+  local alike = ("SAME: %s, planned at the same times, on the same channels, as strong, of the same "
+    .. "conditions"):format(numbers.counted(comparison.pulses, "pulse"))
+  say("pulses", stopped and comparison.pulses == 0 and "none was given: nothing to compare"
+    or comparison.same_pulses and alike or "DIFFERENT:")
   words().differences(comparison, true, print)
   local around = not comparison.same and words().list(comparison, false)
   say("around", around and around ~= "" and "DIFFERENT: " .. around
@@ -150,12 +151,14 @@ local function tell_pulses(comparison, stopped)
 end
 
 --- Tell how the new record compares; is it the same? data: what --json prints.
+---@return boolean same
+---@return boolean? stopped the first run was, or was killed: what came before is the same
 local function tell(recipe, folder, data)
   local manifest, message = read.manifest(folder .. "/manifest.json")
   if not manifest then
     cli.fail("fault", "%s", tostring(message))
   end
-  local found, comparison, why = require("moonpulse.rerun.verdict").judge(recipe, folder, manifest)
+  local found, comparison, why, stopped = require("moonpulse.rerun.verdict").judge(recipe, folder, manifest)
   local same = true
   print()
   for i, each in ipairs(found) do
@@ -168,13 +171,20 @@ local function tell(recipe, folder, data)
     data.problem = why or "the rows cannot be compared"
     return false
   end
-  tell_pulses(comparison, require("moonpulse.verify.replay").was_stopped(recipe.manifest))
+  tell_pulses(comparison, stopped)
   data.pulses = { count = comparison.pulses, same = comparison.same_pulses,
     differences = lines_of(comparison, true) }
   data.around = { same = comparison.same, differences = lines_of(comparison, false) }
   same = same and comparison.same
   say(same and "SAME" or "DIFFERENT", folder)
-  return same
+  return same, stopped
+end
+
+--- Did the script ask more than was answered in the run that it repeats? A run that was stopped had come no
+--- further.
+local function is_unanswered(problem)
+  local text = type(problem) == "table" and rawget(problem, "message") or problem
+  return type(text) == "string" and text:find("question %d+ has no answer: ") ~= nil
 end
 
 --- Only to see what it gives, for verify: it may do no more than a protocol, and nothing is compared.
@@ -238,12 +248,12 @@ local function perform(options)
   if not of_run.made then -- it was refused
     error(problem, 0)
   end
-  local same = tell(recipe, of_run.made, data)
+  local same, stopped = tell(recipe, of_run.made, data)
   data.folder, data.same = of_run.made, same
   if options.json then
     as_json.tell(data)
   end
-  if not ok and not same then -- it did not come to where the other one came
+  if not ok and (not same or stopped and not is_unanswered(problem)) then -- it has an end of its own
     error(problem, 0)
   end
   return same and 0 or 1
@@ -251,6 +261,7 @@ end
 
 function M.run(options)
   if options.look_plan then
+    core.large_pages()
     assert(core.make_folder(options.out))
     require("moonpulse.verify.play_again").make(default_place.absolute(options.run), options.out)
     return 0

@@ -6,6 +6,7 @@ local journal_lines = require "moonpulse.record.journal_lines"
 local numbers = require "moonpulse.text.numbers"
 local opened = require "moonpulse.record.opened"
 local read = require "moonpulse.record.read"
+local recover_manifest = require "moonpulse.record.recover_manifest"
 local stimuli = require "moonpulse.compose.stimuli"
 
 local M = {}
@@ -17,6 +18,7 @@ local M = {}
 ---@field parameters table<string, string>
 ---@field pulses moonpulse.ComparedPulse[]
 ---@field marks string[]
+---@field staircases string[] of a run: what each found
 ---@field live boolean? an experiment's run in real time: a script's own waits are never the same
 ---@field plans integer[]? of an experiment's run: the pulse (its place in pulses) that each plan of its
 ---   journal begins with
@@ -84,14 +86,18 @@ local function onset_error_of(lateness)
   return worst and ("at most %s"):format(numbers.seconds(worst / 1e6)) or nil
 end
 
+--- A staircase that its run did not come to the end of.
+M.unfinished = "not finished"
+
 local function staircases_of(list)
   local texts = {}
   for i, each in ipairs(type(list) == "table" and list or {}) do
-    local found = type(each) == "table" and (each.threshold or each.estimate)
-    local kind = type(each) == "table" and text_of(each.kind)
-    texts[i] = (kind and kind .. " " or "") .. (text_of(found) or "none")
+    local of = type(each) == "table" and each or {}
+    local kind, found = text_of(of.kind), text_of(of.threshold or of.estimate)
+    texts[i] = of.why == recover_manifest.unfinished and M.unfinished
+      or (kind and kind .. " " or "") .. (found or "none")
   end
-  return texts[1] and table.concat(texts, ", ")
+  return texts
 end
 
 local function digest_of(files)
@@ -116,14 +122,14 @@ function M.without_place(text)
 end
 
 --- The facts of a manifest, whatever version wrote it.
-local function facts_of(manifest)
+local function facts_of(manifest, staircases)
   local function get(path)
     return read.get(manifest, path)
   end
   local facts = { kind = get "kind", protocol = text_of(get "protocol.id"), seed = text_of(get "seed"),
     outline = text_of(get "protocol.outline"),
     rmt = threshold_of(get "thresholds.rmt"), amt = threshold_of(get "thresholds.amt"),
-    staircases = staircases_of(get "experiment.staircases"),
+    staircases = staircases[1] and table.concat(staircases, ", "),
     device = text_of(get "device.description") or text_of(get "device.name"),
     simulated = get "device.simulated" ~= nil and (get "device.simulated" and "yes" or "no") or nil,
     trigger = text_of(get "device.trigger.text") or get "device.trigger" and "a trigger" or nil,
@@ -202,8 +208,9 @@ function M.of_run(folder, name)
     return nil, message .. (manifest.status == "running" and ": the run was killed; moonpulse recover "
       .. "writes its record" or "")
   end
-  local side = { kind = "run", name = name, facts = facts_of(manifest), pulses = {}, marks = {}, notes = {},
-    parameters = parameters_of(manifest.parameters),
+  local staircases = staircases_of(read.get(manifest, "experiment.staircases"))
+  local side = { kind = "run", name = name, facts = facts_of(manifest, staircases), pulses = {}, marks = {},
+    notes = {}, parameters = parameters_of(manifest.parameters), staircases = staircases,
     live = manifest.kind == "experiment" and (manifest.speed == nil or manifest.speed == 1) }
   for i, row in ipairs(events.pulses) do
     side.pulses[i] = { at_us = row.planned or (row.onset or 0) * 1e6, channel = row.channel,

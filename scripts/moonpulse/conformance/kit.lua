@@ -188,7 +188,7 @@ function Kit:fire(stand, action)
   stand:pass(stand.now_ns + math.floor(self.driver.reply_timeout * 1e9))
   local verdicts, texts = {}, {}
   for i = before + 1, #stand.replies do
-    local verdict, text = self.driver.judge(stand.replies[i], action)
+    local verdict, text = self.driver.judge(stand.replies[i], action, self.driver.settings, stand.dialect)
     verdicts[#verdicts + 1], texts[#texts + 1] = verdict or "nothing", text or ""
   end
   return verdicts, texts, stand:count "pulse" - pulses

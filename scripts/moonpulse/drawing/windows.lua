@@ -220,16 +220,6 @@ local function own_times(times, channels, channel)
   return own
 end
 
---- Are there pulses that follow one another within a train's interval, and not only trials?
-local function has_trains(times)
-  for i = 2, #times do
-    if times[i] - times[i - 1] <= slow_s * 1.001 then
-      return true
-    end
-  end
-  return false
-end
-
 -- Whose structure the windows of several channels follow: the first channel's that has trains or bursts of
 -- its own; else that of all together where they take turns (a pulse on one, then one on the other); else
 -- the densest's.
@@ -238,7 +228,7 @@ local function leader(times, channels, names)
   for _, name in ipairs(names) do
     local own = own_times(times, channels, name)
     local list = M.choose(own)
-    if list.grouped and has_trains(own) then
+    if list.grouped and not is_slow(own, { first = 1, last = #own }) then
       return own, list, name
     end
     densest = (not densest or #own > #densest.own) and { own = own, list = list, name = name } or densest

@@ -180,7 +180,7 @@ end
 
 --- An adaptive staircase; see moonpulse.experiment.staircase.
 ---@param options table { start, step, min_step = 1, reversals = 6, min = 1, max = 100, trials = 100,
----   unit = "%MSO", kind = "RMT" }
+---   unit = "%MSO", kind = "RMT"|"AMT"|nil }
 ---@return moonpulse.Staircase
 function Run:staircase(options)
   local stage = self.stage

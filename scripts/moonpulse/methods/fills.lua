@@ -150,7 +150,7 @@ function fills.threshold(facts)
   local how = facts.known.threshold_method
   for _, each in ipairs(facts.staircases) do
     parts[#parts + 1] = ("staircase %s%s"):format(threshold_words.staircase(each), each.threshold
-      and ": " .. threshold_words.found(each) or "")
+      and ": " .. threshold_words.found(each, true) or "")
   end
   for _, each in ipairs(facts.thresholds) do
     if each.how and not threshold_words.in_part[each.how] then
@@ -374,6 +374,9 @@ function fills.threshold_type(facts)
   for _, each in ipairs(facts.thresholds) do
     add(each.name)
   end
+  for _, each in ipairs(facts.staircases) do
+    add(each.kind)
+  end
   for _, dose in ipairs(summed(facts, function(dose) return dose end)) do
     add(dose.reference)
   end
@@ -387,7 +390,8 @@ function fills.threshold_values(facts)
     parts[#parts + 1] = ("%s %g %%MSO"):format(each.name, each.value)
   end
   for _, each in ipairs(facts.staircases) do
-    parts[#parts + 1] = each.threshold and "found by the staircase: " .. threshold_words.found(each) or nil
+    parts[#parts + 1] = each.threshold and "found by the staircase: " .. threshold_words.found(each, true)
+      or nil
   end
   local is_missing = next(threshold_words.missing(facts)) ~= nil
   return not is_missing and parts[1] and table.concat(parts, "; ") or nil,

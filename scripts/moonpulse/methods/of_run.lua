@@ -157,26 +157,11 @@ local function schedule_words(finding)
   return ("the schedule of sessions was not kept: %s"):format(said)
 end
 
--- whose limits were passed, by the layer that judged
-local passed = { guidelines = "published limits were passed", lab = "the laboratory's own limits were passed",
-  sessions = "the schedule of sessions was not kept, with leave" }
-
---- What an override let pass; nil: nothing, it was given and not needed.
-local function override_words(manifest, of)
+--- Why limits might be passed, and who approved it; nil: there was no override.
+local function leave_words(manifest)
   local override = get(manifest, "safety.override")
-  if type(override) ~= "table" then
-    return nil
-  end
-  local list = {}
-  for _, layer in ipairs { "guidelines", table.unpack(layers.others) } do
-    list[#list + 1] = of and of[layer] == "OVER" and passed[layer] or nil
-  end
-  if of and not list[1] then
-    return nil
-  end
-  return ("%s: %s (approval %s)"):format(list[1] and table.concat(list, " and ")
-    or "leave to pass limits was given", override.reason or "no reason given",
-    plain_of(manifest, "safety.approval") or override.approval_ref or "not given")
+  return type(override) == "table" and ("%s (approval %s)"):format(override.reason or "no reason given",
+    plain_of(manifest, "safety.approval") or override.approval_ref or "not given") or nil
 end
 
 local function add_ending(facts, manifest)
@@ -194,9 +179,13 @@ local function add_ending(facts, manifest)
       or status or "how is not known"))
   end
   local of, findings = layers.of(manifest)
-  list[#list + 1] = override_words(manifest, of)
+  local leave = leave_words(manifest) -- one that was given and not needed is no deviation
+  if leave and (not of or of.guidelines == "OVER") then
+    list[#list + 1] = (of and "published limits were passed: " or "leave to pass limits was given: ") .. leave
+  end
   for _, finding in ipairs(findings.sessions) do
-    list[#list + 1] = schedule_words(finding)
+    list[#list + 1] = schedule_words(finding) .. (leave and finding.verdict == "OVER" and ", with leave: "
+      .. leave or "")
   end
   local faults = get(manifest, "device.faults")
   if faults then

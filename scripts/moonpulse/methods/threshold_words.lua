@@ -79,10 +79,12 @@ end
 
 --- What it found, with its interval.
 ---@param each table of facts.staircases
+---@param named boolean? with its kind, if the script said it
 ---@return string
-function M.found(each)
+function M.found(each, named)
   local interval = each.interval
-  return ("%.4g %s%s"):format(each.threshold, each.unit or "", interval
+  return ("%s%.4g %s%s"):format(named and M.names[each.kind] and each.kind .. " " or "", each.threshold,
+    each.unit or "", interval
     and (" (%g %% interval %.1f to %.1f %s)"):format(interval.percent, interval.low, interval.high,
       each.unit or "") or "")
 end

@@ -9,6 +9,9 @@ local reactions = require "moonpulse.record.reactions"
 
 local M = {}
 
+--- Why a staircase has no threshold that its run did not come to the end of.
+M.unfinished = "the run ended before it did"
+
 -- of triggers that started nothing
 local verdicts = { counted = true, busy = true, refractory = true, over = true, outside = true, window = true,
   gate = true }
@@ -68,7 +71,7 @@ local function staircases_of(lines)
   end
   for _, each in ipairs(list) do
     each.trials, each.unit = #each.track, each.unit or "%MSO"
-    each.why = each.why or not each.ended and "the run ended before it did" or nil
+    each.why = each.why or not each.ended and M.unfinished or nil
     each.place, each.ended = nil, nil
   end
   return list, ended

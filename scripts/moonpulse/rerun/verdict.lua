@@ -57,14 +57,12 @@ local function judge_file(found, name, a, b)
 end
 
 --- The commands that a simulator was sent, in order, without what only asks: how often that is depends on
---- time; and how many there are up to the last pulse.
+--- time; and how many there were when it gave its last pulse, of a command, a trigger or a train of its own.
 local function commands(text)
   local list, last = {}, 0
   for event, bytes in text:gmatch("\n[^\t\n]*\t([^\t\n]*)\t([^\t\n]*)") do
-    if event ~= "get" and bytes ~= "n/a" and bytes ~= "" then
-      list[#list + 1] = bytes
-      last = event == "pulse" and #list or last
-    end
+    list[#list + 1] = event ~= "get" and bytes ~= "n/a" and bytes ~= "" and bytes or nil
+    last = event == "pulse" and #list or last
   end
   return list, last
 end
@@ -76,11 +74,15 @@ local function judge_commands(found, a, b, stopped)
     x, y = table.move(x, 1, last, 1, {}), table.move(y, 1, math.min(last, #y), 1, {})
   end
   local same = table.concat(x, " ") == table.concat(y, " ")
-  found[#found + 1] = { what = "simulator", same = same, text = same
-    and ("was sent the same bytes (%s%s)"):format(numbers.counted(#x, "command"),
-      stopped and ", up to its last pulse" or "")
-    or ("was sent other bytes: %s, and %s"):format(numbers.counted(#x, "command"),
-      numbers.counted(#y, "command")) }
+  if #x == 0 then
+    found[#found + 1] = { what = "simulator", text = "twin.tsv has no command: nothing to compare" }
+  else
+    found[#found + 1] = { what = "simulator", same = same, text = same
+      and ("was sent the same bytes (%s%s)"):format(numbers.counted(#x, "command"),
+        stopped and ", up to its last pulse" or "")
+      or ("was sent other bytes: %s, and %s"):format(numbers.counted(#x, "command"),
+        numbers.counted(#y, "command")) }
+  end
 end
 
 local function judge_plan(found, a, b)
@@ -114,8 +116,8 @@ local function is_virtual(manifest)
   return manifest.speed ~= nil and manifest.speed ~= 1
 end
 
---- Cut the rows of both behind the last pulse that a run gave which was stopped or killed: what its end did
---- to those that followed, and how it ended, is not the plan's.
+--- Cut both behind the last pulse that a run gave which was stopped or killed: what its end did to those that
+--- followed, and how it ended, is not the plan's.
 local function cut(found, one, other)
   local last = #one.pulses
   while last > 0 and one.pulses[last].given ~= "given" do
@@ -125,14 +127,36 @@ local function cut(found, one, other)
     .. "what is compared ends there"):format(last == 0 and "before its first pulse"
       or "with pulse " .. numbers.count(last), one.facts.ended or "how is not known",
     numbers.counted(#other.pulses, "pulse")) }
+  local finished = 0
+  while one.staircases[finished + 1] and one.staircases[finished + 1] ~= sides.unfinished do
+    finished = finished + 1
+  end
   for _, side in ipairs { one, other } do
     table.move({}, 1, #side.pulses - last, last + 1, side.pulses)
     table.move({}, 1, #side.marks - #one.marks, #one.marks + 1, side.marks)
     while side.plans and (side.plans[#side.plans] or 0) > last do
       table.remove(side.plans)
     end
-    side.facts.ended = nil
+    side.facts.staircases = finished > 0 and table.concat(side.staircases, ", ", 1,
+      math.min(finished, #side.staircases)) or nil
   end
+  one.facts.ended = nil -- how the other one ended is told, and counts for nothing
+end
+
+--- Of two runs in virtual time of which the first was stopped: its rows until a second before, byte for byte.
+local function judge_rows_until(found, a, b)
+  local upto = replay.until_stop(a)
+  local next_a, next_b = ended_lines.of(a), ended_lines.of(b)
+  for number = 1, upto do
+    if next_a() ~= next_b() then
+      found[#found + 1] = { what = "events.tsv", same = false,
+        text = ("differs from line %d on"):format(number) }
+      return
+    end
+  end
+  found[#found + 1] = { what = "events.tsv", same = upto > 0 or nil, text = upto > 0
+    and ("the same bytes until a second before it was stopped (%s)"):format(numbers.counted(upto, "line"))
+    or "it was stopped within a second: nothing to compare" }
 end
 
 --- Judge the run in folder against that of recipe.
@@ -142,6 +166,7 @@ end
 ---@return moonpulse.Judged[]
 ---@return moonpulse.Comparison? comparison of the rows
 ---@return string? message why there is none
+---@return boolean? stopped the run was stopped or killed: what is compared ends with its last pulse
 function M.judge(recipe, folder, manifest)
   local found, a = {}, recipe.folder
   local both_virtual = is_virtual(recipe.manifest) and is_virtual(manifest)
@@ -152,12 +177,15 @@ function M.judge(recipe, folder, manifest)
   end
   local sent, sent_again = read(a, "twin.tsv"), read(folder, "twin.tsv")
   local stopped = replay.was_stopped(recipe.manifest)
-  if both_virtual and not stopped then
+  if both_virtual and stopped then
+    judge_rows_until(found, read(a, "events.tsv") or "", read(folder, "events.tsv") or "")
+  elseif both_virtual then
     judge_file(found, "events.tsv", read(a, "events.tsv") or "", read(folder, "events.tsv") or "")
     if sent or sent_again then
       judge_file(found, "twin.tsv", sent or "", sent_again or "")
     end
-  elseif sent and sent_again then
+  end
+  if (stopped or not both_virtual) and sent and sent_again then
     judge_commands(found, sent, sent_again, stopped)
   end
   if recipe.is_experiment then
@@ -173,7 +201,7 @@ function M.judge(recipe, folder, manifest)
   if stopped then
     cut(found, one, other)
   end
-  return found, compare.compare(one, other, true) -- another device was told before
+  return found, compare.compare(one, other, true), nil, stopped -- another device was told before
 end
 
 return M

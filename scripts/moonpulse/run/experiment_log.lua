@@ -96,9 +96,9 @@ function Show:staircase_ended(staircase)
     track = staircase.track })
   self:mark(text, nil, { staircase = staircase.place, threshold = threshold, interval = interval, why = why,
     reversals = #staircase.found, ended = true })
-  self.context.job.audit:tell("threshold", { name = "staircase", of = staircase.kind, new = threshold or "none",
-    unit = staircase.unit, how = "found", rule = staircases.rule, reversals = #staircase.found,
-    trials = staircase.number, why = why })
+  self.context.job.audit:tell("threshold", { name = "staircase", of = staircase.kind,
+    new = threshold or "none", unit = staircase.unit, how = "found", rule = staircases.rule,
+    reversals = #staircase.found, trials = staircase.number, why = why })
   self:say(text)
 end
 

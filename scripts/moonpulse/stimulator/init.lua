@@ -213,7 +213,7 @@ function Stimulator:arm(first, actions, firsts)
   driver.arm(link, first, actions, firsts)
   self:check_stop()
   self.arming, self.ready, self.settles_ns = false, true, 0
-  self.listening:armed(first, driver.limits(self.identity), firsts, self.link.dialect)
+  self.listening:armed(first, driver.limits(self.identity), firsts)
   self.contact_ns = core.clock_ns()
   local pulse = given_as.armed(self, first)
   if job.audit then
@@ -414,6 +414,7 @@ function M.new(job, record)
       self:wake()
     end,
   })
+  self.listening.dialect = self.link.dialect
   job.on_stop = function(reason) self:interrupt(reason) end
   return self
 end

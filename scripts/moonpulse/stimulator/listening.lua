@@ -21,6 +21,7 @@ local lost = ": was the setting lost on a loose cable, or was it changed on the 
 ---@field settings integer how many settings of plans were sent since arming
 ---@field fault string? the first thing that is wrong
 ---@field words string? of the last confirmation
+---@field dialect table what the driver noted of the device, as its link keeps it for decode
 local Listening = {}
 Listening.__index = Listening
 
@@ -30,17 +31,16 @@ Listening.__index = Listening
 function M.new(driver, record)
   return setmetatable({ slow_ns = patiences.ns(driver, driver.reply_slow or driver.reply_timeout),
     driver = driver, record = record, given = givens.new(driver.measures), open = {},
-    times = {}, wrong = {}, recent = {}, heard = 0, settings = 0, safes = 0, held = {} }, Listening)
+    times = {}, wrong = {}, recent = {}, heard = 0, settings = 0, safes = 0, held = {}, dialect = {} },
+    Listening)
 end
 
 --- The device is armed at action: the driver has set it, and read it back.
 ---@param action moonpulse.Action
 ---@param limits moonpulse.Limits of the device
 ---@param firsts moonpulse.First[]? what each of its outputs was brought to; nil: action, the one it goes to
----@param dialect table? what the driver noted of the device, as it keeps it for decode
-function Listening:armed(action, limits, firsts, dialect)
+function Listening:armed(action, limits, firsts)
   self.told, self.settings, self.limits, self.outputs = action, 0, limits, {}
-  self.dialect = dialect
   for _, each in ipairs(firsts or {}) do
     self.outputs[each.output] = each.action
   end

@@ -468,8 +468,8 @@ function core.screen(text) end
 ---@return string
 function core.executable() end
 
---- From now on nothing in this process is to be on time: its memory may come in pages of 2 MB, which the
---- kernel makes when it likes. On a virtual machine what reads much takes a third as long.
+--- From now on nothing in this process is to be on time: the program's memory may come in pages of 2 MB,
+--- which the kernel makes when it likes (engine/large_block.h). In stock Lua it changes little.
 function core.large_pages() end
 
 --- The host's serial ports.

@@ -21,7 +21,9 @@ local function is_real(manifest)
 end
 
 --- Of a run that somebody stopped, the rows until a second before: nobody can stop it again at that instant.
-local function until_stop(text)
+---@param text string of events.tsv
+---@return integer lines
+function M.until_stop(text)
   local ends, number, upto = nil, 0, 0
   for onset in text:gmatch("\n(%-?%d+%.?%d*)\t") do
     ends = math.max(ends or -math.huge, tonumber(onset))
@@ -66,7 +68,7 @@ function M.compare(folder, made, name, findings, stopped, alike)
   local text = name == "events.tsv" and rows.read(folder, findings) or core.read_file(path, most_table)
   local again = core.read_file(made .. "/" .. name, most_table)
   return findings:compare(name, text or "", again or "", "played again it is", alike,
-    stopped and until_stop(text or "") or nil)
+    stopped and M.until_stop(text or "") or nil)
 end
 
 --- Compare the rows of the run with those that were made again.

@@ -279,6 +279,18 @@ end)]])
       .. "was it changed at its panel?", err, 1, true)
   end)
 
+  it("is not armed for programs where its waveform is not the one that it had when the run began", function()
+    local io = { dialect = { connected = { mode = "Standard", waveform = "Biphasic" } } }
+    function io.transact(_, _, name)
+      return name == "get_mode" and { mode = "Standard", direction = "Normal", waveform = "Monophasic",
+        burst_pulses = 2, ipi_ms = 20 } or {}
+    end
+    function io.fault(_, text, ...) error(text:format(...), 0) end
+    local _, problem = pcall(driver.arm, io, { mso = 40 }, { { mso = 40, train = {} } })
+    assert.are.equal("the stimulator is set to Standard, Monophasic, and was set to Standard, Biphasic when "
+      .. "the run began: set it back, or begin a run anew", problem)
+  end)
+
   it("reports a mode or waveform in which a command fires several pulses", function()
     assert.are.equal("it is set to Twin, Biphasic_Burst: each command fires several pulses",
       tells("fe04013d3c7ec6ff", { mso = 61 })["the mode"])
@@ -328,7 +340,7 @@ describe("a MagPro whose model is declared", function()
 
   it("is refused where it says that it is another, and taken where it is that one", function()
     local function connect(model)
-      local io = { options = { model = model } }
+      local io = { options = { model = model }, dialect = {} }
       function io.transact(_, _, name)
         return name == "get_status2" and { model = "R30", serial = 1, enabled = 0 }
           or { model = "R30", mode = "Standard", waveform = "Biphasic", burst_pulses = 2, ipi_ms = 20 }

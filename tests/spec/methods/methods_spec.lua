@@ -171,9 +171,9 @@ describe("of a run, moonpulse methods", function()
     end
     local found = cjson.decode(shell.read(path .. "/manifest.json")).experiment.staircases[1]
     assert.matches(("A staircase (1-up-1-down, from 45 %%MSO, steps of 2 to 1 %%MSO, halved at each "
-      .. "reversal, %d trials, 6 reversals) gave a resting motor threshold of %.4g %%MSO (95 %% interval "
-      .. "%.1f to %.1f %%MSO), the mean of the reversals at the smallest step."):format(found.trials,
-      found.threshold, found.interval.low, found.interval.high), text, 1, true)
+      .. "reversal, %d trials, 6 reversals) gave a threshold of %.4g %%MSO (95 %% interval %.1f to %.1f "
+      .. "%%MSO), the mean of the reversals at the smallest step."):format(found.trials, found.threshold,
+      found.interval.low, found.interval.high), text, 1, true)
     assert.matches("What counted as a response: [threshold: ", text, 1, true)
     local course = methods("scripts/threshold.lua --answers " .. folder .. "/answers.txt")
     assert.matches("one possible course of the experiment Motor threshold", course, 1, true)

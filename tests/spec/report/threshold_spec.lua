@@ -15,8 +15,8 @@ describe("the report of a staircase", function()
   it("has its threshold with the interval on top, and every trial in its figure", function()
     local answers = { "y", "n", "y", "n", "y", "y", "n", "y", "n", "n", "y", "n", "y", "n" }
     shell.write(folder .. "/answers", table.concat(answers, "\n") .. "\n")
-    local status, out, err = shell.moonpulse(folder, ("run scripts/threshold.lua -p start=55 -p step=4 "
-      .. "--answers %s/answers --seed 7 --speed max --out %s/runs"):format(folder, folder))
+    local status, out, err = shell.moonpulse(folder, ("run scripts/threshold.lua -p kind=RMT -p start=55 "
+      .. "-p step=4 --answers %s/answers --seed 7 --speed max --out %s/runs"):format(folder, folder))
     assert.are.equal(0, status, err)
     local record = fixture.run_in(folder .. "/runs")
     local html = shell.read(record .. "/report.html")

@@ -16,15 +16,16 @@ describe("rerun of a run that ended early", function()
   local folder, jobs
   fixture.each_test(function(...) folder, jobs = ... end)
 
-  --- A run that somebody ends in its third train; its folder, and how many pulses it gave.
-  local function ended_by(signal, wanted)
-    shell.write(folder .. "/two.lua", text)
-    local job = jobs:start("two", ("run %s/two.lua --out %s/first --tolerance 5000"):format(folder, folder))
+  --- A run that somebody ends after so many pulses; its folder, and how many it gave.
+  local function ended_by(signal, wanted, after, of, options)
+    shell.write(folder .. "/two.lua", of or text)
+    local job = jobs:start("two", ("run %s/two.lua --out %s/first %s"):format(folder, folder,
+      options or "--tolerance 5000"))
     local sent
     shell.await(function()
       local name = shell.names(folder .. "/first")[1]
       local rows = name and shell.read(("%s/first/%s/events.tsv"):format(folder, name)) or ""
-      if not sent and rows:find "\tthird\t" and select(2, rows:gsub("\tdelivered\t", "")) >= 14 then
+      if not sent and select(2, rows:gsub("\tdelivered\t", "")) >= after then
         sent = true
         job:signal(signal)
       end
@@ -45,7 +46,7 @@ describe("rerun of a run that ended early", function()
 
   for signal, wanted in pairs { INT = 5, KILL = 137 } do
     it(("compares what it gave, up to its last pulse (SIG%s)"):format(signal), function()
-      local run, given = ended_by(signal, wanted)
+      local run, given = ended_by(signal, wanted, 14)
       local status, out = again(run)
       assert.are.equal(0, status, out)
       assert.matches(("\nend         the run ended early, with pulse %d (%s"):format(given,
@@ -57,8 +58,52 @@ describe("rerun of a run that ended early", function()
     end)
   end
 
+  it("has the commands of trains that the device times, too", function()
+    local run = ended_by("INT", 5, 30, (text:gsub("200", "40")),
+      "--tolerance 5000 --timing device")
+    local status, out = again(run)
+    assert.are.equal(0, status, out)
+    assert.matches("\nsimulator   was sent the same bytes %([1-9]%d* commands?, up to its last pulse%)\n",
+      out)
+  end)
+
+  it("of a script that fails later says so, with its status", function()
+    local run = ended_by("INT", 5, 3, [[local mp = require "moonpulse"
+return mp.experiment(function(run)
+  local stim, pulse = run:device(), mp.pulse(mp.mso(40))
+  stim:arm(pulse)
+  for _ = 1, 40 do
+    stim:play(pulse)
+    run:sleep(0.1)
+  end
+  error "too many"
+end)]])
+    local status, out = again(run)
+    assert.are.equal(2, status, out)
+    assert.matches("two.lua:9: too many", out, 1, true)
+    assert.matches("\nSAME ", out, 1, true)
+  end)
+
+  it("compares the staircases that it had finished", function()
+    local run = ended_by("KILL", 137, 8, [[local mp = require "moonpulse"
+return mp.experiment(function(run)
+  local stim = run:device()
+  stim:arm()
+  for i = 1, 2 do
+    for trial, mso in run:staircase { start = 40, step = 2, trials = i * 4, reversals = 9, min_step = 2 } do
+      stim:fire(mp.pulse(mp.mso(mso)))
+      trial:answer(trial.number % 2 == 0)
+      run:sleep(i == 1 and 0.05 or 0.3)
+    end
+  end
+end)]])
+    local status, out = again(run)
+    assert.are.equal(0, status, out)
+    assert.matches("\naround      SAME: parameters, thresholds, marks\nSAME ", out, 1, true)
+  end)
+
   it("finds what was changed of what it gave", function()
-    local run = ended_by("INT", 5)
+    local run = ended_by("INT", 5, 14)
     local changed
     resealed.edit(run, nil, { ["events.tsv"] = function(rows)
       rows, changed = rows:gsub("\t45\t45\tMSO\tdelivered", "\t44\t45\tMSO\tdelivered", 1)

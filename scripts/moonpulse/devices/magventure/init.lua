@@ -102,11 +102,12 @@ function M.connect(io)
     io:fault("it says that it is the model %s, and it was declared as the %s: say --device-option model=%s, "
       .. "and look at the plan again with moonpulse check", reply.model, declared, reply.model)
   end
+  io.dialect.connected = trains.setting(mode)
   return {
     model = reply.model, serial = tostring(reply.serial), coil = reply.coil,
     temperature_c = reply.temp_c, mode = mode.mode, waveform = mode.waveform,
     pulse = pulse_as(mode),
-    setting = trains.setting(mode),
+    setting = io.dialect.connected,
     enabled = reply.enabled == 1,
   }
 end
@@ -121,6 +122,18 @@ local function check_single(io, mode)
     io:fault("the stimulator is set to %s, %s: each command would fire several pulses; set mode "
       .. "Standard and waveform Biphasic on its front panel", mode.mode,
       (mode.waveform or "?"):gsub("_", " "))
+  end
+end
+
+--- Programs go back to what the stimulator was set to when it was asked who it is: it is that still?
+local function check_as_connected(io, first, actions)
+  local was, is, has_program = io.dialect.connected, io.dialect.found, first.train
+  for _, action in ipairs(actions) do
+    has_program = has_program or action.train
+  end
+  if has_program and was and (was.mode ~= is.mode or was.waveform ~= is.waveform) then
+    io:fault("the stimulator is set to %s, %s, and was set to %s, %s when the run began: set it back, or "
+      .. "begin a run anew", is.mode, is.waveform, was.mode, was.waveform)
   end
 end
 
@@ -154,6 +167,7 @@ function M.arm(io, first, actions)
     check_single(io, mode)
   end
   io.dialect.found = trains.setting(mode)
+  check_as_connected(io, first, actions or {})
   rehearse(io, first, actions or {}, mode)
   local function enabled(reply)
     return reply.name == "event_amplitude" and reply.enabled == 1

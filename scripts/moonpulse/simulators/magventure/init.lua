@@ -227,8 +227,8 @@ end
 
 --- The device reports no change of its waveform by hand that a source knows of; what it says next shows it.
 local function choose_waveform(self, now, name)
-  for number, known in pairs(limits.WAVEFORMS) do
-    self.waveform = known == name and number or self.waveform
+  for number, each in pairs(limits.WAVEFORMS) do
+    self.waveform = each == name and number or self.waveform
   end
   machine.derive(self)
   note(self, now, "set", "", "by hand: waveform " .. name)
