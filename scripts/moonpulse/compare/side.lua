@@ -7,6 +7,7 @@ local numbers = require "moonpulse.text.numbers"
 local opened = require "moonpulse.record.opened"
 local read = require "moonpulse.record.read"
 local recover_manifest = require "moonpulse.record.recover_manifest"
+local sorted_json = require "moonpulse.text.sorted_json"
 local stimuli = require "moonpulse.compose.stimuli"
 
 local M = {}
@@ -69,7 +70,9 @@ end
 local function parameters_of(values)
   local texts = {}
   for name, value in pairs(type(values) == "table" and values or {}) do
-    texts[name] = type(value) == "table" and tostring(value) or value_of(value) -- an intensity is a table
+    local is_own = debug.getmetatable(value) ~= nil -- an intensity, which says itself
+    texts[name] = type(value) ~= "table" and value_of(value) or is_own and tostring(value)
+      or sorted_json.encode(value)
   end
   return texts
 end

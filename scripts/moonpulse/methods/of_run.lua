@@ -384,7 +384,7 @@ function M.rows(of, manifest, events, meta)
   facts.safety = get(manifest, "safety")
   facts.software.commit = plain_of(manifest, "moonpulse.commit")
   local seed = get(manifest, "seed")
-  facts.software.seed = math.tointeger(seed) or seed
+  facts.software.seed = type(seed) ~= "table" and (math.tointeger(seed) or seed) or nil
   facts.software.parameters = parameters_of(manifest)
   for _, file in ipairs(list_of(manifest, "files")) do
     if file.role == "experiment" or file.role == "protocol" then

@@ -191,7 +191,7 @@ end
 function M.of_threshold(kind, meta, preflight)
   local how = meta and (meta[kind .. "_method"] or meta.threshold_method)
   for _, each in ipairs(not how and preflight and preflight.answers or {}) do
-    if each.id == "threshold_method" then
+    if type(each) == "table" and each.id == "threshold_method" and type(each.answer) == "string" then
       how = each.answer == "emg" and "by EMG" or each.answer == "visual" and "by eye" or each.answer
     end
   end

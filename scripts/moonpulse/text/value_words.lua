@@ -13,7 +13,19 @@ function M.shown(value)
   elseif type(value) == "table" then
     return "a table { ... }"
   end
-  return type(value) == "function" and "a function" or tostring(value)
+  local text = type(value) == "function" and "a function" or tostring(value)
+  return text == "userdata: (nil)" and "nothing (null)" or text -- of a JSON file
+end
+
+--- A value of a record that may be anything, in a finding: as it is. No addresses.
+---@param value any nil: it is not there
+---@return string
+function M.plain(value)
+  if type(value) == "table" then
+    return "something else"
+  end
+  local text = value == nil and "missing" or tostring(math.tointeger(value) or value)
+  return text == "userdata: (nil)" and "null" or text
 end
 
 return M

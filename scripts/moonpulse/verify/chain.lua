@@ -7,19 +7,14 @@ local journals = require "moonpulse.record.journal"
 local lfs = require "lfs"
 local seals = require "moonpulse.record.seal"
 local sha256 = require "moonpulse.text.sha256"
+local value_words = require "moonpulse.text.value_words"
 
 local M = {}
 
+local said = value_words.plain
+
 local name = "journal.jsonl"
 local most_manifest = 16000000
-
---- A value of a record that anybody may have written.
-local function said(value)
-  if type(value) == "table" then
-    return "something else"
-  end
-  return value == nil and "missing" or tostring(math.tointeger(value) or value)
-end
 
 ---@class moonpulse.ChainLine: moonpulse.JournalLine
 ---@field entry table? what the line says; nil: it is torn, or was changed

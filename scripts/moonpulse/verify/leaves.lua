@@ -5,10 +5,12 @@ local cjson = require "cjson.safe"
 local findings_of = require "moonpulse.verify.findings"
 local in_order = require "moonpulse.text.in_order"
 local machine_paths = require "moonpulse.text.machine_paths"
+local value_words = require "moonpulse.text.value_words"
 local versions = require "moonpulse.verify.version"
 
 local M = {}
 
+local said = value_words.plain
 local name = "manifest.json"
 local most_manifest = 16000000
 local apart = 1e-12 -- a reader and a writer of JSON round
@@ -51,10 +53,6 @@ local function is_alike(a, b)
     return math.abs(a - b) <= apart * math.max(math.abs(a), math.abs(b))
   end
   return type(a) == "string" and type(b) == "string" and machine_paths.without(a) == machine_paths.without(b)
-end
-
-local function said(value)
-  return value == nil and "missing" or tostring(math.tointeger(value) or value)
 end
 
 --- Does a path lie in one of the parts of the manifest that a place decides as a whole? A part ends where the

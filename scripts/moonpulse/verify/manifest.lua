@@ -6,19 +6,13 @@ local edited = require "moonpulse.safety.edited"
 local ends = require "moonpulse.verify.ends"
 local plans = require "moonpulse.verify.plan"
 local read = require "moonpulse.record.read"
+local value_words = require "moonpulse.text.value_words"
 
 local M = {}
 
+local said = value_words.plain
 local name = "manifest.json"
 local count_names = { "sent", "confirmed", "skipped" }
-
---- A value of a record that anybody may have written.
-local function said(value)
-  if type(value) == "table" then
-    return "something else"
-  end
-  return value == nil and "missing" or tostring(math.tointeger(value) or value)
-end
 
 --- What a damaged or a foreign file has in place of a table has no fields.
 local function table_of(value)

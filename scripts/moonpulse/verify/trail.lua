@@ -1,5 +1,7 @@
 --- The audit trail of the journal in itself: what one line says must be followed, or have been preceded, by
 --- another. Who takes a line away, and closes the chain over it, leaves that behind.
+local value_words = require "moonpulse.text.value_words"
+
 local M = {}
 
 local name = "journal.jsonl"
@@ -12,8 +14,8 @@ end
 local function check_counts(entries, number, findings)
   local counted, found = entries[number].lines_before, {}
   for i = 1, number - 1 do
-    local kind = entries[i].kind
-    found[kind or ""] = (found[kind or ""] or 0) + 1
+    local kind = entries[i].kind ~= nil and value_words.plain(entries[i].kind) or ""
+    found[kind] = (found[kind] or 0) + 1
   end
   found[""] = nil -- torn: told elsewhere
   local kinds = {}
@@ -25,7 +27,7 @@ local function check_counts(entries, number, findings)
   for kind in pairs(kinds) do
     if counted[kind] ~= found[kind] then
       findings:differ(name, number, "%s lines of the kind %s are before it, and it counts %s",
-        found[kind] or "no", tostring(kind), tostring(counted[kind] or "none"))
+        found[kind] or "no", kind, counted[kind] and value_words.plain(counted[kind]) or "none")
     end
   end
 end
@@ -55,9 +57,9 @@ local function check_pairs(entries, is_protocol, findings)
   for i, entry in ipairs(entries) do
     local kind = entry.kind
     if kind == "threshold" and entry.how == "given" then
-      kind = "threshold " .. tostring(entry.name):lower()
+      kind = "threshold " .. value_words.plain(entry.name):lower()
     elseif kind == "stop" then
-      kind = "stop " .. tostring(entry.reason)
+      kind = "stop " .. value_words.plain(entry.reason)
     end
     there[kind or ""] = true
     if entry.kind == "end" then
@@ -70,7 +72,7 @@ local function check_pairs(entries, is_protocol, findings)
   local options, safety = table_of(entries[1].options), table_of(ended.safety)
   local asked = { ["threshold rmt"] = options.rmt, ["threshold amt"] = options.amt,
     override = safety.override, approval = safety.approval,
-    ["stop " .. tostring(ended.stop)] = ended.stop and ended.stop ~= "finished",
+    ["stop " .. value_words.plain(ended.stop)] = ended.stop and ended.stop ~= "finished",
     play = is_protocol and (tonumber(ended.sent) or 0) > 0 }
   for kind, is_asked in pairs(asked) do
     if is_asked and not there[kind] then

@@ -119,7 +119,8 @@ describe("an odd field of a foreign folder", function()
     else
       said = said_by(command)
     end
-    for _, sign in ipairs { "attempt to", "raw: ", "bad argument", "%.lua:%d+: " } do
+    for _, sign in ipairs { "attempt to", "raw: ", "bad argument", "%.lua:%d+: ", "table: 0x",
+      "userdata: " } do
       if said:find(sign) then
         return ("%s: %s"):format(command == "report" and command or table.concat(command, " ", 1, 2),
           said:match "[^\n]*%.lua:%d+:[^\n]*" or said:sub(1, 300))
