@@ -66,8 +66,8 @@
 ---@field judge fun(reply: moonpulse.Reply, expected: moonpulse.Action?, options: table?, dialect: table?):
 ---   string?, string?, integer?, string? "confirm", "going", "fault" or "refused"; in words; a number for the
 ---   record; unlike
----@field tells (fun(reply: moonpulse.Reply, action: moonpulse.Action, dialect: table?): table<string,
----   true|string>?)? of a file: options before dialect
+---@field tells (fun(reply: moonpulse.Reply, action: moonpulse.Action, options: table?, dialect: table?):
+---   table<string, true|string>?)?
 ---@field setting_proof "read"|"received"|"none"|nil configure writes it if the file does not
 ---@field confirms_for (fun(reply: moonpulse.Reply): integer?)? output of a confirmation
 ---@field pulse_of (fun(io: moonpulse.Link, action: moonpulse.Action): table<string, string?>)? as

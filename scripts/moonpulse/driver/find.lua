@@ -159,10 +159,7 @@ function M.configure(driver, given)
       own[key] = driver[key](values)
     end
   end
-  own.setting_proof = own.setting_proof or own.tells and "read" or "none"
-  own.tells = driver.tells and function(reply, action, dialect)
-    return driver.tells(reply, action, values, dialect)
-  end or nil
+  own.setting_proof = own.setting_proof or driver.tells and "read" or "none"
   own.limits = function(identity, fired_by)
     return driver.limits(identity, fired_by, values)
   end

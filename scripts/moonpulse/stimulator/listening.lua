@@ -71,7 +71,8 @@ end
 
 --- What reply, which came at at_ns, says about the settings.
 local function learn(self, reply, at_ns)
-  for field, verdict in pairs(self.driver.tells(reply, self.told, self.dialect) or {}) do
+  local driver = self.driver
+  for field, verdict in pairs(driver.tells(reply, self.told, driver.settings, self.dialect) or {}) do
     local since_ns = self.open[field]
     local early = since_ns and at_ns <= since_ns -- it was there before the setting was
     if not early and verdict == true then

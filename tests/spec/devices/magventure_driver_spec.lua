@@ -250,7 +250,7 @@ describe("a reply while a plan runs", function()
     local verdict, text = driver.judge(driver.decode(frame), action, {}, dialect)
     assert.are.same({ "fault", "it is set to Standard, Biphasic, not to Standard, Monophasic, as it was when "
       .. "it was armed: was it changed at its panel?" }, { verdict, text })
-    local says = driver.tells(driver.decode(bin "fe0401320034c1ff"), action, dialect)
+    local says = driver.tells(driver.decode(bin "fe0401320034c1ff"), action, {}, dialect)
     assert.matches("not to Standard, Monophasic", says["the mode"], 1, true)
   end)
 
