@@ -67,6 +67,22 @@ describe("rerun of a run that ended early", function()
       out)
   end)
 
+  it("compares the rows of two runs in virtual time until a second before", function()
+    local run, given = ended_by("INT", 5, 40, text, "--speed 10")
+    local status, out = again(run)
+    assert.are.equal(0, status, out)
+    local lines = tonumber(out:match("\nevents.tsv  the same bytes until a second before it was stopped "
+      .. "%((%d+) lines%)\n"))
+    assert.is_true(lines > given - 14 and lines < given + 3, out) -- with marks; ten pulses a second
+    assert.matches("\nsimulator   was sent the same bytes %([1-9]%d* commands, up to its last pulse%)\n", out)
+    resealed.edit(run, nil, { ["events.tsv"] = function(rows)
+      return (rows:gsub("dI/dt %d+", "dI/dt 1", 1)) -- which no column that is compared has
+    end })
+    status, out = again(run)
+    assert.are.equal(1, status, out)
+    assert.matches("\nevents.tsv  differs from line %d on\n", out)
+  end)
+
   it("of a script that fails later says so, with its status", function()
     local run = ended_by("INT", 5, 3, [[local mp = require "moonpulse"
 return mp.experiment(function(run)
