@@ -19,9 +19,8 @@ void mp_large_block(void *block, size_t bytes);
 /*
  * From now on malloc's heap grows by 16 MB at a time, keeps up to 256 MB that are free, and has
  * all blocks below 8 MB; what it grows by may be given in pages of 2 MB, if mp_large_heap_grown
- * is called. Only for a process in which
- * nothing is to be sent in real time: to make a large page of small ones the kernel may hold up
- * whoever uses them for a millisecond. Not taken back; once a process.
+ * is called. Only for a process in which nothing is to be sent in real time: to make a large
+ * page of small ones the kernel may hold up whoever uses them. Not taken back; once a process.
  */
 void mp_large_heap(void);
 
