@@ -180,7 +180,8 @@ describe("operations of an experiment", function()
   local meanwhile = {
     { 0, "run:spawn(function() run:sleep(0.03) stim:disarm() end) run:sleep(0.04)" },
     { 0, "run:spawn(function() run:sleep(0.03) stim:disarm() end) run:sleep(0.04) stim:disarm()" },
-    { 5, "run:spawn(function() run:sleep(0.03) run:stop() end) run:sleep(0.04) stim:disarm()" },
+    { 5, "local asked run:spawn(function() run:sleep(0.03) asked = true run:stop() end) "
+      .. "repeat run:sleep(0.01) until asked stim:disarm()" },
     { 5, "run:spawn(function() run:sleep(0.03) stim:disarm() end) run:sleep(0.04) run:stop()" },
     { 5, "print('now') io.stdout:flush() run:sleep(30)", "INT" },
   }
