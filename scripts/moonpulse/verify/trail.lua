@@ -55,13 +55,13 @@ end
 local function check_pairs(entries, is_protocol, findings)
   local there, ended, number = {}, nil, nil
   for i, entry in ipairs(entries) do
-    local kind = entry.kind
+    local kind = value_words.plain(entry.kind) -- a damaged line's may be anything: a table, no number
     if kind == "threshold" and entry.how == "given" then
       kind = "threshold " .. value_words.plain(entry.name):lower()
     elseif kind == "stop" then
       kind = "stop " .. value_words.plain(entry.reason)
     end
-    there[kind or ""] = true
+    there[kind] = true
     if entry.kind == "end" then
       ended, number = entry, i
     end

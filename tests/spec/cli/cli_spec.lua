@@ -5,10 +5,6 @@ local shell = require "shell"
 
 local commands = { "run", "show", "events", "sim", "ports", "protocols" }
 
---- Programs with a sanitizer inside need far more memory, and plain Lua cannot load them.
-local sanitized = shell.program:find("sanitize", 1, true) ~= nil
-local under_valgrind = (os.getenv("LD_PRELOAD") or ""):find("vgpreload", 1, true) ~= nil
-
 describe("the command line", function()
   local folder
 
@@ -195,7 +191,7 @@ end]])
   end
 
   it("needs no more memory for 1,000,000,000 pulses than for one", function()
-    if sanitized or under_valgrind then
+    if shell.is_slow then
       return pending("memory is measured without sanitizers and valgrind")
     end
     local show = [[
@@ -224,7 +220,7 @@ print(finished, violation)]]
   it("is a library for plain lua5.4, too", function()
     if not has("lua5.4") then
       return pending("lua5.4 is not installed")
-    elseif sanitized then
+    elseif shell.program:find("sanitize", 1, true) then
       return pending("plain Lua cannot load a library with a sanitizer inside")
     end
     shell.write(folder .. "/plain.lua", [[

@@ -428,7 +428,8 @@ describe("a lab's file", function()
   end)
 
   it("is stopped where it does not end", function()
-    assert.matches("lab.lua:1: stopped: it runs too long", message_of "while true do end", 1, true)
+    -- by instructions, or by time
+    assert.matches("lab.lua:1: stopped: it %a+ too long", message_of "while true do end")
   end)
 end)
 

@@ -24,7 +24,11 @@ return mp.experiment { name = "Theirs", run = function(run)
   stim:disarm()
 end }]]
 
-local values = { 42, -1.5, "text", true, cjson.null, "{}", "[1]" }
+local values = { 42, -1.5, "text", true, cjson.null, "{}", "[1]", 0 / 0 }
+
+--- Writes what is no number, too, as a damaged file may have it: "NaN".
+local written = cjson.new()
+written.encode_invalid_numbers(true)
 
 local function value_of(value)
   return (value == "{}" and {}) or value == "[1]" and { 1, { 2 }, "x" } or value
@@ -154,7 +158,7 @@ describe("an odd field of a foreign folder", function()
     local function try(number, path, value)
       local data, made = cjson.decode(lines[number]), table.move(lines, 1, #lines, 1, {})
       put(data, path, value_of(value))
-      made[number] = cjson.encode(data)
+      made[number] = written.encode(data)
       shell.write(run .. "/" .. file, table.concat(made, "\n") .. "\n")
       for _, fault in ipairs(faults_of(run, count)) do
         faults[#faults + 1] = ("%s:%d %s = %s: %s"):format(file, number, table.concat(path, "."),

@@ -3,8 +3,7 @@ local lfs = require "lfs"
 local shell = require "shell"
 
 --- A program that is built with a sanitizer inside cannot be loaded by stock Lua, and valgrind is slow.
-local is_plain = not shell.program:find("sanitize", 1, true)
-  and not (os.getenv("LD_PRELOAD") or ""):find("vgpreload", 1, true)
+local is_plain = not shell.is_slow
 
 --- Every command that the program lists, and by its name what its --help says.
 local function commands_of(folder)
