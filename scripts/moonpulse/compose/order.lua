@@ -6,7 +6,6 @@ local context = require "moonpulse.compose.context"
 local core = require "moonpulse.core"
 local lists = require "moonpulse.text.lists"
 local notes = require "moonpulse.text.notes"
-local order_rule = require "moonpulse.compose.order_rule"
 
 local M = {}
 
@@ -27,8 +26,9 @@ function M.shuffle(list, rule)
     fail("shuffle: a list expected, like mp.shuffle { a, b, c }")
   end
   lists.check("shuffle", "the list", list)
-  local kept = rule ~= nil and order_rule.of("shuffle", list, rule) or nil
-  local chosen = context.arranged(kept and order_rule.unordered(kept) or list, kept)
+  local order_rule = rule ~= nil and require "moonpulse.compose.order_rule" -- here, for few orders have one
+  local kept = order_rule and order_rule.of("shuffle", list, rule) or nil
+  local chosen = context.arranged(order_rule and order_rule.unordered(kept) or list, kept)
   local draw = chosen or context.order()
   if chosen then
     return chosen
@@ -36,7 +36,7 @@ function M.shuffle(list, rule)
     fail("shuffle: the order is drawn from the run's seed, which is known only while the plan is "
       .. "made: call it inside plan = function(p) ... end of mp.protocol; in an experiment write "
       .. "run:shuffle(list)")
-  elseif kept then
+  elseif order_rule then
     return order_rule.draw("shuffle", kept, draw)
   end
   local order = table.move(list, 1, #list, 1, {})

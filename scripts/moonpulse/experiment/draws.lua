@@ -3,7 +3,6 @@
 local blame = require "moonpulse.text.author_line"
 local core = require "moonpulse.core"
 local lists = require "moonpulse.text.lists"
-local order_rule = require "moonpulse.compose.order_rule"
 local value_words = require "moonpulse.text.value_words"
 
 local M = {}
@@ -67,6 +66,7 @@ function Draws:shuffle(list, rule)
   end
   lists.check("run:shuffle", "the list", list)
   if rule ~= nil and next(list) ~= nil then
+    local order_rule = require "moonpulse.compose.order_rule" -- here, for few orders have one
     return order_rule.draw("run:shuffle", order_rule.of("run:shuffle", list, rule), function(range)
       return next_draw(self, range)
     end)
