@@ -195,8 +195,9 @@ function M.run(options)
   print(("%-28s%s"):format("nominal end", numbers.duration(facts.nominal_end_s)))
   print(("%-28s%s"):format("whole cycles", numbers.duration(facts.whole_cycles_s)))
   if facts.random or drawn then
-    local order = drawn and drawn_orders.of(plan, protocol, values, options.seed or 1).is_mixed
-      and "the order of a part" or "the order"
+    local orders = drawn and drawn_orders.of(plan, protocol, values, options.seed or 1) or {}
+    local order = (orders.is_mixed and "the order of a part" or "the order")
+      .. (orders.rule and ", " .. orders.rule .. "," or "")
     print(("(%s drawn with seed %d; %s)"):format(
       not drawn and "random rests" or facts.random and order .. " and random rests" or order,
       options.seed or 1, protocol.seed and "the plan file fixes it" or "another seed gives others"))

@@ -4,11 +4,14 @@ local core = require "moonpulse.core"
 
 local M = {}
 
+---@alias moonpulse.Arrange fun(list: any[], rule: moonpulse.OrderRule?): any[] what a list that is shuffled
+---   becomes; with a rule, list has the entries of all its blocks
+
 local current -- nil: no plan is being made
 
 --- Call with context in force; returns what limited returns. A context inside another one (a sham that makes
 --- its active protocol) has its own count of draws.
----@param context { seed: integer, intensity: moonpulse.Intensity?, arrange: (fun(list: any[]): any[])?,
+---@param context { seed: integer, intensity: moonpulse.Intensity?, arrange: moonpulse.Arrange?,
 ---   folder: string? } folder: of the protocol's file, where it is its author's; arrange: what a list that is
 ---   shuffled becomes, instead of a drawn order: for who looks at all of them
 ---@param limited fun(call: function, ...): boolean, ... calls like pcall: call of moonpulse.protocol.sandbox
@@ -54,11 +57,12 @@ end
 
 --- The list in the order that somebody chose for it; nil: the order is drawn.
 ---@param list any[]
+---@param rule moonpulse.OrderRule? that its author gave
 ---@return any[]?
-function M.arranged(list)
+function M.arranged(list, rule)
   if current and current.arrange then
     current.orders = current.orders + 1
-    return current.arrange(list)
+    return current.arrange(list, rule)
   end
 end
 

@@ -11,17 +11,24 @@ local M = {}
 
 local build, fail, named, options = blame.build, blame.fail, check.named, blame.options
 
+local MOST_COUNTED = 100000 -- entries
+
 --- A list in an order drawn from the run's seed; the list itself stays as it is. Only inside
---- plan = function(p), where the seed is known.
+--- plan = function(p), where the seed is known. With a rule all orders that keep it are equally likely, and
+--- where there is none that is an error.
 ---@generic T
 ---@param list T[]
+---@param rule { max_in_a_row: integer?, blocks: integer? }? at most so many alike follow each other; so many
+---   blocks, each with every entry of the list once
 ---@return T[]
-function M.shuffle(list)
+function M.shuffle(list, rule)
   if type(list) ~= "table" or next(list) == nil then
     fail("shuffle: a list expected, like mp.shuffle { a, b, c }")
   end
   lists.check("shuffle", "the list", list)
-  local chosen = context.arranged(list)
+  local order_rule = rule ~= nil and require "moonpulse.compose.order_rule" -- here, for few orders have one
+  local kept = order_rule and order_rule.of("shuffle", list, rule) or nil
+  local chosen = context.arranged(order_rule and order_rule.unordered(kept) or list, kept)
   local draw = chosen or context.order()
   if chosen then
     return chosen
@@ -29,6 +36,8 @@ function M.shuffle(list)
     fail("shuffle: the order is drawn from the run's seed, which is known only while the plan is "
       .. "made: call it inside plan = function(p) ... end of mp.protocol; in an experiment write "
       .. "run:shuffle(list)")
+  elseif order_rule then
+    return order_rule.draw("shuffle", kept, draw)
   end
   local order = table.move(list, 1, #list, 1, {})
   for i = #order, 2, -1 do -- Fisher and Yates
@@ -36,6 +45,32 @@ function M.shuffle(list)
     order[i], order[j] = order[j], order[i]
   end
   return order
+end
+
+--- A list with each value as often as its number says:
+--- { { 2, 10 }, { 15, 5 } } is ten times 2, five times 15.
+---@param pairs_of { [1]: any, [2]: integer }[]
+---@return any[]
+function M.counts(pairs_of)
+  if type(pairs_of) ~= "table" or next(pairs_of) == nil then
+    fail("counts: a list of values with their numbers expected, like mp.counts { { sici, 10 }, { icf, 10 } }")
+  end
+  lists.check("counts", "the list", pairs_of)
+  local list = {}
+  for i, each in ipairs(pairs_of) do
+    if type(each) ~= "table" or #each ~= 2 then
+      fail("counts: entry %d must be a value with its number, like { sici, 10 }", i)
+    end
+    lists.check("counts", "entry " .. i, each)
+    local count = check.count("counts", "the number of entry " .. i, each[2])
+    if #list + count > MOST_COUNTED then
+      fail("counts: entry %d makes the list longer than %d", i, MOST_COUNTED)
+    end
+    for _ = 1, count do
+      list[#list + 1] = each[1]
+    end
+  end
+  return list
 end
 
 --- The time between the end of a trial and the next trial's onset, for an interval from onset to

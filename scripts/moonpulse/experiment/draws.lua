@@ -58,12 +58,19 @@ end
 
 --- A new list with the values of list in another order (Fisher and Yates), all orders equally likely.
 ---@param list any[]
+---@param rule { max_in_a_row: integer?, blocks: integer? }? as of mp.shuffle
 ---@return any[]
-function Draws:shuffle(list)
+function Draws:shuffle(list, rule)
   if type(list) ~= "table" then
     blame.fail("run:shuffle: a list is needed, not %s", type(list))
   end
   lists.check("run:shuffle", "the list", list)
+  if rule ~= nil and next(list) ~= nil then
+    local order_rule = require "moonpulse.compose.order_rule" -- here, for few orders have one
+    return order_rule.draw("run:shuffle", order_rule.of("run:shuffle", list, rule), function(range)
+      return next_draw(self, range)
+    end)
+  end
   local mixed = { table.unpack(list) }
   for i = #mixed, 2, -1 do
     local j = 1 + next_draw(self, i - 1)

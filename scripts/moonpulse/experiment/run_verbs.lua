@@ -68,9 +68,10 @@ end
 
 --- A new list with the same values in another order, drawn from the run's seed.
 ---@param list any[]
+---@param rule { max_in_a_row: integer?, blocks: integer? }? as of mp.shuffle
 ---@return any[]
-function Run:shuffle(list)
-  return self.stage.draws:shuffle(list)
+function Run:shuffle(list, rule)
+  return self.stage.draws:shuffle(list, rule)
 end
 
 --- Ask the operator; "[y/n]" at the question's end names the answers that are taken.

@@ -92,7 +92,8 @@ function M.add_plan(facts, plan, measured, given)
   facts.planned = pulses and stimuli.of(pulses, structure.has_trials(plan))
   if measured.random or given.order then
     facts.drawn = { seed = given.seed, order = given.order or false,
-      part = given.orders and given.orders.is_mixed or nil, intervals = measured.random or false }
+      part = given.orders and given.orders.is_mixed or nil, rule = given.orders and given.orders.rule or nil,
+      intervals = measured.random or false }
   end
   facts.pulses.planned = measured.pulses
   if facts.of == "plan" then

@@ -138,10 +138,11 @@ function writers.pattern(facts, add)
   end
   if facts.drawn then
     local part = facts.drawn.part
-    add("%s drawn from the seed %s", not facts.drawn.intervals and (part and "The order of a part is"
+    add("%s drawn from the seed %s%s", not facts.drawn.intervals and (part and "The order of a part is"
         or "The order is")
       or facts.drawn.order and (part and "The order of a part, and the intervals, are"
-        or "Order and intervals are") or "The intervals are", facts.drawn.seed)
+        or "Order and intervals are") or "The intervals are", facts.drawn.seed,
+      facts.drawn.rule and (", the order " .. facts.drawn.rule) or "")
   end
   if facts.drawn and facts.drawn.intervals then
     add_intervals(found, facts.is_virtual and "As drawn, it was from onset to onset"

@@ -1,14 +1,16 @@
 --- Which orders of a plan are drawn, and which its author fixed: the plan is made again with other orders of
 --- what mp.shuffle gets, and what comes otherwise is drawn.
-local in_order = require "moonpulse.text.in_order"
+local order_rule = require "moonpulse.compose.order_rule"
 local outline = require "moonpulse.show.outline"
 local protocols = require "moonpulse.protocol"
+local same_plan = require "moonpulse.compose.same_plan"
 
 local M = {}
 
 ---@class moonpulse.DrawnOrders
 ---@field ids table<integer, boolean> ids of the plan's nodes whose order is drawn
 ---@field is_mixed boolean it has trials of several kinds in a fixed order beside them
+---@field rule string? what their author asks of the drawn orders, in words; nil: nothing, or not of all alike
 
 --- What mp.shuffle gives instead: the list as it is, and twice moved on. Unless all are alike, these differ.
 local function moved_by(steps)
@@ -21,27 +23,12 @@ local function moved_by(steps)
   end
 end
 
---- A number for what a node is with all that is in it: equal ones have the same, in whichever plan they are.
---- Ids hold while plans live.
-local function number_of(self, plan, known)
-  local id = plan:id()
-  if known[id] then
-    return known[id].number
+--- The same, with the rules of the lists noted, in words.
+local function noting(rules, arrange)
+  return function(list, rule)
+    rules[rule and order_rule.words(rule) or ""] = true
+    return arrange(list)
   end
-  local view, parts = plan:view(), {}
-  for i = 1, view.children do
-    parts[i] = number_of(self, plan:child(i), known)
-  end
-  for _, name in ipairs(in_order.keys(view)) do
-    parts[#parts + 1] = name ~= "origin" and ("%s=%s"):format(name, view[name]) or nil
-  end
-  local key = table.concat(parts, "\0")
-  if not self[key] then
-    self.count = self.count + 1
-    self[key] = self.count
-  end
-  known[id] = { number = self[key], plan = plan }
-  return self[key]
 end
 
 local function is_trials(view)
@@ -49,11 +36,10 @@ local function is_trials(view)
 end
 
 --- Have two sequences the same parts, in another order?
-local function are_moved(self, plan, other, known, known_other, count)
+local function are_moved(numbers, plan, other, count)
   local counts = {}
   for i = 1, count do
-    local mine = number_of(self, plan:child(i), known)
-    local its = number_of(self, other:child(i), known_other)
+    local mine, its = numbers:of(plan:child(i)), numbers:of(other:child(i))
     counts[mine] = (counts[mine] or 0) + 1
     counts[its] = (counts[its] or 0) - 1
   end
@@ -66,19 +52,19 @@ local function are_moved(self, plan, other, known, known_other, count)
 end
 
 --- Mark where two plans that were made in different orders differ.
-local function compare(self, plan, other, known, known_other, found)
-  if number_of(self, plan, known) == number_of(self, other, known_other) then
+local function compare(numbers, plan, other, found)
+  if numbers:of(plan) == numbers:of(other) then
     return
   end
   local view, second = plan:view(), other:view()
   local is_alike = view.kind == second.kind and view.children == second.children and view.children > 0
   if is_trials(view) or not is_alike or view.kind == "sequence"
-    and are_moved(self, plan, other, known, known_other, view.children) then
+    and are_moved(numbers, plan, other, view.children) then
     found[plan:id()] = true
     return
   end
   for i = 1, view.children do
-    compare(self, plan:child(i), other:child(i), known, known_other, found)
+    compare(numbers, plan:child(i), other:child(i), found)
   end
 end
 
@@ -107,14 +93,16 @@ end
 ---@param seed integer
 ---@return moonpulse.DrawnOrders
 function M.of(plan, protocol, values, seed)
-  local self, known, found = { count = 0 }, {}, {}
+  local numbers, found, rules = same_plan.new(), {}, {}
   for steps = 0, 2 do
-    local other = protocols.build(protocol, values, seed, nil, moved_by(steps))
+    local other = protocols.build(protocol, values, seed, nil, noting(rules, moved_by(steps)))
     if other then
-      compare(self, plan, other, known, {}, found)
+      compare(numbers, plan, other, found)
     end
   end
-  return { ids = found, is_mixed = next(found) ~= nil and has_fixed(plan, found, {}) }
+  local rule = next(rules)
+  return { ids = found, is_mixed = next(found) ~= nil and has_fixed(plan, found, {}),
+    rule = rule and rule ~= "" and next(rules, rule) == nil and rule or nil }
 end
 
 return M

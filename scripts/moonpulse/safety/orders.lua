@@ -1,5 +1,6 @@
 --- Orders of shuffled lists that are worth judging: all of them where they are few; else such that any two
 --- kinds of trial follow each other, and each kind comes in one go.
+local allowed = require "moonpulse.compose.allowed_orders"
 local compose = require "moonpulse.compose"
 local outline = require "moonpulse.show.outline"
 
@@ -29,6 +30,72 @@ local function kinds_of(list)
     table.insert(known[key], i)
   end
   return kinds
+end
+
+--- All different orders that keep a rule; nil: more than MOST_ORDERS.
+local function kept_orders(kinds, space)
+  local found, order = {}, {}
+  local function place(state, used, at)
+    if at > space.total * space.blocks then
+      found[#found + 1] = table.move(order, 1, at - 1, 1, {})
+      return
+    end
+    for kind = 1, #kinds do
+      local after = #found <= MOST_ORDERS and space:step(state, kind)
+      if after and space:can(after) then
+        used[kind] = used[kind] + 1
+        order[at] = kinds[kind][used[kind]]
+        place(after, used, at + 1)
+        used[kind] = used[kind] - 1
+      end
+    end
+  end
+  local used = {}
+  for kind = 1, #kinds do
+    used[kind] = 0
+  end
+  place(space:start(), used, 1)
+  return #found <= MOST_ORDERS and found or nil
+end
+
+--- An order of kinds as a list of indices; nil stays nil.
+local function indices_of(kinds, order)
+  local used, list = {}, order and {}
+  for i, kind in ipairs(order or {}) do
+    used[kind] = (used[kind] or 0) + 1
+    list[i] = kinds[kind][used[kind]]
+  end
+  return list
+end
+
+--- Kind a in one go as far as the rule lets it, then the others likewise.
+local function kept_in_one_go(list, a)
+  local turns = {}
+  for turn = 0, #list.kinds - 1 do
+    turns[turn + 1] = (a - 1 + turn) % #list.kinds + 1
+  end
+  return indices_of(list.kinds, list.space:walk(function() return turns end))
+end
+
+--- Kinds a and b next to each other as soon and as often as the rule lets them; nil: never.
+local function kept_pair(list, a, b)
+  local last, met = nil, false
+  local order = list.space:walk(function(state)
+    local turns = last == a and { b, a } or { a, b }
+    for kind = 1, #list.kinds do
+      turns[#turns + 1] = kind ~= a and kind ~= b and kind or nil
+    end
+    last = nil
+    for _, kind in ipairs(turns) do
+      local after = not last and list.space:step(state, kind)
+      last = last or after and list.space:can(after) and kind or nil
+    end
+    return turns
+  end)
+  for i = 2, order and #order or 0 do
+    met = met or order[i - 1] == a and order[i] == b
+  end
+  return met and indices_of(list.kinds, order) or nil
 end
 
 --- Different orders of a list; more than MOST_ORDERS are counted as infinitely many.
@@ -120,7 +187,7 @@ end
 local function every_order(lists, total)
   local all, choosers = {}, {}
   for i, list in ipairs(lists) do
-    all[i] = all_orders(list.kinds)
+    all[i] = list.space and list.all or not list.space and all_orders(list.kinds)
   end
   for k = 0, total - 1 do
     local rest, picks = k, {}
@@ -134,6 +201,15 @@ local function every_order(lists, total)
   return choosers
 end
 
+--- Kinds a and b next to each other: of a list with a rule, else an order that keeps it.
+local function chosen_pair(list, a, b)
+  if not list.space then
+    return pair_first(list.kinds, list.count, a, b)
+  end
+  local has_both = list.kinds[a] and list.kinds[b]
+  return has_both and kept_pair(list, a, b) or kept_in_one_go(list, 1)
+end
+
 local function chosen_orders(lists)
   local most, choosers = 1, {}
   for _, list in ipairs(lists) do
@@ -143,33 +219,62 @@ local function chosen_orders(lists)
     choosers[#choosers + 1] = { what = ("kind %d of the shuffled first and in one go"):format(a),
       arrange = chooser(function(number)
         local list = lists[number]
-        return list and in_one_go(list.kinds, (a - 1) % #list.kinds + 1)
+        local kind = list and (a - 1) % #list.kinds + 1
+        return list and (list.space and kept_in_one_go(list, kind) or in_one_go(list.kinds, kind))
       end) }
     for b = 1, most do
       choosers[#choosers + 1] = { what = ("kinds %d and %d of the shuffled next to each other"):format(a, b),
         arrange = chooser(function(number)
           local list = lists[number]
-          return list and pair_first(list.kinds, list.count, a, b)
+          return list and chosen_pair(list, a, b)
         end) }
     end
   end
   return choosers
 end
 
+--- What is to be known of a list: its kinds, and where it has a rule what the rule lets be.
+---@param list any[]
+---@param rule moonpulse.OrderRule?
+local function looked_at(list, rule)
+  local kinds = kinds_of(list)
+  if not rule then
+    return { kinds = kinds, count = #list, orders = order_count(kinds) }
+  end
+  local counts, classes, numbers, size = {}, {}, {}, #rule.entries
+  for kind, indices in ipairs(kinds) do
+    for _, index in ipairs(indices) do -- what looks the same may yet be of two classes, by its label
+      local class = rule.classes[(index - 1) % size + 1]
+      local key = kind .. " " .. class
+      if not numbers[key] then
+        numbers[key] = #counts + 1
+        counts[#counts + 1], classes[#counts + 1], numbers[#numbers + 1] = 0, class, {}
+      end
+      table.insert(numbers[numbers[key]], index)
+    end
+  end
+  for kind, indices in ipairs(numbers) do
+    counts[kind] = #indices // rule.blocks
+  end
+  local space = allowed.new(counts, rule.longest, rule.blocks, classes)
+  local all = kept_orders(numbers, space)
+  return { kinds = table.move(numbers, 1, #numbers, 1, {}), count = #list, space = space, all = all,
+    orders = all and #all or math.huge }
+end
+
 --- The orders to judge of a plan with shuffled lists.
----@param build fun(arrange: fun(list: any[]): any[]): any makes the plan, each shuffled list through arrange
+---@param build fun(arrange: moonpulse.Arrange): any makes the plan, each shuffled list through arrange
 ---@return { what: string, arrange: fun(): (fun(list: any[]): any[]) }[] arrange() is good for one plan
 ---@return boolean all these are all there are
 function M.of(build)
   local lists, total = {}, 1
-  build(function(list)
-    lists[#lists + 1] = table.move(list, 1, #list, 1, {})
+  build(function(list, rule)
+    lists[#lists + 1] = { table.move(list, 1, #list, 1, {}), rule = rule }
     return table.move(list, 1, #list, 1, {})
   end)
   for i, list in ipairs(lists) do -- after it: this is no work of the author's
-    local kinds = kinds_of(list)
-    lists[i] = { kinds = kinds, count = #list }
-    total = total * order_count(kinds)
+    lists[i] = looked_at(list[1], list.rule)
+    total = total * lists[i].orders
   end
   if total <= MOST_ORDERS then
     return every_order(lists, math.tointeger(total)), true

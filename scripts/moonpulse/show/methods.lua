@@ -134,8 +134,8 @@ function M.text(protocol, plan, values, facts, orders)
   say("Pulses", unknown and "not known: the source does not give " .. table.concat(unknown, ", ")
     or numbers.count(facts.pulses))
   say("Duration", unknown and "not known" or durations(facts))
-  say("", orders and ("The order%s is drawn from the run's seed, which the record keeps."):format(
-    orders.is_mixed and " of a part" or "") or nil)
+  say("", orders and ("The order%s is drawn from the run's seed, which the record keeps%s."):format(
+    orders.is_mixed and " of a part" or "", orders.rule and ": " .. orders.rule or "") or nil)
   say("Published", protocol.reported)
   say("Sessions", protocol.session)
   say("", protocol.sessions and M.schedule(protocol.sessions))
