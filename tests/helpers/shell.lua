@@ -9,8 +9,8 @@ M.program = os.getenv("MOONPULSE") or "build/moonpulse"
 --- The same for a command that is started in another folder.
 M.absolute = M.program:match("^/") and M.program or lfs.currentdir() .. "/" .. M.program
 
---- Is it a checked program: built with a sanitizer, or under valgrind? Then it is some ten times as slow and takes
---- far more memory.
+--- Is it a checked program: built with a sanitizer, or under valgrind? Then it is some ten times as slow and
+--- takes far more memory.
 M.is_slow = M.program:find("sanitize", 1, true) ~= nil
   or (os.getenv "LD_PRELOAD" or ""):find("vgpreload", 1, true) ~= nil
 

@@ -12,8 +12,8 @@ local M = {}
 
 local warm = 200 -- runs after which a process has loaded and made what it keeps
 
---- How many files this process has open. More than expected: looked again. What a run left open stays open; what
---- another thread is reading just now does not.
+--- How many files this process has open. More than expected: looked again. What a run left open stays open;
+--- what another thread is reading just now does not.
 local function open_files(expected)
   local least = math.huge
   for _ = 1, 20 do

@@ -83,6 +83,28 @@ describe("an experiment", function()
     fails("made.lua:4: run:shuffle: the list has an entry 0", "run:shuffle { [0] = 1, 2, 3 }")
   end)
 
+  it("shuffles by a rule, and is told at its line where none can keep it", function()
+    local status, out, err = perform [[
+      local list, before, row = run:shuffle({ "a", "a", "a", "a", "b", "b" }, { max_in_a_row = 2 }), nil, 0
+      assert(#list == 6)
+      for _, each in ipairs(list) do
+        row = each == before and row + 1 or 1
+        assert(row <= 2, table.concat(list))
+        before = each
+      end
+      for _, each in ipairs { run:shuffle({ 1, 2, 3 }, { blocks = 2 }) } do
+        for block = 0, 3, 3 do
+          local three = table.move(each, block + 1, block + 3, 1, {})
+          table.sort(three)
+          assert(table.concat(three) == "123", table.concat(each))
+        end
+      end
+    ]]
+    assert.are.equal(0, status, out .. err)
+    fails("made.lua:4: run:shuffle: max_in_a_row = 2 cannot be met: 5 of the 6 entries are alike (a)",
+      "run:shuffle({ 'a', 'a', 'a', 'a', 'a', 'b' }, { max_in_a_row = 2 })")
+  end)
+
   it("is told of a channel of channels= that no plan had", function()
     local on = "--device sim:pulsepal --device-option full_scale_volts=5 --device-option channels=left=1,%s=2"
     local body = "stim:arm() stim:fire(pulse:at 'left') run:sleep(1) stim:fire(pulse:at 'right')"
