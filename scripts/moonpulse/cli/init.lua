@@ -11,7 +11,8 @@ local M = {}
 M.status = refusals.status
 
 local commands = { "run", "check", "show", "methods", "events", "plot", "compile",
-  "runs", "recover", "verify", "sign", "diff", "rerun", "export", "check-bids", "import", -- a run's record
+  "runs", "recover", "verify", "sign", "note", "diff", "rerun", "export", "check-bids",
+  "import", -- to here: a run's record
   "sim", "devices", "frame", "decode", "ports", "doctor", "protocols", "new", "test", "bench", "explore" }
 
 --- Leave a command with a message for stderr; code is a key of M.status.

@@ -65,7 +65,8 @@ end
 
 function M.run(options)
   local folder = records.run(options.run)
-  local summary, message = recover.run(folder, options.device, reports.writer(folder))
+  local summary, message = recover.run(folder, options.device, reports.writer(folder),
+    reports.page(folder))
   if not summary then
     cli.fail("usage", "%s", message)
   end

@@ -105,7 +105,7 @@ local function print_course(options, sum)
   print()
 end
 
-local function ending(run)
+local function ended_as(run)
   local facts = run.facts
   if run.running then
     return "running now"
@@ -121,6 +121,11 @@ local function ending(run)
     return "completed"
   end
   return ("%s: %s"):format(facts.status or "?", facts.reason or facts.stop or "?")
+end
+
+local function ending(run)
+  local notes = run.facts.notes
+  return ended_as(run) .. (notes and (" (%s)"):format(numbers.counted(notes, "note")) or "")
 end
 
 local function row_of(run)
@@ -198,6 +203,7 @@ local function data_of(run)
     pulses_planned = facts.planned, session = run.session, worst_onset_error_us = facts.worst_us,
     status = facts.unreadable and "unreadable" or facts.status, stop = facts.stop, reason = facts.reason,
     torn = facts.torn and not run.running or false, running = run.running or false, edited = run.edited,
+    notes = facts.notes,
     recover = facts.torn and not run.running and to_type.recover(run.path) or nil }
 end
 
@@ -213,7 +219,7 @@ local amounts = { "pulses", "nerve_pulses", "sessions" }
 local orders = { [""] = { "place", "older", "count", "torn", "runs", "participant" },
   ["runs[]"] = { "path", "started", "participant", "kind", "protocol", "simulated", "pulses_given",
     "pulses_planned", "session", "worst_onset_error_us", "status", "stop", "reason", "torn", "running",
-    "edited", "recover" },
+    "edited", "notes", "recover" },
   ["runs[].session"] = { "number", "of" },
   participant = { "code", "today", "week", "all", "notes", "unreadable", "schedules" },
   ["participant.today"] = amounts, ["participant.week"] = amounts, ["participant.all"] = amounts,
@@ -238,7 +244,8 @@ end
 local function recover_all(torn)
   local failed = 0
   for _, run in ipairs(torn) do
-    local summary, message = recover.run(run.path, nil, reports.writer(run.path))
+    local summary, message = recover.run(run.path, nil, reports.writer(run.path),
+      reports.page(run.path))
     failed = failed + (summary and 0 or 1)
     if not summary then
       line("failed", "%s", message)

@@ -57,13 +57,9 @@ function M.run(options)
   end
   local before = seals.current(folder)
   local seal
-  seal, message = seals.again(folder, "signature", { key = key, who = options.operator or "n/a",
+  seal, message = signatures.seal(folder, options.key, { key = key, who = options.operator or "n/a",
     why = "moonpulse sign" })
-  ok = seal ~= nil
-  if ok then
-    ok, message = signatures.sign(folder, options.key)
-  end
-  if not ok then
+  if not seal then
     cli.fail("fault", "%s is not signed: %s", folder, message)
   end
   if options.json then

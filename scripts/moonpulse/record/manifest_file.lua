@@ -20,8 +20,8 @@ M.version = 3 -- of the record: with recover.json, sources/ and a manifest that 
 local orders = {
   [""] = { "record_version", "what", "kind", "status", "started", "ended", "participant", "session",
     "operator", "protocol", "experiment", "parameters", "seed", "speed", "thresholds", "conditions", "trials",
-    "device", "meta", "safety", "preflight", "result", "files", "clock", "start", "host", "moonpulse",
-    "journal_head", "journal_lines" },
+    "device", "meta", "safety", "preflight", "result", "notes", "files", "clock", "start", "host",
+    "moonpulse", "journal_head", "journal_lines" },
   protocol = { "id", "name", "file", "cite", "doi", "target", "coil", "threshold", "unconfirmed", "nerve",
     "pulses", "first_to_last_s", "nominal_end_s", "whole_cycles_s", "outline", "plan_sha256" },
   session = { "number", "of", "phase", "phases", "sessions", "course" },
@@ -48,6 +48,7 @@ local orders = {
     "pulses_skipped", "pulses_unknown", "plan_complete", "lateness_us", "disarmed", "elapsed_s", "virtual",
     "damage", "torn_records", "missing_records", "files", "rebuilt", "flight_lost", "events_sum" },
   ["result.lateness_us"] = { "p50", "p95", "p99", "max" },
+  ["notes[]"] = { "at", "who", "text" },
   ["files[]"] = { "file", "role", "as", "sha256" },
   clock = { "start", "end", "moved_apart_s", "jumps" },
   ["clock.start"] = { "wall", "monotonic_ns" }, ["clock.end"] = { "wall", "monotonic_ns", "why" },

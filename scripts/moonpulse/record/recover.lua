@@ -7,6 +7,7 @@ local journals = require "moonpulse.record.journal"
 local flight_of = require "moonpulse.record.recover_flight"
 local machine_paths = require "moonpulse.text.machine_paths"
 local manifests = require "moonpulse.record.recover_manifest"
+local notes = require "moonpulse.record.note"
 local opened = require "moonpulse.record.opened"
 local read = require "moonpulse.record.read"
 local records = require "moonpulse.record"
@@ -453,6 +454,8 @@ end
 ---@param chosen string? the name or the file of the run's driver, as the user gives it: then a run that
 ---   was recovered without may be recovered again
 ---@param write_report fun(folder: string): string?, string? as write of moonpulse.report
+---@param page (fun(manifest: table): string?, string?)? as page of moonpulse.report: for a note that somebody
+---   was killed over
 ---@return table? summary { sent, confirmed, skipped, planned, said, safe, disarmed, scripted, unloaded,
 ---   no_report }: disarmed: the stimulator said so; scripted: planned is what a script asked for; or of a run
 ---   that ended, and only its report or its seal was missing, { report, sealed, lost, differed }; said: what
@@ -460,7 +463,7 @@ end
 ---   no_report: why there is no report.html; sealed: the seal; not_sealed: why there is none; lost: it had
 ---   been sealed and its seal was gone; differed: what is not as it was then
 ---@return string? message
-function M.run(folder, chosen, write_report)
+function M.run(folder, chosen, write_report, page)
   local lock <close>, message = core.lock_folder(folder)
   if lock == nil then
     return nil, ("%s: is it the folder of a run?"):format(message)
@@ -469,6 +472,9 @@ function M.run(folder, chosen, write_report)
       :format(folder)
   end
   seals.sweep(folder)
+  if page then
+    notes.finish(folder, page)
+  end
   return recover(folder, chosen, write_report)
 end
 

@@ -6,6 +6,7 @@ local escapes = require "moonpulse.text.escapes"
 local journals = require "moonpulse.record.journal"
 local metas = require "moonpulse.record.meta"
 local reactions = require "moonpulse.record.reactions"
+local seals = require "moonpulse.record.seal"
 
 local M = {}
 
@@ -18,7 +19,9 @@ local verdicts = { counted = true, busy = true, refractory = true, over = true, 
 local most_staircases, most_trials = 1000, 100000 -- more has no run
 
 -- What was written when the run was over: it tells nothing of how long it lasted.
-local later = { ["end"] = true, sealed = true, recovered = true, report = true, signature = true }
+local function is_later(kind)
+  return kind == "end" or seals.kinds[kind]
+end
 
 -- A record may be somebody else's: what is not what it should be is as if it were not there.
 
@@ -198,7 +201,7 @@ local function last_instant(start, lines, list)
   local last_ns, wall_ns, origin_ns = start.clock_ns, start.wall_ns, nil
   for _, line in ipairs(lines) do
     origin_ns = origin_ns or line.kind == "begin" and math.tointeger(line.clock_ns) or nil
-    local at_ns = origin_ns and not later[line.kind] and math.tointeger(line.at_ns)
+    local at_ns = origin_ns and not is_later(line.kind) and math.tointeger(line.at_ns)
     local wall = at_ns and clocks.ns_of(line.at)
     if wall and origin_ns + at_ns > last_ns then
       last_ns, wall_ns = origin_ns + at_ns, wall

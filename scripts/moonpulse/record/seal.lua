@@ -155,8 +155,8 @@ function M.told(text)
   return told
 end
 
--- Who seals writes the journal's line first, then its hash into the manifest.
-local sealing = { sealed = true, recovered = true, report = true, signature = true }
+--- The kinds of lines of those who seal: each writes its line first, then its hash into the manifest.
+M.kinds = { sealed = true, recovered = true, report = true, signature = true, noted = true }
 
 --- Does each line hold the hash of the one before? One that is torn is told by the next.
 local function is_chained(lines)
@@ -189,7 +189,7 @@ function M.is_headed(journal, manifest)
     return tonumber(count) == at and (lines[at] and sha256.of(lines[at].text)) == head
   end
   return is_chained(lines) and (is_named(#lines) or last ~= nil and last.whole
-    and sealing[last.entry.kind] ~= nil and is_named(#lines - 1))
+    and M.kinds[last.entry.kind] ~= nil and is_named(#lines - 1))
 end
 
 --- Which files are not as SHA256SUMS says.
@@ -256,6 +256,18 @@ function M.differing(folder)
   return names, names and not text
 end
 
+--- Which files of a folder that is sealed are not as its journal says: the seal was written again over an
+--- edit.
+---@param folder string
+---@return string[] names empty too where the journal is of an older version, which does not say
+function M.differing_from_journal(folder)
+  local journal = core.read_file(folder .. "/journal.jsonl", journals.most_bytes) or ""
+  local told = M.told(journal)
+  local names = told and differing_from_journal(folder, journal, told) or {}
+  table.sort(names)
+  return names
+end
+
 --- Which of some files are not as SHA256SUMS says: changed, gone, or put there since.
 ---@param folder string
 ---@param names string[] of files without line ends in their names
@@ -318,37 +330,41 @@ local function check_room(folder, bytes)
   local file, message = files.beside(path)
   local ok = file
   if file then
+    os.remove(path .. ".new") -- who is killed from here on leaves nothing
     ok, message = file:write(("\0"):rep(bytes))
     local closed, why = file:close()
     ok, message = ok and closed, message or why
-    os.remove(path .. ".new")
   end
   return ok and true, message and ("%s/%s: %s"):format(folder, M.name, message:gsub("^.*: ", ""))
 end
 
 --- All that is needed to seal again: it is read and hashed before anything is changed.
 ---@param hashed table<string, string> SHA-256 of files by their name that were just computed
+---@param fresh table<string, string> texts of files by their name that are to be written with it
 ---@return { journal: string, manifest: string, known: table<string, string> }? nil: it cannot be sealed
 ---@return string? message
-local function ready(folder, hashed)
+local function ready(folder, hashed, fresh)
   local text, message = "", nil
   if lfs.symlinkattributes(folder .. "/journal.jsonl", "mode") then
     text, message = core.read_file(folder .. "/journal.jsonl", journals.most_bytes)
   end
-  local manifest, list
-  if text then
+  local manifest, list = fresh["manifest.json"], nil
+  if text and not manifest then
     manifest, message = core.read_file(folder .. "/manifest.json", most_manifest)
   end
-  if manifest then
+  if text and manifest then
     list, message = M.list(folder)
   end
   local known = {}
+  for name, bytes in pairs(fresh) do
+    known[name] = not rewritten[name] and sha256.of(bytes) or nil
+  end
   for _, each in ipairs(list or {}) do
     local path = folder .. "/" .. each.name
     if not each.is_file then
       return nil, ("%s is a %s, not a file: take it out of the folder"):format(path,
         tostring(lfs.symlinkattributes(path, "mode")))
-    elseif not rewritten[each.name] then
+    elseif not rewritten[each.name] and not fresh[each.name] then
       known[each.name] = hashed[each.name]
       if not known[each.name] then
         known[each.name], message = sha256.of_file(path)
@@ -363,7 +379,8 @@ end
 
 --- Take the seal away and write again. Where the disk does not take it, and the journal is as it was, the old
 --- seal comes back.
-local function replace(folder, journal, manifest, known)
+---@param fresh table<string, string> texts of other files that the journal's new line has the hashes of
+local function replace(folder, journal, manifest, known, fresh)
   local old = {}
   for name in pairs(own) do -- who is killed from here on leaves a folder that is not sealed
     old[name] = core.read_file(folder .. "/" .. name, most_list)
@@ -376,7 +393,14 @@ local function replace(folder, journal, manifest, known)
     end
     return nil, message
   end
-  ok, message = files.put(folder .. "/manifest.json", manifest)
+  for name, text in pairs(fresh) do
+    if ok and name ~= "manifest.json" then
+      ok, message = files.put(folder .. "/" .. name, text)
+    end
+  end
+  if ok then
+    ok, message = files.put(folder .. "/manifest.json", manifest)
+  end
   if not ok then
     return nil, message
   end
@@ -425,11 +449,14 @@ end
 ---@param differed string[]? what did not fit the seal before, of differing(): the line has it, and verify
 ---   says so
 ---@param hashed table<string, string>? SHA-256 of files by their name that were just computed
+---@param fresh table<string, string>? texts of files by their name (manifest.json among them) that are
+---   written with it, after the journal's line
 ---@return string? seal
 ---@return string? message
-function M.again(folder, kind, entry, differed, hashed)
+function M.again(folder, kind, entry, differed, hashed, fresh)
   M.sweep(folder)
-  local now, message = ready(folder, hashed or {})
+  fresh = fresh or {}
+  local now, message = ready(folder, hashed or {}, fresh)
   if not now then
     return nil, message
   end
@@ -442,12 +469,16 @@ function M.again(folder, kind, entry, differed, hashed)
   told.files = told_of(now)
   local text, head, lines = M.appended(now.journal, kind, told)
   local ok
-  ok, message = check_room(folder, #text + #now.manifest
+  local more = 0
+  for _, bytes in pairs(fresh) do
+    more = more + #bytes
+  end
+  ok, message = check_room(folder, #text + #now.manifest + more
     + math.min(lfs.attributes(folder .. "/" .. M.name, "size") or 0, most_list) + #scripts.text + 65536)
   if not ok then
     return nil, message
   end
-  return replace(folder, text, with_head(now.manifest, head, lines), now.known)
+  return replace(folder, text, with_head(now.manifest, head, lines), now.known, fresh)
 end
 
 return M

@@ -87,6 +87,22 @@ function M.sign(folder, key)
   return true
 end
 
+--- Say in the journal that the folder is signed, seal it again, and sign that. By who has the folder's lock,
+--- and has asked can_sign.
+---@param folder string
+---@param key string path, as of sign
+---@param entry { key: string, who: string, why: string } the key's fingerprint, who signs, and why
+---@return string? seal
+---@return string? message
+function M.seal(folder, key, entry)
+  local seal, message = seals.again(folder, "signature", entry)
+  local ok = seal ~= nil
+  if ok then
+    ok, message = M.sign(folder, key)
+  end
+  return ok and seal or nil, message
+end
+
 --- Is the text of a signature written as ssh-keygen writes it? It takes more than it writes (other line ends,
 --- letters after the end), and what nobody looks at could be changed.
 local function is_canonical(text)

@@ -4,6 +4,7 @@ local dose = require "moonpulse.report.dose"
 local facts = require "moonpulse.report.facts"
 local first_screen = require "moonpulse.report.first_screen"
 local html = require "moonpulse.report.html"
+local notes = require "moonpulse.report.notes"
 local record = require "moonpulse.record.read"
 local run = require "moonpulse.report.run"
 local safety = require "moonpulse.report.safety"
@@ -84,7 +85,8 @@ function M.build(manifest, events, folder, edited)
     badge(device == text.missing and "Simulator or real device: not recorded" or device),
     badge(time == text.missing and "Real or virtual time: not recorded" or time), "</ul></header><main>",
     first_screen.banner(s, sentence, level, list), threshold.top(manifest), first_screen.key(manifest, s),
-    first_screen.given(manifest, s), threshold.section(manifest), dose.pulses(manifest, s),
+    first_screen.given(manifest, s), notes.section(manifest),
+    threshold.section(manifest), dose.pulses(manifest, s),
     pair(dose.dose(manifest, s), safety.section(manifest)), timeline.section(events, s),
     timing.exceptions(s), timing.onset(s), timing.intervals(s), triggers.section(manifest, s),
     pair(timing.replies(s), checks, run.protocol(manifest), run.run(manifest, s), run.host(manifest),

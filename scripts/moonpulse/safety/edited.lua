@@ -39,9 +39,6 @@ local left_by_sealed = { "recover.json", "verify.sh", seals.signature }
 --- What look says where there is none.
 M.unsealed = "its seal is missing"
 
---- Who wrote in a folder after its run: when they did it says nothing of when the run was.
-local later = { sealed = true, recovered = true, report = true, signature = true }
-
 local most_line = 4000000
 
 --- The times that a run says it began at are seconds apart at the most, but a disk may hang in between.
@@ -261,7 +258,7 @@ function M.of(path, manifest)
   local own, begun = facts_of.key(read.get(manifest or {}, "participant")), false
   run.who[own or ""] = own and true
   for _, entry in ipairs(entries) do
-    if not later[entry.kind] then
+    if not seals.kinds[entry.kind] then -- when the others were written says nothing of when the run was
       run.at = math.max(run.at, clock.seconds_of(entry.at) or 0)
     end
     if entry.kind == "begin" then

@@ -24,6 +24,7 @@ local longest = 300 -- bytes of a text that is listed: a record may come from an
 ---@field torn boolean? its manifest still says that it runs
 ---@field session table? which session of which course it was (moonpulse.safety.sessions)
 ---@field unreadable boolean? its manifest cannot be read
+---@field notes integer? how many notes its operator added
 ---@field closed boolean? this account may not look into its folder
 
 --- A participant's code as codes are compared: without case, and spaces around it. nil: it is none.
@@ -82,7 +83,7 @@ end
 local function facts_of(path, manifest)
   -- loaded for those who have a record
   local given = require("moonpulse.safety.given_record").of(path, manifest, false)
-  local session = read.get(manifest, "session")
+  local session, notes = read.get(manifest, "session"), read.get(manifest, "notes")
   return { started = short(read.get(manifest, "started")),
     participant = short(read.get(manifest, "participant")), kind = short(read.get(manifest, "kind")),
     protocol = short(read.get(manifest, "protocol.id")), status = short(read.get(manifest, "status")),
@@ -91,7 +92,8 @@ local function facts_of(path, manifest)
     given = given.pulses + given.nerve_pulses,
     planned = amount(manifest, "result.pulses_planned") or amount(manifest, "protocol.pulses"),
     worst_us = amount(manifest, "result.lateness_us.max"), torn = given.torn,
-    session = type(session) == "table" and session or nil }, given.problem == nil and not given.torn
+    session = type(session) == "table" and session or nil,
+    notes = type(notes) == "table" and #notes > 0 and #notes or nil }, given.problem == nil and not given.torn
 end
 
 --- A run of which nobody knows whose it is.

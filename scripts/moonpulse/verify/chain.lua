@@ -73,7 +73,8 @@ end
 
 local mended = { ["events.tsv"] = true, ["report.html"] = true } -- recover writes them again
 
-local commands = { recovered = "recover", report = "recover", signature = "sign" } -- that seal again
+-- that seal again
+local commands = { recovered = "recover", report = "recover", signature = "sign", noted = "note" }
 
 --- The seal of a run is another one since somebody sealed again: which one was it, and who did it?
 local function tell_sealed_again(entry, number, findings)

@@ -4,6 +4,7 @@ local core = require "moonpulse.core"
 local journals = require "moonpulse.record.journal"
 local manifest_files = require "moonpulse.record.manifest_file"
 local metas = require "moonpulse.record.meta"
+local notes = require "moonpulse.record.note"
 local read = require "moonpulse.record.read"
 local recover_manifest = require "moonpulse.record.recover_manifest"
 local results = require "moonpulse.record.result"
@@ -121,8 +122,10 @@ end
 ---@return table<string, true> undone parts that could not be made anew here, which is told elsewhere
 function M.of(folder, manifest, lines, events, made)
   local list, begin, ended, undone = {}, table_of(lines[1] and lines[1].entry), false, {}
+  local entries = {}
   for _, line in ipairs(lines) do
     ended = ended or line.entry and line.entry.kind == "end" or false
+    entries[#entries + 1] = line.entry or false
   end
   if begin.kind == "begin" then
     list[#list + 1] = of_begin(folder, manifest, begin)
@@ -134,6 +137,9 @@ function M.of(folder, manifest, lines, events, made)
   elseif manifest.kind ~= "experiment" then
     undone = { conditions = true, trials = true }
   end
+  local noted = notes.of(entries)
+  list[#list + 1] = { tree = { notes = noted[1] and noted }, where = "journal.jsonl",
+    parts = { notes = true } }
   list[#list + 1] = events and of_rows(manifest, events) or nil
   undone["result.events_sum"] = not events or nil
   undone["result.lateness_us"] = not events or nil

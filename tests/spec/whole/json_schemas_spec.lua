@@ -103,7 +103,8 @@ describe("docs/schemas", function()
         .. "--port /dev/nosuch", "run itbs600 --amt 50 --zzz", "run @/empty.lua --tolerance x",
       "check nosuch", "show nosuch", "devices --device nosuch", "doctor --port nosuch --device nosuch",
       "protocols nosuch",
-      "verify @/nosuch", "sign @/nosuch --key @/nosuch", "rerun @/nosuch", "diff itbs600 nosuch",
+      "verify @/nosuch", "sign @/nosuch --key @/nosuch",
+      "note @/nosuch text", "rerun @/nosuch", "diff itbs600 nosuch",
       "runs --course @/x", "methods @/nosuch/", "recover @/nosuch", "check-bids @/nosuch",
       "export crate @/nosuch", "import bids @/nosuch", "compile nosuch", "compile itbs600 -o -",
       "ports --zzz" } do
@@ -142,7 +143,7 @@ describe("docs/schemas", function()
     assert.are.equal("", judged(list))
   end)
 
-  it("is right of moonpulse rerun, recover and sign", function()
+  it("is right of moonpulse rerun, recover, note and sign", function()
     local one, other = run("itbs600 --amt 50 -p trains=2", "again"),
       run("scripts/threshold.lua --answers @/answers.txt", "again2")
     local list = { output("rerun", "rerun --json " .. one .. " --out @/reruns"),
@@ -161,6 +162,8 @@ describe("docs/schemas", function()
       list[6] = output("sign", ("sign --json %s --key @/key"):format(run("itbs600 --amt 50 -p trains=1",
         "signed")))
     end
+    list[#list + 1] = output("note", ("note --json %s text"):format(run("itbs600 --amt 50 -p trains=1",
+      "noted")))
     assert.are.equal("", judged(list))
   end)
 
