@@ -25,14 +25,17 @@ function M.parser()
       .. " says, the timeline pulse by pulse as beh/ events that every BIDS tool reads, participants, scans, "
       .. "thresholds (phenotype/), the plan (stimuli/), the run's own files, byte for byte (sourcedata/). "
       .. "A dataset that is there gets more rows and files; nothing is written over. What Moonpulse cannot "
-      .. "know (authors, coil, criterion) comes from --meta, or is n/a. crate: a copy of the run's folder as "
-      .. "an RO-Crate. prov: an in-toto statement of what came out, of what, by what (docs/bids.md).",
+      .. "know (authors, coil, criterion) comes from --meta, or is n/a. crate: a copy of each run's folder "
+      .. "as an RO-Crate. prov: an in-toto statement for each run of what came out, of what, by what. Of "
+      .. "several runs, one that cannot be exported is named, the others are exported, and the exit status is "
+      .. "2, or 4 where a file could not be written (docs/bids.md).",
     "moonpulse export bids runs/2026-11-27T101500_itbs600 --bids study --sub 01 --ses 1\n"
       .. "moonpulse export crate runs/2026-11-27T101500_itbs600 -o itbs.crate\n"
-      .. "moonpulse export prov runs/2026-11-27T101500_itbs600 -o itbs.intoto.json")
+      .. "moonpulse export crate runs/p07/* --out crates\n"
+      .. "moonpulse export prov runs/p07/* --out statements")
   parser:argument("what", "The format: bids, crate or prov."):choices({ "bids", "crate", "prov" })
     :argname("FORMAT")
-  parser:argument("runs", "A run: " .. records.named .. "; bids: several, of one participant."):args("+")
+  parser:argument("runs", "A run: " .. records.named .. ". Several: for bids of one participant."):args("+")
     :argname("RUN")
   parser:option("--bids", "bids: the dataset, a new folder, or one that is a BIDS dataset."):argname("DIR")
   parser:option("--sub", "bids: the participant's label in the dataset, such as 01. Nothing else of the "
@@ -47,8 +50,11 @@ function M.parser()
     .. "then report an error.")
   parser:flag("--no-sourcedata", "bids: leave out the run's own files, which name the lab's code of the "
     .. "participant.")
-  parser:option("-o --output", "crate: the new folder; default: the run's name and .crate. prov: the file; "
-    .. "default: the run's name and .intoto.json; - is standard output."):argname("PATH")
+  parser:option("--out", "crate, prov: the folder in which each run gets its crate (the run's name and "
+    .. ".crate) or its statement (the run's name and .intoto.json); default: the folder that you are in.")
+    :argname("DIR")
+  parser:option("-o --output", "crate, prov: of one run, the new folder or file itself. prov: - is standard "
+    .. "output."):argname("PATH")
   parser:option("--license", "crate: who may use it, as a URI or in words."):default("not stated")
     :argname("TEXT")
   parser:flag("--json", "What was written, as one JSON object (docs/schemas).")
@@ -164,6 +170,10 @@ function formats.bids(options)
       cli.fail("usage", "export bids: --%s is missing (see moonpulse export --help)", name)
     end
   end
+  if options.out or options.output then
+    cli.fail("usage", "export bids: --%s is of crate and prov: the dataset is named by --bids alone",
+      options.out and "out" or "output")
+  end
   local folder = options.bids:gsub("(.)/+$", "%1")
   local meta, list = meta_of(options), read_runs(options)
   local group = true
@@ -188,12 +198,9 @@ function formats.bids(options)
   end
 end
 
---- The one run that a record of provenance is of.
-local function one_run(options)
-  if #options.runs > 1 then
-    cli.fail("usage", "export %s: one run at a time, not %d", options.what, #options.runs)
-  end
-  local facts, message = facts_of.read(options.runs[1])
+--- The run that a record of provenance is of.
+local function facts_noted(folder)
+  local facts, message = facts_of.read(folder)
   if not facts then
     cli.fail("usage", "%s", message)
   end
@@ -202,50 +209,142 @@ local function one_run(options)
   return facts
 end
 
-local function put(path, content, group)
-  local ok, message = disk.put(path, content, group)
+--- Nothing is written over: not a link that leads nowhere either.
+local function refuse_there(path)
+  if lfs.symlinkattributes(path, "mode") then
+    cli.fail("usage", "%s is there already: name another with -o or --out, nothing is written over", path)
+  end
+end
+
+local makers = {} -- each: of one run, into path; what was written as facts
+
+function makers.crate(folder, path, options)
+  if #disk.names(path) > 0 then
+    cli.fail("usage", "%s has files: name a new folder with -o or --out, nothing is written over", path)
+  elseif lfs.attributes(path, "mode") ~= "directory" then
+    refuse_there(path)
+  end
+  local facts = facts_noted(folder)
+  local group = disk.is_shared(facts.folder)
+  local function put(name, content)
+    local ok, message = disk.put(path .. "/" .. name, content, group)
+    if not ok then
+      cli.fail("fault", "cannot write %s/%s: %s%s", path, name, message, #disk.names(path) > 0
+        and ("; %s is not whole: remove it and export again"):format(path) or "")
+    end
+  end
+  for _, file in ipairs(facts.files) do
+    put(facts.name .. "/" .. file.name, { copy = facts.folder .. "/" .. file.name })
+  end
+  put(crates.name, crates.text(facts, options.license)) -- the last: what has none is no crate
+  say(options.json, "%s: %s and %s", path, numbers.counted(#facts.files, "file"), crates.name)
+  return facts
+end
+
+function makers.prov(folder, path, options)
+  if path ~= "-" then
+    refuse_there(path)
+  end
+  local facts = facts_noted(folder)
+  local text = statements.text(facts)
+  if path == "-" then
+    io.stdout:write(text)
+    return facts
+  end
+  local ok, message = disk.put(path, text, disk.is_shared(facts.folder))
   if not ok then
     cli.fail("fault", "cannot write %s: %s", path, message)
   end
-end
-
-function formats.crate(options)
-  local facts = one_run(options)
-  local folder = (options.output or facts.name .. ".crate"):gsub("(.)/+$", "%1")
-  if #disk.names(folder) > 0 then
-    cli.fail("usage", "%s has files: name a new folder with -o, nothing is written over", folder)
-  end
-  local group = disk.is_shared(facts.folder)
-  for _, file in ipairs(facts.files) do
-    put(("%s/%s/%s"):format(folder, facts.name, file.name), { copy = facts.folder .. "/" .. file.name },
-      group)
-  end
-  put(folder .. "/" .. crates.name, crates.text(facts, options.license), group)
-  say(options.json, "%s: %s and %s", folder, numbers.counted(#facts.files, "file"), crates.name)
-  if options.json then
-    as_json.tell { what = "moonpulse export", format = "crate", output = folder, files = #facts.files }
-  end
-end
-
-function formats.prov(options)
-  local facts = one_run(options)
-  local text = statements.text(facts)
-  if options.output == "-" and options.json then
-    cli.fail("usage", "-o - prints the statement, and --json what was written: name a file")
-  elseif options.output == "-" then
-    io.stdout:write(text)
-    return
-  end
-  local path = options.output or facts.name .. ".intoto.json"
-  put(path, text)
   say(options.json, "%s: %s, by their SHA-256", path, numbers.counted(#facts.files, "file"))
-  if options.json then
-    as_json.tell { what = "moonpulse export", format = "prov", output = path, files = #facts.files }
+  return facts
+end
+
+local endings = { crate = ".crate", prov = ".intoto.json" }
+
+--- Where the record of a run is written without -o.
+local function place_of(folder, options)
+  local name = folder:match("[^/]+$") .. endings[options.what]
+  return options.out and options.out .. "/" .. name or name
+end
+
+--- What no run could be exported with.
+local function check_places(options)
+  local what = options.what
+  if options.output and options.out then
+    cli.fail("usage", "export %s: -o and --out both say where: leave one of them out", what)
+  elseif options.output and #options.runs > 1 then
+    cli.fail("usage", "export %s: -o names what one run becomes, and these are %d: --out DIR names the "
+      .. "folder in which each gets its own", what, #options.runs)
+  elseif options.output == "-" and what == "crate" then
+    cli.fail("usage", "export crate: a crate is a folder, which standard output cannot be: name a new one")
+  elseif options.output == "-" and options.json then
+    cli.fail("usage", "-o - prints the statement, and --json what was written: name a file")
+  end
+  local mode = options.out and lfs.attributes(options.out, "mode")
+  if mode and mode ~= "directory" then
+    cli.fail("usage", "%s is no folder: name one with --out", options.out)
   end
 end
+
+--- One run: what goes wrong ends the command.
+local function export_one(options)
+  local path = (options.output or place_of(options.runs[1], options)):gsub("(.)/+$", "%1")
+  local facts = makers[options.what](options.runs[1], path, options)
+  if options.json then
+    as_json.tell { what = "moonpulse export", format = options.what, output = path, files = #facts.files }
+  end
+end
+
+--- Several: what goes wrong with one is told, and the others go on.
+local function export_each(options)
+  local list, failed, gravest = json.list {}, 0, "usage"
+  for i, folder in ipairs(options.runs) do
+    local path = place_of(folder, options)
+    local ok, made = pcall(function() return makers[options.what](records.run(folder), path, options) end)
+    local code = not ok and type(made) == "table" and rawget(made, "code")
+    if ok then
+      list[i] = { run = folder, output = path, files = #made.files }
+    elseif code ~= "usage" and code ~= "fault" then -- a stop, or an error of ours
+      error(made, 0)
+    else
+      local message = cli.explain(made)
+      io.stdout:flush()
+      io.stderr:write(("moonpulse: not exported: %s\n"):format(message))
+      list[i], failed = { run = folder, message = message }, failed + 1
+      gravest = code == "fault" and code or gravest
+    end
+  end
+  if options.json then
+    as_json.tell { what = "moonpulse export", format = options.what, output = options.out or ".",
+      runs = list }
+  end
+  if failed > 0 then
+    cli.fail(gravest, "export %s: %d of %d runs not exported, as told above", options.what, failed,
+      #options.runs)
+  end
+end
+
+local function export_records(options)
+  options.out = options.out and options.out:gsub("(.)/+$", "%1")
+  check_places(options)
+  if #options.runs > 1 then
+    export_each(options)
+  else
+    options.runs = records.find_all(options.runs)
+    export_one(options)
+  end
+end
+
+formats.crate, formats.prov = export_records, export_records
 
 function M.run(options)
-  options.runs = records.find_all(options.runs)
+  if options.what == "bids" then
+    options.runs = records.find_all(options.runs)
+  else
+    for i, named in ipairs(options.runs) do
+      options.runs[i] = records.find(named)
+    end
+  end
   return formats[options.what](options)
 end
 

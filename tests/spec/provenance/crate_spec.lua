@@ -177,12 +177,89 @@ describe("a run for other programs:", function()
     for arguments, wanted in pairs {
       [("export crate %s -o %s"):format(run, full)] = "has files: name a new folder",
       [("export crate %s -o %s/new"):format(full, folder)] = "has no manifest.json that can be read: is it",
-      [("export prov %s %s"):format(run, stopped)] = "one run at a time",
+      [("export prov %s %s -o %s/one"):format(run, stopped, folder)] = "%-%-out DIR names the folder",
+      [("export prov %s %s -o -"):format(run, stopped)] = "%-%-out DIR names the folder",
+      [("export crate %s -o %s/one --out %s"):format(run, folder, folder)] = "leave one of them out",
+      [("export prov %s -o %s/x"):format(run, full)] = "full/x is there already",
+      [("export prov %s %s --out %s/x"):format(run, stopped, full)] = "full/x is no folder",
+      [("export crate %s -o -"):format(run)] = "a crate is a folder",
+      [("export bids %s --bids %s/new --sub 01 --out %s"):format(run, folder, full)] = "named by %-%-bids "
+        .. "alone",
       ["export bids " .. run] = "%-%-bids is missing",
     } do
       local status, out, err = shell.moonpulse(folder, arguments)
       assert.are.same({ 2, "" }, { status, out })
       assert.matches(wanted, err)
     end
+    assert.are.equal("", shell.read(full .. "/x"))
+    assert.are.same({ "x" }, shell.names(full))
+    assert.is_nil(lfs.attributes(folder .. "/new", "mode") or lfs.attributes(folder .. "/one", "mode"))
+  end)
+
+  it("several runs each get what one gets, by the name of its folder", function()
+    for format, ending in pairs { crate = ".crate", prov = ".intoto.json" } do
+      local out_folder = folder .. "/many_" .. format
+      local status, out, err = shell.moonpulse(folder, ("export %s %s %s/ --out %s/"):format(format, run,
+        stopped, out_folder))
+      assert.are.same({ 0, "" }, { status, err })
+      local wanted = {}
+      for _, path in ipairs { run, stopped } do
+        local name = path:match("[^/]+$") .. ending
+        wanted[#wanted + 1] = name
+        assert.matches(out_folder .. "/" .. name .. ": ", out, 1, true)
+        local alone = folder .. "/alone" .. name
+        assert.are.equal(0, (shell.moonpulse(folder, ("export %s %s -o %s"):format(format, path, alone))))
+        assert.are.same({ 0, "", "" }, { shell.sh(folder, ("diff -r %s %s/%s"):format(alone, out_folder,
+          name)) })
+      end
+      table.sort(wanted)
+      local names = shell.names(out_folder)
+      table.sort(names)
+      assert.are.same(wanted, names)
+    end
+  end)
+
+  it("of several runs, what cannot be exported is named, and the others are exported", function()
+    local other = folder .. "/other"
+    lfs.mkdir(other)
+    assert.are.equal(0, (shell.sh(folder, ("cp -a %s %s"):format(stopped, other))))
+    local same_name = other .. "/" .. stopped:match("[^/]+$")
+    lfs.mkdir(folder .. "/empty")
+    for format, made in pairs { crate = ".crate/ro-crate-metadata.json", prov = ".intoto.json" } do
+      local into = folder .. "/some_" .. format
+      local taken = ("%s/%s%s"):format(into, run:match("[^/]+$"), made)
+      assert.are.equal(0, (shell.sh(folder, ("mkdir -p $(dirname %s) && echo mine > %s"):format(taken,
+        taken))))
+      local status, out, err = shell.moonpulse(folder, ("export %s --json %s %s/nosuch %s/empty %s %s "
+        .. "--out %s"):format(format, run, folder, folder, stopped, same_name, into))
+      assert.are.equal(2, status)
+      assert.are.equal("mine\n", shell.read(taken))
+      local object = cjson.decode(out)
+      assert.are.equal(into, object.output)
+      for i, wanted in ipairs { "nothing is written over", "there is no run", "has no manifest.json", false,
+        "nothing is written over" } do
+        local each = object.runs[i]
+        if wanted then
+          assert.matches(wanted, each.message, 1, true)
+          assert.matches("moonpulse: not exported: " .. each.message, err, 1, true)
+          assert.is_nil(each.output)
+        else
+          assert.are.equal(stopped, each.run)
+          assert.is_string(shell.read(("%s/%s%s"):format(into, stopped:match("[^/]+$"), made)))
+        end
+      end
+      assert.matches("4 of 5 runs not exported", err, 1, true)
+      assert.are.equal(2, #shell.names(into))
+    end
+  end)
+
+  it("a file that cannot be written is status 4, and what is half there is said", function()
+    local into = folder .. "/short"
+    local status, _, err = shell.sh(folder, ("ulimit -f 1; trap '' XFSZ; exec %s export crate %s nosuch "
+      .. "--out %s"):format(shell.quote(shell.program), run, into))
+    assert.are.equal(4, status)
+    assert.matches("cannot write " .. into, err, 1, true)
+    assert.matches(".crate is not whole: remove it and export again", err, 1, true)
+    assert.is_nil(shell.read(("%s/%s.crate/%s"):format(into, run:match("[^/]+$"), crates.name)))
   end)
 end)
