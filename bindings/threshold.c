@@ -169,13 +169,18 @@ static int exact_log(lua_State *L)
     return 1;
 }
 
+/* core.exact_normal(x) -> the integral of the normal distribution up to x */
+static int exact_normal(lua_State *L)
+{
+    lua_pushnumber(L, mp_exact_normal(luaL_checknumber(L, 1)));
+    return 1;
+}
+
 void mp_open_threshold(lua_State *L)
 {
-    static const luaL_Reg functions[] = {{"muscle", muscle_new},
-                                         {"threshold_filter", filter_new},
-                                         {"exact_exp", exact_exp},
-                                         {"exact_log", exact_log},
-                                         {NULL, NULL}};
+    static const luaL_Reg functions[] = {
+        {"muscle", muscle_new},   {"threshold_filter", filter_new}, {"exact_exp", exact_exp},
+        {"exact_log", exact_log}, {"exact_normal", exact_normal},   {NULL, NULL}};
     static const luaL_Reg muscle_methods[] = {{"respond", muscle_respond},
                                               {"probability", muscle_probability},
                                               {"intensity_of", muscle_intensity_of},

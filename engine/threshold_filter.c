@@ -250,7 +250,7 @@ static void find_density(const struct mp_filter_bank *bank, const struct noise *
 static double weigh(const struct particle *p, const double *density, int intensity,
                     double *weights)
 {
-    const double least = 1e-10;
+    const double least = 1e-7;
     double means[SHIFTS + 2 * TAPS], sum = 0.0;
     int first = 0, last = SHIFTS - 1;
     while (first < SHIFTS && weights[first] <= least)

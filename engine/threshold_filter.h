@@ -36,6 +36,7 @@ void mp_filter_destroy(struct mp_filter *filter);
 enum mp_status mp_filter_update(struct mp_filter *filter, int intensity, double volts,
                                 struct mp_error *err);
 
+/* What is known of the threshold now. */
 void mp_filter_estimate(const struct mp_filter *filter, struct mp_threshold_estimate *out);
 
 #endif
