@@ -47,7 +47,7 @@ WARN := -Wall -Wextra -Wshadow -Wconversion -Wsign-conversion -Wstrict-prototype
 CFLAGS   ?= $(if $(SANITIZE),-O1,-O2) -g
 SAN      := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer)
 ALL_CPPFLAGS = -I. -D_GNU_SOURCE -DMP_VERSION='"$(VERSION)"' -MMD -MP $(CPPFLAGS)
-ALL_CFLAGS   = -std=c11 -fPIC $(WARN) $(if $(CI),-Werror) $(CFLAGS) $(SAN) $(PKG_CFLAGS)
+ALL_CFLAGS   = -std=c11 -ffp-contract=off -fPIC $(WARN) $(if $(CI),-Werror) $(CFLAGS) $(SAN) $(PKG_CFLAGS)
 ALL_LDFLAGS  = $(SAN) $(LDFLAGS)
 LIBS         = $(PKG_LIBS) -lm -lpthread
 

@@ -99,6 +99,7 @@ int luaopen_moonpulse_core(lua_State *L)
     mp_open_sorted(L);
     mp_open_evidence(L);
     mp_open_checksum(L);
+    mp_open_threshold(L);
     mp_open_sha256(L);
     mp_open_serial(L);
     mp_open_session(L);

@@ -34,6 +34,7 @@ void mp_open_missing_rows(lua_State *L);
 void mp_open_sorted(lua_State *L);
 void mp_open_evidence(lua_State *L);
 void mp_open_checksum(lua_State *L);
+void mp_open_threshold(lua_State *L);
 void mp_open_sha256(lua_State *L);
 void mp_open_input(lua_State *L);
 void mp_open_latency(lua_State *L);

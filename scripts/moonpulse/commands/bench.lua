@@ -12,9 +12,27 @@ function M.parser()
       .. "one run, idle and under load, and judge the goals. Takes about 8 minutes and uses every core. "
       .. "docs/performance.md says what the figures mean.",
     "moonpulse bench --quick\nmoonpulse bench --markdown docs/performance.md\n"
-      .. "moonpulse bench latency --triggers 100000")
+      .. "moonpulse bench latency --triggers 100000\nmoonpulse bench threshold --subjects 2000 --seed 1")
   parser:argument("what", "latency: only how soon a pulse follows a trigger, against a bare loop; about a "
-    .. "minute."):choices({ "latency" }):args("?"):argname("latency")
+    .. "minute. threshold: how exactly each method finds the motor threshold of simulated subjects; four "
+    .. "minutes, the same figures each time."):choices({ "latency", "threshold" }):args("?")
+    :argname("latency|threshold")
+  parser:option("--subjects", "threshold: how many; judged from 1000 on."):default("2000"):argname("N")
+    :convert(function(text)
+      local count = math.tointeger(tonumber(text))
+      if not count or count < 1 or count > 1000000 then
+        return nil, "--subjects: a whole number from 1 to 1000000"
+      end
+      return count
+    end)
+  parser:option("--seed", "threshold: another one gives other subjects."):default("1"):argname("N")
+    :convert(function(text)
+      local seed = math.tointeger(tonumber(text))
+      if not seed or seed < 0 then
+        return nil, "--seed: a whole number from 0"
+      end
+      return seed
+    end)
   parser:option("--triggers", "latency: how many, on each wire."):default("10000"):argname("N")
     :convert(function(text)
       local count = math.tointeger(tonumber(text))
@@ -23,7 +41,8 @@ function M.parser()
       end
       return count
     end)
-  parser:flag("--json", "latency: figures and verdicts as one JSON object (docs/schemas).")
+  parser:flag("--json", "latency, threshold: figures and verdicts as one JSON object (docs/"
+    .. "schemas).")
   parser:mutex(
     parser:flag("--quick", "About 90 seconds: fewer and shorter blocks."),
     parser:flag("--long", "20 blocks: about 45 minutes."),
@@ -129,11 +148,36 @@ local function run_latency(options)
   fail_broken(rows)
 end
 
+local function run_threshold(options)
+  local goals = require "moonpulse.bench.threshold_goals"
+  local progress = require("moonpulse.text.progress").new()
+  local data = require("moonpulse.bench.threshold").measure(options.subjects, options.seed,
+    function(done, total) progress:show("finding thresholds", done, total, "searches") end)
+  progress:close()
+  local rows, failed = goals.rows(data), nil
+  if options.json then
+    data.what, data.goals = "moonpulse bench threshold", rows
+    as_json.tell(data)
+  else
+    io.stdout:write(goals.text(data, rows))
+  end
+  for _, row in ipairs(rows) do
+    failed = failed or row.verdict == "FAIL" and row
+  end
+  if failed then
+    cli.fail("fault", "%s (%s) is %g", failed.goal, failed.about, failed.value or 0 / 0)
+  end
+end
+
 function M.run(options)
+  if options.what == "threshold" then
+    return run_threshold(options)
+  end
   if options.what == "latency" then
     return run_latency(options)
   elseif options.json then
-    cli.fail("usage", "--json is of moonpulse bench latency; else --out writes a JSON file")
+    cli.fail("usage", "--json is of moonpulse bench latency and bench threshold; else --out writes a JSON "
+      .. "file")
   end
   local goals = require "moonpulse.bench.goals"
   local text = require "moonpulse.bench.text"

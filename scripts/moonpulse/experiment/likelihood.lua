@@ -7,6 +7,8 @@
 -- hundred may be a slip. The interval has 2.5 % of what is likely on either side. In simulated subjects it
 -- holds the true threshold about as often as it says up to a spread of 7 %, and in nine of ten at 12 %
 -- (likelihood_spec.lua).
+local core = require "moonpulse.core"
+
 local M = {}
 
 local spreads = { 0.03, 0.045, 0.07, 0.1, 0.15 }
@@ -14,19 +16,12 @@ local slip = 0.01
 local steps = 200 -- of the grid of thresholds
 local percent = 95
 
--- The normal distribution's integral; Abramowitz and Stegun 26.2.17, error below 7.5e-8.
-local function phi(x)
-  local t = 1 / (1 + 0.2316419 * math.abs(x))
-  local tail = math.exp(-x * x / 2) / math.sqrt(2 * math.pi) * t * (0.319381530 + t * (-0.356563782
-    + t * (1.781477937 + t * (-1.821255978 + t * 1.330274429))))
-  return x >= 0 and 1 - tail or tail
-end
-
 local function log_likelihood(track, threshold, spread)
   local sum = 0
   for _, trial in ipairs(track) do
-    local yes = slip + (1 - 2 * slip) * phi((trial.intensity - threshold) / (spread * threshold))
-    sum = sum + math.log(trial.yes and yes or 1 - yes)
+    local z = (trial.intensity - threshold) / (spread * threshold)
+    local yes = slip + (1 - 2 * slip) * core.exact_normal(z)
+    sum = sum + core.exact_log(trial.yes and yes or 1 - yes)
   end
   return sum
 end
@@ -57,7 +52,7 @@ local function weights(track, from, step)
   for i = 0, steps do
     list[i] = 0
     for k in ipairs(spreads) do
-      list[i] = list[i] + math.exp(logs[i][k] - best)
+      list[i] = list[i] + core.exact_exp(logs[i][k] - best)
     end
     sum = sum + list[i]
   end
