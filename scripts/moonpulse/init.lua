@@ -38,8 +38,7 @@ local mp = {
   mark = public("mark", compose.mark),
   together = public("together", compose.together, "plans side by side are one table: mp.together "
     .. "{ left = a, right = b }"),
-  shuffle = public("shuffle", order.shuffle, "what is shuffled is one list: mp.shuffle { a, b, c }, or "
-    .. "mp.shuffle(list, { max_in_a_row = 2 })"),
+  shuffle = public("shuffle", order.shuffle, order.one_list),
   counts = public("counts", order.counts, "values with their numbers are one list: mp.counts "
     .. "{ { sici, 10 }, { icf, 10 } }"),
   trials = public("trials", order.trials, "trials are one list: mp.trials { of = { a, b }, every = 5 }"),

@@ -27,8 +27,8 @@ function M.parser()
       .. "A dataset that is there gets more rows and files; nothing is written over. What Moonpulse cannot "
       .. "know (authors, coil, criterion) comes from --meta, or is n/a. crate: a copy of each run's folder "
       .. "as an RO-Crate. prov: an in-toto statement for each run of what came out, of what, by what. Of "
-      .. "several runs, one that cannot be exported is named, the others are exported, and the exit status is "
-      .. "2, or 4 where a file could not be written (docs/bids.md).",
+      .. "several runs, one that cannot be exported is named, the others are exported, and the exit status "
+      .. "is 2, or 4 where a file could not be written (docs/bids.md).",
     "moonpulse export bids runs/2026-11-27T101500_itbs600 --bids study --sub 01 --ses 1\n"
       .. "moonpulse export crate runs/2026-11-27T101500_itbs600 -o itbs.crate\n"
       .. "moonpulse export crate runs/p07/* --out crates\n"

@@ -6,8 +6,12 @@ local context = require "moonpulse.compose.context"
 local core = require "moonpulse.core"
 local lists = require "moonpulse.text.lists"
 local notes = require "moonpulse.text.notes"
+local surplus = require "moonpulse.text.surplus"
 
 local M = {}
+
+--- What is written where more than one list was meant.
+M.one_list = "what is shuffled is one list: mp.shuffle { a, b, c }, or mp.shuffle(list, { max_in_a_row = 2 })"
 
 local build, fail, named, options = blame.build, blame.fail, check.named, blame.options
 
@@ -22,7 +26,10 @@ local MOST_COUNTED = 100000 -- entries
 ---   blocks, each with every entry of the list once
 ---@return T[]
 function M.shuffle(list, rule)
-  if type(list) ~= "table" or next(list) == nil then
+  local is_list = type(list) == "table" and next(list) ~= nil
+  if rule ~= nil and (not is_list or type(rule) ~= "table" or rule[1] ~= nil) then
+    surplus.check("mp.shuffle", 1, M.one_list, list, rule)
+  elseif not is_list then
     fail("shuffle: a list expected, like mp.shuffle { a, b, c }")
   end
   lists.check("shuffle", "the list", list)

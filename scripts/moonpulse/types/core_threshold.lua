@@ -66,3 +66,5 @@ function core.exact_log(x) end
 ---@param x number
 ---@return number 0 to 1
 function core.exact_normal(x) end
+
+return { core = core, Muscle = Muscle, ThresholdFilter = ThresholdFilter }
