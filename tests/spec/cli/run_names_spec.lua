@@ -6,6 +6,7 @@ local shell = require "shell"
 
 -- of every command that takes a run: a line of arguments, and the status where all is well
 local lines = { diff = "NAME NAME", export = "prov NAME -o FOLDER/out.json", methods = "NAME",
+  note = "NAME 'coil held by hand' --key FOLDER/key", -- whether sign came before or not
   recover = "NAME", rerun = "NAME --out FOLDER/again", sign = "NAME --key FOLDER/key", verify = "NAME" }
 local nothing_to_do = { recover = 2 } -- it says so, of this run
 
