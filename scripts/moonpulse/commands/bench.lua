@@ -12,7 +12,7 @@ function M.parser()
       .. "one run, idle and under load, and judge the goals. Takes about 8 minutes and uses every core. "
       .. "docs/performance.md says what the figures mean.",
     "moonpulse bench --quick\nmoonpulse bench --markdown docs/performance.md\n"
-      .. "moonpulse bench latency --triggers 100000\nmoonpulse bench threshold --subjects 2000 --seed 1")
+      .. "moonpulse bench latency --triggers 100000\nmoonpulse bench threshold --subjects 20 --seed 7")
   parser:argument("what", "latency: only how soon a pulse follows a trigger, against a bare loop; about a "
     .. "minute. threshold: how exactly each method finds the motor threshold of simulated subjects; four "
     .. "minutes, the same figures each time."):choices({ "latency", "threshold" }):args("?")
