@@ -54,7 +54,7 @@ case $name in
   test_latency | test_session) ;; # with a real-time priority, where the computer grants one
   *) set -- ${MP_PLAIN:-} "$@" ;;
 esac
-# Beside a busy loop a fifth of a processor is left to them, not a twentieth: the suite ends in minutes.
+# By the kernel's weights a busy loop leaves them a quarter of its processor, at nice 10 a tenth.
 case " $(echo ${MP_COMPUTES:-}) " in *" $name "*) set -- nice -n 5 "$@" ;; esac
 
 log=$MP_LOGS/$name.log

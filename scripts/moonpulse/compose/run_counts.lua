@@ -11,6 +11,14 @@ local exact = require "moonpulse.compose.exact_count"
 
 local M = {}
 
+local function sum_of(counts)
+  local total = 0
+  for _, count in ipairs(counts) do
+    total = total + count
+  end
+  return total
+end
+
 --- 1/1, 1/2, ... by a prime.
 local function inverses_to(most, prime)
   local list = { 1 }
@@ -78,10 +86,7 @@ RunCounts.__index = RunCounts
 ---@param longest integer run
 ---@return moonpulse.RunCounts
 function M.new(counts, longest)
-  local total, most = 0, 0
-  for _, count in ipairs(counts) do
-    total, most = total + count, math.max(most, count)
-  end
+  local total, most = sum_of(counts), math.max(table.unpack(counts))
   local self = setmetatable({ longest = longest, fields = {}, points = total }, RunCounts)
   local needed = exact.primes_for(counts)
   local primes = exact.primes(needed)
@@ -102,19 +107,12 @@ end
 ---@param counts integer[]
 ---@return number
 function M.work(counts)
-  local total = 0
-  for _, count in ipairs(counts) do
-    total = total + count
-  end
-  return total ^ 2 * #counts * exact.primes_for(counts) / 3
+  return sum_of(counts) ^ 2 * #counts * exact.primes_for(counts) / 3
 end
 
 --- Of so many primes only: for counts that are smaller. And of fewer points, as fewer letters are left.
 local function shrink(self, left, primes)
-  local total = 0
-  for _, count in ipairs(left) do
-    total = total + count
-  end
+  local total = sum_of(left)
   for i = primes + 1, #self.fields do
     self.fields[i] = nil
   end
