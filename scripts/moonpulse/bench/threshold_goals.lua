@@ -18,7 +18,7 @@ local function distance(row, told)
   for _, figures in ipairs(told.after) do
     local reference = row.ends and row.reference or not row.ends and row.reference[figures.pulses]
     for place, key in ipairs { "p50", "p95" } do
-      most = math.max(most, math.abs(figures[key] / reference[place] - 1))
+      most = math.max(most, figures[key] and math.abs(figures[key] / reference[place] - 1) or math.huge)
     end
   end
   return most
@@ -38,8 +38,8 @@ function M.rows(data)
   goal(list, data, "T2", "amplitude, 20 pulses: 95 % of the errors, %", found.p95, nil, 3.8)
   goal(list, data, "T3", "amplitude, 20 pulses: bias, %", found.bias, -0.1, 0.1)
   goal(list, data, "T4", "amplitude, 20 pulses: 95 % interval holds, %", found.held_pct, 94, 96)
-  goal(list, data, "T5", "a population it does not know: times the median error", other.p50 / found.p50, nil,
-    1.25)
+  goal(list, data, "T5", "a population it does not know: times the median error",
+    other.p50 and found.p50 and other.p50 / found.p50, nil, 1.25)
   goal(list, data, "T6", "amplitude: p99 of a decision, ms of the processor", told.decision_ms, nil, 5)
   for i, row in ipairs(threshold.methods) do
     if row.reference and row.id ~= "amplitude" then -- which is to be better
@@ -59,8 +59,9 @@ local function add_method(out, row, told)
   for i, figures in ipairs(told.after) do
     local pulses = figures.pulses_p95 and ("%d (%d)"):format(figures.pulses, figures.pulses_p95)
       or tostring(figures.pulses)
-    out[#out + 1] = ("%-33s %9s  %5.2f / %5.2f  %12s  %+5.2f%s%s"):format(i == 1 and told.name or "", pulses,
-      figures.p50, figures.p95, reference_of(row, figures), figures.bias,
+    local found = figures.p50 and ("%5.2f / %5.2f"):format(figures.p50, figures.p95) or "-"
+    out[#out + 1] = ("%-33s %9s  %13s  %12s  %5s%s%s"):format(i == 1 and told.name or "", pulses, found,
+      reference_of(row, figures), figures.bias and ("%+.2f"):format(figures.bias) or "-",
       figures.held_pct and ("   interval holds %.1f %%"):format(figures.held_pct) or "",
       figures.none > 0 and ("   none in %d"):format(figures.none) or "")
   end

@@ -55,6 +55,21 @@ describe("moonpulse bench threshold", function()
     assert.are.equal("R1 FAIL", failed(function(_, _, data) data.methods[1].after[4].p95 = 5.2 end))
   end)
 
+  it("fails, and has a table, where a method found nothing", function()
+    local data = good(2000)
+    for _, told in ipairs(data.methods) do
+      for _, figures in ipairs(told.after) do
+        figures.p50, figures.p95, figures.bias, figures.none = nil, nil, nil, 2000
+      end
+    end
+    local rows = goals.rows(data)
+    for _, row in ipairs(rows) do
+      local is_met = row.goal == "T4" or row.goal == "T6" -- which go by other figures
+      assert.are.equal(is_met and "PASS" or "FAIL", row.verdict, row.goal)
+    end
+    assert.matches("none in 2000", goals.text(data, rows), 1, true)
+  end)
+
   it("judges nothing of few subjects", function()
     assert.matches("T1 not judged, T2 not judged", failed(function() end, 999))
   end)
