@@ -1,4 +1,5 @@
 -- Methods that find a threshold, against answers that can be worked out by hand, and against one another.
+local amplitude = require "moonpulse.experiment.amplitude"
 local core = require "moonpulse.core"
 local ml_pest = require "moonpulse.experiment.ml_pest"
 local relative = require "moonpulse.experiment.relative_frequency"
@@ -118,6 +119,31 @@ describe("ML-PEST", function()
     local method = ml_pest.new(60)
     assert.are.equal(60, asked(method, from(47), 25)[1])
     assert.is_true(math.abs(method:estimate() - 46.5) < 1, method:estimate())
+  end)
+end)
+
+describe("the amplitude method", function()
+  it("gives each pulse at what it knows so far, and is nearer the truth than ML-PEST", function()
+    local own, other, held, count = 0, 0, 0, 20
+    for seed = 1, count do
+      local function hunt(method)
+        local muscle = core.muscle(seed)
+        return asked(method, function(intensity) return muscle:respond(intensity) end, 20)
+      end
+      local truth = core.muscle(seed):intensity_of(0.5)
+      local start = math.floor(1.12 * truth + 0.5)
+      local method, pest = amplitude.new(start), ml_pest.new(start)
+      local list = hunt(method)
+      hunt(pest)
+      assert.are.equal(start, list[1])
+      assert.is_true(math.abs(list[20] - method:estimate()) < 4, seed)
+      own = own + math.abs(method:estimate() / truth - 1) / count
+      other = other + math.abs(pest:estimate() / truth - 1) / count
+      local interval = method:interval()
+      held = held + (interval.low <= truth and truth <= interval.high and 1 or 0)
+    end
+    assert.is_true(own < other, ("%.4f, ML-PEST %.4f"):format(own, other))
+    assert.is_true(held >= 16, held)
   end)
 end)
 
