@@ -3,8 +3,7 @@
 
 #include <math.h>
 
-static const double unit = 1e-7;       // volts, where the curve begins
-static const double criterion = 50e-6; // volts, from which on it is a response
+static const double unit = 1e-7; // volts, where the curve begins
 
 // Means of noise, range, log10 half, log10 slope, log10 shift; Cholesky factor of the last
 // three.
@@ -95,7 +94,7 @@ double mp_muscle_curve(const struct mp_muscle *m, double x)
 
 double mp_muscle_crossing(const struct mp_muscle *m)
 {
-    const double rest = m->range / mp_exact_log10(criterion / unit) - 1.0;
+    const double rest = m->range / mp_exact_log10(MP_RESPONSE_VOLTS / unit) - 1.0;
     if (!(rest > 0.0))
         return -1.0;
     return mp_exact_exp(mp_exact_log(m->half / rest) / m->slope);
@@ -129,7 +128,7 @@ double mp_muscle_probability(const struct mp_muscle *m, double intensity)
     enum { STEPS = 90, NOISES = 8 }; // to 4.5 sd: some curves are steep; shares of the noise
     double needed[NOISES], sum = 0.0, weights = 0.0;
     for (int k = 0; k < NOISES; k++) {
-        const double rest = criterion - noise_at(m, (k + 0.5) / NOISES);
+        const double rest = MP_RESPONSE_VOLTS - noise_at(m, (k + 0.5) / NOISES);
         needed[k] = rest > 0.0 ? mp_exact_log10(rest / unit) : -100.0;
     }
     for (int i = -STEPS; i <= STEPS; i++) {

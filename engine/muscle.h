@@ -14,6 +14,8 @@
 
 #include <stdbool.h>
 
+#define MP_RESPONSE_VOLTS 50e-6 // from which on an MEP is a response
+
 struct mp_muscle {
     double noise;      // log10 of the place of the amplifier's noise in volts
     double range;      // decades between 0.1 uV and the largest MEP

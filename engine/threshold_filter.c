@@ -20,7 +20,7 @@ enum {
 };
 
 static const double cell_first = -0.6, cell_step = 0.05; // log10 of 0.1 uV
-static const double unit = 1e-7, criterion = 50e-6, bin_size = 0.05;
+static const double unit = 1e-7, bin_size = 0.05;
 
 struct particle {
     struct mp_muscle muscle;
@@ -155,7 +155,8 @@ static double share_reached(const struct mp_muscle *muscle, int cell)
     double sum = 0.0;
     for (int i = 0; i < PARTS; i++) {
         const double height = cell_first + cell_step * (cell + (i + 0.5) / PARTS);
-        sum += 1.0 - mp_muscle_noise_below(muscle, criterion - unit * mp_exact_exp10(height));
+        sum += 1.0 -
+               mp_muscle_noise_below(muscle, MP_RESPONSE_VOLTS - unit * mp_exact_exp10(height));
     }
     return sum / PARTS;
 }

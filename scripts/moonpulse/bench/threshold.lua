@@ -4,6 +4,7 @@
 -- method. The same seed gives the same figures on every machine; only the time of a decision differs.
 local amplitude = require "moonpulse.experiment.amplitude"
 local core = require "moonpulse.core"
+local mep = require "moonpulse.experiment.mep"
 local ml_pest = require "moonpulse.experiment.ml_pest"
 local relative = require "moonpulse.experiment.relative_frequency"
 local staircases = require "moonpulse.experiment.staircase"
@@ -13,7 +14,6 @@ local stochastic = require "moonpulse.experiment.stochastic"
 local M = {}
 
 local above_threshold = 1.12 -- the first pulse: so much of the true threshold, as in the reference's figures
-local criterion = 50e-6 -- volts
 local looked_at = { 10, 15, 20, 25 } -- pulses
 local goal_pulses = 20
 local most_pulses = 400 -- of a method that comes to an end by itself
@@ -27,12 +27,12 @@ local function nothing() end
 --- The script's staircase as the other methods are.
 local function staircase(start, options)
   local stairs = staircases.new({ start = start, step = options.step, reversals = options.reversals,
-    max = 130 }, nothing, nothing)
+    max = mep.highest }, nothing, nothing)
   local trial = stairs()
   return {
     next = function() return trial and trial.intensity end,
     take = function(_, _, volts)
-      trial:answer(volts >= criterion)
+      trial:answer(volts >= mep.criterion)
       trial = stairs()
     end,
     estimate = function() return (stairs:threshold()) end,

@@ -3,18 +3,17 @@
 -- It knows the published population (engine/muscle.h) and what each pulse gave; the next pulse is given at
 -- the mean of what is known of the threshold. (4 % above it is no better: 2000 subjects each.)
 local core = require "moonpulse.core"
+local mep = require "moonpulse.experiment.mep"
 
 local M = {}
 
 local Amplitude = {}
 Amplitude.__index = Amplitude
 
-local highest = 130 -- %MSO
-
 --- The next intensity: whole %MSO.
 ---@return integer
 function Amplitude:next()
-  return self.start or math.min(highest, math.floor(self.filter:estimate() + 0.5))
+  return self.start or math.min(mep.highest, math.floor(self.filter:estimate() + 0.5))
 end
 
 --- What a pulse gave.

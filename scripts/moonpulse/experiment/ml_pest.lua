@@ -4,6 +4,7 @@
 -- and the next pulse is given at the likeliest threshold so far; before the first answer there are a "no" at
 -- 0 and a "yes" at 130.2 %MSO (Awiszus F. 2003 TMS and threshold hunting, Suppl Clin Neurophysiol 56:13-23).
 local core = require "moonpulse.core"
+local mep = require "moonpulse.experiment.mep"
 
 local M = {}
 
@@ -60,10 +61,8 @@ end
 ---@param volts number
 function MlPest:take(intensity, volts)
   self.start = nil
-  add(self, intensity, volts >= M.criterion)
+  add(self, intensity, volts >= mep.criterion)
 end
-
-M.criterion = 50e-6 -- volts: from there on it is a response
 
 --- Nothing was given yet.
 ---@param start number %MSO of the first pulse

@@ -5,20 +5,19 @@
 -- level ends as soon as it is decided. Mills-Nithi: down by 1 %MSO until none of 10 pulses gives a response,
 -- the lower threshold; then up until all 10 do, the upper one; their mean (Mills KR, Nithi KA. 1997 Muscle
 -- Nerve 20:570-576).
+local mep = require "moonpulse.experiment.mep"
+
 local M = {}
 
 local Frequency, MillsNithi = {}, {}
 Frequency.__index, MillsNithi.__index = Frequency, MillsNithi
-
-local criterion = 50e-6 -- volts
-local highest = 130 -- %MSO
 
 local function begin_level(self, intensity)
   self.intensity, self.yes, self.no = intensity, 0, 0
 end
 
 local function count(self, volts)
-  if volts >= criterion then
+  if volts >= mep.criterion then
     self.yes = self.yes + 1
   else
     self.no = self.no + 1
@@ -41,8 +40,8 @@ function Frequency:take(_, volts)
     self.ended = self.intensity <= 0
     begin_level(self, math.max(0, self.intensity - self.step))
   elseif self.no > self.half then
-    self.ended = self.reached ~= nil or self.intensity >= highest
-    begin_level(self, math.min(highest, self.intensity + (self.ended and 0 or self.step)))
+    self.ended = self.reached ~= nil or self.intensity >= mep.highest
+    begin_level(self, math.min(mep.highest, self.intensity + (self.ended and 0 or self.step)))
   end
 end
 
@@ -69,8 +68,8 @@ function MillsNithi:take(_, volts)
   elseif self.yes == 10 then
     self.upper, self.ended = self.intensity, true
   elseif not seeks_lower and self.no > 0 then
-    self.ended = self.intensity >= highest
-    begin_level(self, math.min(highest, self.intensity + 1))
+    self.ended = self.intensity >= mep.highest
+    begin_level(self, math.min(mep.highest, self.intensity + 1))
   end
 end
 

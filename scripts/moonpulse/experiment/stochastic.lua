@@ -6,14 +6,14 @@
 -- changes (Wang B, Peterchev AV, Goetz SM. 2023 J Neural Eng, doi:10.1088/1741-2552/acf1cc; Robbins H, Monro
 -- S. 1951 Ann Math Stat 22:400-407, doi:10.1214/aoms/1177729586; Kesten H. 1958 Ann Math Stat 29:41-59).
 local core = require "moonpulse.core"
+local mep = require "moonpulse.experiment.mep"
 
 local M = {}
 
 local Stochastic = {}
 Stochastic.__index = Stochastic
 
-local criterion, ten = 50e-6, core.exact_log(10)
-local lowest, highest = 0, 130 -- %MSO
+local ten = core.exact_log(10)
 
 --- The first steps of the published variants, in %MSO; of the analog one for each decade.
 M.first = { digital = 6.7, harmonic_at_turns = 4.2, analog = 20 / 3 }
@@ -28,13 +28,14 @@ end
 ---@param _ number its intensity
 ---@param volts number
 function Stochastic:take(_, volts)
-  local away = self.analog and core.exact_log(volts / criterion) / ten or volts >= criterion and 1 or -1
+  local away = self.analog and core.exact_log(volts / mep.criterion) / ten
+    or volts >= mep.criterion and 1 or -1
   local direction = away > 0 and 1 or -1
   if not self.turns_only or self.direction and direction ~= self.direction then
     self.count = self.count + 1
   end
   self.direction = direction
-  self.place = math.min(highest, math.max(lowest, self.place - self.first / self.count * away))
+  self.place = math.min(mep.highest, math.max(0, self.place - self.first / self.count * away))
 end
 
 --- Where the next pulse would be given, not rounded.
