@@ -12,19 +12,22 @@ local M = {}
 
 local warm = 200 -- runs after which a process has loaded and made what it keeps
 
---- How many files this process has open. More than expected: looked again. What a run left open stays open;
---- what another thread is reading just now does not.
-local function open_files(expected)
-  local least = math.huge
-  for _ = 1, 20 do
-    local count = 0
-    for _ in lfs.dir("/proc/self/fd") do
-      count = count + 1
-    end
-    least = math.min(least, count)
-    if least <= (expected or 0) then
-      break
-    end
+local patience_s = 0.2 -- of the processor
+
+local function open_files()
+  local count = 0
+  for _ in lfs.dir("/proc/self/fd") do
+    count = count + 1
+  end
+  return count
+end
+
+--- How many files this process has open; where more than expected, after looking for a while. What a run left
+--- open stays open; what another thread is reading just now does not.
+local function left_open(expected)
+  local least, ends = open_files(), os.clock() + patience_s
+  while least > expected and os.clock() < ends do
+    least = math.min(least, open_files())
   end
   return least
 end
@@ -49,8 +52,9 @@ local function look_after(self, run)
   self.count = self.count + 1
   if self.count % 50 == 0 then
     collectgarbage()
-    self.files = self.files or open_files()
-    after.files, after.files_before = open_files(self.files), self.files
+    self.files = self.files or left_open(0)
+    after.files, after.files_before = left_open(self.files), self.files
+    self.files = math.min(self.files, after.files)
   end
   after.memory_kb, after.first_kb = self.memory_kb, self.first_kb
   return after
