@@ -54,8 +54,7 @@ case $name in
   test_latency | test_session) ;; # with a real-time priority, where the computer grants one
   *) set -- ${MP_PLAIN:-} "$@" ;;
 esac
-# By the kernel's weights a busy loop leaves them a quarter of its processor, at nice 10 a tenth.
-case " $(echo ${MP_COMPUTES:-}) " in *" $name "*) set -- nice -n 5 "$@" ;; esac
+case " $(echo ${MP_COMPUTES:-}) " in *" $name "*) set -- nice -n 10 "$@" ;; esac
 
 log=$MP_LOGS/$name.log
 echo 0 1 0 >"$MP_LOGS/$name.end" # until it has said otherwise

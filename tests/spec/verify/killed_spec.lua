@@ -42,7 +42,8 @@ for kind, text in pairs(texts) do
         local job = jobs:start("job" .. i, ("run %s/made.lua %s --out %s --beyond-guidelines test "
           .. "--approval none"):format(folder, ending[3], out))
         shell.await(function()
-          return job:ended() or written(out, kind == "protocol" and "events.tsv" or "journal.jsonl") >= bytes
+          local rows = written(out, kind == "protocol" and "events.tsv" or "journal.jsonl")
+          return job:ended() or rows >= bytes and written(out, "manifest.json") > 0 -- it has begun
         end, "some of its record")
         job:signal(signal)
         job:wait()
