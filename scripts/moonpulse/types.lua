@@ -374,7 +374,7 @@
 ---@field stop string? name in core.stops
 ---@field fault string? what was wrong, a sentence
 ---@field safe_sent boolean? the port took the safe frame
----@field left_out { pulse: integer, late_ns: integer, reason: string }? the pulse that stopped the run
+---@field too_late { pulse: integer, late_ns: integer, sent: boolean? }? the pulse that stopped the run
 ---@field disarmed boolean? the device says so
 ---@field not_disarmed string? why it does not
 ---@field found string? it does, and what else it says

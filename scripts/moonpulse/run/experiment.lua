@@ -173,7 +173,7 @@ local function outcome_of(stage, ok, problem)
   if not asked then -- a driver's callback failed meanwhile
     left = { not_disarmed = blame.text(trouble) }
   end
-  local outcome = { fault = stimulator.fault, left_out = stimulator.left_out, disarmed = left.disarmed,
+  local outcome = { fault = stimulator.fault, too_late = stimulator.too_late, disarmed = left.disarmed,
     not_disarmed = left.not_disarmed }
   local failed = not ok and not refusals.is_stopped(problem)
   if failed and stopped == "device" and refusals.is_fault(problem) then
