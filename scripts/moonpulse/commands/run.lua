@@ -89,6 +89,7 @@ function M.parser()
   parser:option("--answers", "Experiments: a file with an answer a line, instead of asking.")
     :argname("FILE")
   add_triggers(parser)
+  parser:option("--continues", "For resume: the run that broke off."):hidden(true)
   parser:flag("--look", "In virtual time, of an experiment: it may do no more than a protocol, and asks "
     .. "nobody; for check, show and events."):hidden(true)
   parser:option("--tolerance", "How late is late, in milliseconds.")
@@ -153,7 +154,10 @@ local function perform(options)
     end
   end
   given.protocol = found
-  given.plan, given.drawn = common.build(options, found, values)
+  given.plan, given.drawn, given.begins = common.build(options, found, values)
+  if given.begins then
+    given.begins.continues = options.continues
+  end
   given.policy = policy_of(options, given)
   given.facts = common.measure(given.plan, options.seed)
   protocol_runs.run(options, given)

@@ -36,7 +36,8 @@ function M.begin(context, origin_ns)
   local journal, message = job.audit:begin(context.record.folder, {
     what = context.kind or "protocol", id = job.protocol.id, moonpulse = core.version,
     commit = core.commit ~= "" and core.commit or nil,
-    participant = job.policy.participant, seed = tostring(job.seed), parameters = context.parameters,
+    begins_at = job.begins_at, participant = job.policy.participant, seed = tostring(job.seed),
+    parameters = context.parameters,
     device = { name = device.name, simulated = device.simulated, model = device.model,
       serial = device.serial and tostring(device.serial) },
     options = { speed = context.speed == 1 and 1 or "virtual", tolerance_ms = job.tolerance * 1e3,

@@ -236,6 +236,14 @@ local function report_and_record(folder)
   end
 end
 
+--- What is left of a protocol's run that broke off can be given.
+local function say_resume(context, result)
+  if not context.experiment and result.status ~= "completed" and result.pulses_sent > 0
+    and result.pulses_sent < result.pulses_planned then
+    M.line("resume", "moonpulse resume %s goes on with the rest", escapes.shown(context.record.folder))
+  end
+end
+
 --- The last lines, the manifest's result, and the exit status.
 ---@param context moonpulse.Context
 ---@param outcome moonpulse.Ended
@@ -278,6 +286,7 @@ function M.conclude(context, outcome)
     report_and_record(record.folder)
   end
   sealing().seal(context)
+  say_resume(context, result)
   for _, note in ipairs(result.files or {}) do
     M.line("note", "%s", escapes.shown(note))
   end

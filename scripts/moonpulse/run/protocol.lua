@@ -105,7 +105,9 @@ local function say_next(context, whole)
     return
   end
   local now, runs = os.time(), table.move(policy.history.runs, 1, #policy.history.runs, 1, {})
-  runs[#runs + 1] = { protocol = context.job.protocol.id, at = schedule.place.now,
+  local begun = context.job.begins_at
+  runs[#runs + 1] = { path = context.record.folder, continues = begun and begun.continues,
+    protocol = context.job.protocol.id, at = schedule.place.now,
     ended = core.wall_ns() / 1e9,
     pulses = sent, cut_of = not whole and sent < context.facts.pulses and context.facts.pulses or nil }
   line("next", "%s", sessions.of(context.job.protocol, { runs = runs }, now):upcoming())
@@ -115,16 +117,17 @@ end
 ---@param options table of the command
 ---@param given { driver: moonpulse.Driver, simulated: boolean, policy: moonpulse.Policy,
 ---   protocol: moonpulse.Protocol, plan: moonpulse.Plan, facts: moonpulse.Measured, values: table,
----   drawn: boolean }
+---   drawn: boolean, begins: moonpulse.Begins? }
 function M.run(options, given)
   local job = start.job(options, given)
   if options.start_on then
     job.start_on = require("moonpulse.run.start_on").source(options, "protocol",
       require("moonpulse.experiment.trigger_file").of_options(options)) -- loaded for who waits
   end
-  job.protocol, job.plan = given.protocol, given.plan
+  job.protocol, job.plan, job.begins_at = given.protocol, given.plan, given.begins
   job.policy.protocol = given.protocol
-  job.policy.schedule = sessions.of(given.protocol, job.policy.history)
+  job.policy.schedule = sessions.of(given.protocol, job.policy.history, nil,
+    given.begins and given.begins.continues)
   local facts = given.facts
   local admitted = check(job, facts)
   stops.listen_for_signals(job) -- before, nothing is open: a signal ends the program, whatever it computes

@@ -18,7 +18,8 @@ local function pulse_outcome(self, out, now_ns)
       self.too_late = { pulse = out.number, late_ns = out.returned_ns - out.due_ns, sent = true }
     end
   elseif out.what == "skipped" then
-    self.too_late = out.stop == "late" and { pulse = out.number, late_ns = out.entered_ns - out.due_ns } or nil
+    self.too_late = out.stop == "late" and { pulse = out.number,
+      late_ns = out.entered_ns - out.due_ns } or nil
   end
 end
 

@@ -223,7 +223,7 @@ describe("the end of a run", function()
           begun[#begun + 1] = { cases[i], begin(cases[i]) }
         end
       end
-      -- each as soon as it is there: one that waits for its signal behind another's is stuck half a second later
+      -- each as soon as it is there: one that waits behind another's is stuck half a second later
       local due = {}
       for _, each in ipairs(begun) do
         local how = each[1][4]
