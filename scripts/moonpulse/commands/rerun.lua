@@ -245,7 +245,7 @@ local function perform(options)
   end
   bytes_read.find_kept(recipe.modules) -- what the script requires is in sources/
   local ok, problem = pcall(runs.run, of_run)
-  if not of_run.made then -- it was refused
+  if not of_run.made or of_run.refused then -- with a record of what was asked
     error(problem, 0)
   end
   local same, stopped = tell(recipe, of_run.made, data)

@@ -1,5 +1,6 @@
 --- What stands between a plan and a run: the gate's verdict, said and kept; the operator's preflight.
 local check_report = require "moonpulse.safety.check_report"
+local core = require "moonpulse.core"
 local coverages = require "moonpulse.safety.coverage"
 local histories = require "moonpulse.safety.history"
 local judge = require "moonpulse.safety.judge"
@@ -78,14 +79,13 @@ end
 --- that is beyond what was tested is refused on a real device, unless its going on was confirmed.
 ---@param options table
 ---@param real boolean
----@param job moonpulse.Job with protocol, driver, policy, and safety where the plan is known; policy gets
----   beyond_refused
----@return table? answers for the record
+---@param job moonpulse.Job with protocol, driver, policy, and safety where the plan is known; gets preflight,
+---   as far as it was answered, if anything was asked; policy gets beyond_refused
 function M.preflight(options, real, job)
   local policy, questions = job.policy, {}
   local stimulator = real and is_stimulator(options, policy)
   if not options.preflight and not stimulator then
-    return nil
+    return
   end
   local preflight = require "moonpulse.safety.preflight" -- loaded for those who are asked
   if options.preflight then
@@ -104,14 +104,18 @@ function M.preflight(options, real, job)
   local answers, message = preflight.ask(questions, function(text)
     job.audit:tell("question", { text = text, of = "preflight" })
     local answer = ask(text)
-    job.audit:tell("answer", { question = text, answer = answer or "no answer", of = "preflight" })
+    job.audit:tell("answer", { question = text, answer = answer or preflight.no_answer, of = "preflight" })
     return answer
   end, options.operator)
-  if not answers then
-    refusals.raise("limit", "%s; nothing was armed", message)
+  job.preflight = answers
+  if message then
+    pcall(core.wait, 0) -- a signal that ended the reading says now which one it was
+    if job.stop_reason then
+      refusals.stopped(job.stop_reason)
+    end
+    refusals.declined(message .. "; nothing was armed")
   end
   policy.beyond_refused = stimulator and not preflight.allows_beyond(answers)
-  return answers
 end
 
 --- Who ran it, as far as it was said.

@@ -376,7 +376,8 @@ describe("moonpulse rerun", function()
       "yes |")
     local status, text, made = again(run, "", "yes n |")
     assert.are.equal(3, status, text)
-    assert.is_nil(made)
+    assert.are.equal("declined", fixture.manifest(made).result.status)
+    assert.is_nil(text:find("\npulses ", 1, true)) -- nothing was given: nothing is compared
     assert.are.equal(0, (again(run, "", "yes |")))
   end)
 
