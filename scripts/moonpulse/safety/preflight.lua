@@ -8,6 +8,8 @@ local M = {}
 
 --- What the record has as the answer where the input ended.
 M.no_answer = "no answer"
+--- How the operator's code is asked for where it was not given.
+M.operator_question = "Operator (code or initials): "
 
 ---@class moonpulse.Question
 ---@field id string
@@ -163,7 +165,7 @@ end
 
 --- What was asked and answered so far, for the record.
 local function answers_of(operator, confirmed, list)
-  return { operator = operator and operator:match("^%s*(.-)%s*$"), at = os.date("!%Y-%m-%dT%H:%M:%SZ"),
+  return { operator = operator and operator:match("^%s*(.-)%s*$") or nil, at = os.date("!%Y-%m-%dT%H:%M:%SZ"),
     confirmed = confirmed, answers = list }
 end
 
@@ -171,13 +173,15 @@ end
 --- refuses. Monitoring is not asked where going beyond was answered with n.
 ---@param questions moonpulse.Question[]
 ---@param ask fun(text: string): string? the answer; nil at the end of input
----@param operator string? asked for where it is not given
+---@param operator string|false|nil asked for where it is not given; false: nobody is there, a run is done again
 ---@return table answers { operator, at, confirmed = { ids }, answers = { { id, question, answer } } }; with a
 ---   message the last of them is the one that refused, as it was typed
 ---@return string? message why the run may not go on
 function M.ask(questions, ask, operator)
-  operator = operator or ask("Operator (code or initials): ")
-  if not operator or operator:match("^%s*$") then
+  if operator == nil then
+    operator = ask(M.operator_question) or ""
+  end
+  if operator and operator:match("^%s*$") then
     return answers_of(nil, {}, {}),
       "the preflight needs the operator's code: answer on the terminal, or give --operator CODE"
   end
