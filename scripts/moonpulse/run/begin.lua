@@ -16,7 +16,7 @@ local M = {}
 
 --- What the options say about how a device is driven, and how strictly it is judged.
 ---@param options table with a seed
----@param given { driver: moonpulse.Driver, policy: moonpulse.Policy }
+---@param given { driver: moonpulse.Driver, policy: moonpulse.Policy, protocol: moonpulse.Protocol? }
 ---@return moonpulse.Job job
 function M.job(options, given)
   return {
@@ -24,6 +24,7 @@ function M.job(options, given)
     thresholds = { rmt = options.rmt, amt = options.amt },
     tolerance = options.tolerance / 1e3, late = options.late, stop_line = options.stop_line,
     timing = options.timing, audit = audits.new(given.policy.operator), meta = given.meta,
+    unconfirmed = options.unconfirmed and given.protocol and given.protocol.unconfirmed or nil,
     coil = options.coil, faults = options.speed ~= 1 and options.fault or nil,
   }
 end

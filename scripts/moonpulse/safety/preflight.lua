@@ -173,7 +173,7 @@ end
 --- refuses. Monitoring is not asked where going beyond was answered with n.
 ---@param questions moonpulse.Question[]
 ---@param ask fun(text: string): string? the answer; nil at the end of input
----@param operator string|false|nil asked for where it is not given; false: nobody is there, a run is done again
+---@param operator string|false|nil asked for where it is not given; false: nobody is there to be asked
 ---@return table answers { operator, at, confirmed = { ids }, answers = { { id, question, answer } } }; with a
 ---   message the last of them is the one that refused, as it was typed
 ---@return string? message why the run may not go on
