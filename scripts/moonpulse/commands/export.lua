@@ -146,6 +146,11 @@ local function tell(run, made, folder, options)
       and (", %s of them pulse by pulse"):format(numbers.count(made.singles)) or "",
     folder, made.folder, made.stem)
   note_edited(run)
+  if made.notes > 0 then
+    note(run, "%s: the dataset has %s as written: see that nobody is named there", made.notes == 1
+      and "a note of its operator" or numbers.counted(made.notes, "note") .. " of its operators",
+      made.notes == 1 and "it" or "them")
+  end
   if not options.no_sourcedata then
     note_left_out(run)
   end
