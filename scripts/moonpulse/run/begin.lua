@@ -3,6 +3,7 @@ local audits = require "moonpulse.record.audit"
 local begins = require "moonpulse.run.begin_journal"
 local core = require "moonpulse.core"
 local ending = require "moonpulse.run.ending"
+local lfs = require "lfs"
 local metas = require "moonpulse.record.meta"
 local records = require "moonpulse.record"
 local refusals = require "moonpulse.text.refusal"
@@ -165,6 +166,11 @@ function M.ask(job, options, real)
   return not ok and problem or nil
 end
 
+--- What was asked and answered is nowhere but on the screen.
+local function tell_unkept(why)
+  io.stderr:write("moonpulse: note: what was asked and answered is in no record: ", why, "\n")
+end
+
 --- Make the run's folder.
 ---@param job moonpulse.Job
 ---@param options table of the command; gets made
@@ -173,7 +179,7 @@ end
 function M.make_record(job, options, refusal)
   local record, message = records.create(options.out, job.protocol.id, options.share_with_group)
   if not record and refusal then
-    io.stderr:write("moonpulse: note: what was asked and answered is in no record: ", message, "\n")
+    tell_unkept(message)
     error(refusal, 0)
   elseif not record then
     refusals.raise("usage", "%s", message)
@@ -189,13 +195,17 @@ end
 ---@param refusal table of ask
 function M.refuse(context, options, refusal)
   options.refused = true -- for rerun
-  ending.attempt(context, function()
-    local kept, problem = pcall(require("moonpulse.run.keeping").begin, context, options)
+  local _, problem = pcall(ending.attempt, context, function()
+    local kept, why = pcall(require("moonpulse.run.keeping").begin, context, options)
     if not kept then
-      line("note", "%s", tostring(problem))
+      line("note", "%s", tostring(why))
     end
     error(refusal, 0)
   end)
+  if not lfs.attributes(context.record.folder .. "/manifest.json", "mode") then
+    tell_unkept("the disk did not take it")
+  end
+  error(problem, 0)
 end
 
 return M
