@@ -270,6 +270,7 @@
 ---@field tolerance number seconds that a frame may leave late
 ---@field late "abort"|"skip"
 ---@field meta table<string, string|number|boolean>? what --meta says: record/meta.lua
+---@field unconfirmed string? what --unconfirmed takes of its protocol: numbers that nobody compared
 ---@field coil string? what --coil says
 ---@field stop_line "none"|"cts"|"dsr"
 ---@field start_on moonpulse.StartSource? what the start waits for: run/start_on.lua

@@ -187,6 +187,11 @@ local function perform(options)
   if recipe.is_experiment and in_real_time and not is_real then -- its times are those of another computer
     of_run.recall = recalls.of(recipe.lines)
   end
+  if recipe.files.preflight and not (is_real or options.preflight or options.look) then
+    of_run.preflight_again = recipe.preflight
+    say("preflight", ("the run's %s given again, and nobody is asked"):format(#recipe.preflight == 1
+      and "answer is" or numbers.count(#recipe.preflight) .. " answers are"))
+  end
   shams.keep_to(plans.shams(recipe.folder, recipe.manifest))
   if options.look then
     return look(recipe, of_run)
@@ -205,7 +210,8 @@ local function perform(options)
   end
   bytes_read.find_kept(recipe.modules) -- what the script requires is in sources/
   local ok, problem = pcall(runs.run, of_run)
-  if not of_run.made then -- it was refused
+  local as_then = of_run.refused and read.get(recipe.manifest, "result.status") == "declined"
+  if not of_run.made or of_run.refused and not as_then then -- with a record of what was asked
     error(problem, 0)
   end
   local same, stopped = tell(recipe, of_run.made, data)

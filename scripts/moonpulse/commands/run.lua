@@ -115,6 +115,18 @@ local function policy_of(options, given)
   return policy
 end
 
+--- Is there a run that was killed and that nobody recovered?
+local function tell_torn(options, simulated)
+  local is_someones = options.participant or not simulated
+  if is_someones or records.newest_is_open(options.out) then -- loaded for those
+    local torn = require "moonpulse.cli.torn_runs"
+    local said = is_someones and torn.say(options, simulated)
+    if not options.participant and not said and records.newest_is_open(options.out) then
+      torn.say_newest(options.out)
+    end
+  end
+end
+
 local function perform(options)
   if options.sign then
     local key, message = require("moonpulse.record.signature").fingerprint(options.sign)
@@ -135,8 +147,8 @@ local function perform(options)
   local driver, simulated, usb = devices.choose(options)
   local found, values = common.find(options, true)
   records.settle(options, true)
-  if (options.participant or not simulated) and not options.look then
-    require("moonpulse.cli.torn_runs").say(options, simulated) -- loaded for those who stimulate somebody
+  if not options.look then
+    tell_torn(options, simulated)
   end
   local given = { driver = driver, simulated = simulated, usb = usb, values = values,
     meta = meta_of(options) }

@@ -364,6 +364,7 @@ function M.rows(of, manifest, events, meta)
   local facts = facts_of.new(of, protocol, get(manifest, "moonpulse.version") or "of an unknown version")
   facts.kind = get(manifest, "kind") == "experiment" and "experiment" or "protocol"
   facts.started, facts.participant = get(manifest, "started"), get(manifest, "participant")
+  facts.not_run = get(manifest, "status") == "not run" or nil
   facts.is_virtual = of == "run" and (get(manifest, "speed") or 1) ~= 1
   local given = given_of(events)
   facts.delivered = stimuli.of(given)

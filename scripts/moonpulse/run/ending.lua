@@ -334,8 +334,11 @@ function M.attempt(context, action)
   if refusals.is_stopped(outcome) then -- before there was anything to arm
     text = stops.explain(context, { stop = outcome.reason }) .. " before arming; no pulse was sent"
   end
+  local declined = type(outcome) == "table" and rawget(outcome, "declined")
   local result = {
-    status = code == "stopped" and "stopped" or code == "limit" and "refused" or "device fault",
+    status = declined and "declined" or code == "stopped" and "stopped" or code == "limit" and "refused"
+      or "device fault",
+    stop = refusals.is_stopped(outcome) and outcome.reason or nil, -- as the journal has it
     reason = text, pulses_planned = context.facts.pulses, pulses_sent = context.record.pulses_sent,
   }
   sealing().close_unplayed(context, refusals.is_stopped(outcome) and outcome.reason or nil, result,

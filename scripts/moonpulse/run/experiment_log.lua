@@ -79,6 +79,16 @@ function Show:mark(text, at_ns, of)
   self.record:event("mark", since_ns, nil, "passed", clean)
 end
 
+--- The motor threshold that held before a staircase of its kind found another: the last one that was found,
+--- else the one that was given; nil: the staircase does not say which one it finds.
+local function threshold_before(context, kind)
+  local before = kind and context.job.thresholds[kind:lower()] or nil
+  for _, each in ipairs(context.experiment.staircases) do
+    before = kind and each.kind == kind and each.threshold or before
+  end
+  return kind and (before or "none")
+end
+
 --- A staircase has its threshold, or has none: said, marked and kept for the manifest.
 ---@param staircase moonpulse.Staircase
 function Show:staircase_ended(staircase)
@@ -90,6 +100,7 @@ function Show:staircase_ended(staircase)
     interval and (", %d %% interval %.4g to %.4g"):format(interval.percent, interval.low,
       interval.high) or "",
     #staircase.found, staircase.number)
+  local old = threshold_before(self.context, staircase.kind)
   table.insert(self.context.experiment.staircases, { threshold = threshold, interval = interval, why = why,
     reversals = #staircase.found, trials = staircase.number, rule = staircases.rule,
     start = staircase.start, min_step = staircase.min_step, unit = staircase.unit, kind = staircase.kind,
@@ -97,7 +108,7 @@ function Show:staircase_ended(staircase)
   self:mark(text, nil, { staircase = staircase.place, threshold = threshold, interval = interval, why = why,
     reversals = #staircase.found, ended = true })
   self.context.job.audit:tell("threshold", { name = "staircase", of = staircase.kind,
-    new = threshold or "none", unit = staircase.unit, how = "found", rule = staircases.rule,
+    old = old, new = threshold or "none", unit = staircase.unit, how = "found", rule = staircases.rule,
     reversals = #staircase.found, trials = staircase.number, why = why })
   self:say(text)
 end

@@ -10,7 +10,6 @@ local lower = require "moonpulse.lowering"
 local manifests = require "moonpulse.run.manifest"
 local numbers = require "moonpulse.text.numbers"
 local progresses = require "moonpulse.text.progress"
-local records = require "moonpulse.record"
 local refusals = require "moonpulse.text.refusal"
 local run_safety = require "moonpulse.run.safety"
 local sessions = require "moonpulse.safety.sessions"
@@ -135,15 +134,8 @@ function M.run(options, given)
   print(job.protocol.name)
   run_safety.say_history(job.policy, line)
   run_safety.say(job, line)
-  job.preflight = run_safety.preflight(options, not given.simulated, job)
-  begins.tell_given(job)
-  start.require_of_host(job, options.require)
-  local record, message = records.create(options.out, job.protocol.id, options.share_with_group)
-  if not record then
-    refusals.raise("usage", "%s", message)
-  end
-  core.phase("run", record.folder)
-  options.made = record.folder -- for rerun
+  local refusal = start.ask(job, options, not given.simulated)
+  local record = start.make_record(job, options, refusal)
   local context = {
     job = job, facts = facts, record = record, parameters = manifests.text_values(given.values),
     values = given.values, drawn = given.drawn, conditions = {}, trials = {},
@@ -151,6 +143,9 @@ function M.run(options, given)
     device = start.device(options, given), device_options = options.device_option, sign = options.sign,
   }
   conditions.plan_into(context.conditions, context.trials, job.plan)
+  if refusal then
+    start.refuse(context, options, refusal)
+  end
   announce(job, facts, admitted, given.drawn)
   local begun_ns = core.clock_ns()
   ending.tell_losses(context)

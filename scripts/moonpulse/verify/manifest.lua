@@ -181,7 +181,8 @@ local function check_preflight(lines, manifest, findings)
     end
     if entry.kind == "answer" and entry.of == "preflight" and type(entry.question) == "string" then
       local question, of_choices = entry.question:gsub(" %[[^%[%]]*%] $", "")
-      answers[question], count = { text = entry.answer, line = i }, count + of_choices
+      answers[question], count = { text = entry.answer, line = i, source = entry.source },
+        count + of_choices
     end
   end
   for i, each in ipairs(table_of(manifest.preflight)) do
@@ -191,6 +192,8 @@ local function check_preflight(lines, manifest, findings)
       differ(findings, ("preflight[%d].answer"):format(i), each.answer, nil, "journal.jsonl")
     elseif told and answer_of(told.text) ~= answer_of(each.answer) then
       differ(findings, ("preflight[%d].answer"):format(i), each.answer, told.text, line_of(told.line))
+    elseif told and told.source and (each.source or "operator") ~= told.source then
+      differ(findings, ("preflight[%d].source"):format(i), each.source, told.source, line_of(told.line))
     end
   end
 end
