@@ -46,7 +46,7 @@ end
 local function continues(folder, name)
   local manifest = read.manifest(folder .. "/manifest.json")
   return manifest ~= nil and read.get(manifest, "begins_at.continues") == name
-    and (manifest.status == "running" or read.get(manifest, "result.pulses_sent") ~= 0)
+    and (manifest.status == "running" or (tonumber(read.get(manifest, "result.pulses_sent")) or 0) > 0)
 end
 
 --- The run that goes on with one already; nil: there is none.

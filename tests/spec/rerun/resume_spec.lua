@@ -192,6 +192,22 @@ describe("resume", function()
     assert.matches("own +4 of 4 +1 of 6 ", runs)
   end)
 
+  it("is not over with a run that its operator declined", function()
+    local run = broken(6)
+    shell.write(folder .. "/list", "ready\tIs all ready?\n")
+    local function asked(answer)
+      local status, out, err = shell.sh(folder, ("echo %s | %s resume %s --operator AB --preflight %s/list "
+        .. "--out %s/runs"):format(answer, shell.quote(shell.program), run, folder, folder))
+      return status, out .. err
+    end
+    local status, text = asked "n"
+    assert.are.equal(3, status, text)
+    assert.are.equal(2, #shell.names(folder .. "/runs")) -- who was asked what stands in a record
+    status, text = asked "y"
+    assert.are.equal(0, status, text)
+    assert.are.equal(3, #shell.names(folder .. "/runs"))
+  end)
+
   it("refuses what cannot go on, and says what to do", function()
     local run = broken(6)
     local path = run .. "/sources/trials.lua"
