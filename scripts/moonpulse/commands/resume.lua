@@ -2,6 +2,7 @@
 local arguments = require "moonpulse.rerun.arguments"
 local bytes_read = require "moonpulse.text.bytes_read"
 local cli = require "moonpulse.cli"
+local common = require "moonpulse.cli.protocol_argument"
 local default_place = require "moonpulse.record.default_place"
 local escapes = require "moonpulse.text.escapes"
 local goes_on = require "moonpulse.rerun.goes_on"
@@ -31,6 +32,9 @@ function M.parser()
     port = "The stimulator's port, as for run; needed where the run was on one.",
     speed = "Of a run on the simulator: 1 is real time, max without waiting. Default: as it was.",
     threshold = "The participant's threshold, %MSO, instead of the run's." })
+  parser:option("--from-trial", "Go on with this trial of the plan instead: none of which a pulse was surely "
+    .. "given. Of pulses that were perhaps given (the port was lost) only you know whether the stimulator "
+    .. "gave them."):convert(common.ordinal):argname("N")
   parser:flag("--json", runs.json_help)
   return parser
 end
@@ -62,7 +66,8 @@ local function tell(at)
     say("left out", "%s of a trial that had begun: they are not made up for",
       numbers.counted(at.lost, "pulse"))
   end
-  say("goes on", "with trial %d: %s", at.trial, numbers.counted(at.left, "pulse"))
+  say("goes on", "with trial %d: %s%s", at.trial, numbers.counted(at.left, "pulse"), at.earliest < at.trial
+    and ("; --from-trial %d gives again those of which nobody knows"):format(at.earliest) or "")
 end
 
 function M.run(options)
@@ -73,7 +78,7 @@ function M.run(options)
   end
   records.settle(options)
   local at
-  at, message = goes_on.where(recipe, { options.out, folder:match("^(.*)/") })
+  at, message = goes_on.where(recipe, { options.out, folder:match("^(.*)/") }, options.from_trial)
   if not at then
     cli.fail("usage", "%s", message)
   end

@@ -15,6 +15,7 @@ local M = {}
 ---@field planned integer pulses that the run had to give
 ---@field lost integer pulses of a trial that had begun, which are not made up for
 ---@field left integer pulses from the trial on
+---@field earliest integer the first trial of which no pulse was surely given
 
 --- What is needed to do the rest of a run.
 ---@param folder string an absolute path
@@ -64,12 +65,27 @@ local function already(name, id, folders)
   end
 end
 
+--- What of the plan was given, by the rows: how much, and up to which pulse at most and surely.
+local function given_of(pulses, before)
+  local at, last, sure = { given = 0, perhaps = 0 }, 0, 0
+  for _, row in ipairs(pulses) do
+    if counted.is_given(row.status, row.sent ~= nil) then
+      local perhaps = row.status == "perhaps_sent"
+      at.given, last = at.given + 1, math.max(last, row.pulse or 0)
+      at.perhaps = at.perhaps + (perhaps and 1 or 0)
+      sure = perhaps and sure or math.max(sure, row.pulse or 0)
+    end
+  end
+  return at, before + last, before + sure
+end
+
 --- Where it goes on.
 ---@param recipe moonpulse.Recipe
 ---@param folders string[] where a run that goes on with it may lie
+---@param from integer? the trial that is asked for: none before the earliest
 ---@return moonpulse.GoesOn?
 ---@return string? message
-function M.where(recipe, folders)
+function M.where(recipe, folders, from)
   local folder, name = recipe.folder, recipe.folder:match("([^/]+)$")
   local other = already(name, recipe.begin.id, folders)
   if other then
@@ -83,19 +99,24 @@ function M.where(recipe, folders)
       or "it has no rows (events.tsv): moonpulse verify tells more")
   end
   local before = read.get(recipe.manifest, "begins_at.pulses_before") or 0
-  local at = { given = 0, perhaps = 0, planned = kept.plan:totals().pulses }
-  local last = 0
-  for _, row in ipairs(events.pulses) do
-    if counted.is_given(row.status, row.sent ~= nil) then
-      at.given, last = at.given + 1, math.max(last, row.pulse or 0)
-      at.perhaps = at.perhaps + (row.status == "perhaps_sent" and 1 or 0)
-    end
+  local at, last, sure = given_of(events.pulses, before)
+  local earliest = remainders.trial_after(kept.whole, kept.seed, sure)
+  if from and (not earliest or from < earliest) then
+    return nil, ("--from-trial %d: of trials up to %s pulses were given, and nothing is given twice"):format(
+      from, earliest and earliest - 1 or "the last one")
   end
-  local trial, skipped = remainders.trial_after(kept.whole, kept.seed, before + last)
-  if not trial then
-    return nil, ("%s: its last trial had begun: there is nothing left to go on with"):format(folder)
+  local trial, skipped = remainders.trial_after(kept.whole, kept.seed, last)
+  if from then
+    local _, begins = remainders.of(kept.whole, kept.seed, { what = "trial", number = from })
+    trial, skipped = from, begins.pulses_before
+  elseif not trial then
+    return nil, ("%s: its last trial had begun: there is nothing left to go on with%s"):format(folder,
+      earliest
+      and ("; of the last %d pulses nobody knows: --from-trial %d gives them"):format(at.perhaps, earliest)
+      or "")
   end
-  at.trial, at.lost, at.left = trial, skipped - before - last, kept.whole:totals().pulses - skipped
+  at.trial, at.planned, at.earliest = trial, kept.plan:totals().pulses, earliest
+  at.lost, at.left = math.max(0, skipped - last), kept.whole:totals().pulses - skipped
   return at
 end
 

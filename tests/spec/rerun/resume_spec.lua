@@ -192,6 +192,33 @@ describe("resume", function()
     assert.matches("own +4 of 4 +1 of 6 ", runs)
   end)
 
+  it("leaves it to the operator whether pulses that were perhaps given are given again", function()
+    shell.write(folder .. "/trials.lua", [[local mp = require "moonpulse"
+      return mp.protocol { id = "trains", name = "Trains", plan = function()
+        return mp.train { pulses = 20, hz = 10, intensity = mp.mso(30) }:times(4, { gap = 26 }) end }]])
+    local status = shell.moonpulse(folder, ("run %s/trials.lua --speed max --timing device --device "
+      .. "sim:stimjim --device-option full_scale_ua=1000 --fault unplug@45 --out %s/runs"):format(folder,
+      folder))
+    assert.are.equal(4, status)
+    local run = fixture.run_in(folder .. "/runs")
+    local text, second
+    status, text = resume(run, "--from-trial 2")
+    assert.are.equal(2, status)
+    assert.matches("--from-trial 2: of trials up to 2 pulses were given, and nothing is given twice", text, 1,
+      true)
+    status, text = resume(run, "--from-trial 9")
+    assert.are.equal(2, status)
+    assert.matches("there is no trial 9", text, 1, true)
+    status, text, second = resume(run, "--from-trial 3")
+    assert.are.equal(0, status, text)
+    assert.are.same({ 3, 40 }, { fixture.manifest(second).begins_at.number, select(2, given(second)) })
+    shell.remove(second)
+    status, text = resume(run)
+    assert.are.equal(0, status, text)
+    assert.matches("with trial 4: 20 pulses; --from-trial 3 gives again those of which nobody knows", text, 1,
+      true)
+  end)
+
   it("is not over with a run that its operator declined", function()
     local run = broken(6)
     shell.write(folder .. "/list", "ready\tIs all ready?\n")
