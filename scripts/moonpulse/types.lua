@@ -288,6 +288,10 @@
 ---@field stimuli moonpulse.StimulusMap? with lowering: what the plan's pulses are
 ---@field actions moonpulse.Action[]? with lowering
 ---@field first moonpulse.Action? with lowering: of Admitted
+---@field can_pause boolean? the operator may: it is a protocol's, and goes on
+---@field pausing table? once the operator wanted to: run/pausing.lua
+---@field plays_from_ns integer? when its plan began (monotonic)
+---@field paused_behind integer? the trial behind which the operator paused it
 ---@field stop_reason string? name in core.stops: run/stop_sources.lua, the first one stays
 ---@field signal string? which one, in words
 ---@field audit moonpulse.Audit? the audit trail: run/begin.lua; none where only the stimulator is driven

@@ -72,6 +72,7 @@ function M.run(job, path, record, hooks)
     local from_ns = arm(stimulator, admitted, hooks, starting)
     stimulator:play(admitted, { start_ns = from_ns, progress = hooks.progress,
       on_start = job.audit and function(start_ns)
+        job.plays_from_ns = start_ns
         job.audit:tell("play", { play = 1, plan = "resolved.plan", seed = tostring(job.seed),
           start_ns = start_ns, from_ns = core.clock_ns(), pulses = job.plan:totals().pulses })
       end or nil })

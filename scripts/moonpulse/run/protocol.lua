@@ -151,10 +151,12 @@ function M.run(options, given)
   ending.tell_losses(context)
   local outcome = ending.attempt(context, function()
     keeping.begin(context, options)
+    job.can_pause = true
     local keys <close> = stops.listen_for_keys(job) -- luacheck: ignore 211
     return execute(context, options, given.simulated)
   end)
   core.phase "closing"
+  job.can_pause = nil
   -- signals stay caught: a second Ctrl-C must not end the closing of the record
   outcome.elapsed_s = (core.clock_ns() - begun_ns) / 1e9
   local at_end = outcome.stop == "finished" and facts.first_to_last_s or context.elapsed or 0

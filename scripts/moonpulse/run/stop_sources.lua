@@ -24,6 +24,8 @@ function M.explain(context, outcome)
     return outcome.fault
   elseif outcome.stop == "signal" and job.signal then
     return "stopped by " .. job.signal
+  elseif outcome.stop == "key" and job.paused_behind then
+    return ("paused by a key (p), behind trial %d"):format(job.paused_behind)
   elseif outcome.stop == "late" and too_late then
     return ("pulse %d %s %s late (limit %s)"):format(too_late.pulse, too_late.sent and "left up to"
       or "would have left", numbers.seconds(too_late.late_ns / 1e9), numbers.seconds(job.tolerance))
@@ -47,7 +49,12 @@ function M.interrupt(job, reason)
   end
 end
 
---- On a terminal, q and the space bar stop the run.
+--- A line of its own on the terminal, whatever the live line shows.
+local function tell(text, ...)
+  core.screen("\r" .. text:format(...) .. "\27[K\n")
+end
+
+--- On a terminal, q and the space bar stop the run, and p pauses it where it can be.
 ---@param job moonpulse.Job
 ---@param quiet boolean? it was said before
 ---@return table? input to be closed
@@ -56,11 +63,18 @@ function M.listen_for_keys(job, quiet)
     return nil
   end
   if not quiet then
-    print("(q or space stops)")
+    print(job.can_pause and "(q or space stops; p pauses behind the trial, and resume goes on)"
+      or "(q or space stops)")
   end
   return core.input(function(bytes)
     if bytes and bytes:find("[qQ ]") then
       M.interrupt(job, "key")
+    elseif bytes and bytes:find("[pP]") and job.can_pause then
+      -- loaded for who asks for it
+      job.pausing = job.pausing or require("moonpulse.run.pausing").new(job, function()
+        M.interrupt(job, "key")
+      end)
+      job.pausing:toggle(tell)
     end
   end, true)
 end

@@ -1,0 +1,92 @@
+--- A pause that the operator asks for (p): the run of a protocol stops behind the trial that goes on, in the
+--- silence before the next one, and moonpulse resume goes on with that one.
+local core = require "moonpulse.core"
+local cursors = require "moonpulse.compose.stimulus_cursor"
+local numbers = require "moonpulse.text.numbers"
+
+local M = {}
+
+local Pausing = {}
+Pausing.__index = Pausing
+
+local most_behind_ns = 250000000 -- behind a trial's last pulse, or half of the silence if that is shorter
+local least_silence_ns = 100000000 -- shorter than that: part of the same stimulation
+local at_once = 20000 -- events that are looked at without a turn of the loop
+
+--- For a run, while it can_pause.
+---@param job moonpulse.Job with { plan, seed }, and once it plays stimuli and plays_from_ns
+---@param stop fun() stops the run
+---@return table pausing
+function M.new(job, stop)
+  return setmetatable({ job = job, stop = stop, asked = 0 }, Pausing)
+end
+
+--- Is that request still wanted?
+local function is_wanted(self, request)
+  return self.job.can_pause and self.asked == request and not self.job.stop_reason
+end
+
+--- The first border of trials that is still to come: when to stop there, and behind which trial.
+---@return integer? at_ns monotonic; nil: the last trial goes on
+---@return integer? trial
+local function border(self, request)
+  local job = self.job
+  local schedule, cursor = core.schedule(job.plan, job.seed), cursors.new(job.stimuli)
+  local from_ns, before_ns, before, seen = job.plays_from_ns, nil, nil, 0
+  while is_wanted(self, request) do
+    local kind, _, number, _, ns = schedule:next()
+    if not kind then
+      return nil
+    end
+    seen = seen + 1
+    if seen % at_once == 0 then
+      core.wait(0)
+    end
+    if kind == "pulse" then
+      cursor:find(number)
+      local trial, now_ns = cursor:trial_of(number), core.clock_ns() - from_ns
+      if before_ns and trial ~= before and ns - math.max(before_ns, now_ns) >= least_silence_ns then
+        local after_ns = math.max(before_ns, now_ns)
+        local behind_ns = math.min(most_behind_ns, (ns - after_ns) // 2)
+        return from_ns + math.max(before_ns + behind_ns, now_ns), before
+      end
+      before_ns, before = ns, trial
+    end
+  end
+  return nil
+end
+
+local function pause(self, request)
+  local at_ns, trial = border(self, request)
+  if not is_wanted(self, request) then
+    return
+  elseif not at_ns then
+    self.asked = self.asked + 1
+    return self.say "no pause: the last trial goes on; q stops it"
+  end
+  self.say("pauses behind trial %d, in %s (p again: goes on)", trial,
+    numbers.seconds(math.max(0, (at_ns - core.clock_ns()) // 100000000 / 10)))
+  while is_wanted(self, request) and core.clock_ns() < at_ns do
+    core.wait(math.min(0.1, (at_ns - core.clock_ns()) / 1e9))
+  end
+  if is_wanted(self, request) then
+    self.job.paused_behind = trial
+    self.stop()
+  end
+end
+
+--- The operator wants a pause, or wants it no longer.
+---@param say fun(text: string, ...) tells them on a line of its own
+function Pausing:toggle(say)
+  self.say, self.asked = say, self.asked + 1
+  if self.asked % 2 == 0 then
+    say "no pause: the run goes on"
+  elseif not (self.job.plays_from_ns and self.job.stimuli) then
+    self.asked = self.asked + 1
+    say "nothing was given yet: q stops the run"
+  else
+    core.spawn(pcall, pause, self, self.asked)
+  end
+end
+
+return M
