@@ -5,6 +5,7 @@ local core = require "moonpulse.core"
 local experiments = require "moonpulse.experiment"
 local in_order = require "moonpulse.text.in_order"
 local intensities = require "moonpulse.compose.intensity"
+local intervals = require "moonpulse.compose.intervals"
 local order = require "moonpulse.compose.order"
 local protocols = require "moonpulse.protocol"
 local sandbox = require "moonpulse.protocol.sandbox"
@@ -41,6 +42,8 @@ local mp = {
   shuffle = public("shuffle", order.shuffle, order.one_list),
   counts = public("counts", order.counts, "values with their numbers are one list: mp.counts "
     .. "{ { sici, 10 }, { icf, 10 } }"),
+  intervals = public("intervals", intervals.written, "intervals are one list: mp.intervals "
+    .. "{ 4.1, 5.3, 4.7 }"),
   trials = public("trials", order.trials, "trials are one list: mp.trials { of = { a, b }, every = 5 }"),
   sham = public("sham", sham),
   protocol = public("protocol", protocols.protocol),

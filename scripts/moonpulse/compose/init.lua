@@ -5,6 +5,7 @@ local check = require "moonpulse.compose.check"
 local core = require "moonpulse.core"
 local in_order = require "moonpulse.text.in_order"
 local intensities = require "moonpulse.compose.intensity"
+local intervals = require "moonpulse.compose.intervals"
 local lists = require "moonpulse.text.lists"
 local notes = require "moonpulse.text.notes"
 local surplus = require "moonpulse.text.surplus"
@@ -279,10 +280,11 @@ function M.together(plans)
 end
 
 --- plan:times(n): n times back to back; plan:times(n, { every = s }) from onset to onset;
---- plan:times(n, { gap = s }) with silence between the end and the next onset.
+--- plan:times(n, { gap = s }) with silence between the end and the next onset; s may be mp.intervals, n - 1.
 ---@param plan moonpulse.Plan
 ---@param count integer
----@param spacing { every: number|string|nil, gap: number|string|nil }?
+---@param spacing { every: number|string|moonpulse.Intervals|nil,
+---   gap: number|string|moonpulse.Intervals|nil }?
 ---@return moonpulse.Plan
 function M.times(plan, count, spacing)
   check.object("times", plan)
@@ -301,6 +303,11 @@ function M.times(plan, count, spacing)
   spacing = spacing or {}
   if spacing.every and spacing.gap then
     fail("times: give either every = (onset to onset) or gap = (end to onset), not both")
+  end
+  for _, key in ipairs { "every", "gap" } do
+    if intervals.is(spacing[key]) then
+      return intervals.times(plan, count, key, spacing[key])
+    end
   end
   if spacing.every then
     check.positive("times", "every", spacing.every)

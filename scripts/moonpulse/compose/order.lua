@@ -4,6 +4,7 @@ local check = require "moonpulse.compose.check"
 local compose = require "moonpulse.compose"
 local context = require "moonpulse.compose.context"
 local core = require "moonpulse.core"
+local intervals = require "moonpulse.compose.intervals"
 local lists = require "moonpulse.text.lists"
 local notes = require "moonpulse.text.notes"
 local surplus = require "moonpulse.text.surplus"
@@ -129,12 +130,18 @@ local function all_same(list)
   return true
 end
 
---- Trials one after the other, from onset to onset every seconds, or an interval drawn uniformly
---- from shortest to longest from the run's seed. Span: to the end of the last trial.
----@param spec { of: moonpulse.Plan[], every: number|string|nil, shortest: number|string|nil,
----   longest: number|string|nil }
----@return moonpulse.Plan
-function M.trials(spec)
+--- Trials with the intervals that their author lists, one for each time between two.
+local function listed_trials(list, every)
+  local values, parts = intervals.between("trials", "every", every, #list, "trial"), {}
+  for i, trial in ipairs(list) do
+    parts[i] = values[i] and core.tagged(intervals.lasting("trials", i, values[i], trial), nil, "trial")
+      or as_part(trial)
+  end
+  return as_trials(build(core.sequence_of, parts), "trials")
+end
+
+--- What mp.trials got, which must be what it takes.
+local function check_trials(spec)
   options("trials", spec, { of = "list of plans", every = "?seconds", shortest = "?seconds",
     longest = "?seconds" })
   local list = spec.of
@@ -153,7 +160,7 @@ function M.trials(spec)
     check.plan("trials", "trial " .. i, trial)
   end
   for _, key in ipairs { "every", "shortest", "longest" } do
-    if spec[key] ~= nil then
+    if spec[key] ~= nil and not (key == "every" and intervals.is(spec.every)) then
       check.positive("trials", key, spec[key])
       notes.rest("trials", key, spec[key])
     end
@@ -161,7 +168,19 @@ function M.trials(spec)
   if spec.shortest and seconds_of("shortest", spec.shortest) > seconds_of("longest", spec.longest) then
     fail("trials: shortest = %s is above longest = %s", spec.shortest, spec.longest)
   end
-  local every = spec.every
+end
+
+--- Trials one after the other, from onset to onset every seconds, or the intervals of mp.intervals, or an
+--- interval drawn uniformly from shortest to longest from the run's seed. Span: to the end of the last trial.
+---@param spec { of: moonpulse.Plan[], every: number|string|moonpulse.Intervals|nil,
+---   shortest: number|string|nil, longest: number|string|nil }
+---@return moonpulse.Plan
+function M.trials(spec)
+  check_trials(spec)
+  local list, every = spec.of, spec.every
+  if intervals.is(every) then
+    return listed_trials(list, every)
+  end
   if not every and spec.shortest == spec.longest then
     every = spec.shortest
   end
