@@ -26,6 +26,10 @@ local function sham(spec)
   return require "moonpulse.protocol.sham".plan(spec) -- here, for few plans have one
 end
 
+local function from_table(name, options)
+  return require "moonpulse.protocol.from_table".plan(name, options) -- here, for few plans are one
+end
+
 local named = "each part of it has its name, in one table: mp.%s { ... }"
 
 local mp = {
@@ -46,6 +50,7 @@ local mp = {
     .. "{ 4.1, 5.3, 4.7 }"),
   trials = public("trials", order.trials, "trials are one list: mp.trials { of = { a, b }, every = 5 }"),
   sham = public("sham", sham),
+  from_table = public("from_table", from_table),
   protocol = public("protocol", protocols.protocol),
   experiment = public("experiment", experiments.experiment),
   course = public("course", function(spec)

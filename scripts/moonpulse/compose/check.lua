@@ -72,7 +72,6 @@ function M.channels(plan)
   return found
 end
 
---- Has a plan pulses that have no label yet?
 local function has_unlabelled(plan, seen)
   local view, id = plan:view(), plan:id()
   if seen[id] or view.condition ~= "" then
@@ -85,6 +84,13 @@ local function has_unlabelled(plan, seen)
     end
   end
   return view.kind == "pulse"
+end
+
+--- Has a plan pulses that have no label yet?
+---@param plan moonpulse.Plan
+---@return boolean
+function M.unlabelled(plan)
+  return has_unlabelled(plan, {})
 end
 
 -- what programs that read tables take for "nothing" (pandas 2.2, R 4.2)
@@ -136,7 +142,7 @@ function M.label(plan, condition)
     fail("%s", M.label_problem(condition))
   elseif plan:totals().pulses == 0 then
     fail("label: there is no pulse in this plan that could be %q", condition)
-  elseif not has_unlabelled(plan, {}) then
+  elseif not M.unlabelled(plan) then
     fail("label: each pulse of this plan has a label already, which it keeps: %q would name none; give it "
       .. "before, or leave it out inside", condition)
   end
