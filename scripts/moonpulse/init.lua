@@ -2,6 +2,7 @@
 local blame = require "moonpulse.text.author_line"
 local compose = require "moonpulse.compose"
 local core = require "moonpulse.core"
+local drawn_length = require "moonpulse.compose.drawn_length"
 local experiments = require "moonpulse.experiment"
 local in_order = require "moonpulse.text.in_order"
 local intensities = require "moonpulse.compose.intensity"
@@ -46,6 +47,10 @@ local mp = {
   shuffle = public("shuffle", order.shuffle, order.one_list),
   counts = public("counts", order.counts, "values with their numbers are one list: mp.counts "
     .. "{ { sici, 10 }, { icf, 10 } }"),
+  normal = public("normal", drawn_length.normal, "its numbers have names: mp.normal { mean = 6, sd = 1, "
+    .. "min = 4, max = 8 }"),
+  weighted = public("weighted", drawn_length.weighted, "lengths with their weights are one list: mp.weighted "
+    .. "{ { 4, 2 }, { 6, 1 } }"),
   intervals = public("intervals", intervals.written, "intervals are one list: mp.intervals "
     .. "{ 4.1, 5.3, 4.7 }"),
   trials = public("trials", order.trials, "trials are one list: mp.trials { of = { a, b }, every = 5 }"),

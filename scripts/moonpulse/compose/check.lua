@@ -180,8 +180,9 @@ end
 local drawn_text = "a time that is drawn from the seed is mp.rest { min = 4, max = 6 }, or for trials "
   .. "mp.trials { of = list, shortest = 4, longest = 6 }"
 local drawn_instead = {
-  trials = "for an interval that is drawn from the seed write shortest = 4, longest = 6, for one of your own "
-    .. "between each two trials every = mp.intervals { 4.1, 5.3, 4.7 }",
+  trials = "for an interval that is drawn from the seed write shortest = 4, longest = 6, or every = "
+    .. "mp.normal { ... }, for one of your own between each two trials every = "
+    .. "mp.intervals { 4.1, 5.3, 4.7 }",
   times = "for one of your own between each two repetitions write every = mp.intervals { 4.1, 5.3, 4.7 }, or "
     .. "gap =; a time that is drawn from the seed is mp.rest { min = 4, max = 6 }",
 }

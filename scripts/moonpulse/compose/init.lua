@@ -3,6 +3,7 @@ local blame = require "moonpulse.text.author_line"
 local building = require "moonpulse.compose.context"
 local check = require "moonpulse.compose.check"
 local core = require "moonpulse.core"
+local drawn_length = require "moonpulse.compose.drawn_length"
 local in_order = require "moonpulse.text.in_order"
 local intensities = require "moonpulse.compose.intensity"
 local intervals = require "moonpulse.compose.intervals"
@@ -180,10 +181,14 @@ function M.theta_burst(spec)
   return named(build(core.repeat_plan, train, cycles, "every", every), "")
 end
 
---- Silence: mp.rest(8), or mp.rest { min = 4, max = 6 } drawn uniformly from the run's seed.
----@param spec number|string|{ min: number|string, max: number|string } seconds
+--- Silence: mp.rest(8), or mp.rest { min = 4, max = 6 } drawn uniformly from the run's seed, or
+--- mp.rest(mp.normal { ... }), mp.rest(mp.weighted { ... }) drawn so.
+---@param spec number|string|moonpulse.DrawnLength|{ min: number|string, max: number|string } seconds
 ---@return moonpulse.Plan
 function M.rest(spec)
+  if drawn_length.is(spec) then
+    return named(drawn_length.rest("rest", spec), "rest")
+  end
   if type(spec) ~= "table" then
     check.time("rest", "the time", spec)
     notes.rest("rest", "the time", spec)

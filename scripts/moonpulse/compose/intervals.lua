@@ -6,6 +6,7 @@ local core = require "moonpulse.core"
 local lists = require "moonpulse.text.lists"
 local notes = require "moonpulse.text.notes"
 local numbers = require "moonpulse.text.numbers"
+local sealed = require "moonpulse.compose.sealed"
 
 local M = {}
 
@@ -15,15 +16,13 @@ local build, fail = blame.build, blame.fail
 
 local MOST = 100000
 
-local values_of = setmetatable({}, { __mode = "k" }) -- what was listed: the author's table may change since
-
 --- Intervals in seconds, one by one, for every = or gap = of mp.trials and plan:times.
 ---@param list (number|string)[]
 ---@return moonpulse.Intervals
 function M.written(list)
-  if type(list) ~= "table" or check.is_plan(list) or values_of[list] then
+  if type(list) ~= "table" or check.is_plan(list) or sealed.data(list) then
     fail("intervals: a list of seconds expected, like mp.intervals { 4.1, 5.3, 4.7 }, not %s",
-      values_of[list] and "intervals" or check.shown(list))
+      sealed.data(list) and sealed.data(list).kind or check.shown(list))
   elseif next(list) == nil then
     fail("intervals: the list is empty: n trials have n - 1 intervals, like mp.intervals { 4.1, 5.3 } for "
       .. "three")
@@ -38,21 +37,15 @@ function M.written(list)
     check.time("intervals", key, value)
     notes.rest("intervals", key, value)
   end
-  local made = setmetatable({}, { __metatable = false, __index = function(_, key)
-    fail("intervals: they are given as every = or gap =, and are no list any more: there is no [%s]",
-      tostring(key))
-  end, __newindex = function()
-    fail("intervals: they cannot be changed: change the list before mp.intervals(list)")
-  end })
-  values_of[made] = values
-  return made
+  return sealed.new("intervals", { values = values }, "every = or gap =")
 end
 
 --- Were these made by mp.intervals?
 ---@param value any
 ---@return boolean
 function M.is(value)
-  return values_of[value] ~= nil
+  local data = sealed.data(value)
+  return data ~= nil and data.kind == "intervals"
 end
 
 --- The seconds between count things, of which there are count - 1.
@@ -63,7 +56,7 @@ end
 ---@param thing string what is counted, in the singular
 ---@return (number|string)[]
 function M.between(who, key, intervals, count, thing)
-  local values = values_of[intervals]
+  local values = sealed.data(intervals).values
   if #values ~= count - 1 then
     local remedy = count == 1 and ("write %s = seconds for one"):format(key)
       or #values > count - 1 and ("take out %s"):format(numbers.counted(#values - count + 1, "interval"))

@@ -4,6 +4,7 @@ local check = require "moonpulse.compose.check"
 local compose = require "moonpulse.compose"
 local context = require "moonpulse.compose.context"
 local core = require "moonpulse.core"
+local drawn_length = require "moonpulse.compose.drawn_length"
 local intervals = require "moonpulse.compose.intervals"
 local lists = require "moonpulse.text.lists"
 local notes = require "moonpulse.text.notes"
@@ -81,17 +82,21 @@ function M.counts(pairs_of)
   return list
 end
 
---- The time between the end of a trial and the next trial's onset, for an interval from onset to
---- onset.
-local function left_of(key, interval, trial)
+--- How long a trial lasts, exactly.
+local function span_of(trial)
   local totals = trial:totals()
   if totals.random then
     fail("trials: a trial with a random rest inside has no known end: put the rest between trials")
   end
-  local span = totals.exact_span or totals.span
-  local left = check.sum("trials", { key, interval }, -1, { "a trial", span })
+  return totals.exact_span or totals.span
+end
+
+--- The time between the end of a trial and the next trial's onset, for an interval from onset to
+--- onset.
+local function left_of(key, interval, trial)
+  local left = check.sum("trials", { key, interval }, -1, { "a trial", span_of(trial) })
   if check.exact("trials", key, left) < 0 then
-    fail("trials: %s = %s s is shorter than a trial of %g s", key, tostring(interval), totals.span)
+    fail("trials: %s = %s s is shorter than a trial of %g s", key, tostring(interval), trial:totals().span)
   end
   return left
 end
@@ -160,7 +165,8 @@ local function check_trials(spec)
     check.plan("trials", "trial " .. i, trial)
   end
   for _, key in ipairs { "every", "shortest", "longest" } do
-    if spec[key] ~= nil and not (key == "every" and intervals.is(spec.every)) then
+    local is_number = key ~= "every" or not intervals.is(spec.every) and not drawn_length.is(spec.every)
+    if spec[key] ~= nil and is_number then
       check.positive("trials", key, spec[key])
       notes.rest("trials", key, spec[key])
     end
@@ -171,8 +177,9 @@ local function check_trials(spec)
 end
 
 --- Trials one after the other, from onset to onset every seconds, or the intervals of mp.intervals, or an
---- interval drawn uniformly from shortest to longest from the run's seed. Span: to the end of the last trial.
----@param spec { of: moonpulse.Plan[], every: number|string|moonpulse.Intervals|nil,
+--- interval drawn from the run's seed: uniformly from shortest to longest, or as mp.normal or mp.weighted
+--- says. Span: to the end of the last trial.
+---@param spec { of: moonpulse.Plan[], every: number|string|moonpulse.Intervals|moonpulse.DrawnLength|nil,
 ---   shortest: number|string|nil, longest: number|string|nil }
 ---@return moonpulse.Plan
 function M.trials(spec)
@@ -181,10 +188,15 @@ function M.trials(spec)
   if intervals.is(every) then
     return listed_trials(list, every)
   end
-  if not every and spec.shortest == spec.longest then
+  local drawn = drawn_length.is(every) and every or nil
+  every = not drawn and every or nil
+  if not drawn and not every and spec.shortest == spec.longest then
     every = spec.shortest
   end
   local function rest_after(trial)
+    if drawn then
+      return drawn_length.rest("trials", drawn, span_of(trial))
+    end
     return build(core.rest, left_of("shortest", spec.shortest, trial),
       left_of("longest", spec.longest, trial))
   end

@@ -1,4 +1,5 @@
 --- A plan in words: trains folded, one line a part, labels in brackets.
+local drawn_words = require "moonpulse.show.drawn_words"
 local numbers = require "moonpulse.text.numbers"
 
 local M = {}
@@ -50,11 +51,7 @@ function kinds.pulse(_, view, lines, depth)
 end
 
 function kinds.rest(_, view, lines, depth)
-  if view.min == view.max then
-    lines(depth, ("rest %s"):format(numbers.seconds(view.min)))
-  else
-    lines(depth, ("rest %s, drawn from the seed"):format(numbers.range(view.min, view.max)))
-  end
+  lines(depth, ("rest %s%s"):format(numbers.range(view.min, view.max), drawn_words.of(view)))
 end
 
 function kinds.mark(_, view, lines, depth)
@@ -92,7 +89,9 @@ local most_order = 12 -- trials whose order is told
 local most_intervals = 12 -- that are told one by one
 
 --- Intervals from onset to onset, noted one after the other.
-local function note_interval(of, least, most)
+local function note_interval(of, least, most, law)
+  law = law or ""
+  of.law = (not of.longest or law == of.law) and law or "several distributions"
   of.shortest, of.longest = math.min(of.shortest or least, least), math.max(of.longest or most, most)
   of.drawn = of.drawn or most > least
   of.list[#of.list + 1] = #of.list <= most_intervals and least or nil
@@ -114,7 +113,8 @@ local function trials_of(plan, view)
     before = trial:totals()
   end
   local function interval(rest)
-    note_interval(intervals, rest.min + before.span, rest.max + before.span_max)
+    note_interval(intervals, rest.min + before.span, rest.max + before.span_max,
+      drawn_words.law(rest.law, before.span))
   end
   for i = 1, view.children do
     local part = plan:child(i)
@@ -139,11 +139,19 @@ end
 ---@param plan moonpulse.Plan labelled "trials", made by mp.trials, or "repetitions", by :times
 ---@param view moonpulse.core.View of it
 ---@return { count: integer, plan: moonpulse.Plan }[] by first appearance
----@return { shortest: number?, longest: number?, drawn: boolean?, list: number[] } intervals seconds; list:
----   the first ones
+---@return { shortest: number?, longest: number?, drawn: boolean?, law: string?, list: number[] } intervals
+---   seconds; list: the first ones; law: in words, how they are drawn, if not all alike
 ---@return integer[]? order which of them comes when; nil: there are more than anybody reads
 function M.trials(plan, view)
   return outlined(trials_of, plan, view)
+end
+
+--- Intervals that are drawn from the seed, in words.
+---@param intervals { shortest: number, longest: number, law: string } of M.trials
+---@return string
+function M.drawn(intervals)
+  return ("%s apart, drawn from the seed%s, onset to onset"):format(numbers.range(intervals.shortest,
+    intervals.longest), intervals.law ~= "" and (" (%s)"):format(intervals.law) or "")
 end
 
 --- Intervals that their author listed, in words: one by one where they are few.
@@ -177,7 +185,7 @@ local function trials(plan, view, lines, depth)
     total = total + kind.count
   end
   local from, to = intervals.shortest, intervals.longest
-  local apart = intervals.drawn and numbers.range(from, to) .. " apart, drawn from the seed, onset to onset"
+  local apart = intervals.drawn and M.drawn(intervals)
     or from == to and ("every %s, onset to onset"):format(numbers.seconds(from)) or M.listed(intervals)
   lines(depth, ("%s: %s, %s"):format(view.label, numbers.count(total), apart))
   for _, kind in ipairs(found) do
