@@ -170,7 +170,8 @@ describe("a table's onsets", function()
   end)
 
   it("are the same however the file is written", function()
-    local _, expected = events(protocol("plain.tsv", table_of(onsets)))
+    local _, expected, said = events(protocol("plain.tsv", table_of(onsets)))
+    assert.are.equal("", said)
     local plain = table_of(onsets)
     local ways = { bom = "\xEF\xBB\xBF" .. plain, crlf = plain:gsub("\n", "\r\n"),
       cr = plain:gsub("\n", "\r"),
@@ -263,6 +264,8 @@ describe("a table that is wrong", function()
     end
     refused("onset\tintensity\tisi\n1\t40%MSO\t0.1\n1.1\t40%MSO\t\n", "t.tsv:3: onset 1.1 is not behind the "
       .. "stimulus of line 2, which ends at 1.1 s")
+    refused("onset\tintensity\tisi\n1\t40%MSO 50%MSO\t0.1\n2\t40%MSO 50%MSO\t\n", "t.tsv:3: two "
+      .. "intensities and no isi")
     refused("onset\tintensity\tisi\n1\t40%MSO\t0\n", "t.tsv:2: isi is 0")
     refused("onset\tintensity\tchannel\n1\t40%MSO\ta\n1\t40%MSO\t\n", "t.tsv:3: onset 1 is that of line 2")
     refused("onset\tintensity\tlabel\n1\t40%MSO\t=1\n", "t.tsv:2: label: \"=1\"")
