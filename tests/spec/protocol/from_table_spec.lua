@@ -379,6 +379,30 @@ end }
     end
   end)
 
+  it("that broke off is gone on with from its own table alone, as far apart as the table says", function()
+    local path = protocol("broken.tsv", table_of(onsets))
+    local status, out = shell.moonpulse(folder, ("run %s --rmt 50 --speed max --fault unplug@3 --out "
+      .. "%s/broken"):format(path, folder))
+    assert.are_not.equal(0, status, out)
+    os.remove(folder .. "/broken.tsv")
+    local pipe = assert(io.popen(("ls -d %s/broken/*"):format(shell.quote(folder))))
+    local first = pipe:read "l"
+    pipe:close()
+    local err
+    status, out, err = shell.moonpulse(folder, ("resume %s --out %s/rest"):format(first, folder))
+    assert.are.equal(0, status, out .. err)
+    pipe = assert(io.popen(("ls -d %s/rest/*"):format(shell.quote(folder))))
+    local made = pipe:read "l"
+    pipe:close()
+    local twin = given(made)
+    assert.is_true(#twin > 0 and #twin < #onsets, tostring(#twin))
+    local skipped = #onsets - #twin
+    for i, at in ipairs(twin) do
+      assert.are.equal(ns_of(onsets[skipped + i]) - ns_of(onsets[skipped + 1]), at - twin[1])
+    end
+    assert.are.same({}, assert(verify.folder(made, {})).differs)
+  end)
+
   it("has one table of a name: one that an experiment writes anew is refused", function()
     shell.write(folder .. "/tables/x.tsv", "onset\tintensity\n0.5\t40%MSO\n")
     shell.write(folder .. "/w.lua", experiment:format(([[local file = io.open(%q, "w")
