@@ -53,6 +53,13 @@ int luaopen_moonpulse_core(lua_State *L);
 
 /* The plan at arg, or an argument error. */
 struct mp_plan *mp_check_plan(lua_State *L, int arg);
+/* Push a plan that is still NULL: made first, so that an error on the way leaks nothing. */
+struct mp_plan **mp_new_plan_box(lua_State *L);
+/* core.rest (bindings/rest.c): (min seconds [, max seconds [, law]]) -> plan */
+int mp_new_rest(lua_State *L);
+/* Push a law as core.rest takes it: "normal 6/1 1/2"; nil for none, false for one
+ * that is no text of fractions. */
+void mp_push_law(lua_State *L, const struct mp_law *law);
 /* The lowering at arg; raises when it was closed. */
 struct mp_lowering *mp_check_lowering(lua_State *L, int arg);
 /* Did the lowering at arg pass the safety gate, and was not changed since? */

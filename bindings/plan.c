@@ -18,8 +18,7 @@ struct mp_plan *mp_check_plan(lua_State *L, int arg)
     return *box;
 }
 
-/* An empty box first, so that an error on the way leaks nothing. */
-static struct mp_plan **new_box(lua_State *L)
+struct mp_plan **mp_new_plan_box(lua_State *L)
 {
     struct mp_plan **box = lua_newuserdatauv(L, sizeof *box, 0);
     *box = NULL;
@@ -48,25 +47,15 @@ static int plan_pulse(lua_State *L)
     struct mp_pulse pulse = {.intensity_mpct = (int32_t)lround(percent * 1000),
                              .reference = (enum mp_reference)reference,
                              .program = (uint32_t)program};
-    struct mp_plan **box = new_box(L);
+    struct mp_plan **box = mp_new_plan_box(L);
     return finish(L, mp_plan_pulse(box, &pulse, &err), &err);
-}
-
-/* (min seconds [, max seconds]) -> plan */
-static int plan_rest(lua_State *L)
-{
-    struct mp_error err = {0};
-    struct mp_ratio min = mp_check_seconds(L, 1);
-    struct mp_ratio max = lua_isnoneornil(L, 2) ? min : mp_check_seconds(L, 2);
-    struct mp_plan **box = new_box(L);
-    return finish(L, mp_plan_rest(box, min, max, &err), &err);
 }
 
 static int plan_mark(lua_State *L)
 {
     struct mp_error err = {0};
     const char *text = luaL_checkstring(L, 1);
-    struct mp_plan **box = new_box(L);
+    struct mp_plan **box = mp_new_plan_box(L);
     return finish(L, mp_plan_mark(box, text, &err), &err);
 }
 
@@ -84,7 +73,7 @@ static int plan_then(lua_State *L)
                                                   : "");
     struct mp_plan *first = mp_check_plan(L, 1);
     struct mp_plan *second = mp_check_plan(L, 2);
-    struct mp_plan **box = new_box(L);
+    struct mp_plan **box = mp_new_plan_box(L);
     return finish(L, mp_plan_then(box, first, second, &err), &err);
 }
 
@@ -95,7 +84,7 @@ static int plan_sequence_of(lua_State *L)
     luaL_checktype(L, 1, LUA_TTABLE);
     lua_Integer count = luaL_len(L, 1);
     luaL_argcheck(L, count >= 1, 1, "one plan at least expected");
-    struct mp_plan **box = new_box(L);
+    struct mp_plan **box = mp_new_plan_box(L);
     for (lua_Integer i = 1; i <= count; i++) {
         lua_geti(L, 1, i);
         struct mp_plan *next = mp_check_plan(L, -1), *longer = NULL;
@@ -127,7 +116,7 @@ static int plan_multiply(lua_State *L)
     int plan_at = luaL_testudata(L, 1, MP_PLAN) != NULL ? 1 : 2;
     struct mp_plan *child = mp_check_plan(L, plan_at);
     uint64_t count = check_count(L, 3 - plan_at);
-    struct mp_plan **box = new_box(L);
+    struct mp_plan **box = mp_new_plan_box(L);
     return finish(L, mp_plan_repeat(box, child, count, MP_GAP, mp_ratio_whole(0), &err), &err);
 }
 
@@ -146,7 +135,7 @@ static int plan_repeat(lua_State *L)
     uint64_t count = check_count(L, 2);
     int spacing = luaL_checkoption(L, 3, NULL, spacing_names);
     struct mp_ratio period = mp_check_seconds(L, 4);
-    struct mp_plan **box = new_box(L);
+    struct mp_plan **box = mp_new_plan_box(L);
     return finish(L, mp_plan_repeat(box, child, count, (enum mp_spacing)spacing, period, &err),
                   &err);
 }
@@ -164,7 +153,7 @@ static int plan_train(lua_State *L)
     if (mp_ratio_scale(&period, (struct mp_ratio){hz.den, hz.num}, 1000000000, 1, &err) !=
         MP_OK)
         return mp_raise(L, &err);
-    struct mp_plan **box = new_box(L);
+    struct mp_plan **box = mp_new_plan_box(L);
     return finish(L, mp_plan_repeat(box, child, count, MP_TRAIN, period, &err), &err);
 }
 
@@ -182,7 +171,7 @@ static int plan_parallel(lua_State *L)
         children[i - 1] = mp_check_plan(L, -1); // the table keeps it alive
         lua_pop(L, 1);
     }
-    struct mp_plan **box = new_box(L);
+    struct mp_plan **box = mp_new_plan_box(L);
     return finish(L, mp_plan_parallel(box, children, (size_t)count, &err), &err);
 }
 
@@ -192,7 +181,7 @@ static int plan_channel(lua_State *L)
     struct mp_error err = {0};
     struct mp_plan *child = mp_check_plan(L, 1);
     const char *name = luaL_checkstring(L, 2);
-    struct mp_plan **box = new_box(L);
+    struct mp_plan **box = mp_new_plan_box(L);
     return finish(L, mp_plan_channel(box, child, name, &err), &err);
 }
 
@@ -255,7 +244,7 @@ static int plan_tagged(lua_State *L)
     struct mp_plan *plan = mp_check_plan(L, 1);
     const char *condition = luaL_optstring(L, 2, NULL);
     unsigned roles = check_roles(L, 3);
-    struct mp_plan **box = new_box(L);
+    struct mp_plan **box = mp_new_plan_box(L);
     return finish(L, mp_plan_tagged(box, plan, condition, roles, &err), &err);
 }
 
@@ -385,6 +374,8 @@ static int plan_view(lua_State *L)
         set_seconds(L, "max", view.max_ns);
         set_exact(L, "exact", view.min_ns);
         set_exact(L, "exact_max", view.max_ns);
+        mp_push_law(L, view.law);
+        lua_setfield(L, -2, "law");
     } else if (mp_plan_kind(plan) == MP_PLAN_REPEAT) {
         lua_pushinteger(L, (lua_Integer)view.count);
         lua_setfield(L, -2, "count");
@@ -408,7 +399,7 @@ static int plan_child(lua_State *L)
     struct mp_plan *child = index < 1 ? NULL : mp_plan_child(plan, (size_t)index - 1);
     if (child == NULL)
         return luaL_argerror(L, 2, "there is no such part");
-    struct mp_plan **box = new_box(L);
+    struct mp_plan **box = mp_new_plan_box(L);
     *box = mp_plan_ref(child);
     return 1;
 }
@@ -461,7 +452,7 @@ static int plan_tostring(lua_State *L)
 void mp_open_plan(lua_State *L)
 {
     static const luaL_Reg functions[] = {{"pulse", plan_pulse},
-                                         {"rest", plan_rest},
+                                         {"rest", mp_new_rest},
                                          {"mark", plan_mark},
                                          {"sequence", plan_then},
                                          {"sequence_of", plan_sequence_of},

@@ -115,6 +115,7 @@ void mp_plan_unref(struct mp_plan *plan)
     if (plan == NULL || --plan->refs > 0)
         return;
     leave_children(plan);
+    mp_law_unref(plan->law);
     free(plan);
 }
 
@@ -185,6 +186,30 @@ enum mp_status mp_plan_rest(struct mp_plan **out, struct mp_ratio min_ns,
     return MP_OK;
 }
 
+enum mp_status mp_plan_rest_drawn(struct mp_plan **out, struct mp_ratio min_ns,
+                                  struct mp_ratio max_ns, const struct mp_law *law,
+                                  struct mp_error *err)
+{
+    struct mp_plan *plan = NULL;
+    enum mp_status status = mp_plan_rest(&plan, min_ns, max_ns, err);
+    if (status != MP_OK || law == NULL || !plan->totals.random) { // of one length: no law
+        if (status == MP_OK)
+            *out = plan;
+        return status;
+    }
+    status = mp_law_share(&plan->law, law, min_ns, max_ns, err);
+    const struct mp_law *own = mp_law_of(plan->law);
+    for (size_t i = 0; status == MP_OK && i < own->count; i++)
+        status =
+            totals_share_denominator(&plan->totals.denominator, own->choices[i].ns.den, err);
+    if (status != MP_OK) {
+        mp_plan_unref(plan);
+        return status;
+    }
+    *out = plan;
+    return MP_OK;
+}
+
 /* Is there a byte that a terminal would obey or a table's columns would be torn by? */
 static bool has_control(const char *text)
 {
@@ -230,6 +255,7 @@ enum mp_status mp_plan_tagged(struct mp_plan **out, struct mp_plan *plan, const 
         return MP_ENOMEM;
     *made = *plan;
     made->refs = 1;
+    mp_law_ref(made->law);
     made->children = NULL;
     made->shorter = made->longer = NULL;
     share_children(made, plan);

@@ -16,6 +16,7 @@
 #define MP_PLAN_H
 
 #include "engine/error.h"
+#include "engine/plan_law.h"
 #include "engine/ratio.h"
 
 #include <stdbool.h>
@@ -96,6 +97,13 @@ enum mp_status mp_plan_pulse(struct mp_plan **out, const struct mp_pulse *pulse,
 /* Silence; min < max makes it random. MP_ERANGE when negative or max < min. */
 enum mp_status mp_plan_rest(struct mp_plan **out, struct mp_ratio min_ns,
                             struct mp_ratio max_ns, struct mp_error *err);
+/*
+ * The same, drawn by law; NULL: every whole microsecond above the shortest alike. MP_ERANGE
+ * also for a law that does not fit the two (engine/plan_law.h). The choices of law are copied.
+ */
+enum mp_status mp_plan_rest_drawn(struct mp_plan **out, struct mp_ratio min_ns,
+                                  struct mp_ratio max_ns, const struct mp_law *law,
+                                  struct mp_error *err);
 /* A named instant in the record. MP_ERANGE when empty or over MP_NAME_MAX - 1 bytes. */
 enum mp_status mp_plan_mark(struct mp_plan **out, const char *text, struct mp_error *err);
 /*
@@ -162,6 +170,7 @@ unsigned mp_plan_roles(const struct mp_plan *plan);        // of enum mp_role
 struct mp_plan_view {
     struct mp_pulse pulse;
     struct mp_ratio min_ns, max_ns; // rest
+    const struct mp_law *law;       // rest: how it is drawn; NULL: all lengths alike
     const char *text;               // mark, channel
     size_t children;                // sequence, parallel; 1 for repeat and channel
     uint64_t count;                 // repeat

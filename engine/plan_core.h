@@ -24,6 +24,7 @@ struct mp_plan {
     struct mp_totals totals;
     struct mp_pulse pulse;
     struct mp_ratio min_ns, max_ns;
+    struct mp_shared_law *law; // of a rest; NULL: none
     struct mp_ratio period_ns;
     uint64_t count;
     struct children *children;

@@ -38,6 +38,7 @@ struct mp_plan_view mp_plan_view(const struct mp_plan *plan)
         .pulse = plan->pulse,
         .min_ns = plan->min_ns,
         .max_ns = plan->max_ns,
+        .law = mp_law_of(plan->law),
         .text = named ? plan->text : NULL,
         .children = plan->length,
         .count = plan->count,

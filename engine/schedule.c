@@ -1,5 +1,6 @@
 #include "engine/schedule.h"
 
+#include "engine/schedule_law.h"
 #include "engine/schedule_program.h"
 
 #include <stdlib.h>
@@ -128,7 +129,12 @@ static inline bool start(struct mp_schedule *s, struct strand *strand, const str
         return true;
     case OP_REST:
         strand->now = instant_add(strand->now, op->step, s->program.denominator);
-        if (op->range_us != 0)
+        if (op->law != 0)
+            strand->now = instant_add(
+                strand->now,
+                law_draw(&s->program.laws[op->law - 1], s->program.choices, s->seed, key),
+                s->program.denominator);
+        else if (op->range_us != 0)
             strand->now.ns += 1000 * (int64_t)mp_schedule_draw(s->seed, key, op->range_us);
         return false;
     case OP_PARALLEL:

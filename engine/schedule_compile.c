@@ -1,6 +1,8 @@
 /* schedule_compile.c - from the tree of a plan to the program of a schedule. */
 #include "engine/schedule_program.h"
 
+#include "engine/schedule_law.h"
+
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,6 +29,7 @@ static enum mp_status compile(struct compiler *c, const struct mp_plan *plan, ui
 /* The most of everything: some 250 MB in all. What a device is asked for is a thousandth of it.
  */
 enum { MOST_OPS = 1 << 20, MOST_LINKS = 1 << 22, MOST_ACTIONS = 1 << 14, MOST_CHANNELS = 256 };
+enum { MOST_LAWS = 1 << 20, MOST_CHOICES = 1 << 22 };
 
 /* Room for one more element in an array that doubles at powers of two, up to most of them. */
 static enum mp_status reserve(void **array, uint32_t count, size_t size, uint32_t most,
@@ -146,12 +149,61 @@ static enum mp_status add_source(struct program *p, const struct mp_plan *plan,
     return MP_OK;
 }
 
+/* The choices of a law, each with what it adds to the shortest. */
+static enum mp_status compile_choices(struct compiler *c, const struct mp_plan_view *view,
+                                      struct law *law)
+{
+    struct program *p = c->program;
+    const struct mp_law *from = view->law;
+    *law = (struct law){.kind = MP_LAW_WEIGHTED,
+                        .first = p->choice_count,
+                        .count = (uint32_t)from->count,
+                        .total = from->total};
+    uint64_t below = 0;
+    enum mp_status status = MP_OK;
+    for (size_t i = 0; i < from->count && status == MP_OK; i++) {
+        struct mp_ratio more;
+        below += from->choices[i].weight;
+        struct choice choice = {.below = below};
+        status = mp_ratio_sub(&more, from->choices[i].ns, view->min_ns, c->err);
+        if (status == MP_OK)
+            status = to_instant(c, more, &choice.more);
+        if (status == MP_OK)
+            status = reserve((void **)&p->choices, p->choice_count, sizeof *p->choices,
+                             MOST_CHOICES, "weighted lengths: use fewer", c->err);
+        if (status == MP_OK)
+            p->choices[p->choice_count++] = choice;
+    }
+    return status;
+}
+
+static enum mp_status compile_law(struct compiler *c, const struct mp_plan_view *view,
+                                  struct op *op)
+{
+    struct program *p = c->program;
+    struct law law;
+    enum mp_status status =
+        view->law->kind == MP_LAW_NORMAL
+            ? law_normal(&law, view->law, view->min_ns, view->max_ns, c->err)
+            : compile_choices(c, view, &law);
+    if (status == MP_OK)
+        status = reserve((void **)&p->laws, p->law_count, sizeof *p->laws, MOST_LAWS,
+                         "drawn rests: repeat parts with :times()", c->err);
+    if (status != MP_OK)
+        return status;
+    p->laws[p->law_count++] = law;
+    op->law = p->law_count;
+    return MP_OK;
+}
+
 static enum mp_status compile_rest(struct compiler *c, const struct mp_plan_view *view,
                                    struct op *op)
 {
     struct mp_ratio range;
     op->kind = OP_REST;
     enum mp_status status = to_instant(c, view->min_ns, &op->step);
+    if (status == MP_OK && view->law != NULL)
+        return compile_law(c, view, op);
     if (status == MP_OK)
         status = mp_ratio_sub(&range, view->max_ns, view->min_ns, c->err);
     if (status == MP_OK)
@@ -305,5 +357,7 @@ void program_fini(struct program *program)
     free(program->sources);
     free(program->actions);
     free(program->channels);
+    free(program->laws);
+    free(program->choices);
     *program = (struct program){0};
 }

@@ -27,9 +27,13 @@ struct op {
     uint64_t count;      // repeat: repetitions; sequence, parallel: children
     struct instant step; // repeat: period; rest: duration
     uint64_t range_us;   // rest: random part, in whole microseconds
+    uint32_t law;        // rest: 0, or 1 + index into laws: how the random part is drawn
     uint32_t frames;     // frames needed to run it
     uint32_t strands;    // strands needed by parallels inside
 };
+
+struct law;
+struct choice;
 
 /* Where a pulse or mark came from. */
 struct source {
@@ -43,7 +47,10 @@ struct program {
     struct source *sources;
     struct mp_action *actions;
     char (*channels)[MP_NAME_MAX];
+    struct law *laws; // engine/schedule_law.h
+    struct choice *choices;
     uint32_t op_count, link_count, source_count, action_count, channel_count;
+    uint32_t law_count, choice_count;
     uint32_t root;
     int64_t denominator;
 };

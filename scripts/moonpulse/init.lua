@@ -2,9 +2,11 @@
 local blame = require "moonpulse.text.author_line"
 local compose = require "moonpulse.compose"
 local core = require "moonpulse.core"
+local drawn_length = require "moonpulse.compose.drawn_length"
 local experiments = require "moonpulse.experiment"
 local in_order = require "moonpulse.text.in_order"
 local intensities = require "moonpulse.compose.intensity"
+local intervals = require "moonpulse.compose.intervals"
 local order = require "moonpulse.compose.order"
 local protocols = require "moonpulse.protocol"
 local sandbox = require "moonpulse.protocol.sandbox"
@@ -25,6 +27,10 @@ local function sham(spec)
   return require "moonpulse.protocol.sham".plan(spec) -- here, for few plans have one
 end
 
+local function from_table(name, options)
+  return require "moonpulse.protocol.from_table".plan(name, options) -- here, for few plans are one
+end
+
 local named = "each part of it has its name, in one table: mp.%s { ... }"
 
 local mp = {
@@ -41,8 +47,15 @@ local mp = {
   shuffle = public("shuffle", order.shuffle, order.one_list),
   counts = public("counts", order.counts, "values with their numbers are one list: mp.counts "
     .. "{ { sici, 10 }, { icf, 10 } }"),
+  normal = public("normal", drawn_length.normal, "its numbers have names: mp.normal { mean = 6, sd = 1, "
+    .. "min = 4, max = 8 }"),
+  weighted = public("weighted", drawn_length.weighted, "lengths with their weights are one list: mp.weighted "
+    .. "{ { 4, 2 }, { 6, 1 } }"),
+  intervals = public("intervals", intervals.written, "intervals are one list: mp.intervals "
+    .. "{ 4.1, 5.3, 4.7 }"),
   trials = public("trials", order.trials, "trials are one list: mp.trials { of = { a, b }, every = 5 }"),
   sham = public("sham", sham),
+  from_table = public("from_table", from_table),
   protocol = public("protocol", protocols.protocol),
   experiment = public("experiment", experiments.experiment),
   course = public("course", function(spec)

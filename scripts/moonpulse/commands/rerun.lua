@@ -10,6 +10,7 @@ local drivers = require "moonpulse.driver.find"
 local escapes = require "moonpulse.text.escapes"
 local json = require "moonpulse.text.sorted_json"
 local look_bounds = require "moonpulse.run.look_bounds"
+local named_files = require "moonpulse.protocol.named_files"
 local numbers = require "moonpulse.text.numbers"
 local default_place = require "moonpulse.record.default_place"
 local plans = require "moonpulse.verify.plan"
@@ -20,7 +21,6 @@ local records = require "moonpulse.cli.records_option"
 local run_options = require "moonpulse.rerun.run_options"
 local runs = require "moonpulse.commands.run"
 local scratches = require "moonpulse.rerun.scratch"
-local shams = require "moonpulse.protocol.sham"
 
 local M = {}
 
@@ -192,7 +192,7 @@ local function perform(options)
     say("preflight", ("the run's %s given again, and nobody is asked"):format(#recipe.preflight == 1
       and "answer is" or numbers.count(#recipe.preflight) .. " answers are"))
   end
-  shams.keep_to(plans.shams(recipe.folder, recipe.manifest))
+  named_files.keep_to(plans.named_files(recipe.folder, recipe.manifest))
   if options.look then
     return look(recipe, of_run)
   end

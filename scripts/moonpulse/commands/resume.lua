@@ -6,13 +6,13 @@ local common = require "moonpulse.cli.protocol_argument"
 local default_place = require "moonpulse.record.default_place"
 local escapes = require "moonpulse.text.escapes"
 local goes_on = require "moonpulse.rerun.goes_on"
+local named_files = require "moonpulse.protocol.named_files"
 local numbers = require "moonpulse.text.numbers"
 local plans = require "moonpulse.verify.plan"
 local records = require "moonpulse.cli.records_option"
 local run_options = require "moonpulse.rerun.run_options"
 local runs = require "moonpulse.commands.run"
 local scratches = require "moonpulse.rerun.scratch"
-local shams = require "moonpulse.protocol.sham"
 
 local M = {}
 
@@ -94,7 +94,7 @@ function M.run(options)
   list[#list + 1] = ("--from-trial=%d"):format(at.trial)
   list[#list + 1] = "--continues=" .. options.continues
   list[#list + 1] = json and "--json" or nil
-  shams.keep_to(plans.shams(recipe.folder, recipe.manifest))
+  named_files.keep_to(plans.named_files(recipe.folder, recipe.manifest))
   bytes_read.find_kept(recipe.modules)
   return runs.run(runs.parser():parse(list))
 end

@@ -72,7 +72,6 @@ function M.channels(plan)
   return found
 end
 
---- Has a plan pulses that have no label yet?
 local function has_unlabelled(plan, seen)
   local view, id = plan:view(), plan:id()
   if seen[id] or view.condition ~= "" then
@@ -85,6 +84,13 @@ local function has_unlabelled(plan, seen)
     end
   end
   return view.kind == "pulse"
+end
+
+--- Has a plan pulses that have no label yet?
+---@param plan moonpulse.Plan
+---@return boolean
+function M.unlabelled(plan)
+  return has_unlabelled(plan, {})
 end
 
 -- what programs that read tables take for "nothing" (pandas 2.2, R 4.2)
@@ -136,7 +142,7 @@ function M.label(plan, condition)
     fail("%s", M.label_problem(condition))
   elseif plan:totals().pulses == 0 then
     fail("label: there is no pulse in this plan that could be %q", condition)
-  elseif not has_unlabelled(plan, {}) then
+  elseif not M.unlabelled(plan) then
     fail("label: each pulse of this plan has a label already, which it keeps: %q would name none; give it "
       .. "before, or leave it out inside", condition)
   end
@@ -174,7 +180,11 @@ end
 local drawn_text = "a time that is drawn from the seed is mp.rest { min = 4, max = 6 }, or for trials "
   .. "mp.trials { of = list, shortest = 4, longest = 6 }"
 local drawn_instead = {
-  trials = "for an interval that is drawn from the seed write shortest = 4, longest = 6",
+  trials = "for an interval that is drawn from the seed write shortest = 4, longest = 6, or every = "
+    .. "mp.normal { ... }, for one of your own between each two trials every = "
+    .. "mp.intervals { 4.1, 5.3, 4.7 }",
+  times = "for one of your own between each two repetitions write every = mp.intervals { 4.1, 5.3, 4.7 }, or "
+    .. "gap =; a time that is drawn from the seed is mp.rest { min = 4, max = 6 }",
 }
 
 --- A time in seconds, or a rate in hz: a number, or text that is an exact fraction ("1/6").

@@ -8,6 +8,8 @@ local M = {}
 ---   becomes; with a rule, list has the entries of all its blocks
 
 local current -- nil: no plan is being made
+local loading -- the folder of the file that is being loaded; false: it has none of its author's; nil: none is
+local script_folder -- of the experiment that goes on
 
 --- Call with context in force; returns what limited returns. A context inside another one (a sham that makes
 --- its active protocol) has its own count of draws.
@@ -17,12 +19,13 @@ local current -- nil: no plan is being made
 ---@param limited fun(call: function, ...): boolean, ... calls like pcall: call of moonpulse.protocol.sandbox
 ---@param call function
 function M.with(context, limited, call, ...)
-  local before = current
+  local before, outer = current, loading
+  loading = nil
   current = { seed = context.seed, intensity = context.intensity, orders = 0,
     arrange = context.arrange or before and before.arrange, folder = context.folder }
   local results = table.pack(limited(call, ...))
   context.drawn, context.sham = current.orders > 0, current.sham
-  current = before
+  current, loading = before, outer
   if before and context.drawn then
     before.orders = before.orders + 1
   end
@@ -43,10 +46,38 @@ function M.note_sham(name)
   end
 end
 
---- The folder of the author's file whose plan is made; nil: a shipped protocol, or no file.
+--- Call while a file is being loaded: what it names lies beside it. Returns what limited returns.
+---@param folder string? of the file, where it is its author's
+---@param limited fun(call: function): boolean, ... calls like pcall
+---@param call function
+function M.load_in(folder, limited, call)
+  local outer = loading
+  loading = folder or false
+  local results = table.pack(limited(call))
+  loading = outer
+  return table.unpack(results, 1, results.n)
+end
+
+--- An experiment goes on from here: what its script names lies beside it.
+---@param folder string? nil: it has no file
+function M.script_in(folder)
+  script_folder = folder
+end
+
+--- Is a protocol's file loaded, or its plan made? Else a script goes on, which may read what it has written.
+---@return boolean
+function M.is_making()
+  return current ~= nil or loading ~= nil
+end
+
+--- The folder of the author's file whose plan is made, or that is loaded, or whose script goes on; nil: a
+--- shipped protocol, or no file.
 ---@return string?
 function M.folder()
-  return current and current.folder
+  if loading ~= nil then
+    return loading or nil
+  end
+  return current and current.folder or not current and script_folder or nil
 end
 
 --- What every pulse gets instead of its own intensity; nil: its own.

@@ -3,8 +3,10 @@ local blame = require "moonpulse.text.author_line"
 local building = require "moonpulse.compose.context"
 local check = require "moonpulse.compose.check"
 local core = require "moonpulse.core"
+local drawn_length = require "moonpulse.compose.drawn_length"
 local in_order = require "moonpulse.text.in_order"
 local intensities = require "moonpulse.compose.intensity"
+local intervals = require "moonpulse.compose.intervals"
 local lists = require "moonpulse.text.lists"
 local notes = require "moonpulse.text.notes"
 local surplus = require "moonpulse.text.surplus"
@@ -179,10 +181,14 @@ function M.theta_burst(spec)
   return named(build(core.repeat_plan, train, cycles, "every", every), "")
 end
 
---- Silence: mp.rest(8), or mp.rest { min = 4, max = 6 } drawn uniformly from the run's seed.
----@param spec number|string|{ min: number|string, max: number|string } seconds
+--- Silence: mp.rest(8), or mp.rest { min = 4, max = 6 } drawn uniformly from the run's seed, or
+--- mp.rest(mp.normal { ... }), mp.rest(mp.weighted { ... }) drawn so.
+---@param spec number|string|moonpulse.DrawnLength|{ min: number|string, max: number|string } seconds
 ---@return moonpulse.Plan
 function M.rest(spec)
+  if drawn_length.is(spec) then
+    return named(drawn_length.rest("rest", spec), "rest")
+  end
   if type(spec) ~= "table" then
     check.time("rest", "the time", spec)
     notes.rest("rest", "the time", spec)
@@ -279,10 +285,11 @@ function M.together(plans)
 end
 
 --- plan:times(n): n times back to back; plan:times(n, { every = s }) from onset to onset;
---- plan:times(n, { gap = s }) with silence between the end and the next onset.
+--- plan:times(n, { gap = s }) with silence between the end and the next onset; s may be mp.intervals, n - 1.
 ---@param plan moonpulse.Plan
 ---@param count integer
----@param spacing { every: number|string|nil, gap: number|string|nil }?
+---@param spacing { every: number|string|moonpulse.Intervals|nil,
+---   gap: number|string|moonpulse.Intervals|nil }?
 ---@return moonpulse.Plan
 function M.times(plan, count, spacing)
   check.object("times", plan)
@@ -301,6 +308,11 @@ function M.times(plan, count, spacing)
   spacing = spacing or {}
   if spacing.every and spacing.gap then
     fail("times: give either every = (onset to onset) or gap = (end to onset), not both")
+  end
+  for _, key in ipairs { "every", "gap" } do
+    if intervals.is(spacing[key]) then
+      return intervals.times(plan, count, key, spacing[key])
+    end
   end
   if spacing.every then
     check.positive("times", "every", spacing.every)

@@ -4,6 +4,8 @@ local check = require "moonpulse.compose.check"
 local compose = require "moonpulse.compose"
 local context = require "moonpulse.compose.context"
 local core = require "moonpulse.core"
+local drawn_length = require "moonpulse.compose.drawn_length"
+local intervals = require "moonpulse.compose.intervals"
 local lists = require "moonpulse.text.lists"
 local notes = require "moonpulse.text.notes"
 local surplus = require "moonpulse.text.surplus"
@@ -80,17 +82,21 @@ function M.counts(pairs_of)
   return list
 end
 
---- The time between the end of a trial and the next trial's onset, for an interval from onset to
---- onset.
-local function left_of(key, interval, trial)
+--- How long a trial lasts, exactly.
+local function span_of(trial)
   local totals = trial:totals()
   if totals.random then
     fail("trials: a trial with a random rest inside has no known end: put the rest between trials")
   end
-  local span = totals.exact_span or totals.span
-  local left = check.sum("trials", { key, interval }, -1, { "a trial", span })
+  return totals.exact_span or totals.span
+end
+
+--- The time between the end of a trial and the next trial's onset, for an interval from onset to
+--- onset.
+local function left_of(key, interval, trial)
+  local left = check.sum("trials", { key, interval }, -1, { "a trial", span_of(trial) })
   if check.exact("trials", key, left) < 0 then
-    fail("trials: %s = %s s is shorter than a trial of %g s", key, tostring(interval), totals.span)
+    fail("trials: %s = %s s is shorter than a trial of %g s", key, tostring(interval), trial:totals().span)
   end
   return left
 end
@@ -129,12 +135,18 @@ local function all_same(list)
   return true
 end
 
---- Trials one after the other, from onset to onset every seconds, or an interval drawn uniformly
---- from shortest to longest from the run's seed. Span: to the end of the last trial.
----@param spec { of: moonpulse.Plan[], every: number|string|nil, shortest: number|string|nil,
----   longest: number|string|nil }
----@return moonpulse.Plan
-function M.trials(spec)
+--- Trials with the intervals that their author lists, one for each time between two.
+local function listed_trials(list, every)
+  local values, parts = intervals.between("trials", "every", every, #list, "trial"), {}
+  for i, trial in ipairs(list) do
+    parts[i] = values[i] and core.tagged(intervals.lasting("trials", i, values[i], trial), nil, "trial")
+      or as_part(trial)
+  end
+  return as_trials(build(core.sequence_of, parts), "trials")
+end
+
+--- What mp.trials got, which must be what it takes.
+local function check_trials(spec)
   options("trials", spec, { of = "list of plans", every = "?seconds", shortest = "?seconds",
     longest = "?seconds" })
   local list = spec.of
@@ -153,7 +165,8 @@ function M.trials(spec)
     check.plan("trials", "trial " .. i, trial)
   end
   for _, key in ipairs { "every", "shortest", "longest" } do
-    if spec[key] ~= nil then
+    local is_number = key ~= "every" or not intervals.is(spec.every) and not drawn_length.is(spec.every)
+    if spec[key] ~= nil and is_number then
       check.positive("trials", key, spec[key])
       notes.rest("trials", key, spec[key])
     end
@@ -161,11 +174,29 @@ function M.trials(spec)
   if spec.shortest and seconds_of("shortest", spec.shortest) > seconds_of("longest", spec.longest) then
     fail("trials: shortest = %s is above longest = %s", spec.shortest, spec.longest)
   end
-  local every = spec.every
-  if not every and spec.shortest == spec.longest then
+end
+
+--- Trials one after the other, from onset to onset every seconds, or the intervals of mp.intervals, or an
+--- interval drawn from the run's seed: uniformly from shortest to longest, or as mp.normal or mp.weighted
+--- says. Span: to the end of the last trial.
+---@param spec { of: moonpulse.Plan[], every: number|string|moonpulse.Intervals|moonpulse.DrawnLength|nil,
+---   shortest: number|string|nil, longest: number|string|nil }
+---@return moonpulse.Plan
+function M.trials(spec)
+  check_trials(spec)
+  local list, every = spec.of, spec.every
+  if intervals.is(every) then
+    return listed_trials(list, every)
+  end
+  local drawn = drawn_length.is(every) and every or nil
+  every = not drawn and every or nil
+  if not drawn and not every and spec.shortest == spec.longest then
     every = spec.shortest
   end
   local function rest_after(trial)
+    if drawn then
+      return drawn_length.rest("trials", drawn, span_of(trial))
+    end
     return build(core.rest, left_of("shortest", spec.shortest, trial),
       left_of("longest", spec.longest, trial))
   end

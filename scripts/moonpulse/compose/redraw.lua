@@ -73,6 +73,9 @@ end
 --- How a rest is made that lies at a fraction of its range.
 local function at_fraction(fraction, drawn)
   return function(view)
+    if fraction == 1 and not drawn and view.law then -- its longest need not be whole microseconds above
+      return core.rest(view.exact_max or view.max)
+    end
     return rest_at(view, math.floor((view.max - view.min) * 1e6 * fraction), drawn)
   end
 end

@@ -58,6 +58,16 @@ local function all_pairs(plan, children)
   return table.move(children, 1, #children, #made + 1, made) -- and what else is there, as it stands
 end
 
+--- What the ends of a range are called, by whether it lies between trials and by how it is drawn.
+local function names_of(trial, law)
+  if law and law:find("^weighted") then
+    return "the shortest length of mp.weighted", "the longest"
+  elseif law then
+    return "min of mp.normal", "max"
+  end
+  return trial and "shortest" or "min", trial and "longest" or "max"
+end
+
 --- What is drawn, as its author wrote it: names, shortest and longest in seconds. Each range once.
 ---@param plan moonpulse.Plan
 ---@return { low: string, high: string, shortest: number, longest: number }[]
@@ -65,8 +75,8 @@ function M.ranges(plan)
   local list, known, seen = {}, {}, {}
   local function add(trial, view)
     local span = trial and trial:totals().span or 0
-    local range = { low = trial and "shortest" or "min", high = trial and "longest" or "max",
-      shortest = span + view.min, longest = span + view.max }
+    local low, high = names_of(trial, view.law)
+    local range = { low = low, high = high, shortest = span + view.min, longest = span + view.max }
     local key = ("%s %.6f %.6f"):format(range.low, range.shortest, range.longest)
     list[#list + 1] = not known[key] and range or nil
     known[key] = true

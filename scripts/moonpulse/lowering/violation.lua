@@ -108,9 +108,14 @@ function M.drawn(violation, given)
   if not given.plan:totals().random then
     return nil
   end
-  local first_ns, second_ns = onsets(given.lowered(redraw.with_rests(given.plan, 0, true)), violation)
-  local least_ns = first_ns and second_ns and second_ns - first_ns
-  if not least_ns or least_ns >= violation.interval_ns then -- what is drawn lies elsewhere
+  local function apart_at(fraction)
+    local plan = redraw.with_rests(given.plan, fraction, true)
+    local first_ns, second_ns = onsets(given.lowered(plan), violation)
+    return first_ns and second_ns and second_ns - first_ns
+  end
+  local least_ns = apart_at(0)
+  if not least_ns or least_ns > violation.interval_ns
+    or least_ns == violation.interval_ns and apart_at(1) == least_ns then -- what is drawn lies elsewhere
     return nil
   end
   local more_us = math.max(math.ceil((violation.least_ns - least_ns) / 1e3),
@@ -127,8 +132,8 @@ function M.fixed(violation)
     return ""
   end
   local more_us = math.ceil((violation.least_ns - violation.interval_ns) / 1e6) * 1000
-  return ("; here %s more are needed: raise every (mp.trials, :times), or shortest and longest, by so much "
-    .. "(trials in another order may need more)"):format(seconds(more_us))
+  return ("; here %s more are needed: raise every (mp.trials, :times), or shortest and longest, or of a list "
+    .. "or table this one, by so much (trials in another order may need more)"):format(seconds(more_us))
 end
 
 --- A violation in a sentence.

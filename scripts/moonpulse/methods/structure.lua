@@ -86,7 +86,7 @@ local function repeated(plan, view)
   local inner = chain(plan:child(1))
   if not inner then
     return nil
-  elseif view.count == 1 and (view.spacing ~= "train" or has_role(view, "trial")) then
+  elseif view.count == 1 and (view.spacing ~= "train" or view.label == "") then -- "": a trial, a repetition
     local more = view.spacing == "train" and math.max(view.period - plan:child(1):totals().span, 0) or 0
     return chain_of(plan, inner.levels, inner.before, added(inner.after, { min = more, max = more }),
       inner.random)

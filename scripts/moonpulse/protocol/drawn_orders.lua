@@ -9,6 +9,7 @@ local M = {}
 
 ---@class moonpulse.DrawnOrders
 ---@field ids table<integer, boolean> ids of the plan's nodes whose order is drawn
+---@field intervals table<integer, boolean> ids of trials, and repetitions, whose listed intervals are
 ---@field is_mixed boolean it has trials of several kinds in a fixed order beside them
 ---@field rule string? what their author asks of the drawn orders, in words; nil: nothing, or not of all alike
 
@@ -51,20 +52,36 @@ local function are_moved(numbers, plan, other, count)
   return true
 end
 
+--- Have two lists of trials, or of repetitions, the same ones in the same order, at other intervals?
+local function are_spaced(numbers, plan, other, count)
+  for i = 1, count do
+    local mine, its = plan:child(i):view(), other:child(i):view()
+    local is_once = mine.kind == "repeat" and mine.count == 1 and its.kind == "repeat" and its.count == 1
+    if not (is_once and numbers:of(plan:child(i):child(1)) == numbers:of(other:child(i):child(1)))
+      and not (mine.kind == "rest" and its.kind == "rest") then
+      return false
+    end
+  end
+  return true
+end
+
 --- Mark where two plans that were made in different orders differ.
-local function compare(numbers, plan, other, found)
+local function compare(numbers, plan, other, found, intervals)
   if numbers:of(plan) == numbers:of(other) then
     return
   end
   local view, second = plan:view(), other:view()
   local is_alike = view.kind == second.kind and view.children == second.children and view.children > 0
-  if is_trials(view) or not is_alike or view.kind == "sequence"
+  if is_alike and outline.is_list(plan, view) and are_spaced(numbers, plan, other, view.children) then
+    intervals[plan:id()] = true
+    return
+  elseif is_trials(view) or not is_alike or view.kind == "sequence"
     and are_moved(numbers, plan, other, view.children) then
     found[plan:id()] = true
     return
   end
   for i = 1, view.children do
-    compare(numbers, plan:child(i), other:child(i), found)
+    compare(numbers, plan:child(i), other:child(i), found, intervals)
   end
 end
 
@@ -93,15 +110,15 @@ end
 ---@param seed integer
 ---@return moonpulse.DrawnOrders
 function M.of(plan, protocol, values, seed)
-  local numbers, found, rules = same_plan.new(), {}, {}
+  local numbers, found, intervals, rules = same_plan.new(), {}, {}, {}
   for steps = 0, 2 do
     local other = protocols.build(protocol, values, seed, nil, noting(rules, moved_by(steps)))
     if other then
-      compare(numbers, plan, other, found)
+      compare(numbers, plan, other, found, intervals)
     end
   end
   local rule = next(rules)
-  return { ids = found, is_mixed = next(found) ~= nil and has_fixed(plan, found, {}),
+  return { ids = found, intervals = intervals, is_mixed = next(found) ~= nil and has_fixed(plan, found, {}),
     rule = rule and rule ~= "" and next(rules, rule) == nil and rule or nil }
 end
 

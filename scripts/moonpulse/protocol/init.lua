@@ -337,6 +337,12 @@ local function in_file(path, problem)
   return name and not text:find(name, 1, true) and path .. ": " .. text or text
 end
 
+--- The folder of a protocol's file; nil: it is a shipped one.
+local function own_folder(path)
+  local folder = path:match("^(.*)/[^/]*$") or "."
+  return folder ~= companions.protocols() and folder or nil
+end
+
 --- Load a protocol file, in a sandbox: it sees the library and plain Lua, and is stopped where it takes
 --- too long or too much.
 ---@param path string
@@ -348,7 +354,7 @@ function M.load(path, shown)
   if not chunk then
     return nil, in_file(path, environment)
   end
-  local ok, all = sandbox.call(function()
+  local ok, all = building.load_in(own_folder(path), sandbox.call, function()
     local protocol = from_result(path, sandbox.only(chunk), environment)
     local list = { protocol }
     for i, variant in ipairs(protocol.variants or {}) do
@@ -462,9 +468,8 @@ end
 ---@return string? message
 ---@return boolean? drawn true: mp.shuffle was used, another seed may give another order
 function M.build(protocol, values, seed, intensity, arrange)
-  local folder = protocol.file and (protocol.file:match("^(.*)/[^/]*$") or ".")
   local context = { seed = seed or 1, intensity = intensity, arrange = arrange,
-    folder = folder ~= companions.protocols() and folder or nil }
+    folder = protocol.file and own_folder(protocol.file) }
   local theirs = {} -- what a plan does to its intensities must not change what the record says of them
   for name, value in pairs(values) do
     theirs[name] = own(value, 1)

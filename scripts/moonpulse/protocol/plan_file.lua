@@ -12,8 +12,8 @@ local text_files = require "moonpulse.text.text_file"
 
 local M = {}
 
--- 2: with labels, or roles of parts; what has none is written as ever
-local FORMAT, FORMAT_2 = "moonpulse-plan 1", "moonpulse-plan 2"
+-- 2: with labels, or roles of parts; 3: with rests that are not drawn all alike; else it is written as ever
+local FORMAT, FORMAT_2, FORMAT_3 = "moonpulse-plan 1", "moonpulse-plan 2", "moonpulse-plan 3"
 
 --- SHA-256 in hexadecimal digits.
 M.sha256 = sha256.of
@@ -41,7 +41,8 @@ end
 
 function body.rest(view)
   local min, max = exact(view, "exact"), exact(view, "exact_max")
-  return min == max and "rest " .. min or ("rest %s %s"):format(min, max)
+  return min == max and "rest " .. min
+    or ("rest %s %s%s"):format(min, max, view.law ~= nil and " " .. exact(view, "law") or "")
 end
 
 function body.mark(view)
@@ -96,6 +97,7 @@ local function write_node(self, plan)
   if view.condition ~= "" then
     text = text .. " label " .. quoted(view.condition)
   end
+  self.lawful = self.lawful or view.law ~= nil
   self.tagged = self.tagged or view.roles ~= "" or view.condition ~= ""
   if view.label ~= "" then
     text = text .. " as " .. quoted(view.label)
@@ -144,7 +146,7 @@ end
 function M.write(plan, facts)
   local self = { by_id = {}, by_text = {}, lines = {}, kept = {} }
   local root = write_node(self, plan)
-  local lines = { self.tagged and FORMAT_2 or FORMAT }
+  local lines = { self.lawful and FORMAT_3 or self.tagged and FORMAT_2 or FORMAT }
   for _, key in ipairs(texts) do
     if facts[key] then
       lines[#lines + 1] = ("%s %s"):format(key, quoted(facts[key]))
@@ -225,11 +227,12 @@ function make.pulse(self, rest)
 end
 
 function make.rest(self, rest)
-  local min, max = rest:match("^(%S+) ?(%S*)$") -- word by word: a pattern of many numbers takes long
+  -- word by word: a pattern of many numbers takes long
+  local min, max, law = rest:match("^(%S+) ?(%S*) ?(.*)$")
   if not (min and min:find("^%d+/%d+$") and (max == "" or max:find("^%d+/%d+$"))) then
-    bad(self, "a rest is: rest SECONDS [SECONDS], as fractions")
+    bad(self, "a rest is: rest SECONDS [SECONDS [LAW]], as fractions")
   end
-  return core.rest(min, max ~= "" and max or nil)
+  return core.rest(min, max ~= "" and max or nil, law ~= "" and law or nil)
 end
 
 function make.mark(self, rest)
@@ -297,7 +300,7 @@ function make.sequence(self, rest)
   return core.sequence_of(list)
 end
 
-local in_a_row = { sequence = true, parallel = true }
+local in_a_row = { sequence = true, parallel = true, rest = true } -- a rest: of lengths by their weights
 
 function make.parallel(self, rest)
   return core.parallel(children_of(self, rest))
@@ -417,8 +420,8 @@ end
 
 local function check_signature(path, text)
   local first = text:sub(1, #FORMAT + 1)
-  if first ~= FORMAT .. "\n" and first ~= FORMAT_2 .. "\n" then
-    return ("%s is no plan file of format 1 or 2: make one with moonpulse compile"):format(path)
+  if first ~= FORMAT .. "\n" and first ~= FORMAT_2 .. "\n" and first ~= FORMAT_3 .. "\n" then
+    return ("%s is no plan file of format 1 to 3: make one with moonpulse compile"):format(path)
   end
   local signed, hash = text:match("^(.*\n)sha256 (%x+)\n$")
   if not signed then

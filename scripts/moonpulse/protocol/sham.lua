@@ -4,22 +4,12 @@ local building = require "moonpulse.compose.context"
 local bytes_read = require "moonpulse.text.bytes_read"
 local catalogue = require "moonpulse.protocol.catalogue"
 local lfs = require "lfs"
+local named_files = require "moonpulse.protocol.named_files"
 local protocols = require "moonpulse.protocol"
 
 local M = {}
 
 local watched -- the shams that are made meanwhile; nil: nobody asks
-local kept -- by how they were named: the files of a record whose plan is made again
-
---- From now on the files that protocols name are those that a record keeps, and nothing else is looked for.
----@param files table<string, string|false>? paths by how they were named; false: by two files; nil: as ever
----@return table<string, string|false>? before what held until now
-function M.keep_to(files)
-  local before = kept
-  kept = files
-  catalogue.keep_to_record(files ~= nil)
-  return before
-end
 
 ---@class moonpulse.NamedSham
 ---@field of string as it was named
@@ -42,37 +32,17 @@ function M.made_in(call, ...)
   return mine, table.unpack(results, 2, results.n)
 end
 
---- How a file is named in a record: a path of this computer by its last part.
-local function name_of(path)
-  return path:sub(1, 1) == "/" and path:match("[^/]*$") or path
-end
-
---- The path of a file that a protocol names: beside the protocol's own file first, then in the current
---- folder. Anything else is as it was written. Raises where there is no such file.
+--- The path of a file that a protocol names, and how it is named without an id behind it. Anything else is as
+--- it was written. Raises where there is no such file.
 local function located(of)
   local path = catalogue.parts(of) or of
   if not (path:match("%.lua$") or path:match("%.plan$")) then
-    if kept and lfs.attributes(of) and not catalogue.shipped(of) then
-      blame.fail("sham: of: the record does not keep the file %s", name_of(of))
+    if named_files.is_record() and lfs.attributes(of) and not catalogue.shipped(of) then
+      blame.fail("sham: of: the record does not keep the file %s", named_files.name_of(of))
     end
     return of
-  elseif kept then
-    local there = kept[name_of(path)]
-    if there then
-      return there .. of:sub(#path + 1), path
-    end
-    blame.fail("sham: of: the record does not keep the file %s", name_of(path))
-  elseif path:sub(1, 1) == "/" then
-    return of, path
   end
-  local folder = building.folder()
-  if folder and lfs.attributes(folder .. "/" .. path) then
-    return folder .. "/" .. of, path
-  elseif lfs.attributes(path) then
-    return of, path
-  end
-  blame.fail("sham: of: there is no file %s, neither beside the protocol's file (in %s) nor in the current "
-    .. "folder (%s)", path, folder or "the shipped protocols' folder: not looked into", lfs.currentdir())
+  return named_files.located("sham: of", path) .. of:sub(#path + 1), path
 end
 
 --- A protocol file may name another one, but open nothing else: not a device, which would see its lines move,
@@ -114,7 +84,7 @@ function M.plan(spec)
     blame.fail("sham: %s is unconfirmed: run it as it is with a sham coil", active.id)
   end
   if named then
-    bytes_read.note_sham(catalogue.parts(of) or of, name_of(named))
+    bytes_read.note_named("sham", catalogue.parts(of) or of, named_files.name_of(named))
   end
   local given = {}
   for key, value in spec.with:gmatch "(%w+)=(%S+)" do
@@ -133,7 +103,7 @@ function M.plan(spec)
     building.note_sham(active.name or active.id)
   end
   if plan and watched then
-    watched[#watched + 1] = { of = name_of(spec.of), name = active.name or active.id,
+    watched[#watched + 1] = { of = named_files.name_of(spec.of), name = active.name or active.id,
       pulses = plan:totals().pulses }
   end
   return plan or blame.fail("sham: %s", message)

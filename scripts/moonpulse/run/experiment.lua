@@ -1,6 +1,7 @@
 --- An experiment's run: the script in a coroutine on the loop, one stimulator, one record.
 local begins = require "moonpulse.run.begin_journal"
 local blame = require "moonpulse.text.author_line"
+local building = require "moonpulse.compose.context"
 local core = require "moonpulse.core"
 local deadlines = require "moonpulse.stimulator.deadlines"
 local devices = require "moonpulse.experiment.stim_verbs"
@@ -214,6 +215,7 @@ end
 --- The script may do what its author may, or, where it is only looked at, nothing but what run gives it.
 ---@return table? to be closed
 local function let_out(stage, options)
+  building.script_in((stage.job.protocol.file or "."):match("^(.*)/[^/]*$") or ".")
   if options.look then
     return experiments.look(stage.job.protocol, options.protocol, options.kept,
       options.kept and shells.exit(stage))

@@ -1,4 +1,5 @@
 --- A plan in words: trains folded, one line a part, labels in brackets.
+local drawn_words = require "moonpulse.show.drawn_words"
 local numbers = require "moonpulse.text.numbers"
 
 local M = {}
@@ -50,11 +51,7 @@ function kinds.pulse(_, view, lines, depth)
 end
 
 function kinds.rest(_, view, lines, depth)
-  if view.min == view.max then
-    lines(depth, ("rest %s"):format(numbers.seconds(view.min)))
-  else
-    lines(depth, ("rest %s, drawn from the seed"):format(numbers.range(view.min, view.max)))
-  end
+  lines(depth, ("rest %s%s"):format(numbers.range(view.min, view.max), drawn_words.of(view)))
 end
 
 function kinds.mark(_, view, lines, depth)
@@ -89,9 +86,20 @@ end
 
 local most_order = 12 -- trials whose order is told
 
+local most_intervals = 12 -- that are told one by one
+
+--- Intervals from onset to onset, noted one after the other.
+local function note_interval(of, least, most, law)
+  law = law or ""
+  of.law = (not of.longest or law == of.law) and law or "several distributions"
+  of.shortest, of.longest = math.min(of.shortest or least, least), math.max(of.longest or most, most)
+  of.drawn = of.drawn or most > least
+  of.list[#of.list + 1] = #of.list <= most_intervals and least or nil
+end
+
 local function trials_of(plan, view)
-  local found, by_text, order, shortest, longest = {}, {}, {}, nil, nil
-  local before = 0 -- the span of the trial before a rest
+  local found, by_text, order, intervals = {}, {}, {}, { list = {} }
+  local before -- the totals of the trial before a rest
   local function count(trial, times)
     local text = M.of(trial)
     if not by_text[text] then
@@ -102,10 +110,11 @@ local function trials_of(plan, view)
     for _ = 1, math.min(times, most_order + 1 - #order) do
       order[#order + 1] = by_text[text].number
     end
-    before = trial:totals().span
+    before = trial:totals()
   end
   local function interval(rest)
-    shortest, longest = rest.min + before, rest.max + before
+    note_interval(intervals, rest.min + before.span, rest.max + before.span_max,
+      drawn_words.law(rest.law, before.span))
   end
   for i = 1, view.children do
     local part = plan:child(i)
@@ -119,34 +128,66 @@ local function trials_of(plan, view)
     else
       count(trial, 1)
       if inside.spacing == "train" then
-        shortest, longest = inside.period, inside.period
+        note_interval(intervals, inside.period, inside.period)
       end
     end
   end
-  return found, shortest, longest, #order <= most_order and order or nil
+  return found, intervals, #order <= most_order and order or nil
 end
 
---- Trials, in a drawn or given order, counted by kind; the shortest and the longest interval from
---- onset to onset.
----@param plan moonpulse.Plan labelled "trials", made by mp.trials
+--- Trials, in a drawn or given order, counted by kind; the intervals from onset to onset.
+---@param plan moonpulse.Plan labelled "trials", made by mp.trials, or "repetitions", by :times
 ---@param view moonpulse.core.View of it
 ---@return { count: integer, plan: moonpulse.Plan }[] by first appearance
----@return number? shortest seconds
----@return number? longest
+---@return { shortest: number?, longest: number?, drawn: boolean?, law: string?, list: number[] } intervals
+---   seconds; list: the first ones; law: in words, how they are drawn, if not all alike
 ---@return integer[]? order which of them comes when; nil: there are more than anybody reads
 function M.trials(plan, view)
   return outlined(trials_of, plan, view)
 end
 
+--- Intervals that are drawn from the seed, in words.
+---@param intervals { shortest: number, longest: number, law: string } of M.trials
+---@return string
+function M.drawn(intervals)
+  return ("%s apart, drawn from the seed%s, onset to onset"):format(numbers.range(intervals.shortest,
+    intervals.longest), intervals.law ~= "" and (" (%s)"):format(intervals.law) or "")
+end
+
+--- Intervals that their author listed, in words: one by one where they are few.
+---@param intervals { shortest: number, longest: number, list: number[] } of M.trials
+---@param order "drawn"|"fixed"|nil is it known that their order is drawn from the seed, or is not?
+---@return string
+function M.listed(intervals, order)
+  local list = {}
+  for i, each in ipairs(#intervals.list <= most_intervals and order ~= "drawn" and intervals.list or {}) do
+    list[i] = numbers.seconds(each)
+  end
+  local apart = #list < 2 and numbers.range(intervals.shortest, intervals.longest)
+    or ("%s and %s"):format(table.concat(list, ", ", 1, #list - 1), list[#list])
+  return ("%s apart, onset to onset%s"):format(apart, order == "drawn" and ", their order drawn from the seed"
+    or #list < 2 and ", as listed" or "")
+end
+
+--- Is a sequence what mp.trials made, or :times with intervals?
+---@param plan moonpulse.Plan
+---@param view moonpulse.core.View of it
+---@return boolean
+function M.is_list(plan, view)
+  return (view.label == "trials" or view.label == "repetitions") and view.kind == "sequence"
+    and plan:child(1):view().kind == "repeat"
+end
+
 local function trials(plan, view, lines, depth)
-  local found, shortest, longest = M.trials(plan, view)
+  local found, intervals = M.trials(plan, view)
   local total = 0
   for _, kind in ipairs(found) do
     total = total + kind.count
   end
-  local interval = shortest == longest and "every " .. numbers.seconds(shortest)
-    or numbers.range(shortest, longest) .. " apart, drawn from the seed"
-  lines(depth, ("trials: %s, %s, onset to onset"):format(numbers.count(total), interval))
+  local from, to = intervals.shortest, intervals.longest
+  local apart = intervals.drawn and M.drawn(intervals)
+    or from == to and ("every %s, onset to onset"):format(numbers.seconds(from)) or M.listed(intervals)
+  lines(depth, ("%s: %s, %s"):format(view.label, numbers.count(total), apart))
   for _, kind in ipairs(found) do
     lines(depth + 1, ("%s of these:"):format(numbers.count(kind.count)))
     describe(kind.plan, lines, depth + 2)
@@ -154,7 +195,7 @@ local function trials(plan, view, lines, depth)
 end
 
 function kinds.sequence(plan, view, lines, depth)
-  if view.label == "trials" and plan:child(1):view().kind == "repeat" then
+  if M.is_list(plan, view) then
     trials(plan, view, lines, depth)
     return
   end

@@ -1,5 +1,6 @@
 --- A plan in sentences: what is given, how often, at which intervals and intensities, as a paper has it.
 local core = require "moonpulse.core"
+local drawn_words = require "moonpulse.show.drawn_words"
 local numbers = require "moonpulse.text.numbers"
 local outline = require "moonpulse.show.outline"
 local ramps = require "moonpulse.show.ramps"
@@ -200,8 +201,7 @@ function kinds.pulse(_, view, words)
 end
 
 function kinds.rest(_, view)
-  return range(view.min, view.max) .. " without pulses" .. (view.min < view.max and ", drawn from the seed"
-    or "")
+  return range(view.min, view.max) .. " without pulses" .. drawn_words.of(view)
 end
 
 function kinds.mark(_, view)
@@ -293,26 +293,33 @@ local function of_order(plan, words, found, order)
 end
 
 local function trials(plan, view, words)
-  local found, shortest, longest, order = outline.trials(plan, view)
-  local parts = {}
+  local found, intervals, order = outline.trials(plan, view)
+  local parts, shortest, longest = {}, intervals.shortest, intervals.longest
   for i, kind in ipairs(found) do
-    parts[i] = ("%s with %s"):format(numbers.counted(kind.count, "trial"), phrase(kind.plan, words))
+    local what = view.label == "trials" and numbers.counted(kind.count, "trial") .. " with"
+      or numbers.count(kind.count) .. " times"
+    parts[i] = ("%s %s"):format(what, phrase(kind.plan, words))
   end
   if is_drawn(plan, words) then
     table.sort(parts, function(a, b) return sorting.key(a:match(" .*")) < sorting.key(b:match(" .*")) end)
   end
   local text, ordered = table.concat(parts, ", and "), of_order(plan, words, found, order)
   if shortest == longest then
-    return (shortest and ("%s, one trial every %s, from onset to onset"):format(text, seconds(shortest))
+    local noun = view.label == "trials" and "trial" or "repetition"
+    return (shortest and ("%s, one %s every %s, from onset to onset"):format(text, noun, seconds(shortest))
       or text) .. ordered
   end
-  return ("%s, %s from onset to onset, drawn from the seed%s"):format(text, range(shortest, longest), ordered)
+  local is_moved = type(words.drawn) == "table" and words.drawn.intervals[plan:id()]
+  return intervals.drawn
+    and ("%s, %s from onset to onset, drawn from the seed%s%s"):format(text, range(shortest, longest),
+      intervals.law ~= "" and (" (%s)"):format(intervals.law) or "", ordered)
+    or ("%s%s; %s"):format(text, ordered, outline.listed(intervals, is_moved and "drawn" or "fixed"))
 end
 
 --- A pause between two parts: from the nominal end, and what that is from pulse to pulse.
 local function pause_words(rest, before, after)
   local text = range(rest.min, rest.max)
-  local drawn = rest.min < rest.max and ", drawn from the seed" or ""
+  local drawn = drawn_words.of(rest)
   local left, right = before and before:totals(), after and after:totals()
   if left and right and left.pulses > 0 and right.pulses > 0 and not left.random and not right.random then
     local more = left.span - left.last + right.first
@@ -417,7 +424,7 @@ local function ramp(list, words)
 end
 
 function kinds.sequence(plan, view, words)
-  if view.label == "trials" and plan:child(1):view().kind == "repeat" then
+  if outline.is_list(plan, view) then
     return trials(plan, view, words)
   end
   local list, left = parts_of(plan, view)

@@ -5,7 +5,7 @@ local lfs = require "lfs"
 local M = {}
 
 ---@class moonpulse.Read a file that a script or a driver read
----@field role "module"|"data"|"sham"
+---@field role "module"|"data"|"sham"|"table"
 ---@field path string
 ---@field as string how it was asked for: a module's name, or the path as it was written
 ---@field bytes string? nil: it is too long to be kept
@@ -51,7 +51,7 @@ function M.note_made(path)
 end
 
 local function note_read(role, path, as, bytes)
-  if made[plain(path)] then
+  if made[plain(path)] and role ~= "table" then
     return false
   end
   for _, each in ipairs(read_by_scripts) do
@@ -63,12 +63,13 @@ local function note_read(role, path, as, bytes)
   return true
 end
 
---- A protocol file named another one, for the times of its pulses; it was read.
+--- A protocol file named another one, or a table, for the times of its pulses; it was read.
+---@param role "sham"|"table"
 ---@param path string
 ---@param as string how it was named; of a path of this computer its last part
-function M.note_sham(path, as)
+function M.note_named(role, path, as)
   if texts[path] then
-    note_read("sham", path, as, texts[path])
+    note_read(role, path, as, texts[path])
   end
 end
 

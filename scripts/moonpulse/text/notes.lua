@@ -25,6 +25,13 @@ local function note(who, text)
   end
 end
 
+--- What somebody should know of a function's call, in a sentence without its full stop.
+---@param who string the function
+---@param text string
+function M.say(who, text)
+  note(who, text)
+end
+
 local function seconds(value)
   local ok, num, den = pcall(exact, value)
   return ok and num / den or tonumber(value) or 0

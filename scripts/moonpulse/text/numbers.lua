@@ -8,6 +8,14 @@ function M.decimal(text)
   return not tostring(text):find("[xX]") and tonumber(text) or nil
 end
 
+--- A number, or a fraction that is written as text, as a number: "1/6", "0.9", 2.
+---@param value number|string
+---@return number
+function M.fraction(value)
+  local num, den = tostring(value):match("^(.-)/(.*)$")
+  return num and tonumber(num) / tonumber(den) or tonumber(value)
+end
+
 --- Seconds as people write them: 0.02 -> "20 ms", 26 -> "26 s".
 ---@param seconds number
 ---@return string

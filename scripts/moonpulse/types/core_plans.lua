@@ -13,11 +13,14 @@ local core = {}
 ---@return moonpulse.Plan
 function core.pulse(percent, reference, program) end
 
---- Silence. With a longest time its length is drawn from the seed, uniformly, at each pass.
+--- Silence. With a longest time its length is drawn from the seed, at each pass: whole microseconds above
+--- min, all alike, or as law says.
 ---@param min number|string seconds; a text is taken exactly: "1/30"
 ---@param max number|string|nil seconds; min
+---@param law string? "normal MEAN SD", seconds: of the distribution that min and max cut; or "weighted
+---   SECONDS WEIGHT SECONDS WEIGHT ...", min and max being the least and the greatest, weights whole numbers
 ---@return moonpulse.Plan
-function core.rest(min, max) end
+function core.rest(min, max, law) end
 
 --- A named instant; takes no time.
 ---@param text string
@@ -186,6 +189,8 @@ function Plan:id() end
 ---@field max number? of a rest, seconds
 ---@field exact string? of a rest: min as a fraction
 ---@field exact_max string? of a rest: max as a fraction
+---@field law string|false|nil of a rest: how it is drawn, as for core.rest; false: it cannot be written; nil:
+---   all lengths alike
 ---@field count integer? of a repetition
 ---@field spacing "every"|"gap"|"train"|nil of a repetition
 ---@field period number? of a repetition, seconds, as spacing says

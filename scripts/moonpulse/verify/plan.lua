@@ -4,9 +4,9 @@ local core = require "moonpulse.core"
 local catalogue = require "moonpulse.protocol.catalogue"
 local findings_of = require "moonpulse.verify.findings"
 local lfs = require "lfs"
+local named_files = require "moonpulse.protocol.named_files"
 local protocols = require "moonpulse.protocol"
 local read = require "moonpulse.record.read"
-local shams = require "moonpulse.protocol.sham"
 local versions = require "moonpulse.verify.version"
 
 require "moonpulse" -- the protocol files that are found here require it
@@ -39,6 +39,7 @@ local function given_of(manifest, declared)
   return given
 end
 
+local named = { sham = true, table = true } -- roles
 local texts = { protocol = true, experiment = true, plan = true }
 
 --- How the name of the file ends that sources/ keeps of a run's protocol or experiment: ".lua" or ".plan".
@@ -80,14 +81,14 @@ local function find(path, id, called)
   return found, message
 end
 
---- The files that the run's protocol named for a sham, by how it named them.
+--- The files that the run's protocol, or script, named for a sham or as tables, by how it named them.
 ---@param folder string
 ---@param manifest table
 ---@return table<string, string|false> false: two files of one name
-function M.shams(folder, manifest)
+function M.named_files(folder, manifest)
   local kept = {}
   for _, each in ipairs(type(manifest.files) == "table" and manifest.files or {}) do
-    local file = type(each) == "table" and each.role == "sham" and type(each.as) == "string" and each.file
+    local file = type(each) == "table" and named[each.role] and type(each.as) == "string" and each.file
     local path = type(file) == "string" and file:find("^sources/[^/]+$") and folder .. "/" .. file
     if path and lfs.symlinkattributes(path, "mode") == "file" then
       kept[each.as] = kept[each.as] == nil and path
@@ -162,9 +163,9 @@ end
 ---@return moonpulse.KeptPlan?
 ---@return string? why it cannot be
 function M.again(folder, manifest)
-  local before = shams.keep_to(M.shams(folder, manifest))
+  local before = named_files.keep_to(M.named_files(folder, manifest))
   local ok, kept, message = pcall(again, folder, manifest)
-  shams.keep_to(before)
+  named_files.keep_to(before)
   if not ok then
     error(kept, 0)
   end

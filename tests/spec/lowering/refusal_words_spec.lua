@@ -165,6 +165,23 @@ describe("a refusal of an interval that is drawn", function()
     assert.is_truthy(text:find(words, 1, true), text)
   end)
 
+  it("names what stands for the shortest of another distribution, also where just that was drawn", function()
+    local pulse = mp.pulse(mp.mso(40))
+    for words, length in pairs {
+      ["raise min of mp.normal from 3 s by 1 s, to 4 s or more, and max (3.9 s) to no less"] = mp.normal {
+        mean = 3.5, sd = 1, min = 3, max = 3.9 },
+      ["raise the shortest length of mp.weighted from 3 s by 1 s, to 4 s or more (enough"] = mp.weighted {
+        { 3, 1 }, { 6, 1 } } } do
+      for seed = 1, 6 do -- of the weighted ones 3 s is drawn, or 6
+        for _, plan in ipairs { pulse .. mp.rest(length) .. pulse .. mp.rest(length) .. pulse,
+          mp.trials { of = { pulse, pulse, pulse }, every = length } } do
+          local text = refusal(plan, "bistim", {}, { seed = seed })
+          assert.is_truthy(not text or text:find(words, 1, true), text)
+        end
+      end
+    end
+  end)
+
   it("says nothing of chance where the interval is fixed", function()
     local fixed = mp.pulse(mp.mso(40)) .. mp.rest(1) .. mp.pulse(mp.mso(40))
     for _, plan in ipairs { fixed, fixed .. mp.rest { min = 5, max = 7 } .. mp.pulse(mp.mso(40)) } do

@@ -201,8 +201,9 @@ describe("a folder that was made to harm", function()
     end
   end)
 
-  it("has no protocol that reads another file: a sham, a course, an experiment in its place", function()
+  it("has no protocol that reads another file: a sham, a table, a course, an experiment", function()
     shell.write(folder .. "/Y.lua", protocol)
+    shell.write(folder .. "/theirs.tsv", "onset\tintensity\n1\t40%MSO\n")
     shell.write(folder .. "/theirs", protocol)
     for name, text in pairs {
       sham = protocol:gsub("return mp.pulse%b()", function()
@@ -210,6 +211,9 @@ describe("a folder that was made to harm", function()
       end),
       ["a sham by a bare name"] = protocol:gsub("return mp.pulse%b()", function()
         return "return mp.sham { of = 'theirs', with = '', intensity = mp.mso(40) }"
+      end),
+      ["a table"] = protocol:gsub("return mp.pulse%b()", function()
+        return "return mp.from_table 'theirs.tsv'"
       end),
       experiment = experiment,
       course = ('local mp = require "moonpulse"\nreturn mp.course { name = "C", protocol = %q, phases = '
