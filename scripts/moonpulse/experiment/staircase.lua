@@ -7,6 +7,7 @@
 -- 126:1071-1107, doi:10.1016/j.clinph.2015.02.001). At each reversal of direction the step is halved,
 -- down to min_step. The estimate is the mean intensity of the reversals at the smallest step, of
 -- an even number of them, so that peaks and valleys weigh the same.
+local answers = require "moonpulse.experiment.answer"
 local blame = require "moonpulse.text.author_line"
 local handles = require "moonpulse.experiment.handle"
 local likelihood = require "moonpulse.experiment.likelihood"
@@ -31,18 +32,11 @@ M.kinds = { RMT = "resting motor threshold", AMT = "active motor threshold" }
 
 local limit_trials = 3 -- so often beyond min or max in a row: the threshold is not in between
 
-local yes_no = { y = true, yes = true, n = false, no = false }
-
 --- What came out: true, false, or a text like "y".
 ---@param value boolean|string
 function Trial:answer(value)
-  local answer = value
-  if type(value) == "string" then
-    answer = yes_no[value:lower()]
-  end
-  if type(answer) ~= "boolean" then
-    blame.fail("trial:answer: true, false, \"y\" or \"n\" is needed, not %s", value_words.shown(value))
-  elseif self.answered ~= nil then
+  local answer = answers.yes_no(value)
+  if self.answered ~= nil then
     blame.fail("trial:answer: trial %d has its answer already", self.number)
   end
   self.answered = answer
