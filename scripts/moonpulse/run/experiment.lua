@@ -146,6 +146,8 @@ local function make_stage(context, stimulator, journal, looking)
   stage.tell = function(kind, entry, at_ns) job.audit:tell(kind, entry, at_ns) end
   stage.say = function(text) show:say(text) end
   stage.staircase_ended = function(staircase) show:staircase_ended(staircase) end
+  stage.hunt_begun = function(hunt) show:hunt_begun(hunt) end
+  stage.hunt_ended = function(hunt) show:hunt_ended(hunt) end
   stage.stop, stage.spawn = stop_of(stage), spawn_of(stage)
   return stage
 end
@@ -317,7 +319,8 @@ local function make_context(options, given, job)
   return {
     job = job, kind = "experiment", record = record, facts = { pulses = 0 }, speed = options.speed,
     look = options.look, recall = options.recall,
-    experiment = { plays = 0, staircases = {} }, values = given.values, conditions = {}, trials = {},
+    experiment = { plays = 0, staircases = {}, thresholds = {} }, found = {}, values = given.values,
+    conditions = {}, trials = {},
     parameters = manifests.text_values(given.values), completed = "the script came to its end",
     device = start.device(options, given), device_options = options.device_option, sign = options.sign,
     screen = { finish = function() end }, -- each plan has a screen of its own

@@ -90,15 +90,36 @@ function Show:staircase_ended(staircase)
     interval and (", %d %% interval %.4g to %.4g"):format(interval.percent, interval.low,
       interval.high) or "",
     #staircase.found, staircase.number)
-  table.insert(self.context.experiment.staircases, { threshold = threshold, interval = interval, why = why,
-    reversals = #staircase.found, trials = staircase.number, rule = staircases.rule,
-    start = staircase.start, min_step = staircase.min_step, unit = staircase.unit, kind = staircase.kind,
-    track = staircase.track })
+  local entry = { threshold = threshold, interval = interval, why = why, reversals = #staircase.found,
+    trials = staircase.number, rule = staircases.rule, start = staircase.start,
+    min_step = staircase.min_step, unit = staircase.unit, kind = staircase.kind, track = staircase.track }
+  table.insert(self.context.experiment.staircases, entry)
+  table.insert(self.context.found, entry)
   self:mark(text, nil, { staircase = staircase.place, threshold = threshold, interval = interval, why = why,
     reversals = #staircase.found, ended = true })
   self.context.job.audit:tell("threshold", { name = "staircase", of = staircase.kind,
     new = threshold or "none", unit = staircase.unit, how = "found", rule = staircases.rule,
     reversals = #staircase.found, trials = staircase.number, why = why })
+  self:say(text)
+end
+
+--- A hunt has its first trial: from now on the manifest has what is known of it, also where the run ends
+--- before the hunt does.
+---@param hunt moonpulse.Hunt
+function Show:hunt_begun(hunt)
+  table.insert(self.context.experiment.thresholds, hunt.facts)
+end
+
+--- A hunt has its threshold, or has none: said, marked, in the manifest already.
+---@param hunt moonpulse.Hunt
+function Show:hunt_ended(hunt)
+  local facts, text = hunt.facts, hunt:words()
+  table.insert(self.context.found, facts)
+  self:mark(text, nil, { hunt = hunt.place, threshold = facts.threshold, interval = facts.interval,
+    why = facts.why, ended_by = facts.ended_by, ended = true })
+  self.context.job.audit:tell("threshold", { name = "hunt", of = facts.kind, new = facts.threshold or "none",
+    unit = facts.unit, how = "found", method = facts.method, variant = facts.variant, trials = facts.trials,
+    why = facts.why })
   self:say(text)
 end
 

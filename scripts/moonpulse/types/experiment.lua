@@ -16,6 +16,8 @@
 ---@field say fun(text: string)
 ---@field tell fun(kind: string, entry: table, at_ns: integer?) to the audit trail
 ---@field staircase_ended fun(staircase: moonpulse.Staircase)
+---@field hunt_begun fun(hunt: moonpulse.Hunt)
+---@field hunt_ended fun(hunt: moonpulse.Hunt)
 ---@field stop fun(why: string?)
 ---@field spawn fun(task: fun())
 ---@field over boolean? the script has ended
