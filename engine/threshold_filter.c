@@ -19,6 +19,7 @@ enum {
     BINS = 2800 // of the threshold's distribution, 0.05 %MSO each
 };
 
+static const struct mp_population published = {0};
 static const double cell_first = -0.6, cell_step = 0.05; // log10 of 0.1 uV
 static const double unit = 1e-7, bin_size = 0.05;
 
@@ -34,6 +35,7 @@ struct particle {
 struct noise {
     struct mp_muscle muscle;
     double smear[2 * TAPS + 1]; // of the spread in decades, in cells
+    double reached[CELLS];      // how often an MEP of each cell is a response
 };
 
 struct mp_filter_bank {
@@ -41,6 +43,8 @@ struct mp_filter_bank {
     struct noise noises[NOISES];
     double size[CELLS]; // the MEP of each cell's lower edge, volts
     double inside[CELLS];
+    struct mp_chance chance;
+    int made; // so many of the particles are there
 };
 
 struct mp_filter {
@@ -161,10 +165,19 @@ static double share_reached(const struct mp_muscle *muscle, int cell)
     return sum / PARTS;
 }
 
-static void fill_particle(struct mp_filter_bank *bank, struct particle *p, int number)
+/* It is the same for all particles of a noise: to make it for each takes most of a bank's time.
+ */
+static void fill_noise(struct noise *noise)
 {
-    const struct noise *noise = &bank->noises[number % NOISES];
-    double reached[CELLS], smeared[CELLS];
+    double reached[CELLS];
+    fill_kernel(noise->smear, noise->muscle.spread_y / cell_step);
+    for (int c = 0; c < CELLS; c++)
+        reached[c] = share_reached(&noise->muscle, c);
+    smear(noise, reached, noise->reached);
+}
+
+static void fill_particle(const struct mp_filter_bank *bank, struct particle *p, int number)
+{
     const double most = CELLS - 1.0, least_step = 0.02;
     for (int i = 0; i <= XS; i++) {
         const double curve = mp_muscle_curve(&p->muscle, X_FIRST + i - 0.5);
@@ -176,34 +189,35 @@ static void fill_particle(struct mp_filter_bank *bank, struct particle *p, int n
         p->per_cell[i] = 1.0 / (step > least_step ? step : least_step);
     }
     fill_kernel(p->kernel, p->muscle.spread_x);
-    for (int c = 0; c < CELLS; c++)
-        reached[c] = share_reached(&noise->muscle, c);
-    smear(noise, reached, smeared);
-    p->offset = find_offset(p, smeared);
+    p->offset = find_offset(p, bank->noises[number % NOISES].reached);
     fill_prior(p);
 }
 
 enum mp_status mp_filter_bank_create(struct mp_filter_bank **out, struct mp_error *err)
 {
-    static const struct mp_population published = {0};
     struct mp_filter_bank *bank = calloc(1, sizeof *bank);
     if (bank == NULL)
         return mp_fail(err, MP_ENOMEM, "out of memory for the threshold's particles");
-    struct mp_chance chance = {.seed = 2003};
+    bank->chance = (struct mp_chance){.seed = 2003};
     for (int c = 0; c < CELLS; c++) {
         bank->size[c] = unit * mp_exact_exp10(cell_first + cell_step * c);
         bank->inside[c] = unit * mp_exact_exp10(cell_first + cell_step * (c + 0.5));
     }
     for (int i = 0; i < NOISES; i++) {
-        mp_muscle_draw(&bank->noises[i].muscle, &published, &chance);
-        fill_kernel(bank->noises[i].smear, bank->noises[i].muscle.spread_y / cell_step);
-    }
-    for (int i = 0; i < PARTICLES; i++) {
-        mp_muscle_draw(&bank->particles[i].muscle, &published, &chance);
-        fill_particle(bank, &bank->particles[i], i);
+        mp_muscle_draw(&bank->noises[i].muscle, &published, &bank->chance);
+        fill_noise(&bank->noises[i]);
     }
     *out = bank;
     return MP_OK;
+}
+
+bool mp_filter_bank_fill(struct mp_filter_bank *bank, int count)
+{
+    for (; count > 0 && bank->made < PARTICLES; count--, bank->made++) {
+        mp_muscle_draw(&bank->particles[bank->made].muscle, &published, &bank->chance);
+        fill_particle(bank, &bank->particles[bank->made], bank->made);
+    }
+    return bank->made == PARTICLES;
 }
 
 void mp_filter_bank_destroy(struct mp_filter_bank *bank)
@@ -214,6 +228,8 @@ void mp_filter_bank_destroy(struct mp_filter_bank *bank)
 enum mp_status mp_filter_create(struct mp_filter **out, const struct mp_filter_bank *bank,
                                 struct mp_error *err)
 {
+    if (bank->made < PARTICLES)
+        return mp_fail(err, MP_ESTATE, "the threshold's particles are not all there yet");
     struct mp_filter *filter = malloc(sizeof *filter);
     if (filter == NULL)
         return mp_fail(err, MP_ENOMEM, "out of memory for the threshold's particles");

@@ -268,6 +268,19 @@ function Hunt:words()
     threshold_methods.name(facts), facts.trials)
 end
 
+--- What a method needs before it begins, in pieces with something in between: while a stimulator is armed
+--- nothing may take long. There are as many where it is there already: a run does not hang on what was before.
+---@param options any of new; what is wrong with them new says
+---@param between fun() called after each piece
+function M.prepare(options, between)
+  if type(options) == "table" and options.method == "amplitude" then
+    for _ = 1, amplitude.pieces do
+      amplitude.prepare()
+      between()
+    end
+  end
+end
+
 --- Start a hunt: for trial, intensity in run:threshold { method = "ml-pest", start = 45 } do ... end
 ---@param options table { method, start, trials, min = 1, max = 100, kind = "RMT"|"AMT"|nil }, and of
 ---   "stochastic" variant = "digital H", step; of "relative-frequency" of = 10, step = 1

@@ -199,6 +199,9 @@ end
 ---@return moonpulse.Hunt
 function Run:threshold(options)
   local stage = self.stage
+  if waitings.can_wait() then
+    hunts.prepare(options, function() stage.waiting:wait(0) end)
+  end
   stage.hunts = (stage.hunts or 0) + 1
   return hunts.handle(hunts.new(options, { note = function(text, said)
     stage.mark(text, nil, said)

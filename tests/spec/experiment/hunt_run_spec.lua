@@ -112,6 +112,21 @@ describe("a run of a threshold hunt", function()
     assert.are.equal(0, (shell.moonpulse(folder, "verify " .. found.run)))
   end)
 
+  it("by amplitudes lets the loop go on while it makes its particles, so often in each hunt", function()
+    local status, out, err = author.perform(folder, "local turns = 0", [[
+      run:spawn(function() while true do run:sleep(0) turns = turns + 1 end end)
+      run:sleep(0)
+      for _, method in ipairs { "amplitude", "amplitude", "ml-pest" } do
+        local before = turns
+        run:threshold { method = method, start = 50 }
+        print(("%s %d turns"):format(method, turns - before))
+        local own = coroutine.wrap(function() return run:threshold { method = method, start = 50 } end)
+        assert(own()() ~= nil)
+      end]])
+    assert.are.equal(0, status, err)
+    assert.matches("amplitude 16 turns\namplitude 16 turns\nml-pest 0 turns\n", out, 1, true)
+  end)
+
   it("has the same bytes for the same seed and answers, and is done again the same", function()
     local first
     for _ = 1, 2 do
