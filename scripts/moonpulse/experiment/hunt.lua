@@ -269,7 +269,8 @@ function Hunt:words()
 end
 
 --- What a method needs before it begins, in pieces with something in between: while a stimulator is armed
---- nothing may take long. There are as many where it is there already: a run does not hang on what was before.
+--- nothing may take long. There are as many where it is there already: a run does not hang on what was
+--- before.
 ---@param options any of new; what is wrong with them new says
 ---@param between fun() called after each piece
 function M.prepare(options, between)
