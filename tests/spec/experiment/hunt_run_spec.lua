@@ -109,6 +109,8 @@ describe("a run of a threshold hunt", function()
       .. "motor threshold of "):format(start), methods, 1, true)
     assert.matches("The interval is what the particle filter leaves for the threshold.", methods, 1, true)
     assert.matches("An MEP of 50 uV or more, peak to peak, counted as a response.", methods, 1, true)
+    assert.is_nil(methods:find("What counted as a response", 1, true))
+    assert.is_nil(methods:find("mean of the reversals", 1, true))
     assert.are.equal(0, (shell.moonpulse(folder, "verify " .. found.run)))
   end)
 
@@ -140,6 +142,8 @@ describe("a run of a threshold hunt", function()
       assert.are.same(first, all)
     end
     local found = perform('method = "relative-frequency", of = 4, start = 45', { "y", "y", "n", "n", "n" })
+    assert.matches("threshold 45 %MSO (relative frequency, 2 of 4, 5 trials)", found.out:gsub(", 95 [^(]*", " "), 1,
+      true)
     local status, out = shell.moonpulse(folder, ("rerun %s --out %s/again"):format(found.run, folder))
     assert.are.equal(0, status, out)
     assert.matches("\naround      SAME: parameters, thresholds, marks", out, 1, true)
@@ -171,6 +175,13 @@ describe("a run of a threshold hunt", function()
     local _, methods = shell.moonpulse(folder, "methods " .. found.run)
     assert.matches("from 50 %MSO, 3 trials, gave no threshold: the run ended before it did",
       methods:gsub("%s+", " "), 1, true)
+  end)
+
+  it("with a wrong option is told so at its line, with the options that there are", function()
+    local found = perform('method = "ml-pest", start = 50, pulses = 20', {})
+    assert.are.equal(2, found.status)
+    assert.matches('made.lua:4: run:threshold: there is no option "pulses"; known: kind, max, method, min, start, '
+      .. "trials", found.err, 1, true)
   end)
 
   it("takes a number for a number, and says where a file has none", function()

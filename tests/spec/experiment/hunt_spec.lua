@@ -123,6 +123,22 @@ describe("a threshold hunt", function()
     assert.are.same({ 99, 100, 100, 100 }, given) -- three at the limit, as the staircase
   end)
 
+  it("stays within its limits, and begins anew there", function()
+    local answers = { false, true, false, false, true, false, false, true }
+    local given, hunt = hunt_of({ method = "stochastic", start = 60, max = 60, trials = 8 }, function(_, number)
+      return answers[number]
+    end)
+    assert.are.same({ 60, 60, 57, 59, 60, 59, 60, 60 }, given) -- 6.7/2 below 60, then 6.7/3 above that, ...
+    assert.are.equal("trials", hunt.facts.ended_by) -- never three in a row
+    given = hunt_of({ method = "stochastic", start = 40, min = 40, trials = 3 }, function(_, number)
+      return number == 1
+    end)
+    assert.are.same({ 40, 40, 43 }, given)
+    local _, beyond = hunt_of({ method = "amplitude", start = 60, max = 60, trials = 2 }, function() return 3 end)
+    assert.are.same({ "trials", "the answers lead beyond 60 %MSO" }, { beyond.facts.ended_by, beyond.facts.why })
+    assert.is_nil(beyond.facts.interval)
+  end)
+
   it("says why it has none yet", function()
     local hunt = hunts.new({ method = "relative-frequency", start = 50, trials = 7 }, no_hooks)
     assert.are.equal("no trial was answered", select(2, hunt:threshold()))
@@ -166,6 +182,11 @@ describe("a threshold hunt", function()
     fails(trial_of "amplitude", 0.8, "(mV times 1000; without an MEP the amplitude of the noise)")
     for _, value in ipairs { 80, "80", "maybe" } do
       fails(trial_of "ml-pest", value, 'true, false, "y" or "n" is needed')
+    end
+    for value, yes in pairs { [1] = false, [49.9] = false, [50] = true, [50000] = true } do
+      local trial, hunt = trial_of "amplitude"
+      trial:answer(value)
+      assert.are.same({ value, yes }, { hunt.facts.track[1].mep_uv, hunt.facts.track[1].yes })
     end
     local trial, hunt = trial_of "amplitude"
     local ok, problem = pcall(hunt)
