@@ -190,7 +190,7 @@ function Run:staircase(options)
   stage.staircases = (stage.staircases or 0) + 1
   return staircases.handle(staircases.new(options, function(text, said)
     stage.mark(text, nil, said)
-  end, stage.staircase_ended, stage.staircases))
+  end, stage.staircase_ended, stage.staircases, stage.staircase_begun))
 end
 
 --- A threshold hunt by a published method; see moonpulse.experiment.hunt.

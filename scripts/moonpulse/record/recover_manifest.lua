@@ -67,10 +67,10 @@ end
 --- What an experiment's script looked for: the staircases and the hunts in the order in which they were
 --- begun, with every answer; and those that came to their end, in that order.
 ---@param lines table[] entries of the journal
----@return { staircases: table[], staircases_ended: table[], thresholds: table[], ended: table[] } thresholds:
----   the hunts, as the manifest has them; ended: of both
+---@return { staircases: table[], thresholds: table[], ended: table[] } thresholds: the hunts, as the manifest
+---   has them; ended: of both
 function M.results(lines)
-  local found = { staircases = {}, staircases_ended = {}, thresholds = {}, ended = {} }
+  local found = { staircases = {}, thresholds = {}, ended = {} }
   local by_place = { staircases = {}, thresholds = {} }
   for _, line in ipairs(lines) do
     local of = line.kind == "mark" and type(line.of) == "table" and line.of or {}
@@ -91,10 +91,6 @@ function M.results(lines)
       each.why = each.why or not each.ended and M.unfinished or nil
       each.ended = nil
     end
-  end
-  for _, each in ipairs(found.ended) do
-    local list = found.staircases_ended
-    list[#list + 1] = each.reversals and each or nil
   end
   return found
 end

@@ -145,8 +145,9 @@ local function make_stage(context, stimulator, journal, looking)
   stage.mark = function(text, at_ns, of) show:mark(text, at_ns, of) end
   stage.tell = function(kind, entry, at_ns) job.audit:tell(kind, entry, at_ns) end
   stage.say = function(text) show:say(text) end
+  stage.staircase_begun = function(staircase) show:begun("staircases", staircase) end
   stage.staircase_ended = function(staircase) show:staircase_ended(staircase) end
-  stage.hunt_begun = function(hunt) show:hunt_begun(hunt) end
+  stage.hunt_begun = function(hunt) show:begun("thresholds", hunt) end
   stage.hunt_ended = function(hunt) show:hunt_ended(hunt) end
   stage.stop, stage.spawn = stop_of(stage), spawn_of(stage)
   return stage

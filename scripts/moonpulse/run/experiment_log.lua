@@ -79,35 +79,32 @@ function Show:mark(text, at_ns, of)
   self.record:event("mark", since_ns, nil, "passed", clean)
 end
 
---- A staircase has its threshold, or has none: said, marked and kept for the manifest.
+--- A staircase or a hunt has its first trial: from now on the manifest has what is known of it, also where
+--- the run ends before it does.
+---@param list "staircases"|"thresholds" of the manifest's experiment
+---@param of moonpulse.Staircase|moonpulse.Hunt
+function Show:begun(list, of)
+  table.insert(self.context.experiment[list], of.facts)
+end
+
+--- A staircase has its threshold, or has none: said, marked, in the manifest already.
 ---@param staircase moonpulse.Staircase
 function Show:staircase_ended(staircase)
-  local threshold, why = staircase:threshold()
-  local interval = staircase:interval()
+  local facts = staircase.facts
+  local threshold, why, interval = facts.threshold, facts.why, facts.interval
   local text = ("%s%s (%d reversals, %d trials)"):format(
     threshold and ("%s %.4g %s"):format(staircases.kinds[staircase.kind] or "threshold", threshold,
       staircase.unit) or "no threshold: " .. why,
     interval and (", %d %% interval %.4g to %.4g"):format(interval.percent, interval.low,
       interval.high) or "",
     #staircase.found, staircase.number)
-  local entry = { threshold = threshold, interval = interval, why = why, reversals = #staircase.found,
-    trials = staircase.number, rule = staircases.rule, start = staircase.start,
-    min_step = staircase.min_step, unit = staircase.unit, kind = staircase.kind, track = staircase.track }
-  table.insert(self.context.experiment.staircases, entry)
-  table.insert(self.context.found, entry)
+  table.insert(self.context.found, facts)
   self:mark(text, nil, { staircase = staircase.place, threshold = threshold, interval = interval, why = why,
     reversals = #staircase.found, ended = true })
   self.context.job.audit:tell("threshold", { name = "staircase", of = staircase.kind,
     new = threshold or "none", unit = staircase.unit, how = "found", rule = staircases.rule,
     reversals = #staircase.found, trials = staircase.number, why = why })
   self:say(text)
-end
-
---- A hunt has its first trial: from now on the manifest has what is known of it, also where the run ends
---- before the hunt does.
----@param hunt moonpulse.Hunt
-function Show:hunt_begun(hunt)
-  table.insert(self.context.experiment.thresholds, hunt.facts)
 end
 
 --- A hunt has its threshold, or has none: said, marked, in the manifest already.

@@ -15,6 +15,7 @@
 ---@field mark fun(text: string, at_ns: integer?)
 ---@field say fun(text: string)
 ---@field tell fun(kind: string, entry: table, at_ns: integer?) to the audit trail
+---@field staircase_begun fun(staircase: moonpulse.Staircase)
 ---@field staircase_ended fun(staircase: moonpulse.Staircase)
 ---@field hunt_begun fun(hunt: moonpulse.Hunt)
 ---@field hunt_ended fun(hunt: moonpulse.Hunt)

@@ -59,7 +59,7 @@ local function of_experiment(folder, manifest, lines)
   local found = recover_manifest.results(entries)
   return { where = "journal.jsonl", tree = { conditions = conditions, trials = trials,
     thresholds = { found = metas.found(found.ended, manifest.started) },
-    experiment = { plays = #plays, staircases = found.staircases_ended,
+    experiment = { plays = #plays, staircases = found.staircases,
       thresholds = found.thresholds } },
     parts = { conditions = true, trials = true, ["thresholds.found"] = true, ["experiment.plays"] = true,
       ["experiment.staircases"] = true, ["experiment.thresholds"] = true } }

@@ -142,8 +142,8 @@ describe("a run of a threshold hunt", function()
       assert.are.same(first, all)
     end
     local found = perform('method = "relative-frequency", of = 4, start = 45', { "y", "y", "n", "n", "n" })
-    assert.matches("threshold 45 %MSO (relative frequency, 2 of 4, 5 trials)", found.out:gsub(", 95 [^(]*", " "), 1,
-      true)
+    assert.matches("threshold 45 %MSO (relative frequency, 2 of 4, 5 trials)",
+      found.out:gsub(", 95 [^(]*", " "), 1, true)
     local status, out = shell.moonpulse(folder, ("rerun %s --out %s/again"):format(found.run, folder))
     assert.are.equal(0, status, out)
     assert.matches("\naround      SAME: parameters, thresholds, marks", out, 1, true)
@@ -180,8 +180,8 @@ describe("a run of a threshold hunt", function()
   it("with a wrong option is told so at its line, with the options that there are", function()
     local found = perform('method = "ml-pest", start = 50, pulses = 20', {})
     assert.are.equal(2, found.status)
-    assert.matches('made.lua:4: run:threshold: there is no option "pulses"; known: kind, max, method, min, start, '
-      .. "trials", found.err, 1, true)
+    assert.matches('made.lua:4: run:threshold: there is no option "pulses"; known: kind, max, method, min, '
+      .. "start, trials", found.err, 1, true)
   end)
 
   it("takes a number for a number, and says where a file has none", function()
@@ -201,13 +201,19 @@ describe("a run of a threshold hunt", function()
     assert.are.equal(2, fixture.manifest(fixture.run_in(folder .. "/piped")).experiment.thresholds[1].trials)
   end)
 
-  it("that is stopped, or killed and recovered, has the trials until then in its record", function()
+  it("that is stopped, or killed and recovered, has the trials until then, also of a staircase", function()
     local made = [[local mp = require "moonpulse"
       return mp.experiment(function(run)
         local stim = run:device()
         local pulse = mp.pulse(mp.mso(30))
         stim:arm(pulse)
         stim:fire(pulse)
+        for trial in run:staircase { start = 40, step = 4, kind = "AMT" } do
+          trial:answer(trial.number < 3)
+          if trial.number == 3 then
+            break
+          end
+        end
         for trial, intensity in run:threshold { method = "stochastic", variant = "analog H", start = 45 } do
           if trial.number == 4 then
             run:note "here"
@@ -233,6 +239,10 @@ describe("a run of a threshold hunt", function()
         hunt.track, name)
       assert.are.same({ "stochastic", "analog H", 45, 3, "the run ended before it did" }, { hunt.method,
         hunt.variant, hunt.start, hunt.trials, hunt.why })
+      assert.are.same({ { threshold = nil, reversals = 1, trials = 3, rule = "1-up-1-down", start = 40,
+        min_step = 1, unit = "%MSO", kind = "AMT", why = "the run ended before it did",
+        track = { { intensity = 40, yes = true }, { intensity = 36, yes = true },
+          { intensity = 32, yes = false } } } }, fixture.manifest(run).experiment.staircases)
       assert.are.equal(0, (shell.moonpulse(folder, "verify " .. run)))
       if select(1, shell.sh(folder, "python3 -c 'import jsonschema'")) == 0 then
         assert.are.equal(0, (shell.sh(folder, "python3 tests/helpers/check_schema.py "

@@ -125,17 +125,18 @@ describe("a threshold hunt", function()
 
   it("stays within its limits, and begins anew there", function()
     local answers = { false, true, false, false, true, false, false, true }
-    local given, hunt = hunt_of({ method = "stochastic", start = 60, max = 60, trials = 8 }, function(_, number)
-      return answers[number]
-    end)
+    local given, hunt = hunt_of({ method = "stochastic", start = 60, max = 60, trials = 8 },
+      function(_, number) return answers[number] end)
     assert.are.same({ 60, 60, 57, 59, 60, 59, 60, 60 }, given) -- 6.7/2 below 60, then 6.7/3 above that, ...
     assert.are.equal("trials", hunt.facts.ended_by) -- never three in a row
     given = hunt_of({ method = "stochastic", start = 40, min = 40, trials = 3 }, function(_, number)
       return number == 1
     end)
     assert.are.same({ 40, 40, 43 }, given)
-    local _, beyond = hunt_of({ method = "amplitude", start = 60, max = 60, trials = 2 }, function() return 3 end)
-    assert.are.same({ "trials", "the answers lead beyond 60 %MSO" }, { beyond.facts.ended_by, beyond.facts.why })
+    local _, beyond = hunt_of({ method = "amplitude", start = 60, max = 60, trials = 2 },
+      function() return 3 end)
+    assert.are.same({ "trials", "the answers lead beyond 60 %MSO" },
+      { beyond.facts.ended_by, beyond.facts.why })
     assert.is_nil(beyond.facts.interval)
   end)
 
