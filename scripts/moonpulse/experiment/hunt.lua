@@ -22,6 +22,7 @@ local value_words = require "moonpulse.text.value_words"
 local M = {}
 
 ---@class moonpulse.Hunt
+---@field facts moonpulse.HuntFacts
 local Hunt = {}
 Hunt.__index = Hunt
 

@@ -1,6 +1,24 @@
 ---@meta _
 --- The shapes of an experiment that travel between rooms, as types.lua has the others.
 
+--- What the manifest has of a hunt (run:threshold), at any time: docs/schemas/manifest.schema.json.
+---@class moonpulse.HuntFacts
+---@field method string
+---@field variant string? of "stochastic"
+---@field of integer? of "relative-frequency"
+---@field step number? %MSO
+---@field start integer %MSO, as min and max
+---@field min integer
+---@field max integer
+---@field unit string "%MSO"
+---@field kind "RMT"|"AMT"|nil
+---@field trials integer answered
+---@field track { intensity: integer, yes: boolean, mep_uv: number? }[] each of them
+---@field ended_by "trials"|"method"|"limit"|nil
+---@field threshold number? %MSO
+---@field interval { low: number, high: number, percent: number }?
+---@field why string? there is no threshold
+
 --- What a script reaches through run: run/experiment.lua makes it, experiment/ uses it.
 ---@class moonpulse.Stage
 ---@field job moonpulse.Job

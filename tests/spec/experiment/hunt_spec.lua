@@ -140,6 +140,13 @@ describe("a threshold hunt", function()
     assert.is_nil(beyond.facts.interval)
   end)
 
+  it("goes as far after the first answer as docs/experiments.md says", function()
+    for _, case in ipairs { { "ml-pest", true, 16 }, { "ml-pest", false, 90 }, { "amplitude", 5, 68 } } do
+      local given = hunt_of({ method = case[1], start = 50, trials = 2 }, function() return case[2] end)
+      assert.are.same({ 50, case[3] }, given)
+    end
+  end)
+
   it("says why it has none yet", function()
     local hunt = hunts.new({ method = "relative-frequency", start = 50, trials = 7 }, no_hooks)
     assert.are.equal("no trial was answered", select(2, hunt:threshold()))
