@@ -22,7 +22,7 @@ struct filter_box {
 };
 
 static const double most_sd = 3.0;
-static const int some_particles = 64; // take some hundredths of a second at most
+static const int some_parts = 32; // take a hundredth of a second or two
 
 /* A field of the options at 2, of at most most; 0 where it is not there. */
 static double option(lua_State *L, const char *key, double least, double most)
@@ -111,10 +111,10 @@ static struct mp_filter *check_filter(lua_State *L)
     return box->filter;
 }
 
-/* core.threshold_filter_ready() -> whether all particles are there: makes some of them */
+/* core.threshold_filter_ready() -> whether the bank is whole: makes some of it */
 static int filter_ready(lua_State *L)
 {
-    lua_pushboolean(L, mp_filter_bank_fill(push_bank(L), some_particles));
+    lua_pushboolean(L, mp_filter_bank_fill(push_bank(L), some_parts));
     return 1;
 }
 
@@ -125,7 +125,7 @@ static int filter_new(lua_State *L)
     box->filter = NULL;
     luaL_setmetatable(L, FILTER);
     struct mp_filter_bank *bank = push_bank(L);
-    while (!mp_filter_bank_fill(bank, some_particles)) {
+    while (!mp_filter_bank_fill(bank, some_parts)) {
     }
     lua_setiuservalue(L, -2, 1);
     struct mp_error err = {0};

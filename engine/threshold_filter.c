@@ -10,6 +10,7 @@
 enum {
     PARTICLES = 1024,
     NOISES = 128, // each goes with PARTICLES / NOISES curves
+    BANK_PARTS = NOISES + PARTICLES,
     SHIFT_FIRST = 5,
     SHIFTS = 120,
     X_FIRST = -40, // the curve's grid, %MSO above the shift
@@ -44,7 +45,7 @@ struct mp_filter_bank {
     double size[CELLS]; // the MEP of each cell's lower edge, volts
     double inside[CELLS];
     struct mp_chance chance;
-    int made; // so many of the particles are there
+    int made; // so many of the noises, then of the particles, are there
 };
 
 struct mp_filter {
@@ -203,21 +204,23 @@ enum mp_status mp_filter_bank_create(struct mp_filter_bank **out, struct mp_erro
         bank->size[c] = unit * mp_exact_exp10(cell_first + cell_step * c);
         bank->inside[c] = unit * mp_exact_exp10(cell_first + cell_step * (c + 0.5));
     }
-    for (int i = 0; i < NOISES; i++) {
-        mp_muscle_draw(&bank->noises[i].muscle, &published, &bank->chance);
-        fill_noise(&bank->noises[i]);
-    }
     *out = bank;
     return MP_OK;
 }
 
 bool mp_filter_bank_fill(struct mp_filter_bank *bank, int count)
 {
-    for (; count > 0 && bank->made < PARTICLES; count--, bank->made++) {
-        mp_muscle_draw(&bank->particles[bank->made].muscle, &published, &bank->chance);
-        fill_particle(bank, &bank->particles[bank->made], bank->made);
+    for (; count > 0 && bank->made < BANK_PARTS; count--, bank->made++) {
+        const int number = bank->made - NOISES;
+        struct mp_muscle *muscle =
+            number < 0 ? &bank->noises[bank->made].muscle : &bank->particles[number].muscle;
+        mp_muscle_draw(muscle, &published, &bank->chance);
+        if (number < 0)
+            fill_noise(&bank->noises[bank->made]);
+        else
+            fill_particle(bank, &bank->particles[number], number);
     }
-    return bank->made == PARTICLES;
+    return bank->made == BANK_PARTS;
 }
 
 void mp_filter_bank_destroy(struct mp_filter_bank *bank)
@@ -228,7 +231,7 @@ void mp_filter_bank_destroy(struct mp_filter_bank *bank)
 enum mp_status mp_filter_create(struct mp_filter **out, const struct mp_filter_bank *bank,
                                 struct mp_error *err)
 {
-    if (bank->made < PARTICLES)
+    if (bank->made < BANK_PARTS)
         return mp_fail(err, MP_ESTATE, "the threshold's particles are not all there yet");
     struct mp_filter *filter = malloc(sizeof *filter);
     if (filter == NULL)

@@ -26,15 +26,15 @@ struct mp_threshold_estimate {
     double mean, median, low, high; // %MSO; low to high holds it with 95 %
 };
 
-/* The population as particles, of which none is made yet. MP_ENOMEM. */
+/* The population as 1024 particles with 128 noises, of which none is made yet. MP_ENOMEM. */
 enum mp_status mp_filter_bank_create(struct mp_filter_bank **out, struct mp_error *err);
 
-/* Make count more particles, of those that are not there yet. True: all are there. */
+/* Make count more parts of it, of those that are not there yet. True: it is whole. */
 bool mp_filter_bank_fill(struct mp_filter_bank *bank, int count);
 void mp_filter_bank_destroy(struct mp_filter_bank *bank);
 
 /* Nothing is known yet but the population. Borrows bank, which must outlive it. MP_ENOMEM,
- * MP_ESTATE where not all particles are made. */
+ * MP_ESTATE where it is not whole. */
 enum mp_status mp_filter_create(struct mp_filter **out, const struct mp_filter_bank *bank,
                                 struct mp_error *err);
 void mp_filter_destroy(struct mp_filter *filter);

@@ -11,7 +11,7 @@ local Amplitude = {}
 Amplitude.__index = Amplitude
 
 --- So many pieces the filter's particles are made in.
-M.pieces = 16
+M.pieces = 36
 
 --- Make a piece of them; new makes what is missing.
 ---@return boolean all they are all there

@@ -126,7 +126,7 @@ describe("a run of a threshold hunt", function()
         assert(own()() ~= nil)
       end]])
     assert.are.equal(0, status, err)
-    assert.matches("amplitude 16 turns\namplitude 16 turns\nml-pest 0 turns\n", out, 1, true)
+    assert.matches("amplitude 36 turns\namplitude 36 turns\nml-pest 0 turns\n", out, 1, true)
   end)
 
   it("has the same bytes for the same seed and answers, and is done again the same", function()
