@@ -3,7 +3,7 @@
 -- The methods are those of moonpulse bench threshold, in modules of their own: ml_pest, stochastic,
 -- relative_frequency, amplitude. Here are their options, what a script's answers are to them, between which
 -- intensities they stay, when they end, and what of it is kept. A pulse is given at a whole %MSO, and the
--- method is told where it was given. docs/thresholds.md says how exact each one is.
+-- method is told where. docs/thresholds.md says how exact each one is.
 local amplitude = require "moonpulse.experiment.amplitude"
 local answers = require "moonpulse.experiment.answer"
 local blame = require "moonpulse.text.author_line"
