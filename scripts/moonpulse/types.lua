@@ -270,6 +270,7 @@
 ---@field tolerance number seconds that a frame may leave late
 ---@field late "abort"|"skip"
 ---@field meta table<string, string|number|boolean>? what --meta says: record/meta.lua
+---@field unconfirmed string? what --unconfirmed takes of its protocol: numbers that nobody compared
 ---@field coil string? what --coil says
 ---@field stop_line "none"|"cts"|"dsr"
 ---@field start_on moonpulse.StartSource? what the start waits for: run/start_on.lua
@@ -375,7 +376,7 @@
 ---@field stop string? name in core.stops
 ---@field fault string? what was wrong, a sentence
 ---@field safe_sent boolean? the port took the safe frame
----@field left_out { pulse: integer, late_ns: integer, reason: string }? the pulse that stopped the run
+---@field too_late { pulse: integer, late_ns: integer, sent: boolean? }? the pulse that stopped the run
 ---@field disarmed boolean? the device says so
 ---@field not_disarmed string? why it does not
 ---@field found string? it does, and what else it says

@@ -143,6 +143,19 @@ local function time_of(started)
   return text or "n/a"
 end
 
+--- What operators noted about the run when it was over, without who it was: outside of the run's own files
+--- nobody is named.
+---@return { At: string?, Text: string }[]? nil: nothing
+local function notes_of(manifest)
+  local notes, list = read.get(manifest, "notes"), {}
+  for _, note in ipairs(type(notes) == "table" and notes or {}) do
+    if type(note) == "table" and type(note.text) == "string" then
+      list[#list + 1] = { At = type(note.at) == "string" and note.at or nil, Text = note.text }
+    end
+  end
+  return list[1] and list
+end
+
 --- The entries of the tables that all runs share.
 local function shared(dataset, run, names, options, meta)
   local row = { filename = ("beh/%s_events.tsv"):format(names.stem),
@@ -170,7 +183,7 @@ end
 ---@param options { sub: string, ses: string?, task: string?, acq: string?, draft_scans: boolean?,
 ---   no_sourcedata: boolean? }
 ---@param meta table of --meta
----@return { stem: string, patterns: integer, singles: integer, rows: integer }
+---@return { stem: string, patterns: integer, singles: integer, rows: integer, notes: integer }
 function M.add(dataset, run, options, meta)
   local names = { sub = M.entity("sub", options.sub), ses = M.entity("ses", options.ses) }
   local task = M.entity("task", options.task or "stimulation")
@@ -191,18 +204,18 @@ function M.add(dataset, run, options, meta)
     row.verified = row.verified and not run.edited -- what the device said is in the very record
   end
   local plan, source = plan_name(run), place_of(dataset, ("sourcedata/%s/%s"):format(names.folder, run.name))
-  local files = {}
+  local files, notes = {}, notes_of(run.manifest)
   tables.write(made, { manifest = run.manifest, is_nerve = run.is_nerve,
     task = task:match("%-(.*)"), task_is_told = options.task ~= nil,
     description = description_of(run, made),
     own = { Draft = draft.version, Version = core.version, Run = run.name,
-      Seed = run.manifest.seed,
+      Seed = run.manifest.seed, Notes = notes,
       Simulated = read.get(run.manifest, "device.simulated") or false,
       Source = not options.no_sourcedata and source .. "/events.tsv" or nil,
       Plan = run.plan_file and recipe.of(run.plan_file, made, run.is_nerve) } }, meta,
     ("%s/nibs/%s"):format(names.folder, names.stem), files)
   timeline.write(run.events, given.whole, run.events_json, plan, { name = "Moonpulse",
-    version = core.version },
+    version = core.version, notes = notes },
     ("%s/beh/%s"):format(names.folder, names.stem), files)
   for path, text in in_order.pairs(files) do
     dataset:add(path, text)
@@ -215,7 +228,7 @@ function M.add(dataset, run, options, meta)
   end
   shared(dataset, run, names, options, meta)
   return { stem = names.stem, folder = names.folder, patterns = made.patterns, singles = made.singles,
-    rows = #made.rows }
+    rows = #made.rows, notes = notes and #notes or 0 }
 end
 
 return M

@@ -11,7 +11,7 @@ local M = {}
 M.status = refusals.status
 
 local commands = { "run", "check", "show", "methods", "events", "plot", "compile",
-  "runs", "recover", "verify", "sign", "note", "diff", "rerun", "export", "check-bids",
+  "runs", "recover", "verify", "sign", "note", "diff", "rerun", "resume", "export", "check-bids",
   "import", -- to here: a run's record
   "sim", "devices", "frame", "decode", "ports", "doctor", "protocols", "new", "test", "bench", "explore" }
 

@@ -59,6 +59,18 @@ function M.seed(text)
   return value
 end
 
+--- argparse converter: which one of several, from 1.
+---@param text string
+---@return integer?
+---@return string? message
+function M.ordinal(text)
+  local value = math.tointeger(numbers.decimal(text))
+  if not value or value < 1 then
+    return nil, ("%q is no number of a trial or block: 1, 2 ..."):format(text)
+  end
+  return value
+end
+
 --- The arguments that name a protocol and fit it to a participant.
 ---@param parser table of argparse; changed
 ---@param argument { name: string, text: string }? what else may be named
@@ -74,6 +86,10 @@ function M.add_protocol(parser, argument)
     :count("*"):argname("KEY=VALUE")
   parser:option("--seed", "Decides random rests and orders; the same seed gives the same plan.")
     :convert(M.seed):argname("N")
+  parser:option("--from-trial", "Only what the plan has from this trial on, as show counts them (iTBS has a "
+    .. "train a trial): for a session that goes on (see moonpulse resume).")
+    :convert(M.ordinal):argname("N")
+  parser:option("--from-block", "The same from a block on."):convert(M.ordinal):argname("N")
   parser:flag("--unconfirmed", "Take a protocol whose numbers were not checked against the paper.")
 end
 
@@ -129,6 +145,10 @@ function M.find(options, strict, complete)
   if not found then
     cli.fail("usage", "%s", message)
   end
+  if (options.from_trial or options.from_block) and experiments.is(found) then
+    cli.fail("usage", "%s is an experiment, which decides as it goes: --from-trial and --from-block are for "
+      .. "protocols; give it a parameter that says where it begins, like -p block=3", options.protocol)
+  end
   check_thresholds(options)
   settle_seed(options, found, strict)
   local given = M.pairs("-p", options.param)
@@ -147,13 +167,41 @@ end
 ---@param values table
 ---@return moonpulse.Plan plan
 ---@return boolean drawn the plan has an order drawn from options.seed (1)
+---@return moonpulse.Begins? begins --from-trial or --from-block was given
 function M.build(options, found, values)
   if experiments.is(found) then
     cli.fail("usage", "%s: an experiment has no fixed plan: use moonpulse run %s", options.protocol,
       options.protocol)
   end
   local plan, message, drawn = protocols.build(found, values, options.seed or 1)
-  return plan or cli.fail("usage", "%s", message), drawn
+  if not plan then
+    cli.fail("usage", "%s", message)
+  end
+  local rest, begins = M.remainder(options, plan)
+  return rest, drawn, begins
+end
+
+--- What --from-trial or --from-block leaves of a plan. Leaves with exit status 2 where there is none.
+---@param options table of the command
+---@param plan moonpulse.Plan
+---@param seed integer? options.seed (1)
+---@return moonpulse.Plan the plan, where none is given
+---@return moonpulse.Begins?
+function M.remainder(options, plan, seed)
+  if not (options.from_trial or options.from_block) then
+    return plan
+  elseif options.from_trial and options.from_block then
+    cli.fail("usage", "--from-trial and --from-block: a plan begins once; leave one of them out")
+  end
+  local what = options.from_trial and "trial" or "block"
+  local remainders = require "moonpulse.compose.remainder" -- loaded for who asks for it
+  local ok, rest, begins = pcall(remainders.of, plan, seed or options.seed or 1,
+    { what = what, number = options["from_" .. what] })
+  if not ok then
+    cli.fail("usage", "--from-%s %d: %s", what, options["from_" .. what],
+      type(rest) == "table" and rest.message or tostring(rest))
+  end
+  return rest, begins
 end
 
 --- Pulses and durations of a plan, as catalogue.measure has them; with a bar where that takes long.

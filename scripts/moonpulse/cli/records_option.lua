@@ -55,6 +55,21 @@ function M.settle(options, writes)
       or ("count only while commands are started there (%s)"):format(why), default_place.remedy(new, folder))
 end
 
+M.run_name = "^%d%d%d%d%-%d%d%-%d%dT%d%d%d%d%d%d_" -- a pattern: how the name of a run's folder begins
+
+--- Has the newest run in a folder, by its name, no seal? Then it was killed, or goes on, or a disk was full.
+---@param folder string
+---@return boolean
+function M.newest_is_open(folder)
+  local newest = ""
+  pcall(function() -- it may not be there yet
+    for name in lfs.dir(folder) do
+      newest = name > newest and name:find(M.run_name) and name or newest
+    end
+  end)
+  return newest ~= "" and lfs.symlinkattributes(("%s/%s/SHA256SUMS"):format(folder, newest), "mode") == nil
+end
+
 --- The folder of a run that was named: a path, or its name alone where it lies in the place of all records.
 --- Every command that takes a run takes both.
 ---@param named string

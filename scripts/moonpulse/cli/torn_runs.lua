@@ -1,9 +1,12 @@
 --- Before a run: is there one that was killed and that nobody recovered, of the same participant or at the
---- same port? What it gave counts all the same; but its record is not whole, and somebody has to look at it.
+--- same port, or, where nobody is named, the one before this? What it gave counts all the same; but its
+--- record is not whole, and somebody has to look at it.
 local escapes = require "moonpulse.text.escapes"
 local facts_of = require "moonpulse.safety.run_facts"
+local lfs = require "lfs"
+local opened = require "moonpulse.record.opened"
 local read = require "moonpulse.record.read"
-local run_lists = require "moonpulse.safety.run_list"
+local records = require "moonpulse.cli.records_option"
 local to_type = require "moonpulse.text.to_type"
 
 local M = {}
@@ -33,13 +36,16 @@ end
 --- Say so on standard error.
 ---@param options table of run, with out and older settled
 ---@param simulated boolean
+---@return boolean said there is one, or it cannot be told
 function M.say(options, simulated)
   local folders = { options.out, table.unpack(options.older or {}) }
-  local ok, found = pcall(run_lists.of, folders, { limit = 0 }, nil, function() end)
+  -- loaded for those who stimulate somebody
+  local ok, found = pcall(require("moonpulse.safety.run_list").of, folders, { limit = 0 }, nil,
+    function() end)
   if not ok then -- no run waits for this
     io.stderr:write("moonpulse: note: whether an earlier run was killed cannot be told: ",
       escapes.shown(tostring(found)), "\n")
-    return
+    return true
   end
   local count = 0
   for _, run in ipairs(found.torn) do
@@ -54,6 +60,34 @@ function M.say(options, simulated)
   end
   if count > most then
     io.stderr:write(("moonpulse: note: and %d more were: moonpulse runs --recover\n"):format(count - most))
+  end
+  return count > 0
+end
+
+--- Say it of the newest runs of a folder, in one line: of those since the last one that ended. So each is
+--- told once, when the next run begins. What still goes on, or never began, is passed over.
+---@param out string which is there
+function M.say_newest(out)
+  local newest, more, names = nil, 0, {}
+  for name in lfs.dir(out) do
+    names[#names + 1] = name:find(records.run_name) and name or nil
+  end
+  table.sort(names, function(a, b) return a > b end)
+  for _, name in ipairs(names) do
+    local path = out .. "/" .. name
+    local manifest = read.manifest(path .. "/manifest.json")
+    local status = manifest and read.get(manifest, "status")
+    if status and status ~= "running" then
+      break
+    elseif status and not opened.is_running(path) then
+      newest, more = newest or path, more + (newest and 1 or 0)
+    end
+  end
+  if newest then
+    local others = more == 1 and "was the one" or ("were the %d"):format(more)
+    io.stderr:write("moonpulse: note: ", escapes.shown(("the last run was killed, and its record is not "
+      .. "whole: %s%s"):format(to_type.recover(newest), more > 0 and ("; so %s before it: moonpulse runs "
+      .. "--recover"):format(others) or "")), "\n")
   end
 end
 

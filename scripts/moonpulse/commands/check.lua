@@ -97,7 +97,7 @@ local function cases_of(options, protocol, plan, values, drawn, bar)
     plan = plan, drawn = drawn, seed = options.seed or 1, fixed = protocol.seed ~= nil,
     build = function(seed, arrange)
       local made, message = protocols.build(protocol, values, seed, nil, arrange)
-      return made or cli.fail("usage", "%s", message)
+      return made and common.remainder(options, made, seed) or cli.fail("usage", "%s", message)
     end,
   }
 end

@@ -11,6 +11,7 @@ local json = require "moonpulse.text.sorted_json"
 local lfs = require "lfs"
 local meta_files = require "moonpulse.bids.meta"
 local numbers = require "moonpulse.text.numbers"
+local read = require "moonpulse.record.read"
 local records = require "moonpulse.cli.records_option"
 local runs = require "moonpulse.bids.run"
 local statements = require "moonpulse.provenance.statement"
@@ -117,6 +118,26 @@ local function note_left_out(run)
   end
 end
 
+--- The runs of which something was given; of the others it is said that they are left out, and why.
+---@return moonpulse.BidsRun[]
+---@return table[] left_out { run, reason } as data
+local function begun(list)
+  local some, left_out = {}, json.list {}
+  for _, run in ipairs(list) do
+    if run.manifest.status ~= "not run" then
+      some[#some + 1] = run
+    else
+      local why = tostring(read.get(run.manifest, "result.reason") or run.manifest.status)
+      left_out[#left_out + 1] = { run = run.folder, reason = why }
+      note(run, "left out, as nothing was given: %s", why)
+    end
+  end
+  if not some[1] then
+    cli.fail("usage", "nothing was given in %s: there is nothing to export", numbers.counted(#list, "run"))
+  end
+  return some, left_out
+end
+
 local function tell(run, made, folder, options)
   local json_asked = options.json
   local all = made.patterns + made.singles
@@ -125,6 +146,11 @@ local function tell(run, made, folder, options)
       and (", %s of them pulse by pulse"):format(numbers.count(made.singles)) or "",
     folder, made.folder, made.stem)
   note_edited(run)
+  if made.notes > 0 then
+    note(run, "%s: the dataset has %s as written: see that nobody is named there", made.notes == 1
+      and "a note of its operator" or numbers.counted(made.notes, "note") .. " of its operators",
+      made.notes == 1 and "it" or "them")
+  end
   if not options.no_sourcedata then
     note_left_out(run)
   end
@@ -175,7 +201,8 @@ function formats.bids(options)
       options.out and "out" or "output")
   end
   local folder = options.bids:gsub("(.)/+$", "%1")
-  local meta, list = meta_of(options), read_runs(options)
+  local meta = meta_of(options)
+  local list, left_out = begun(read_runs(options))
   local group = true
   for _, run in ipairs(list) do
     group = group and disk.is_shared(run.folder)
@@ -194,7 +221,8 @@ function formats.bids(options)
   end
   say(options.json, "check it: moonpulse check-bids %s", folder)
   if options.json then
-    as_json.tell { what = "moonpulse export", format = "bids", output = folder, runs = data }
+    as_json.tell { what = "moonpulse export", format = "bids", output = folder, runs = data,
+      left_out = left_out }
   end
 end
 

@@ -144,7 +144,7 @@ local function of_protocol(options, meta)
     facts_of.add_declared(facts, protocol)
     return facts
   end
-  local made, plan, drawn = shams.made_in(common.build, options, protocol, values)
+  local made, plan, drawn, begins = shams.made_in(common.build, options, protocol, values)
   local driver = options.device and devices.described(options)
   local facts = facts_of.new("plan", protocol, core.version)
   facts.kind, facts.schedule = "protocol", schedule_of(protocol)
@@ -153,7 +153,7 @@ local function of_protocol(options, meta)
   facts.nerve = facts_of.nerve(protocol.nerve, driver and driver.limits {})
   local mso = mso_of(plan, options, driver)
   facts_of.add_plan(facts, plan, common.measure(plan, seed), { seed = seed, order = drawn,
-    orders = drawn and drawn_orders.of(plan, protocol, values, seed) or nil, mso = mso,
+    orders = drawn and not begins and drawn_orders.of(plan, protocol, values, seed) or nil, mso = mso,
     dose = dose_of(mso, facts.nerve) })
   local open = show.open_counts(protocol)
   facts.pulses.unknown = open and table.concat(open, ", ") or nil

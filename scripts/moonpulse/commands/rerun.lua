@@ -8,9 +8,7 @@ local core = require "moonpulse.core"
 local devices = require "moonpulse.cli.device_argument"
 local drivers = require "moonpulse.driver.find"
 local escapes = require "moonpulse.text.escapes"
-local folders = require "moonpulse.record.folder"
 local json = require "moonpulse.text.sorted_json"
-local lfs = require "lfs"
 local look_bounds = require "moonpulse.run.look_bounds"
 local numbers = require "moonpulse.text.numbers"
 local default_place = require "moonpulse.record.default_place"
@@ -19,7 +17,9 @@ local read = require "moonpulse.record.read"
 local recalls = require "moonpulse.experiment.recall"
 local recipes = require "moonpulse.rerun.recipe"
 local records = require "moonpulse.cli.records_option"
+local run_options = require "moonpulse.rerun.run_options"
 local runs = require "moonpulse.commands.run"
+local scratches = require "moonpulse.rerun.scratch"
 local shams = require "moonpulse.protocol.sham"
 
 local M = {}
@@ -29,33 +29,17 @@ local function words()
   return require "moonpulse.compare.words"
 end
 
+local words_of_options = {
+  out = "The folder that the new run's folder is made in.",
+  device = "Another device than the run's: as for run.",
+  port = "Do it on a stimulator: its port, as for run. Without it: on the simulator of the run's device, in "
+    .. "virtual time.",
+  speed = "On the simulator: 1 is real time. Default: max.",
+  threshold = "The participant's threshold, %MSO, instead of the run's; on a stimulator the run's is taken "
+    .. "only for the participant of the run." }
+
 local function add_options(parser)
-  records.add(parser, "The folder that the new run's folder is made in.")
-  parser:option("--device", "Another device than the run's: as for run."):argname("NAME")
-  parser:option("--device-option", "A setting of the driver, besides those of the run; with --device none "
-    .. "of the run's."):argname("KEY=VALUE"):count("*")
-  parser:option("--port", "Do it on a stimulator: its port, as for run. Without it: on the simulator of the "
-    .. "run's device, in virtual time."):argname("PORT")
-  parser:option("--speed", "On the simulator: 1 is real time. Default: max."):argname("N|max")
-  parser:option("--trigger", "As for run; on a stimulator it is not taken over."):argname("WHERE")
-  parser:option("--trigger-in", "On a stimulator: the port whose bytes run:wait_trigger waits for.")
-    :argname("PATH")
-  parser:option("--trigger-baud", "Its speed."):argname("BAUD")
-  parser:option("--start-on", "On a stimulator, as for run."):argname("byte=N,...")
-  parser:option("--timeout", "How long --start-on waits."):argname("SECONDS")
-  parser:option("--stop-line", "As for run."):argname("LINE")
-  for _, each in ipairs { { "participant", "CODE" }, { "operator", "CODE" }, { "lab", "FILE" },
-    { "preflight", "FILE" }, { "meta", "FILE.json" }, { "coil", "NAME" }, { "threshold", "WHERE" },
-    { "beyond-guidelines", "REASON" }, { "approval", "REF" }, { "sign", "KEY" } } do
-    parser:option("--" .. each[1], "As for run."):argname(each[2])
-  end
-  for _, name in ipairs { "rmt", "amt" } do
-    parser:option("--" .. name, "The participant's threshold, %MSO, instead of the run's; on a stimulator "
-      .. "the run's is taken only for the participant of the run."):argname("N")
-  end
-  parser:flag("--unconfirmed", "As for run; on a stimulator it is not taken over.")
-  parser:flag("--share-with-group", "As for run.")
-  parser:flag("--real-pty", "As for run.")
+  run_options.add(parser, words_of_options)
   parser:flag("--look", "In virtual time, of an experiment: it may do no more than a protocol; for verify.")
     :hidden(true)
   parser:flag("--look-plan", "The same of a protocol's run."):hidden(true)
@@ -81,30 +65,6 @@ end
 --- Names and texts of somebody else may be in it.
 local function say(key, text)
   print(escapes.shown(("%-12s%s"):format(key, text), true))
-end
-
---- Paths as they are from any folder: the run is made in another one.
-local function settle_paths(options)
-  for _, name in ipairs { "out", "lab", "preflight", "meta", "sign" } do
-    options[name] = options[name] and default_place.absolute(options[name])
-  end
-  local kind, path = (options.device or ""):match("^(sim:)(.*%.lua)$")
-  path = path or (options.device or ""):match("^.*%.lua$")
-  options.device = path and (kind or "") .. default_place.absolute(path) or options.device
-end
-
---- The folder that the run is made in, with a copy of what it reads; to be closed. One of verify lies where
---- verify removes it, however this process ends.
-local function make_scratch(options)
-  local back = lfs.currentdir()
-  local scratch, message = folders.scratch(options.look and options.out and options.out .. ".read" or nil)
-  if not (scratch and lfs.chdir(scratch.path)) then
-    cli.fail("fault", "cannot make a folder for what the run reads: %s", message or scratch.path)
-  end
-  return setmetatable({ path = scratch.path }, { __close = function()
-    lfs.chdir(back)
-    local _ <close> = scratch -- from outside of it
-  end })
 end
 
 local function recipe_of(options)
@@ -214,18 +174,23 @@ local function perform(options)
     look_bounds.shut() -- before anything of the folder is read
   end
   local recipe = recipe_of(options)
-  settle_paths(options)
-  local scratch <close> = make_scratch(options) -- luacheck: ignore 211
-  recipes.copy(recipe, ".")
-  local given = recipes.free_name(".", "given"):gsub("/.*", "")
-  assert(core.make_folder(given))
-  local list, is_real = arguments.of(recipe, options, given) -- messages name it: no path of this computer
+  run_options.settle_paths(options)
+  -- one of verify lies where verify removes it, however this process ends
+  local path = options.look and options.out and options.out .. ".read" or nil
+  local scratch <close> = scratches.make(path) -- luacheck: ignore 211
+  -- messages name it: no path of this computer
+  local list, is_real = arguments.of(recipe, options, scratches.fill(recipe))
   local of_run = runs.parser():parse(list)
   of_run.recorded = not is_real and "the record" or nil -- where the answers come from
   local was = recipe.begin.options
   local in_real_time = was.speed == 1 or was.recalled == true or tonumber(options.speed) == 1
   if recipe.is_experiment and in_real_time and not is_real then -- its times are those of another computer
     of_run.recall = recalls.of(recipe.lines)
+  end
+  if recipe.files.preflight and not (is_real or options.preflight or options.look) then
+    of_run.preflight_again = recipe.preflight
+    say("preflight", ("the run's %s given again, and nobody is asked"):format(#recipe.preflight == 1
+      and "answer is" or numbers.count(#recipe.preflight) .. " answers are"))
   end
   shams.keep_to(plans.shams(recipe.folder, recipe.manifest))
   if options.look then
@@ -245,7 +210,8 @@ local function perform(options)
   end
   bytes_read.find_kept(recipe.modules) -- what the script requires is in sources/
   local ok, problem = pcall(runs.run, of_run)
-  if not of_run.made then -- it was refused
+  local as_then = of_run.refused and read.get(recipe.manifest, "result.status") == "declined"
+  if not of_run.made or of_run.refused and not as_then then -- with a record of what was asked
     error(problem, 0)
   end
   local same, stopped = tell(recipe, of_run.made, data)

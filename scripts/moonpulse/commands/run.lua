@@ -89,6 +89,7 @@ function M.parser()
   parser:option("--answers", "Experiments: a file with an answer a line, instead of asking.")
     :argname("FILE")
   add_triggers(parser)
+  parser:option("--continues", "For resume: the run that broke off."):hidden(true)
   parser:flag("--look", "In virtual time, of an experiment: it may do no more than a protocol, and asks "
     .. "nobody; for check, show and events."):hidden(true)
   parser:option("--tolerance", "How late is late, in milliseconds.")
@@ -114,6 +115,18 @@ local function policy_of(options, given)
   return policy
 end
 
+--- Is there a run that was killed and that nobody recovered?
+local function tell_torn(options, simulated)
+  local is_someones = options.participant or not simulated
+  if is_someones or records.newest_is_open(options.out) then -- loaded for those
+    local torn = require "moonpulse.cli.torn_runs"
+    local said = is_someones and torn.say(options, simulated)
+    if not options.participant and not said and records.newest_is_open(options.out) then
+      torn.say_newest(options.out)
+    end
+  end
+end
+
 local function perform(options)
   if options.sign then
     local key, message = require("moonpulse.record.signature").fingerprint(options.sign)
@@ -134,8 +147,8 @@ local function perform(options)
   local driver, simulated, usb = devices.choose(options)
   local found, values = common.find(options, true)
   records.settle(options, true)
-  if (options.participant or not simulated) and not options.look then
-    require("moonpulse.cli.torn_runs").say(options, simulated) -- loaded for those who stimulate somebody
+  if not options.look then
+    tell_torn(options, simulated)
   end
   local given = { driver = driver, simulated = simulated, usb = usb, values = values,
     meta = meta_of(options) }
@@ -153,7 +166,10 @@ local function perform(options)
     end
   end
   given.protocol = found
-  given.plan, given.drawn = common.build(options, found, values)
+  given.plan, given.drawn, given.begins = common.build(options, found, values)
+  if given.begins then
+    given.begins.continues = options.continues
+  end
   given.policy = policy_of(options, given)
   given.facts = common.measure(given.plan, options.seed)
   protocol_runs.run(options, given)

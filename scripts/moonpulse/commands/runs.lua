@@ -11,6 +11,7 @@ local recover = require "moonpulse.record.recover"
 local reports = require "moonpulse.report"
 local run_facts = require "moonpulse.safety.run_facts"
 local run_lists = require "moonpulse.safety.run_list"
+local same_session = require "moonpulse.safety.same_session"
 local safety_options = require "moonpulse.cli.safety_options"
 local to_type = require "moonpulse.text.to_type"
 local upcoming = require "moonpulse.safety.upcoming"
@@ -72,6 +73,8 @@ local function course_of(options, names)
   local sum = { history = known, schedules = {}, pulses = 0, nerve_pulses = 0, today = 0, week = 0 }
   for _, run in ipairs(known.runs) do
     sum.pulses, sum.nerve_pulses = sum.pulses + run.pulses, sum.nerve_pulses + run.nerve_pulses
+  end
+  for _, run in ipairs((same_session.of(known.runs))) do
     sum.today = sum.today + (os.date("%Y-%m-%d", run.at) == os.date("%Y-%m-%d") and 1 or 0)
     sum.week = sum.week + (os.time() - run.at < 7 * 86400 and 1 or 0)
   end

@@ -57,6 +57,7 @@ local function decision_of(entry, number)
     bare[key] = type(bare[key]) == "string" and M.plain(bare[key]) or bare[key]
   end
   bare.source = nil -- who answered: somebody, or a file
+  bare.old = nil -- what was before follows from the lines before it, and older versions do not say it
   if entry.kind == "ahead" then -- how long it is open is the script's own word
     local from_ns = math.tointeger(tonumber(entry.from_ns))
     local until_ns = math.tointeger(tonumber(entry.until_ns))

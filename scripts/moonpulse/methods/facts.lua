@@ -43,6 +43,7 @@ local MOST = 1000000 -- pulses that are looked at one by one
 ---   script_sha256: string?, parameters: table<string, any>? }
 ---@field started string?
 ---@field participant string?
+---@field not_run boolean? of a run that did not begin
 ---@field is_virtual boolean? a run in virtual time: its durations are nobody's
 ---@field session { number: integer, of: integer?, phase: integer?, phases: integer?, course: string? }?
 ---@field schedule string? of a plan: a sentence on the sessions that are planned

@@ -1,5 +1,6 @@
 --- The facts of a run, from its folder: what was given, not what was planned, and how they differ.
 local apparatus = require "moonpulse.methods.apparatus"
+local begins = require "moonpulse.record.begins"
 local by_condition = require "moonpulse.methods.by_condition"
 local core = require "moonpulse.core"
 local counted = require "moonpulse.record.counted"
@@ -186,6 +187,8 @@ local function add_ending(facts, manifest)
       status == "stopped" and reason or reason and ("%s, %s"):format(status or "how is not known", reason)
       or status or "how is not known"))
   end
+  local begun = begins.words(manifest)
+  list[#list + 1] = begun and "the run began with " .. begun or nil
   local of, findings = layers.of(manifest)
   local leave = leave_words(manifest) -- one that was given and not needed is no deviation
   if leave and (not of or of.guidelines == "OVER") then
@@ -220,8 +223,9 @@ local function plan_of(folder, manifest)
     return nil
   end
   local plan = kept and kept.plan or again.plan
-  local orders = again and again.drawn and drawn_orders.of(plan, again.protocol, again.values, again.seed)
-    or nil
+  local is_whole = again ~= nil and again.plan == again.whole
+  local orders = is_whole and again.drawn
+    and drawn_orders.of(plan, again.protocol, again.values, again.seed) or nil
   return { plan = plan, seed = kept and kept.seed or again.seed, order = again and again.drawn or false,
     orders = orders, sha256 = kept and kept.sha256 }
 end
@@ -368,6 +372,7 @@ function M.rows(of, manifest, events, meta)
   local facts = facts_of.new(of, protocol, get(manifest, "moonpulse.version") or "of an unknown version")
   facts.kind = get(manifest, "kind") == "experiment" and "experiment" or "protocol"
   facts.started, facts.participant = get(manifest, "started"), get(manifest, "participant")
+  facts.not_run = get(manifest, "status") == "not run" or nil
   facts.is_virtual = of == "run" and (get(manifest, "speed") or 1) ~= 1
   local given = given_of(events)
   facts.delivered = stimuli.of(given)

@@ -45,7 +45,8 @@ function writers.protocol(facts, add)
   elseif facts.of == "course" then
     add("This is one possible course of the experiment %s (%s): nothing was given", facts.name, cited)
   else
-    add("The stimulation was %s (%s)%s", facts.name, cited, facts.started and ", on "
+    add(facts.not_run and "The stimulation was to be %s (%s)%s: nothing was given"
+      or "The stimulation was %s (%s)%s", facts.name, cited, facts.started and ", on "
       .. wording.day(facts.started) or "")
   end
   if facts.unconfirmed then

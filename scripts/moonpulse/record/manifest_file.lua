@@ -19,11 +19,13 @@ M.version = 3 -- of the record: with recover.json, sources/ and a manifest that 
 -- The order of the keys, of the whole and of its parts: who, what and how it ended come first.
 local orders = {
   [""] = { "record_version", "what", "kind", "status", "started", "ended", "participant", "session",
-    "operator", "protocol", "experiment", "parameters", "seed", "speed", "thresholds", "conditions", "trials",
-    "device", "meta", "safety", "preflight", "result", "notes", "files", "clock", "start", "host",
+    "operator", "protocol", "experiment", "begins_at", "parameters", "seed", "speed", "thresholds",
+    "conditions", "trials", "device", "meta", "safety", "preflight", "result", "notes", "files", "clock",
+    "start", "host",
     "moonpulse", "journal_head", "journal_lines" },
   protocol = { "id", "name", "file", "cite", "doi", "target", "coil", "threshold", "unconfirmed", "nerve",
     "pulses", "first_to_last_s", "nominal_end_s", "whole_cycles_s", "outline", "plan_sha256" },
+  begins_at = { "what", "number", "pulses_before", "pulses_planned", "continues" },
   session = { "number", "of", "phase", "phases", "sessions", "course" },
   ["session.course"] = { "name", "begins", "phases" },
   experiment = { "plays", "staircases", "thresholds", "triggers" },

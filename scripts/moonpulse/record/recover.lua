@@ -362,12 +362,12 @@ local function mend_unplayed(folder, manifest, write_report)
   return true
 end
 
---- The folder of a run that was recovered gets its line in the journal and its seal.
-local function seal(folder, manifest, summary, differed)
+--- The folder of a run that was recovered gets its line in the journal and its seal; was: its status before.
+local function seal(folder, manifest, summary, differed, was)
   local why = read.get(manifest, "result.rebuilt") or read.get(manifest, "result.reason")
   why = summary.lost and ("%s; %s"):format(why, was_there) or why
-  summary.sealed, summary.not_sealed = seals.again(folder, "recovered", { why = why, new = manifest.status,
-    sent = summary.sent, confirmed = summary.confirmed, skipped = summary.skipped,
+  summary.sealed, summary.not_sealed = seals.again(folder, "recovered", { why = why, old = was,
+    new = manifest.status, sent = summary.sent, confirmed = summary.confirmed, skipped = summary.skipped,
     said = summary.said[1] and machine_paths.without_all(summary.said, { folder }) or nil,
     told = tolds.at_recovery(manifest) }, differed)
 end
@@ -406,7 +406,7 @@ local function recover(folder, chosen, write_report)
       return nil, why
     end
   end
-  local found = is_found(folder, manifest)
+  local found, was = is_found(folder, manifest), manifest.status
   local message = why_not(folder, manifest, chosen, changed, changed or found)
   local differed, lost_seal = seals.differing(folder)
   local chained = manifest.journal_head ~= nil
@@ -443,7 +443,7 @@ local function recover(folder, chosen, write_report)
     summary.unloaded, summary.lost, summary.differed = unloaded, lost_seal, differed
     summary.disarmed, summary.scripted = manifest.result.disarmed == true, manifest.kind == "experiment"
     summary.no_report = select(2, write_report(folder))
-    seal(folder, manifest, summary, differed)
+    seal(folder, manifest, summary, differed, was)
   end
   return summary, message
 end

@@ -1,4 +1,5 @@
 --- The first screen: how it went, who, what, when, by whom, and what was given against what was planned.
+local begins = require "moonpulse.record.begins"
 local facts = require "moonpulse.report.facts"
 local html = require "moonpulse.report.html"
 local intensity = require "moonpulse.report.intensity"
@@ -131,7 +132,7 @@ end
 function M.key(manifest, s)
   local participant = facts.participant(manifest)
   local known = type(get(manifest, "safety")) == "table"
-  return html.terms {
+  local rows = {
     { "Participant", participant and text.value(participant) .. session_words(manifest) },
     { "Operator", facts.operator(manifest) },
     { "Protocol", what(manifest, s) },
@@ -142,6 +143,11 @@ function M.key(manifest, s)
     { "Override", override_words(manifest) },
     { "Approval", facts.approval(manifest) or known and "none on record" or nil },
   }
+  local begun = begins.words(manifest)
+  if begun then
+    table.insert(rows, 4, { "Began with", begun })
+  end
+  return html.terms(rows)
 end
 
 local function difference(given, planned, unit)

@@ -41,7 +41,9 @@ local function answers(manifest)
   local rows = {}
   for _, each in ipairs(type(list) == "table" and list or {}) do
     if type(each) == "table" then
-      rows[#rows + 1] = { text.value(each.question or each.text or each.id), text.value(each.answer) }
+      local again = each.source and " (nobody was asked: so it was answered in the run that this one repeats)"
+      rows[#rows + 1] = { text.value(each.question or each.text or each.id), text.value(each.answer)
+        .. (again or "") }
     end
   end
   return rows

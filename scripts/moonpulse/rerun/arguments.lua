@@ -61,6 +61,10 @@ local function add_played(list, recipe, options)
     list[#list + 1] = text and ("--param=%s=%s"):format(name, text) or nil
   end
   plain(list, "seed", recipe.begin.seed)
+  local at = recipe.begin.begins_at
+  if type(at) == "table" and not options.continues then
+    plain(list, at.what == "block" and "from-block" or "from-trial", at.number)
+  end
   for _, name in ipairs { "late", "timing", "guidelines" } do
     plain(list, name, from[name])
   end
@@ -95,7 +99,7 @@ local function add_simulated(list, recipe, options, scratch)
   local from, safety = recipe.begin.options, recipe.manifest.safety
   safety = type(safety) == "table" and safety or {}
   plain(list, "speed", options.speed or "max")
-  plain(list, "fault", from.faults)
+  plain(list, "fault", not options.continues and from.faults or nil)
   plain(list, "trigger", options.trigger or from.trigger)
   if not options.lab then
     plain(list, "lab", recipe.files["lab limits"])

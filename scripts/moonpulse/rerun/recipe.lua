@@ -11,6 +11,7 @@ local manifests = require "moonpulse.verify.manifest"
 local numbers = require "moonpulse.text.numbers"
 local opened = require "moonpulse.record.opened"
 local plans = require "moonpulse.verify.plan"
+local preflight = require "moonpulse.safety.preflight"
 local read = require "moonpulse.record.read"
 local refusals = require "moonpulse.text.refusal"
 local seals = require "moonpulse.record.seal"
@@ -32,6 +33,7 @@ local M = {}
 ---@field asked table<string, string> the same, by the path that a script read
 ---@field twice table<string, boolean> what a script read again, when something else was in it
 ---@field answers string[] what was answered to run:ask, in order
+---@field preflight string[] what the operator answered before the run, in order
 ---@field triggers table[] what came, in order: lines of the journal
 ---@field told string[] what else of the folder is not
 ---@field wrong string[] what of the folder is not as the run left it: then nothing can be run again
@@ -215,8 +217,11 @@ end
 
 local function collect(self)
   for _, entry in ipairs(self.lines) do
-    if entry.kind == "answer" and entry.of == "script" and type(entry.answer) == "string" then
+    local is_answer = entry.kind == "answer" and type(entry.answer) == "string"
+    if is_answer and entry.of == "script" then
       self.answers[#self.answers + 1] = entry.answer
+    elseif is_answer and entry.of == "preflight" and entry.question ~= preflight.operator_question then
+      self.preflight[#self.preflight + 1] = entry.answer
     elseif entry.kind == "trigger" and entry.again ~= true and entry.heard == nil then -- those: recall
       self.triggers[#self.triggers + 1] = entry
     end
@@ -264,7 +269,7 @@ function M.read(folder, unjudged)
   end
   local self = { folder = folder, manifest = manifest, begin = begin, lines = lines, wrong = {}, told = {},
     files = {}, modules = {}, asked = {}, twice = {},
-    answers = {}, triggers = {}, is_experiment = begin.what == "experiment" }
+    answers = {}, preflight = {}, triggers = {}, is_experiment = begin.what == "experiment" }
   local much = too_much(self)
   if much then
     return nil, much

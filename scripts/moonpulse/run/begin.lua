@@ -1,9 +1,13 @@
---- What every run begins with: the job, the host's timing, the port.
+--- What every run begins with: the job, what the operator is asked, the host's timing, the folder, the port.
 local audits = require "moonpulse.record.audit"
+local begins = require "moonpulse.run.begin_journal"
 local core = require "moonpulse.core"
 local ending = require "moonpulse.run.ending"
+local lfs = require "lfs"
 local metas = require "moonpulse.record.meta"
+local records = require "moonpulse.record"
 local refusals = require "moonpulse.text.refusal"
+local run_safety = require "moonpulse.run.safety"
 local triggers = require "moonpulse.driver.trigger_path"
 local processes = require "moonpulse.simulation.process"
 
@@ -13,7 +17,7 @@ local M = {}
 
 --- What the options say about how a device is driven, and how strictly it is judged.
 ---@param options table with a seed
----@param given { driver: moonpulse.Driver, policy: moonpulse.Policy }
+---@param given { driver: moonpulse.Driver, policy: moonpulse.Policy, protocol: moonpulse.Protocol? }
 ---@return moonpulse.Job job
 function M.job(options, given)
   return {
@@ -21,6 +25,7 @@ function M.job(options, given)
     thresholds = { rmt = options.rmt, amt = options.amt },
     tolerance = options.tolerance / 1e3, late = options.late, stop_line = options.stop_line,
     timing = options.timing, audit = audits.new(given.policy.operator), meta = given.meta,
+    unconfirmed = options.unconfirmed and given.protocol and given.protocol.unconfirmed or nil,
     coil = options.coil, faults = options.speed ~= 1 and options.fault or nil,
   }
 end
@@ -139,6 +144,68 @@ function M.require_of_host(job, requirements)
     refusals.raise("limit", "this host's timing falls short: %s; moonpulse doctor says what to do", text)
   end
   line("host", text)
+end
+
+--- The operator's preflight, and what the host must be fit for, before there is a folder. Once somebody was
+--- asked, what was asked and answered is kept in a record, also where the run is then refused: M.refuse.
+--- Raises the refusal where nobody was asked anything.
+---@param job moonpulse.Job gets preflight
+---@param options table of the command
+---@param real boolean a device was named, no simulator
+---@return table? refusal why the run may not begin, { code, message }; nil: it may
+function M.ask(job, options, real)
+  local ok, problem = pcall(run_safety.preflight, options, real, job)
+  begins.tell_given(job)
+  if ok then
+    ok, problem = pcall(M.require_of_host, job, options.require)
+  end
+  local is_refusal = type(problem) == "table" and refusals.status[rawget(problem, "code")] ~= nil
+  if not ok and not (job.preflight and is_refusal) then
+    error(problem, 0)
+  end
+  return not ok and problem or nil
+end
+
+--- What was asked and answered is nowhere but on the screen.
+local function tell_unkept(why)
+  io.stderr:write("moonpulse: note: what was asked and answered is in no record: ", why, "\n")
+end
+
+--- Make the run's folder.
+---@param job moonpulse.Job
+---@param options table of the command; gets made
+---@param refusal table? of ask: it is what is told where there can be no folder
+---@return moonpulse.Record
+function M.make_record(job, options, refusal)
+  local record, message = records.create(options.out, job.protocol.id, options.share_with_group)
+  if not record and refusal then
+    tell_unkept(message)
+    error(refusal, 0)
+  elseif not record then
+    refusals.raise("usage", "%s", message)
+  end
+  core.phase("run", record.folder)
+  options.made = record.folder -- for rerun
+  return record
+end
+
+--- Close the record of a run that was refused, with what it would have read, and raise what refused it.
+---@param context moonpulse.Context
+---@param options table of the command; gets refused
+---@param refusal table of ask
+function M.refuse(context, options, refusal)
+  options.refused = true -- for rerun
+  local _, problem = pcall(ending.attempt, context, function()
+    local kept, why = pcall(require("moonpulse.run.keeping").begin, context, options)
+    if not kept then
+      line("note", "%s", tostring(why))
+    end
+    error(refusal, 0)
+  end)
+  if not lfs.attributes(context.record.folder .. "/manifest.json", "mode") then
+    tell_unkept("the disk did not take it")
+  end
+  error(problem, 0)
 end
 
 return M

@@ -14,14 +14,18 @@ function M.tell_given(job)
   for _, name in ipairs { "rmt", "amt" } do
     local value = job.thresholds[name]
     if value then
-      audit:tell("threshold", { name = name:upper(), new = value, unit = "%MSO", how = "given",
+      audit:tell("threshold", { name = name:upper(), old = "none", new = value, unit = "%MSO", how = "given",
         why = "--" .. name })
     end
   end
   if beyond then
     audit:tell("override", { old = "a published limit holds", new = "it may be passed", why = beyond.reason,
       approval = beyond.approval })
-    audit:tell("approval", { ref = beyond.approval })
+    audit:tell("approval", { ref = beyond.approval, why = beyond.reason })
+  end
+  if job.unconfirmed then
+    audit:tell("override", { of = "unconfirmed", old = "a protocol that nobody compared with its paper is "
+      .. "refused", new = "it is run as it is", what = job.unconfirmed, why = "--unconfirmed" })
   end
 end
 
@@ -36,13 +40,14 @@ function M.begin(context, origin_ns)
   local journal, message = job.audit:begin(context.record.folder, {
     what = context.kind or "protocol", id = job.protocol.id, moonpulse = core.version,
     commit = core.commit ~= "" and core.commit or nil,
-    participant = job.policy.participant, seed = tostring(job.seed), parameters = context.parameters,
+    begins_at = job.begins_at, participant = job.policy.participant, seed = tostring(job.seed),
+    parameters = context.parameters,
     device = { name = device.name, simulated = device.simulated, model = device.model,
       serial = device.serial and tostring(device.serial) },
     options = { speed = context.speed == 1 and 1 or "virtual", tolerance_ms = job.tolerance * 1e3,
       late = job.late, timing = job.timing, recalled = context.recall and true or nil,
       stop_line = job.stop_line, start_on = on and on.text, start_timeout_s = on and on.timeout,
-      guidelines = job.policy.profile,
+      guidelines = job.policy.profile, unconfirmed = job.unconfirmed and true or nil,
       device_options = context.device_options, faults = device.faults, rmt = job.thresholds.rmt,
       amt = job.thresholds.amt, real_pty = job.policy.real_pty and true or nil,
       trigger = trigger and device.simulated and trigger.text or nil },

@@ -236,6 +236,14 @@ local function report_and_record(folder)
   end
 end
 
+--- What is left of a protocol's run that broke off can be given.
+local function say_resume(context, result)
+  if not context.experiment and result.status ~= "completed" and result.pulses_sent > 0
+    and result.pulses_sent < result.pulses_planned then
+    M.line("resume", "moonpulse resume %s goes on with the rest", escapes.shown(context.record.folder))
+  end
+end
+
 --- The last lines, the manifest's result, and the exit status.
 ---@param context moonpulse.Context
 ---@param outcome moonpulse.Ended
@@ -278,6 +286,7 @@ function M.conclude(context, outcome)
     report_and_record(record.folder)
   end
   sealing().seal(context)
+  say_resume(context, result)
   for _, note in ipairs(result.files or {}) do
     M.line("note", "%s", escapes.shown(note))
   end
@@ -325,8 +334,11 @@ function M.attempt(context, action)
   if refusals.is_stopped(outcome) then -- before there was anything to arm
     text = stops.explain(context, { stop = outcome.reason }) .. " before arming; no pulse was sent"
   end
+  local declined = type(outcome) == "table" and rawget(outcome, "declined")
   local result = {
-    status = code == "stopped" and "stopped" or code == "limit" and "refused" or "device fault",
+    status = declined and "declined" or code == "stopped" and "stopped" or code == "limit" and "refused"
+      or "device fault",
+    stop = refusals.is_stopped(outcome) and outcome.reason or nil, -- as the journal has it
     reason = text, pulses_planned = context.facts.pulses, pulses_sent = context.record.pulses_sent,
   }
   sealing().close_unplayed(context, refusals.is_stopped(outcome) and outcome.reason or nil, result,

@@ -16,7 +16,6 @@ local look_bounds = require "moonpulse.run.look_bounds"
 local manifests = require "moonpulse.run.manifest"
 local objects = require "moonpulse.experiment.run_verbs"
 local protocols = require "moonpulse.protocol"
-local records = require "moonpulse.record"
 local refusals = require "moonpulse.text.refusal"
 local run_safety = require "moonpulse.run.safety"
 local sandbox = require "moonpulse.protocol.sandbox"
@@ -176,7 +175,7 @@ local function outcome_of(stage, ok, problem)
   if not asked then -- a driver's callback failed meanwhile
     left = { not_disarmed = blame.text(trouble) }
   end
-  local outcome = { fault = stimulator.fault, left_out = stimulator.left_out, disarmed = left.disarmed,
+  local outcome = { fault = stimulator.fault, too_late = stimulator.too_late, disarmed = left.disarmed,
     not_disarmed = left.not_disarmed }
   local failed = not ok and not refusals.is_stopped(problem)
   if failed and stopped == "device" and refusals.is_fault(problem) then
@@ -310,13 +309,7 @@ local function read_options(options)
   return answers, triggers_read
 end
 
-local function make_context(options, given, job)
-  local record, message = records.create(options.out, given.experiment.id, options.share_with_group)
-  if not record then
-    refusals.raise("usage", "%s", message)
-  end
-  core.phase("run", record.folder)
-  options.made = record.folder -- for rerun
+local function make_context(options, given, job, record)
   return {
     job = job, kind = "experiment", record = record, facts = { pulses = 0 }, speed = options.speed,
     look = options.look, recall = options.recall,
@@ -344,10 +337,11 @@ function M.run(options, given)
   stops.listen_for_signals(job)
   print(experiment.name)
   run_safety.say_history(job.policy, ending.line)
-  job.preflight = run_safety.preflight(options, not given.simulated, job)
-  begins.tell_given(job)
-  start.require_of_host(job, options.require)
-  local context = make_context(options, given, job)
+  local refusal = start.ask(job, options, not given.simulated)
+  local context = make_context(options, given, job, start.make_record(job, options, refusal))
+  if refusal then
+    start.refuse(context, options, refusal)
+  end
   context.answers, context.triggers = answers, triggers_read
   ending.line("seed", "%d", job.seed)
   start.notes(job.driver)

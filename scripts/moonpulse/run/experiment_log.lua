@@ -87,6 +87,16 @@ function Show:begun(list, of)
   table.insert(self.context.experiment[list], of.facts)
 end
 
+--- The motor threshold that held before a staircase or a hunt of its kind found another: the last one that
+--- was found, else the one that was given; nil: it does not say which one it finds.
+local function threshold_before(context, kind)
+  local before = kind and context.job.thresholds[kind:lower()] or nil
+  for _, each in ipairs(context.found) do
+    before = kind and each.kind == kind and each.threshold or before
+  end
+  return kind and (before or "none")
+end
+
 --- A staircase has its threshold, or has none: said, marked, in the manifest already.
 ---@param staircase moonpulse.Staircase
 function Show:staircase_ended(staircase)
@@ -98,11 +108,12 @@ function Show:staircase_ended(staircase)
     interval and (", %d %% interval %.4g to %.4g"):format(interval.percent, interval.low,
       interval.high) or "",
     #staircase.found, staircase.number)
+  local old = threshold_before(self.context, staircase.kind)
   table.insert(self.context.found, facts)
   self:mark(text, nil, { staircase = staircase.place, threshold = threshold, interval = interval, why = why,
     reversals = #staircase.found, ended = true })
   self.context.job.audit:tell("threshold", { name = "staircase", of = staircase.kind,
-    new = threshold or "none", unit = staircase.unit, how = "found", rule = staircases.rule,
+    old = old, new = threshold or "none", unit = staircase.unit, how = "found", rule = staircases.rule,
     reversals = #staircase.found, trials = staircase.number, why = why })
   self:say(text)
 end
@@ -111,12 +122,13 @@ end
 ---@param hunt moonpulse.Hunt
 function Show:hunt_ended(hunt)
   local facts, text = hunt.facts, hunt:words()
+  local old = threshold_before(self.context, facts.kind)
   table.insert(self.context.found, facts)
   self:mark(text, nil, { hunt = hunt.place, threshold = facts.threshold, interval = facts.interval,
     why = facts.why, ended_by = facts.ended_by, ended = true })
-  self.context.job.audit:tell("threshold", { name = "hunt", of = facts.kind, new = facts.threshold or "none",
-    unit = facts.unit, how = "found", method = facts.method, variant = facts.variant, trials = facts.trials,
-    why = facts.why })
+  self.context.job.audit:tell("threshold", { name = "hunt", of = facts.kind, old = old,
+    new = facts.threshold or "none", unit = facts.unit, how = "found", method = facts.method,
+    variant = facts.variant, trials = facts.trials, why = facts.why })
   self:say(text)
 end
 

@@ -112,6 +112,7 @@ function M.of(context, status, result)
     moonpulse = { version = core.version, commit = core.commit ~= "" and core.commit or nil,
       compiler = core.compiler },
   }, M.folders_of(context))
+  manifest.begins_at = job.begins_at
   manifest.parameters, manifest.seed, manifest.speed = context.parameters, job.seed, context.speed
   manifest.clock = job.audit.clock and job.audit.clock:facts()
   manifest.conditions = next(context.conditions) and context.conditions or nil

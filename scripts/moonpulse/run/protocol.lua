@@ -10,7 +10,6 @@ local lower = require "moonpulse.lowering"
 local manifests = require "moonpulse.run.manifest"
 local numbers = require "moonpulse.text.numbers"
 local progresses = require "moonpulse.text.progress"
-local records = require "moonpulse.record"
 local refusals = require "moonpulse.text.refusal"
 local run_safety = require "moonpulse.run.safety"
 local sessions = require "moonpulse.safety.sessions"
@@ -105,7 +104,9 @@ local function say_next(context, whole)
     return
   end
   local now, runs = os.time(), table.move(policy.history.runs, 1, #policy.history.runs, 1, {})
-  runs[#runs + 1] = { protocol = context.job.protocol.id, at = schedule.place.now,
+  local begun = context.job.begins_at
+  runs[#runs + 1] = { path = context.record.folder, continues = begun and begun.continues,
+    protocol = context.job.protocol.id, at = schedule.place.now,
     ended = core.wall_ns() / 1e9,
     pulses = sent, cut_of = not whole and sent < context.facts.pulses and context.facts.pulses or nil }
   line("next", "%s", sessions.of(context.job.protocol, { runs = runs }, now):upcoming())
@@ -115,16 +116,17 @@ end
 ---@param options table of the command
 ---@param given { driver: moonpulse.Driver, simulated: boolean, policy: moonpulse.Policy,
 ---   protocol: moonpulse.Protocol, plan: moonpulse.Plan, facts: moonpulse.Measured, values: table,
----   drawn: boolean }
+---   drawn: boolean, begins: moonpulse.Begins? }
 function M.run(options, given)
   local job = start.job(options, given)
   if options.start_on then
     job.start_on = require("moonpulse.run.start_on").source(options, "protocol",
       require("moonpulse.experiment.trigger_file").of_options(options)) -- loaded for who waits
   end
-  job.protocol, job.plan = given.protocol, given.plan
+  job.protocol, job.plan, job.begins_at = given.protocol, given.plan, given.begins
   job.policy.protocol = given.protocol
-  job.policy.schedule = sessions.of(given.protocol, job.policy.history)
+  job.policy.schedule = sessions.of(given.protocol, job.policy.history, nil,
+    given.begins and given.begins.continues)
   local facts = given.facts
   local admitted = check(job, facts)
   stops.listen_for_signals(job) -- before, nothing is open: a signal ends the program, whatever it computes
@@ -132,15 +134,8 @@ function M.run(options, given)
   print(job.protocol.name)
   run_safety.say_history(job.policy, line)
   run_safety.say(job, line)
-  job.preflight = run_safety.preflight(options, not given.simulated, job)
-  begins.tell_given(job)
-  start.require_of_host(job, options.require)
-  local record, message = records.create(options.out, job.protocol.id, options.share_with_group)
-  if not record then
-    refusals.raise("usage", "%s", message)
-  end
-  core.phase("run", record.folder)
-  options.made = record.folder -- for rerun
+  local refusal = start.ask(job, options, not given.simulated)
+  local record = start.make_record(job, options, refusal)
   local context = {
     job = job, facts = facts, record = record, parameters = manifests.text_values(given.values),
     values = given.values, drawn = given.drawn, conditions = {}, trials = {},
@@ -148,6 +143,9 @@ function M.run(options, given)
     device = start.device(options, given), device_options = options.device_option, sign = options.sign,
   }
   conditions.plan_into(context.conditions, context.trials, job.plan)
+  if refusal then
+    start.refuse(context, options, refusal)
+  end
   announce(job, facts, admitted, given.drawn)
   local begun_ns = core.clock_ns()
   ending.tell_losses(context)

@@ -1,6 +1,8 @@
 --- What stands between a plan and a run: the gate's verdict, said and kept; the operator's preflight.
 local check_report = require "moonpulse.safety.check_report"
+local core = require "moonpulse.core"
 local coverages = require "moonpulse.safety.coverage"
+local escapes = require "moonpulse.text.escapes"
 local histories = require "moonpulse.safety.history"
 local judge = require "moonpulse.safety.judge"
 local lfs = require "lfs"
@@ -10,6 +12,7 @@ local tables = require "moonpulse.safety.tables"
 local M = {}
 
 local most_lines = 4
+local the_record = "the record" -- as the source of an answer: it was given in the run that is done again
 
 --- Tell the operator what the participant had before: how many runs were found, and where was looked.
 ---@param policy moonpulse.Policy
@@ -60,6 +63,29 @@ local function ask(text)
   return answer
 end
 
+--- What asks, and tells the audit trail. Of a run that is done again nobody is asked: its answers come again.
+---@param job moonpulse.Job
+---@param again string[]? the answers, in order
+---@param no_answer string what stands for none
+---@return fun(text: string): string?
+local function asking(job, again, no_answer)
+  local count = 0
+  return function(text)
+    job.audit:tell("question", { text = text, of = "preflight" })
+    local answer
+    if again then
+      count = count + 1
+      answer = again[count] ~= no_answer and again[count] or nil
+      print(escapes.shown(text .. (answer or "")))
+    else
+      answer = ask(text)
+    end
+    job.audit:tell("answer", { question = text, answer = answer or no_answer, of = "preflight",
+      source = again and the_record or "operator" })
+    return answer
+  end
+end
+
 --- May a stimulator be at path? Not where there is no device, nor behind a pseudo-terminal (majors 136 to
 --- 143: Documentation/admin-guide/devices.txt of Linux).
 local function may_be_stimulator(path)
@@ -78,14 +104,13 @@ end
 --- that is beyond what was tested is refused on a real device, unless its going on was confirmed.
 ---@param options table
 ---@param real boolean
----@param job moonpulse.Job with protocol, driver, policy, and safety where the plan is known; policy gets
----   beyond_refused
----@return table? answers for the record
+---@param job moonpulse.Job with protocol, driver, policy, and safety where the plan is known; gets preflight,
+---   as far as it was answered, if anything was asked; policy gets beyond_refused
 function M.preflight(options, real, job)
   local policy, questions = job.policy, {}
   local stimulator = real and is_stimulator(options, policy)
   if not options.preflight and not stimulator then
-    return nil
+    return
   end
   local preflight = require "moonpulse.safety.preflight" -- loaded for those who are asked
   if options.preflight then
@@ -101,17 +126,21 @@ function M.preflight(options, real, job)
       or not job.safety and preflight.beyond_of_experiment(policy.beyond ~= nil) or {}
     table.move(more, 1, #more, #questions + 1, questions)
   end
-  local answers, message = preflight.ask(questions, function(text)
-    job.audit:tell("question", { text = text, of = "preflight" })
-    local answer = ask(text)
-    job.audit:tell("answer", { question = text, answer = answer or "no answer", of = "preflight" })
-    return answer
-  end, options.operator)
-  if not answers then
-    refusals.raise("limit", "%s; nothing was armed", message)
+  local again, operator = not real and options.preflight_again or nil, options.operator
+  if again and not operator then
+    operator = false
+  end
+  local answers, message = preflight.ask(questions, asking(job, again, preflight.no_answer), operator)
+  answers.source = again and the_record or nil
+  job.preflight = answers
+  if message then
+    pcall(core.wait, 0) -- a signal that ended the reading says now which one it was
+    if job.stop_reason then
+      refusals.stopped(job.stop_reason)
+    end
+    refusals.declined(message .. "; nothing was armed")
   end
   policy.beyond_refused = stimulator and not preflight.allows_beyond(answers)
-  return answers
 end
 
 --- Who ran it, as far as it was said.
@@ -127,7 +156,8 @@ end
 function M.answers(job)
   local list = {}
   for i, each in ipairs(job.preflight and job.preflight.answers or {}) do
-    list[i] = { id = each.id, question = each.question, answer = each.answer, at = job.preflight.at }
+    list[i] = { id = each.id, question = each.question, answer = each.answer, at = job.preflight.at,
+      source = job.preflight.source }
   end
   return list
 end

@@ -17,16 +17,16 @@ local signals = { [1] = "SIGHUP", [2] = "Ctrl-C (SIGINT)", [3] = "SIGQUIT", [15]
 ---@param outcome moonpulse.Ended
 ---@return string
 function M.explain(context, outcome)
-  local job, left_out = context.job, outcome.left_out
+  local job, too_late = context.job, outcome.too_late
   if outcome.text then
     return outcome.text
   elseif outcome.fault then
     return outcome.fault
   elseif outcome.stop == "signal" and job.signal then
     return "stopped by " .. job.signal
-  elseif outcome.stop == "late" and left_out and left_out.reason == "late" then
-    return ("pulse %d would have left %s late (limit %s)"):format(left_out.pulse,
-      numbers.seconds(left_out.late_ns / 1e9), numbers.seconds(job.tolerance))
+  elseif outcome.stop == "late" and too_late then
+    return ("pulse %d %s %s late (limit %s)"):format(too_late.pulse, too_late.sent and "left up to"
+      or "would have left", numbers.seconds(too_late.late_ns / 1e9), numbers.seconds(job.tolerance))
   end
   local text = stop_words.words(outcome.stop, context.experiment)
   local unheard = outcome.stop == "silent" or outcome.stop == "setting"

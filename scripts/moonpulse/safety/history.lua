@@ -30,6 +30,7 @@ local SKEW_S = 60      -- clocks of two hosts differ so much
 ---@field nerve_pulses integer the same, to nerves
 ---@field torn boolean? its manifest still says that it runs
 ---@field cut_of integer? of a run that ended before it had given all pulses: how many it had planned
+---@field continues string? the run that it goes on with, by the name of its folder
 ---@field edited string? which of its files are not as they were sealed: it counts for every limit, and is no
 ---   session of a course (moonpulse.safety.edited)
 
@@ -38,7 +39,7 @@ local SKEW_S = 60      -- clocks of two hosts differ so much
 ---@field week integer pulses in the 7 days up to now
 ---@field nerve_day integer the same to nerves, which is in neither of both; nerve_week likewise
 ---@field nerve_week integer
----@field sessions integer runs in which something was given, without those that were edited
+---@field sessions integer in which something was given, without those whose record was edited
 ---@field edited integer those
 ---@field last_end_s number? seconds since the last of them was over
 ---@field folder string where was looked, as an absolute path
@@ -126,6 +127,7 @@ local function add(self, path, manifest)
     table.insert(self.runs, { path = path, protocol = type(id) == "string" and id or nil, at = at,
       ended = over_at(at, manifest, run.lasted_s), pulses = run.pulses,
       nerve_pulses = run.nerve_pulses, torn = run.torn,
+      continues = require("moonpulse.record.begins").continues(manifest),
       cut_of = cut_of(manifest, run.pulses + run.nerve_pulses) })
   end
 end
@@ -186,9 +188,12 @@ local function sum_up(self)
     folder = self.folder, older = self.older, in_older = self.in_older, runs = self.runs,
     notes = self.notes, unreadable = self.unreadable,
     missing = self.missing, simulated = self.simulated }
-  for _, run in ipairs(self.runs) do
-    local kind = run.edited and "edited" or "sessions"
+  -- loaded for those who have a record
+  for _, session in ipairs(self.runs[1] and require("moonpulse.safety.same_session").of(self.runs) or {}) do
+    local kind = session.edited and "edited" or "sessions"
     sum[kind] = sum[kind] + 1
+  end
+  for _, run in ipairs(self.runs) do
     if clock.same_day(run.at, self.now) then
       sum.day, sum.nerve_day = sum.day + run.pulses, sum.nerve_day + run.nerve_pulses
     end

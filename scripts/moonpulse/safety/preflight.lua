@@ -1,9 +1,15 @@
 --- What the operator confirms and tells before a person is stimulated: once a run, kept in the record.
 local check_report = require "moonpulse.safety.check_report"
+local escapes = require "moonpulse.text.escapes"
 local judge = require "moonpulse.safety.judge"
 local text_files = require "moonpulse.text.text_file"
 
 local M = {}
+
+--- What the record has as the answer where the input ended.
+M.no_answer = "no answer"
+--- How the operator's code is asked for where it was not given.
+M.operator_question = "Operator (code or initials): "
 
 ---@class moonpulse.Question
 ---@field id string
@@ -157,37 +163,49 @@ local function accepted(question, answer)
     table.concat(question.choices, ", "), question.text)
 end
 
+--- What was asked and answered so far, for the record.
+local function answers_of(operator, confirmed, list)
+  return { operator = operator and operator:match("^%s*(.-)%s*$") or nil, at = os.date("!%Y-%m-%dT%H:%M:%SZ"),
+    confirmed = confirmed, answers = list }
+end
+
 --- Ask all questions. Where nothing else may be answered only y or yes goes on; the first other answer
 --- refuses. Monitoring is not asked where going beyond was answered with n.
 ---@param questions moonpulse.Question[]
 ---@param ask fun(text: string): string? the answer; nil at the end of input
----@param operator string? asked for where it is not given
----@return table? answers { operator, at, confirmed = { ids }, answers = { { id, question, answer } } }
----@return string? message
+---@param operator string|false|nil asked for where it is not given; false: nobody is there to be asked
+---@return table answers { operator, at, confirmed = { ids }, answers = { { id, question, answer } } }; with a
+---   message the last of them is the one that refused, as it was typed
+---@return string? message why the run may not go on
 function M.ask(questions, ask, operator)
-  operator = operator or ask("Operator (code or initials): ")
-  if not operator or operator:match("^%s*$") then
-    return nil, "the preflight needs the operator's code: answer on the terminal, or give --operator CODE"
+  if operator == nil then
+    operator = ask(M.operator_question) or ""
   end
-  local confirmed, answers, of = {}, {}, {}
+  if operator and operator:match("^%s*$") then
+    return answers_of(nil, {}, {}),
+      "the preflight needs the operator's code: answer on the terminal, or give --operator CODE"
+  end
+  local confirmed, list, of = {}, {}, {}
   for _, question in ipairs(questions) do
     if question ~= monitoring or of.beyond_tested ~= "n" then
       local text = ask(("%s [%s] "):format(question.text, table.concat(question.choices or yes_or_no, "/")))
-      if not text then
-        return nil, ("the preflight was not answered (%s): answer on the terminal, or a line for each "
+      local answer, message
+      if text then
+        answer, message = accepted(question, text)
+      else
+        message = ("the preflight was not answered (%s): answer on the terminal, or a line for each "
           .. "question (docs/safety.md)"):format(question.id)
       end
-      local answer, message = accepted(question, text)
+      list[#list + 1] = { id = question.id, question = question.text,
+        answer = answer or text and escapes.shown(text) or M.no_answer }
       if not answer then
-        return nil, message
+        return answers_of(operator, confirmed, list), message
       end
-      answers[#answers + 1] = { id = question.id, question = question.text, answer = answer }
       confirmed[#confirmed + 1] = not question.choices and question.id or nil
       of[question.id] = answer
     end
   end
-  return { operator = operator:match("^%s*(.-)%s*$"), at = os.date("!%Y-%m-%dT%H:%M:%SZ"),
-    confirmed = confirmed, answers = answers }
+  return answers_of(operator, confirmed, list)
 end
 
 --- Did the operator say that what is beyond what was tested may be given?

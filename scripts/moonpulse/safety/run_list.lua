@@ -1,8 +1,10 @@
 --- The runs that there are, for who wants to see them: from the indices of all folders where records lie.
+local begins = require "moonpulse.record.begins"
 local catalogue = require "moonpulse.protocol.catalogue"
 local indices = require "moonpulse.safety.run_index"
 local opened_record = require "moonpulse.record.opened"
 local read = require "moonpulse.record.read"
+local same_session = require "moonpulse.safety.same_session"
 local schedules = require "moonpulse.safety.schedule"
 
 local M = {}
@@ -29,28 +31,45 @@ local function beginning(facts)
   return schedules.beginning(type(course) == "table" and course or nil)
 end
 
---- What of a run's record is not as it was sealed.
----@param known table<string, string|false> of those that were looked at, by their paths
-local function edited_of(path, known)
+--- What of a run's record is not as it was sealed, and what it goes on with.
+---@param known table<string, { edited: string?, continues: string?, day: string? }> of those that were looked
+---   at, by their paths
+local function look(path, known)
   if known[path] == nil then
     local manifest = read.manifest(path .. "/manifest.json")
-    known[path] = manifest and require("moonpulse.safety.edited").look(path, manifest) or false
+    local started = read.get(manifest, "started")
+    known[path] = { edited = manifest and require("moonpulse.safety.edited").look(path, manifest) or nil,
+      continues = begins.continues(manifest), day = type(started) == "string" and started:sub(1, 10) or nil }
   end
-  return known[path] or nil
+  return known[path]
+end
+
+--- How many sessions runs are: one that goes on with another one of the day is of that one's.
+local function count(paths, known)
+  local days, number = {}, 0
+  for _, path in ipairs(paths) do
+    local run = look(path, known)
+    days[same_session.name_of(path)] = not run.edited and run.day or nil
+  end
+  for _, path in ipairs(paths) do
+    local run = look(path, known)
+    local goes_on = run.continues and run.day and days[run.continues] == run.day
+    number = number + ((run.edited or goes_on) and 0 or 1)
+  end
+  return number
 end
 
 --- What only those need that are shown.
 local function complete(run, opened, real_pty, known)
   local facts = run.facts
   run.running = facts.torn and opened_record.is_running(run.path) or nil
-  run.edited = not facts.unreadable and edited_of(run.path, known) or nil
+  run.edited = not facts.unreadable and look(run.path, known).edited or nil
   local counts = run.counts >= 1 and run.counts <= (real_pty and 2 or 1)
   if run.who and facts.protocol and counts and not run.edited then
     local number = 0
     for _, index in ipairs(opened) do
-      for _, path in ipairs(index:sessions(run.who, facts.protocol, run.at_us, real_pty, beginning(facts))) do
-        number = number + (edited_of(path, known) and 0 or 1)
-      end
+      local paths = index:sessions(run.who, facts.protocol, run.at_us, real_pty, beginning(facts))
+      number = number + count(paths, known)
     end
     run.session = { number = number, of = of_how_many(facts) }
   end

@@ -50,18 +50,32 @@ end
 ---@param protocol moonpulse.Protocol
 ---@param history moonpulse.History? nil: no participant was named
 ---@param now integer? seconds since the epoch
+---@param continues string? the run that this one goes on with, by the name of its folder: on the same day it
+---   is no other session
 ---@return table schedule { day, place: moonpulse.Place, and the methods judge, sentence, upcoming,
 ---   data, facts }
-function M.of(protocol, history, now)
+function M.of(protocol, history, now, continues)
+  now = now or os.time()
   local from, runs = schedules.beginning(protocol.course), {}
   for _, run in ipairs(history and history.runs or {}) do
     if run.protocol == protocol.id and (not from or run.at >= from) then
       runs[#runs + 1] = run
     end
   end
+  local sessions, by_name = runs, {}
+  if runs[1] then
+    -- loaded for those who have a record
+    sessions, by_name = require("moonpulse.safety.same_session").of(runs)
+  end
+  local begun = by_name[continues or false]
+  for i = #sessions, 1, -1 do
+    if sessions[i] == begun and clock.same_day(begun.at, now) then
+      table.remove(sessions, i)
+    end
+  end
   local phases = protocol.course and protocol.course.phases or { protocol.sessions or {} }
   return setmetatable({ protocol = protocol, course = protocol.course, day = own_day(protocol),
-    known = history ~= nil, place = schedules.place(phases, runs, now or os.time(), from),
+    known = history ~= nil, place = schedules.place(phases, sessions, now, from),
     scheduled = protocol.course ~= nil or protocol.sessions ~= nil }, Schedule)
 end
 

@@ -218,7 +218,7 @@ function Stimulator:arm(first, actions, firsts)
   local pulse = given_as.armed(self, first)
   if job.audit then
     job.audit:tell("arm", { old = "disarmed", new = "armed", channel = first.channel, mso = first.mso,
-      pulse = pulse })
+      pulse = pulse, why = job.plan and "the plan is to be played" or "the script asked for it" })
   end
 end
 

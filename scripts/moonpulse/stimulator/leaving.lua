@@ -80,7 +80,7 @@ local function finish_leaving(self)
   end
   self.fault = self.fault or disarmed and (why or lost_trigger(self)) or nil
   self.left = { stop = self.stopped, fault = self.fault, safe_sent = self.safe_sent,
-    left_out = self.left_out, disarmed = disarmed,
+    too_late = self.too_late, disarmed = disarmed,
     not_disarmed = not disarmed and why or nil, found = disarmed and why or nil }
   self.record:stopped(disarmed)
   tell_left(self)
@@ -88,7 +88,7 @@ end
 
 --- After the safe frame: is it safe, as the device says? Also for a second caller meanwhile.
 ---@param self moonpulse.Stimulator
----@return moonpulse.Left left { stop, fault, safe_sent, left_out, disarmed, not_disarmed }
+---@return moonpulse.Left left { stop, fault, safe_sent, too_late, disarmed, not_disarmed }
 function M.leave(self)
   while self.leaving do
     deadlines.await(self)

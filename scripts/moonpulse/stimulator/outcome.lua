@@ -14,8 +14,12 @@ local function pulse_outcome(self, out, now_ns)
       self.near:sent(out)
     end
     self:has_sent(self.actions[out.action], out.frame, out.returned_ns, now_ns)
+    if out.stop == "late" then -- the write took too long
+      self.too_late = { pulse = out.number, late_ns = out.returned_ns - out.due_ns, sent = true }
+    end
   elseif out.what == "skipped" then
-    self.left_out = { pulse = out.number, late_ns = out.entered_ns - out.due_ns, reason = out.stop }
+    self.too_late = out.stop == "late" and { pulse = out.number,
+      late_ns = out.entered_ns - out.due_ns } or nil
   end
 end
 

@@ -5,18 +5,27 @@ local M = {}
 --- The exit status of each code.
 M.status = { ok = 0, usage = 2, limit = 3, fault = 4, stopped = 5 }
 
+-- the metatable of a kind is shared by all of its errors: a script that catches one gets at none
+local Refusal = { __metatable = false }
+function Refusal.__tostring(self)
+  return self.message
+end
+
 --- Refuse what was asked for: the command ends with this message.
 ---@param code "usage"|"limit"|"fault"|"stopped"
 ---@param text string a format
 function M.raise(code, text, ...)
   local message = select("#", ...) > 0 and text:format(...) or text
-  error(setmetatable({ code = code, message = message }, {
-    __tostring = function(self) return self.message end,
-  }), 0)
+  error(setmetatable({ code = code, message = message }, Refusal), 0)
+end
+
+--- Refuse a run because its operator's answers do not let it begin: the record says so in its status.
+---@param text string
+function M.declined(text)
+  error(setmetatable({ code = "limit", message = text, declined = true }, Refusal), 0)
 end
 
 --- Errors that mean the device, not the script: commands turn them into exit status 4.
---- Their metatables are shared by all of them: a script that catches one gets at none.
 local Fault = { __name = "moonpulse.fault", __metatable = false }
 function Fault.__tostring(self)
   return self.message

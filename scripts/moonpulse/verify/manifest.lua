@@ -50,6 +50,7 @@ local function check_begin(lines, manifest, findings)
     return findings:differ("journal.jsonl", 1, "it is not the run's beginning: the lines before it are lost")
   end
   local device, then_device = table_of(manifest.device), table_of(first.device)
+  local begins, then_begins = table_of(manifest.begins_at), table_of(first.begins_at)
   local by, seed = table_of(manifest.moonpulse), digits_of(manifest.seed)
   local now_virtual = manifest.speed ~= nil and manifest.speed ~= 1
   local was_virtual = table_of(first.options).speed ~= 1
@@ -59,6 +60,11 @@ local function check_begin(lines, manifest, findings)
     { "moonpulse.commit", first.commit and by.commit, first.commit },
     { "device.simulated", tostring(device.simulated == true), tostring(then_device.simulated == true) },
     { "speed", now_virtual and "virtual" or 1, was_virtual and "virtual" or 1 },
+    { "begins_at.what", begins.what, then_begins.what },
+    { "begins_at.number", begins.number, then_begins.number },
+    { "begins_at.continues", begins.continues, then_begins.continues },
+    { "begins_at.pulses_before", begins.pulses_before, then_begins.pulses_before },
+    { "begins_at.pulses_planned", begins.pulses_planned, then_begins.pulses_planned },
     { "seed", seed, (seed or manifest.seed == nil) and digits_of(first.seed) or seed } } do
     if said(fact[2]) ~= said(fact[3]) then
       differ(findings, fact[1], fact[2], fact[3], line_of(1))
@@ -175,7 +181,8 @@ local function check_preflight(lines, manifest, findings)
     end
     if entry.kind == "answer" and entry.of == "preflight" and type(entry.question) == "string" then
       local question, of_choices = entry.question:gsub(" %[[^%[%]]*%] $", "")
-      answers[question], count = { text = entry.answer, line = i }, count + of_choices
+      answers[question], count = { text = entry.answer, line = i, source = entry.source },
+        count + of_choices
     end
   end
   for i, each in ipairs(table_of(manifest.preflight)) do
@@ -185,6 +192,8 @@ local function check_preflight(lines, manifest, findings)
       differ(findings, ("preflight[%d].answer"):format(i), each.answer, nil, "journal.jsonl")
     elseif told and answer_of(told.text) ~= answer_of(each.answer) then
       differ(findings, ("preflight[%d].answer"):format(i), each.answer, told.text, line_of(told.line))
+    elseif told and told.source and (each.source or "operator") ~= told.source then
+      differ(findings, ("preflight[%d].source"):format(i), each.source, told.source, line_of(told.line))
     end
   end
 end

@@ -98,10 +98,29 @@ end
 
 ---@class moonpulse.KeptPlan
 ---@field protocol moonpulse.Protocol
----@field plan moonpulse.Plan
+---@field plan moonpulse.Plan that the run had
+---@field whole moonpulse.Plan the same, but for a run that began with a later trial
 ---@field values table
 ---@field seed integer
 ---@field drawn boolean its order is drawn from the seed
+
+--- What the run had of the plan: all of it, or what begins with a trial or block.
+local function remainder_of(manifest, plan, seed)
+  local at = manifest.begins_at
+  if at == nil then
+    return plan
+  end
+  local number = type(at) == "table" and math.tointeger(at.number)
+  if not number or at.what ~= "trial" and at.what ~= "block" then
+    return nil, "manifest.json: begins_at does not say with which trial or block the run began"
+  end
+  local remainders = require "moonpulse.compose.remainder" -- loaded for the few that have it
+  local ok, rest = pcall(remainders.of, plan, seed, { what = at.what, number = number })
+  if not ok then
+    return nil, type(rest) == "table" and rest.message or tostring(rest)
+  end
+  return rest
+end
 
 local function again(folder, manifest)
   local path = source_of(folder, manifest)
@@ -127,8 +146,13 @@ local function again(folder, manifest)
   end
   local plan, drawn
   plan, message, drawn = protocols.build(protocol, values, seed)
-  return plan and { protocol = protocol, plan = plan, values = values, seed = seed, drawn = drawn or false }
-    or nil, message
+  if not plan then
+    return nil, message
+  end
+  local whole = plan
+  plan, message = remainder_of(manifest, plan, seed)
+  return plan and { protocol = protocol, plan = plan, whole = whole, values = values, seed = seed,
+    drawn = drawn or false } or nil, message
 end
 
 --- Make the plan of a protocol's run again. Of the files that its text names only those of the folder are

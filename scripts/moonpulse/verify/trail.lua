@@ -58,6 +58,8 @@ local function check_pairs(entries, is_protocol, findings)
     local kind = value_words.plain(entry.kind) -- a damaged line's may be anything: a table, no number
     if kind == "threshold" and entry.how == "given" then
       kind = "threshold " .. value_words.plain(entry.name):lower()
+    elseif kind == "override" and entry.of == "unconfirmed" then
+      kind = "override unconfirmed"
     elseif kind == "stop" then
       kind = "stop " .. value_words.plain(entry.reason)
     end
@@ -71,7 +73,7 @@ local function check_pairs(entries, is_protocol, findings)
   end
   local options, safety = table_of(entries[1].options), table_of(ended.safety)
   local asked = { ["threshold rmt"] = options.rmt, ["threshold amt"] = options.amt,
-    override = safety.override, approval = safety.approval,
+    override = safety.override, ["override unconfirmed"] = options.unconfirmed, approval = safety.approval,
     ["stop " .. value_words.plain(ended.stop)] = ended.stop and ended.stop ~= "finished",
     play = is_protocol and (tonumber(ended.sent) or 0) > 0 }
   for kind, is_asked in pairs(asked) do

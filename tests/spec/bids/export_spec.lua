@@ -49,6 +49,52 @@ describe("export bids", function()
       coil.CoilCooling, coil.CoilDiameter.Value, threshold.Algorithm })
   end)
 
+  it("has what was noted about the run as text of its own, and nobody's name with it", function()
+    local function export(run, more)
+      shell.remove(folder .. "/noted")
+      local status, text, err = shell.moonpulse(folder, ("export bids %s --bids %s/noted --sub 01 %s"):format(
+        run, folder, more or ""))
+      assert.are.equal(0, status, err)
+      local checked, found = shell.moonpulse(folder, ("check-bids %s/noted"):format(folder))
+      assert.are.equal(0, checked, found)
+      assert.matches("0 errors, 0 warnings", found, 1, true)
+      return text, err
+    end
+    --- The notes as a reader of JSON that is not ours has them, line by line.
+    local function notes_in(name)
+      local status, text, err = shell.sh(folder, ([[python3 -c 'import json, sys
+for note in json.load(open(sys.argv[1])).get("Moonpulse", {}).get("Notes", []):
+    print(sorted(note), note["At"][:4], note["Text"], sep="|")' %s/noted/sub-01/%s]]):format(folder, name))
+      assert.are.equal(0, status, err)
+      return text
+    end
+    local names = { "nibs/sub-01_task-stimulation_acq-itbs600_run-1_nibs.json",
+      "beh/sub-01_task-stimulation_acq-itbs600_run-1_events.json" }
+    local noted = bids.run(folder, "itbs600 --amt 40")
+    local _, err = export(noted)
+    assert.is_nil(err:find("as written", 1, true))
+    assert.are.same({ "", "" }, { notes_in(names[1]), notes_in(names[2]) })
+    local rows = folder .. "/noted/sub-01/" .. names[2]:gsub("json$", "tsv")
+    local plain = assert(shell.read(rows))
+    for _, text in ipairs { "the coil \"slipped\" | déjà vu", "slept 5 h" } do
+      assert.are.equal(0, (shell.moonpulse(folder, ("note %s %s --operator OPZ"):format(noted,
+        shell.quote(text)))))
+    end
+    local year = os.date "!%Y"
+    local wanted = ("['At', 'Text']|%s|the coil \"slipped\" | déjà vu\n['At', 'Text']|%s|slept 5 h\n")
+      :format(year, year)
+    for _, options in ipairs { "", "--no-sourcedata" } do
+      _, err = export(noted, options)
+      assert.matches("2 notes of its operators: the dataset has them as written: see that nobody is named "
+        .. "there", err, 1, true)
+      assert.are.same({ wanted, wanted }, { notes_in(names[1]), notes_in(names[2]) })
+      assert.are.equal(plain, shell.read(rows)) -- the timeline is the run's
+      local _, named = shell.sh(folder, ("cd %s/noted && grep -rl OPZ . | grep -v ./sourcedata/"):format(
+        folder))
+      assert.are.equal("", named)
+    end
+  end)
+
   it("says n/a of what nobody told, and that a simulated run was simulated", function()
     local files = bids.export({}, whole, { sub = "01" })
     assert.are.equal("itbs600 magventure n/a n/a 32 verified", cells(files[stem .. "nibs.tsv"], {

@@ -255,6 +255,48 @@ describe("moonpulse runs", function()
     assert.are.same({ 0, false, "interrupted" }, { #data().torn, recovered.torn, recovered.status })
   end)
 
+  it("has the next run on a simulator say so, once, where nobody is named", function()
+    local run = ("run itbs600 --amt 50 --out %s "):format(out)
+    local job = jobs:start("killed", run .. "--tolerance 10000 --late skip")
+    local path = shell.await(function()
+      local name = shell.names(out)[1]
+      return name and (shell.read(("%s/%s/twin.tsv"):format(out, name)) or ""):find "\tpulse\t"
+        and out .. "/" .. name
+    end, "a pulse")
+    --- What the next run says on standard error; its folder is taken away unless it is kept.
+    local function next_says(more, keep)
+      local status, said, err = shell.moonpulse(folder, run .. (more or "--speed max"))
+      assert.are.equal(0, status, err)
+      if not keep then
+        shell.remove(assert(said:match "\nrecord +(%S+)"))
+      end
+      return err
+    end
+    assert.are.equal("", next_says()) -- it still goes on
+    job:signal "KILL"
+    job:wait()
+    shell.await(function() return #data().torn == 1 end, "the end of its guard")
+    local words = "moonpulse: note: the last run was killed, and its record is not whole: moonpulse recover "
+    assert.are.equal(words .. path .. "\n", next_says())
+    assert.are.equal("", next_says "--speed max --participant P08") -- whose it is not
+    shell.copy(path, path .. "_2")
+    shell.sh(folder, "mkdir " .. path .. "_3") -- killed before there was anything
+    assert.are.equal(words .. path .. "_2; so was the one before it: moonpulse runs --recover\n",
+      next_says())
+    shell.copy(path, path .. "_4")
+    assert.are.equal(words .. path .. "_4; so were the 2 before it: moonpulse runs --recover\n", next_says())
+    -- on a stimulator, too, where the port is another
+    local _, _, err = shell.moonpulse(folder, ("run itbs600 --amt 50 --device magventure --port %s/none "
+      .. "--out %s"):format(folder, out))
+    assert.matches(words .. path .. "_4; ", err, 1, true)
+    shell.remove(out .. "/" .. shell.names(out)[#shell.names(out)])
+    assert.are.equal(words .. path .. "_4; so were the 2 before it: moonpulse runs --recover\n",
+      next_says(nil, true))
+    assert.are.equal("", next_says())
+    shell.copy(path, out .. "/2999-01-01T000000_later") -- those before the one that ended were told
+    assert.are.equal(words .. out .. "/2999-01-01T000000_later\n", next_says())
+  end)
+
   it("says what comes next after a session that was stopped, too", function()
     local tty = folder .. "/tty"
     jobs:start("sim", "sim magventure --fault unplug@2 --link " .. tty)

@@ -303,10 +303,16 @@ describe("a run of a threshold hunt", function()
         end
       end]], ("--answers %s/answers"):format(folder))
     assert.are.equal(0, status, err)
-    local found = {}
+    local found, before, old = {}, "none", {}
     for i, each in ipairs(fixture.manifest(run).thresholds.found) do
       found[i] = each.how
+      old[i], before = before, each.value
     end
+    local told = {}
+    for line in shell.read(run .. "/journal.jsonl"):gmatch('[^\n]*"kind":"threshold"[^\n]*') do
+      told[#told + 1] = cjson.decode(line).old
+    end
+    assert.are.same(old, told) -- what held before each
     assert.are.same({ "stochastic approximation, digital H from 60, 6 trials",
       "staircase 1-up-1-down from 50, 7 trials, 6 reversals",
       "stochastic approximation, digital H from 60, 6 trials" }, found)

@@ -370,14 +370,84 @@ describe("moonpulse rerun", function()
     refused "sources/drawn.lua: it is no file"
   end)
 
-  it("asks the preflight anew", function()
-    shell.write(folder .. "/ask.txt", "Is the coil on the head?\n")
-    local run = recorded("drawn", drawn, ("--rmt 50 --speed max --preflight %s/ask.txt"):format(folder), nil,
-      "yes |")
-    local status, text, made = again(run, "", "yes n |")
+  local asked = "on_head\tIs the coil on the head?\nway\tHow was it found?\temg|visual\n"
+
+  --- What a record has of the preflight: of the manifest, and who was asked, of the journal.
+  local function preflight_of(made)
+    local found, sources = {}, {}
+    for i, each in ipairs(fixture.manifest(made).preflight) do
+      found[i] = ("%s=%s%s"):format(each.id, each.answer, each.source and " (" .. each.source .. ")" or "")
+    end
+    for _, line in ipairs(resealed.journal(made)) do
+      sources[#sources + 1] = line.kind == "answer" and line.source or nil
+    end
+    return table.concat(found, ", "), table.concat(sources, ", ")
+  end
+
+  it("answers the preflight as it was answered, asks nobody and says so", function()
+    shell.write(folder .. "/ask.txt", asked)
+    local run = recorded("drawn", drawn, ("--rmt 50 --speed max --operator AB --preflight %s/ask.txt"):format(
+      folder), nil, "printf 'y\\nEMG\\n' |")
+    local status, text, made = again(run, "", "</dev/null")
+    assert.are.equal(0, status, text)
+    assert.matches("preflight   the run's 2 answers are given again, and nobody is asked\n", text, 1, true)
+    assert.matches("How was it found? [emg/visual] EMG\n", text, 1, true)
+    local kept, sources = preflight_of(made)
+    assert.are.same({ "on_head=y (the record), way=emg (the record)", "the record, the record" },
+      { kept, sources })
+    assert.are.same({ "on_head=y, way=emg", "operator, operator" }, { preflight_of(run) })
+    assert.is_nil(fixture.manifest(made).operator) -- who is never taken over
+    assert.matches("nobody was asked: so it was answered in the run", shell.read(made .. "/report.html"), 1,
+      true)
+    assert.are.equal(0, (shell.moonpulse(folder, "verify " .. made)))
+    local judged, why = shell.sh(folder, ("python3 tests/helpers/check_schema.py docs/schemas/"
+      .. "manifest.schema.json %s/manifest.json"):format(made))
+    assert.are.equal(0, judged, why)
+    local manifest = fixture.manifest(made) -- as if somebody had been asked
+    manifest.preflight[1].source = nil
+    shell.write(made .. "/manifest.json", cjson.encode(manifest))
+    fixture.seal(made)
+    status, text = shell.moonpulse(folder, "verify " .. made)
+    assert.are.equal(1, status)
+    assert.matches("preflight[1].source is missing, and the record in line 3", text, 1, true)
+    shell.remove(folder .. "/second")
+    -- another list is asked
+    status, text, made = again(run, ("--operator CD --preflight %s/ask.txt"):format(folder), "yes n |")
     assert.are.equal(3, status, text)
-    assert.is_nil(made)
-    assert.are.equal(0, (again(run, "", "yes |")))
+    assert.are.equal("declined", fixture.manifest(made).result.status)
+    assert.are.same({ "on_head=n", "operator" }, { preflight_of(made) })
+    assert.is_nil(text:find("\npulses ", 1, true)) -- nothing was given: nothing is compared
+  end)
+
+  it("of a run that was declined is declined again", function()
+    shell.write(folder .. "/ask.txt", asked)
+    local run = recorded("drawn", drawn, ("--rmt 50 --speed max --operator AB --preflight %s/ask.txt"):format(
+      folder), 3, "printf 'y\\nno\\n' |")
+    local status, text, made = again(run, "", "</dev/null")
+    assert.are.equal(0, status, text)
+    assert.matches("\nSAME ", text, 1, true)
+    assert.are.same({ "on_head=y (the record), way=no (the record)", "the record, the record" },
+      { preflight_of(made) })
+    assert.are.equal(fixture.manifest(run).result.reason, fixture.manifest(made).result.reason)
+  end)
+
+  it("asks the preflight anew at a stimulator, whatever was answered before", function()
+    shell.write(folder .. "/ask.txt", asked)
+    local run = recorded("drawn", drawn, ("-p n=1 --rmt 50 --speed max --operator AB --participant P07 "
+      .. "--preflight %s/ask.txt"):format(folder), nil, "printf 'y\\nemg\\n' |")
+    local link = folder .. "/stim"
+    jobs:start("sim", ("sim magventure --link %s --log %s.tsv"):format(link, link)):says("simulated ")
+    for _, list in ipairs { "", "--preflight " .. folder .. "/ask.txt" } do
+      local status, text, made = again(run, ("--participant P07 --operator CD --real-pty --port %s %s")
+        :format(link, list), "</dev/null")
+      assert.are.equal(3, status, text)
+      assert.matches("the preflight was not answered (" .. (list == "" and "screened)" or "on_head)"), text,
+        1, true)
+      assert.is_nil(text:find("are given again", 1, true))
+      assert.are.equal("no answer", fixture.manifest(made).preflight[1].answer)
+      shell.remove(folder .. "/second")
+    end
+    assert.are.equal(1, select(2, shell.read(link .. ".tsv"):gsub("\n", ""))) -- nothing was sent
   end)
 
   it("goes to a stimulator only where a port is named", function()

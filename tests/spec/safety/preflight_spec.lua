@@ -14,7 +14,8 @@ local function concat(a, b)
   return table.move(b, 1, #b, #a + 1, table.move(a, 1, #a, 1, {}))
 end
 
---- Ask with these answers by id, y where nothing is said; what was asked.
+--- Ask with these answers by id, y where nothing is said; the answers, or nil, why they refuse, and what was
+--- answered until then.
 local function asked(questions, given)
   local at = 0
   local function answer()
@@ -23,7 +24,8 @@ local function asked(questions, given)
     return given[question.id] or question.id == "threshold_method" and "visual"
       or question.id == "monitoring" and "EMG" or "y"
   end
-  return preflight.ask(questions, answer, "AB")
+  local answers, message = preflight.ask(questions, answer, "AB")
+  return not message and answers or nil, message, answers
 end
 
 describe("the preflight", function()
@@ -37,9 +39,11 @@ describe("the preflight", function()
     assert.are.same({ "y", "y", "visual", "n" }, { by_id.ear_protection, by_id.operator_ear_protection,
       by_id.threshold_method, by_id.first_session })
     for id, wrong in pairs { threshold_method = "y", operator_ear_protection = "n", first_session = "" } do
-      local nothing, message = asked(preflight.questions, { [id] = wrong })
+      local nothing, message, kept = asked(preflight.questions, { [id] = wrong })
       assert.is_nil(nothing)
       assert.matches(id, message, 1, true)
+      local last = kept.answers[#kept.answers]
+      assert.are.same({ preflight.questions[#kept.answers].id, id, wrong }, { last.id, last.id, last.answer })
     end
   end)
 

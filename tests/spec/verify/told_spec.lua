@@ -178,7 +178,9 @@ describe("an experiment that is made again", function()
       parts = "run:spawn(function() run:sleep(0.1) run:note 'side' end) run:sleep(0.2)",
       lost = "for _ = 1, 401 do for _ = 1, 500 do run:now() end run:sleep(0.001) end",
       outside = "run:mark('is ' .. os.time())" } do
-      for _, then_what in ipairs { "", "stim:fire(mp.pulse(mp.mso(40)))" } do
+      -- 200,000 readings are made again for seconds: those with what comes behind them
+      local behind = { "stim:fire(mp.pulse(mp.mso(40)))", name ~= "lost" and "" or nil }
+      for _, then_what in ipairs(behind) do
         local run = record(name .. #then_what, before .. after .. "\n" .. then_what, "--tolerance 5000")
         local differs = look(run)
         assert.are.equal("", differs, name)

@@ -4,6 +4,7 @@ local cjson = require "cjson"
 local core = require "moonpulse.core"
 local clocks = require "moonpulse.record.clocks"
 local fixture = require "job"
+local resealed = require "resealed"
 local shell = require "shell"
 local verify = require "moonpulse.verify"
 
@@ -152,6 +153,161 @@ describe("the journal of an experiment", function()
     assert.are.same({ "requested", "enough" }, { of.stop[1].reason, of.stop[1].why })
     assert.are.same({ 2, 2 }, { #of.arm, #of.disarm })
     assert.are.same({}, assert(verify.folder(run, {})).differs)
+  end)
+end)
+
+--- A line without what older versions did not write.
+local function as_older(entries)
+  for number = #entries, 1, -1 do
+    local entry = entries[number]
+    if entry.kind == "override" and entry.of then
+      table.remove(entries, number)
+    elseif entry.kind == "threshold" or entry.kind == "recovered" then
+      entry.old = nil
+    elseif entry.kind == "arm" then
+      entry.why = nil
+    end
+  end
+  entries[1].options.unconfirmed = nil
+  for _, entry in ipairs(entries) do
+    if entry.lines_before then
+      entry.lines_before.override = nil
+    end
+  end
+end
+
+describe("what an act changes", function()
+  local unsure = [[local mp = require "moonpulse"
+    return mp.protocol { id = "unsure", name = "Unsure", unconfirmed = "the ITI of its table 2",
+      plan = function() return mp.pulse(mp.rmt(80)):times(3, { every = 6 }) end }]]
+
+  it("is a protocol that is run though nobody compared its numbers", function()
+    shell.write(folder .. "/unsure.lua", unsure)
+    local arguments = folder .. "/unsure.lua --rmt 50 --speed max --operator AB --beyond-guidelines why "
+      .. "--approval 'EK 7' "
+    assert.are.equal(2, (shell.moonpulse(folder, ("run %s --out %s/runs"):format(arguments, folder))))
+    local run, status, _, err = play(arguments .. "--unconfirmed")
+    assert.are.equal(0, status, err)
+    local _, of = trail(run)
+    local limits, numbers = of.override[1], of.override[2]
+    assert.are.same({ "why", "EK 7" }, { limits.why, limits.approval })
+    assert.are.same({ "unconfirmed", "the ITI of its table 2", "--unconfirmed", "AB" },
+      { numbers.of, numbers.what, numbers.why, numbers.who })
+    assert.matches("is refused$", numbers.old)
+    assert.matches("is run", numbers.new)
+    assert.are.same({}, assert(verify.folder(run, {})).differs)
+    -- each of both overrides is missed, also by who knows the chain
+    for i, word in ipairs { "override", "override unconfirmed" } do
+      local forged = folder .. "/forged" .. i
+      shell.copy(run, forged)
+      resealed.edit(forged, function(entries)
+        local taken = 0
+        for number = #entries, 1, -1 do
+          local entry = entries[number]
+          if entry.kind == "override" and (entry.of ~= nil) == (i == 2) then
+            table.remove(entries, number)
+            taken = taken + 1
+          elseif entry.lines_before then
+            entry.lines_before.override = 1
+          end
+        end
+        assert.are.equal(1, taken)
+      end)
+      local said = {}
+      for n, each in ipairs(assert(verify.folder(forged, {})).differs) do
+        said[n] = each.text
+      end
+      assert.are.same({ "the line that says it is missing: " .. word }, said)
+    end
+    -- nobody asked for it where there was nothing to be taken
+    shell.write(folder .. "/sure.lua", (unsure:gsub('unconfirmed = "[^"]*",', "")))
+    assert.are.equal(0, (shell.moonpulse(folder, ("run %s/sure.lua --rmt 50 --speed max --unconfirmed --out "
+      .. "%s/sure"):format(folder, folder))))
+    assert.is_nil(select(2, trail(fixture.run_in(folder .. "/sure"))).override)
+  end)
+
+  it("is a threshold: what held before, and what was found", function()
+    shell.write(folder .. "/made.lua", [[local mp = require "moonpulse"
+      return mp.experiment(function(run)
+        local stim = run:device()
+        stim:arm()
+        for _, kind in ipairs { "RMT", "RMT", "AMT", "none" } do
+          for trial, intensity in run:staircase { start = 45, step = 2, reversals = 2, min_step = 2,
+              kind = kind ~= "none" and kind or nil } do
+            run:sleep(6)
+            stim:fire(mp.pulse { intensity = mp.mso(intensity) })
+            trial:answer(run:ask "MEP? [y/n]")
+          end
+        end
+      end)]])
+    shell.write(folder .. "/answers", ("y\nn\ny\n"):rep(20))
+    local run, status, _, err = play(("%s/made.lua --seed 1 --rmt 50 --speed max --answers %s/answers")
+      :format(folder, folder))
+    assert.are.equal(0, status, err)
+    local _, of = trail(run)
+    local found = fixture.manifest(run).experiment.staircases
+    local told = {}
+    for i, line in ipairs(of.threshold) do
+      told[i] = { line.old == nil and "-" or line.old, line.new }
+    end
+    assert.are.same({ { "none", 50 }, { 50, found[1].threshold }, { found[1].threshold, found[2].threshold },
+      { "none", found[3].threshold }, { "-", found[4].threshold } }, told)
+    assert.are.same({ "the script asked for it" }, { of.arm[1].why })
+    assert.are.same({}, assert(verify.folder(run, {})).differs)
+  end)
+
+  it("is not missed in records of versions that did not write it", function()
+    shell.write(folder .. "/unsure.lua", unsure)
+    shell.write(folder .. "/made.lua", [[local mp = require "moonpulse"
+      return mp.experiment(function(run)
+        local stim = run:device()
+        for trial, intensity in run:staircase { start = 45, step = 2, reversals = 2, min_step = 2,
+            kind = "RMT" } do
+          stim:arm()
+          run:sleep(6)
+          stim:fire(mp.pulse { intensity = mp.mso(intensity) })
+          trial:answer(run:ask "MEP? [y/n]")
+          stim:disarm()
+        end
+      end)]])
+    shell.write(folder .. "/answers", ("y\nn\n"):rep(20))
+    for i, arguments in ipairs { folder .. "/unsure.lua --unconfirmed",
+      ("%s/made.lua --answers %s/answers"):format(folder, folder) } do
+      local out = ("%s/older%d"):format(folder, i)
+      local status, _, err = shell.moonpulse(folder, ("run %s --rmt 50 --speed max --out %s"):format(
+        arguments, out))
+      assert.are.equal(0, status, err)
+      local run = fixture.run_in(out)
+      local was = shell.read(run .. "/journal.jsonl")
+      resealed.edit(run, as_older)
+      assert.is_true(was ~= shell.read(run .. "/journal.jsonl"))
+      local text
+      status, text = shell.moonpulse(folder, "verify " .. run)
+      assert.are.equal(0, status, text)
+      status, text = shell.sh(folder, ("sh %s/verify.sh"):format(run))
+      assert.are.equal(0, status, text)
+      status, text = shell.moonpulse(folder, ("rerun %s --out %s.again"):format(run, out))
+      assert.are.equal(0, status, text)
+    end
+  end)
+
+  it("is the status of a run that was recovered", function()
+    shell.write(folder .. "/made.lua", [[local mp = require "moonpulse"
+      return mp.protocol { id = "made", name = "Made", plan = function()
+        return mp.train { pulses = 400, hz = 10, intensity = mp.mso(40) } end }]])
+    local job = shell.start(folder, "killed", ("run %s/made.lua --tolerance 1000 --out %s/runs "
+      .. "--beyond-guidelines test --approval none"):format(folder, folder))
+    local path = shell.await(function()
+      local names = shell.names(folder .. "/runs")
+      local run = names[1] and folder .. "/runs/" .. names[1]
+      return run and (shell.read(run .. "/twin.tsv") or ""):find("\tpulse\t", 1, true) and run
+    end, "the first pulse")
+    job:kill()
+    local status, text, err = shell.moonpulse(folder, "recover " .. path)
+    assert.are.equal(0, status, text .. err)
+    local _, of = trail(path)
+    assert.are.same({ "running", "interrupted" }, { of.recovered[1].old, of.recovered[1].new })
+    assert.are.same({}, assert(verify.folder(path, {})).differs)
   end)
 end)
 

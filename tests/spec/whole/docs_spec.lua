@@ -87,12 +87,19 @@ describe("the pages' command lines", function()
     assert.are.equal(0, (shell.moonpulse(folder, ("run itbs600 --amt 50 --speed max --sign %s/lab "
       .. "--out %s/made"):format(folder, folder))))
     assert(os.rename(folder .. "/made/" .. shell.names(folder .. "/made")[1], folder .. "/run"))
+    assert.are.equal(4, (shell.moonpulse(folder, ("run itbs600 --amt 50 --speed max --fault unplug@100 "
+      .. "--out %s/broken"):format(folder))))
   end)
 
   teardown(function() shell.remove(folder) end)
 
   --- As it is typed there, but simulated, without waiting and with a port that there is not.
   local function adapted(line)
+    if line:find("moonpulse resume", 1, true) then -- a run that broke off, which nobody has resumed yet
+      local copy = ("%s/resumed/%d"):format(folder, #shell.names(folder .. "/resumed"))
+      assert(os.execute(("mkdir -p %s/resumed && cp -r %s/broken %s"):format(folder, folder, copy)))
+      line = line:gsub("RUN", ("%s/%s --out %s/out"):format(copy, shell.names(copy)[1], copy))
+    end
     line = line:gsub("/dev/tty(%w+)", folder .. "/no-port-%1"):gsub("/tmp/stim", folder .. "/stim")
       :gsub("%-%-latency 10", "--latency 1"):gsub("%s*|.*$", "")
       :gsub("%f[%w]RUN_?[AB]?%.*%f[%s\0]", folder .. "/run")

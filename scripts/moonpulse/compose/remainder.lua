@@ -1,0 +1,233 @@
+--- What is left of a plan from one of its trials on: for a session that goes on where it broke off.
+--
+-- It begins with that trial's own part of the plan: what stands before it is left out, rests included; marks
+-- behind the last rest before it are kept. From then on its times are those of the plan. Amid a repetition of
+-- parts with drawn rests the first gap is the longest that it could have been.
+local core = require "moonpulse.core"
+local cursors = require "moonpulse.compose.stimulus_cursor"
+local numbers = require "moonpulse.text.numbers"
+local refusals = require "moonpulse.text.refusal"
+local stimuli = require "moonpulse.compose.stimuli"
+
+local M = {}
+
+--- A fraction of two integers in lowest terms; nil: it does not fit in 64 bits.
+local function less(a, b, c, d) -- a/b - c/d
+  local function product(x, y)
+    return (x == 0 or math.abs(y) <= math.maxinteger // math.abs(x)) and x * y or nil
+  end
+  local left, right, below = product(a, d), product(c, b), product(b, d)
+  if not (left and right and below) or left > 0 and -right > math.maxinteger - left then
+    return nil
+  end
+  return ("%d/%d"):format(left - right, below)
+end
+
+local function parts(text)
+  local above, below = text:match("^(%-?%d+)/(%d+)$")
+  return math.tointeger(above), math.tointeger(below)
+end
+
+--- The silence between the end of a repetition and the next one; nil: there is none.
+local function gap_of(view, child)
+  local totals = child:totals()
+  if view.spacing == "gap" then
+    return view.period > 0 and core.rest(view.exact_period or view.period) or nil
+  end
+  local gap = view.period - totals.span
+  local exact
+  if view.exact_period and totals.exact_span then
+    local a, b = parts(view.exact_period)
+    local c, d = parts(totals.exact_span)
+    exact = less(a, b, c, d)
+  end
+  return gap > 1e-12 and core.rest(exact or gap) or nil
+end
+
+local from
+
+-- What is said of a part holds only where nothing in it has one of these roles (moonpulse.compose.stimuli).
+-- Where that is left out it must not hold from then on.
+local undone_by = { trial = { "trial", "trials", "block" }, trials = { "trials", "block" }, block = {} }
+
+--- Does a part have one of the roles, itself or inside?
+local function has_role(plan, roles)
+  local view = plan:view()
+  for _, role in ipairs(roles) do
+    if (" " .. view.roles .. " "):find(" " .. role .. " ", 1, true) then
+      return true
+    end
+  end
+  for i = 1, view.children do
+    if has_role(plan:child(i), roles) then
+      return true
+    end
+  end
+  return false
+end
+
+--- made, which was just made, is called as plan was.
+local function named(made, plan, view)
+  local roles = {}
+  for role in view.roles:gmatch("%S+") do
+    local is_undone = false
+    for i = 1, view.children do
+      is_undone = is_undone or has_role(plan:child(i), undone_by[role])
+    end
+    roles[#roles + 1] = not is_undone and role or nil
+  end
+  local condition = view.condition ~= "" and view.condition or nil
+  return (condition or roles[1]) and core.tagged(made, condition, table.concat(roles, " ")) or made
+end
+
+local function rest_of_sequence(plan, view, skipped)
+  local children, found = {}, false
+  for i = 1, view.children do
+    local child = plan:child(i)
+    local pulses = child:totals().pulses
+    if found then
+      children[#children + 1] = child
+    elseif skipped < pulses then
+      found = true
+      children[#children + 1] = from(child, skipped)
+    elseif pulses > 0 then
+      skipped, children = skipped - pulses, {}
+    elseif child:view().kind == "rest" then
+      children = {}
+    else
+      children[#children + 1] = skipped == 0 and child or nil -- a mark, or what holds nothing but marks
+    end
+  end
+  if #children == 1 then
+    return named(children[1], plan, view)
+  end
+  return named(core.describe(core.sequence_of(children), view.origin, view.label), plan, view)
+end
+
+local function rest_of_repeat(plan, view, skipped)
+  local child = plan:child(1)
+  local pulses = child:totals().pulses
+  local left, inside = view.count - skipped // pulses, skipped % pulses
+  local function times(count)
+    return core.repeat_plan(child, count, view.spacing, view.exact_period or view.period)
+  end
+  if inside == 0 then
+    return named(core.describe(times(left), view.origin, view.label), plan, view)
+  end
+  local children = { from(child, inside) }
+  if left > 1 or view.spacing == "train" then
+    children[2] = gap_of(view, child)
+  end
+  if left > 1 then
+    children[#children + 1] = core.describe(times(left - 1), view.origin, view.label)
+  end
+  return named(core.sequence_of(children), plan, view)
+end
+
+--- plan without its first pulses; skipped of them are left out, and fewer than it has.
+function from(plan, skipped)
+  if skipped == 0 then
+    return plan
+  end
+  local view = plan:view()
+  if view.kind == "sequence" then
+    return rest_of_sequence(plan, view, skipped)
+  elseif view.kind == "repeat" then
+    return rest_of_repeat(plan, view, skipped)
+  elseif view.kind == "channel" then
+    local made = core.channel(from(plan:child(1), skipped), view.text)
+    return named(core.describe(made, view.origin, view.label), plan, view)
+  end
+  return refusals.raise("usage", "it lies amid parts that go on side by side (mp.together): such a plan is "
+    .. "begun before or behind them")
+end
+
+--- How many pulses come before a trial or block.
+---@return integer? pulses nil: there is none of that number
+---@return integer most of what there is
+local function before(plan, seed, what, number)
+  local cursor, most = cursors.new(stimuli.of(plan, seed)), 0
+  while cursor:next() do
+    local first = cursor[what]
+    if first then
+      local count = what == "trial" and cursor.per and (cursor.last - cursor.first + 1) // cursor.per or 1
+      if number >= first and number < first + count then
+        return cursor.first - 1 + (number - first) * (cursor.per or 0)
+      end
+      most = math.max(most, first + count - 1)
+    end
+  end
+  return nil, most
+end
+
+--- Of which trial a pulse is, and how many trials there are.
+local function trial_of(plan, seed, pulse)
+  local cursor, trial, last = cursors.new(stimuli.of(plan, seed)), nil, 0
+  while cursor:next() do
+    if cursor.trial then
+      trial = trial or pulse <= cursor.last and pulse >= cursor.first and cursor:trial_of(pulse) or nil
+      last = math.max(last, cursor:trial_of(cursor.last))
+    end
+  end
+  return trial, last
+end
+
+---@class moonpulse.Begins where a plan is begun: manifest.begins_at
+---@field what "trial"|"block"
+---@field number integer of the first one that is given, from 1, as the record counts them (docs/record.md)
+---@field pulses_before integer how many of the plan's pulses are left out
+---@field pulses_planned integer of the whole plan
+---@field continues string? the run that broke off, by the name of its folder
+
+--- What is left of a plan from a trial or a block on. Raises a refusal { code, message } where there is none
+--- of that number, or where it cannot be begun there.
+---@param plan moonpulse.Plan
+---@param seed integer that draws its rests
+---@param at { what: "trial"|"block", number: integer }
+---@return moonpulse.Plan
+---@return moonpulse.Begins
+function M.of(plan, seed, at)
+  local what, number = at.what, at.number
+  local pulses, most = before(plan, seed, what, number)
+  if not pulses then
+    refusals.raise("usage", "%s", most == 0 and ("the plan has no %ss"):format(what)
+      or ("the plan has %s: there is no %s %d"):format(numbers.counted(most, what), what, number))
+  end
+  local rest = from(plan, pulses)
+  local trial, all = trial_of(plan, seed, pulses + 1)
+  local _, left = trial_of(rest, seed, 1)
+  if trial and left ~= all - trial + 1 then
+    refusals.raise("usage", "it lies amid a part of which only a piece has a name (:label): what is left "
+      .. "would have other trials; give each piece a name")
+  end
+  return rest, { what = what, number = number, pulses_before = pulses,
+    pulses_planned = plan:totals().pulses }
+end
+
+--- The first trial that begins behind the first pulses of a plan.
+---@param plan moonpulse.Plan
+---@param seed integer that draws its rests
+---@param given integer pulses
+---@return integer? trial nil: all have begun
+---@return integer? pulses that come before it
+function M.trial_after(plan, seed, given)
+  local cursor, known = cursors.new(stimuli.of(plan, seed)), 0
+  while cursor:next() do
+    local before_it = cursor.first - 1
+    if cursor.per then
+      local begun = math.max(0, given - before_it + cursor.per - 1) // cursor.per
+      if before_it + begun * cursor.per < cursor.last then
+        return cursor.trial + begun, before_it + begun * cursor.per
+      end
+      known = cursor:trial_of(cursor.last)
+    elseif cursor.trial and cursor.trial > known then
+      if before_it >= given then
+        return cursor.trial, before_it
+      end
+      known = cursor.trial
+    end
+  end
+  return nil
+end
+
+return M

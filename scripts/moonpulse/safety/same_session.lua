@@ -1,0 +1,48 @@
+--- Which runs are of one session: one that goes on with another one on the same day is no session of its own.
+local clock = require "moonpulse.safety.clock"
+
+local M = {}
+
+--- The name of a run's folder.
+---@param path string
+---@return string
+function M.name_of(path)
+  return path:match("([^/]+)/*$") or path
+end
+
+local function is_same(session, run)
+  return session ~= nil and not session.edited and not run.edited and clock.same_day(session.at, run.at)
+end
+
+local function join(session, run)
+  session.pulses, session.ended = session.pulses + run.pulses, math.max(session.ended, run.ended)
+  session.nerve_pulses = (session.nerve_pulses or 0) + (run.nerve_pulses or 0)
+  local is_cut = session.cut_of and session.pulses + session.nerve_pulses < session.cut_of
+  session.cut_of = is_cut and session.cut_of or nil
+end
+
+--- Runs by session.
+---@param runs moonpulse.EarlierRun[] the oldest first; they stay as they are
+---@return moonpulse.EarlierRun[] sessions each with the pulses of its runs, as old as the first of them
+---@return table<string, moonpulse.EarlierRun> by_name of a run's folder: its session
+function M.of(runs)
+  local sessions, by_name = {}, {}
+  for _, run in ipairs(runs) do
+    local session = by_name[run.continues or false]
+    if is_same(session, run) then
+      join(session, run)
+    else
+      session = {}
+      for key, value in pairs(run) do
+        session[key] = value
+      end
+      sessions[#sessions + 1] = session
+    end
+    if run.path then
+      by_name[M.name_of(run.path)] = session
+    end
+  end
+  return sessions, by_name
+end
+
+return M

@@ -1,0 +1,274 @@
+-- A run that broke off goes on with the first trial that had not begun: nothing is given twice, and what both
+-- gave is what the plan has, but for the trial that broke off.
+local cjson = require "cjson"
+local fixture = require "job"
+local lfs = require "lfs"
+local shell = require "shell"
+
+local trials = [[
+local mp = require "moonpulse"
+return mp.protocol { id = "trials", name = "Trials", plan = function()
+  local test = mp.pulse(mp.mso(60))
+  local pair = mp.pair { isi = mp.ms(200), intensity = { mp.mso(40), mp.mso(60) } }
+  return mp.trials { of = mp.shuffle { test:label "TS", test:label "TS", test:label "TS", test:label "TS",
+    pair:label "SICI", pair:label "SICI", pair:label "SICI", pair:label "SICI" }, every = %s }
+end }]]
+
+describe("resume", function()
+  local folder, jobs
+  fixture.each_test(function(...) folder, jobs = ... end)
+
+  local function write(every)
+    shell.write(folder .. "/trials.lua", trials:format(every or "5"))
+  end
+
+  --- The one folder of a run under out that is not among those known.
+  local function newest(known)
+    for _, name in ipairs(shell.names(folder .. "/runs")) do
+      if not known[name] then
+        return folder .. "/runs/" .. name
+      end
+    end
+  end
+
+  --- A run that broke off: its folder.
+  local function broken(at, more)
+    write()
+    local status, out, err = shell.moonpulse(folder, ("run %s/trials.lua --speed max --seed 5 --fault "
+      .. "unplug@%d --timing host --out %s/runs %s"):format(folder, at, folder, more or ""))
+    assert.are_not.equal(0, status)
+    local run = fixture.run_in(folder .. "/runs")
+    assert.matches("\nresume +moonpulse resume " .. run:gsub("%p", "%%%0") .. " goes on with the rest\n", out,
+      nil, err)
+    return run
+  end
+
+  local function resume(run, more)
+    local known = {}
+    for _, name in ipairs(shell.names(folder .. "/runs")) do
+      known[name] = true
+    end
+    local status, out, err = shell.moonpulse(folder, ("resume %s --out %s/runs %s"):format(run, folder,
+      more or ""))
+    return status, out .. err, newest(known)
+  end
+
+  --- Condition and intensity of what was given: by the rows, and how many by the simulator.
+  local function given(run)
+    local list = {}
+    for _, row in ipairs((fixture.pulse_rows(run))) do
+      if row.status == "delivered" or row.status == "sent" or row.status == "perhaps_sent" then
+        list[#list + 1] = row.trial_type .. " " .. row.intensity
+      end
+    end
+    local _, at_simulator = shell.read(run .. "/twin.tsv"):gsub("\tpulse\t", "")
+    return list, at_simulator
+  end
+
+  --- What the whole plan has, from events: the same two columns.
+  local function planned()
+    local status, out = shell.moonpulse(folder, ("events %s/trials.lua --seed 5"):format(folder))
+    assert.are.equal(0, status)
+    shell.write(folder .. "/planned.tsv", out)
+    local list = {}
+    for i, row in ipairs(shell.rows(folder .. "/planned.tsv")) do
+      list[i] = { text = row.trial_type .. " " .. row.intensity, trial = row.trial }
+    end
+    return list
+  end
+
+  it("gives what had not begun, once, wherever the run broke off", function()
+    for at = 2, 10, 4 do
+      shell.remove(folder .. "/runs")
+      local run = broken(at)
+      local status, text, second = resume(run)
+      assert.are.equal(0, status, text)
+      local first, rest, all = given(run), given(second), planned()
+      local begun = all[#first].trial
+      local from
+      for i, each in ipairs(all) do
+        from = from or tonumber(each.trial) > tonumber(begun) and i or nil
+        if i <= #first then
+          assert.are.equal(each.text, first[i], i)
+        end
+      end
+      assert.are.equal(#all - from + 1, #rest)
+      for i, each in ipairs(rest) do
+        assert.are.equal(all[from + i - 1].text, each, i)
+      end
+      assert.are.equal(#rest, select(2, given(second)))
+      assert.matches(("\ngoes on +with trial %d: %d pulses"):format(begun + 1, #rest), text)
+      assert.are.equal(from - 1 > #first, text:find("are not made up for", 1, true) ~= nil, text)
+      local manifest = fixture.manifest(second)
+      assert.are.same({ what = "trial", number = begun + 1, pulses_before = from - 1, pulses_planned = #all,
+        continues = run:match("[^/]+$") }, manifest.begins_at)
+      for _, command in ipairs { "verify " .. second, ("rerun %s --out %s/again"):format(second, folder) } do
+        local ok, out, err = shell.moonpulse(folder, command)
+        assert.are.equal(0, ok, out .. err)
+      end
+      local _, methods = shell.moonpulse(folder, "methods " .. second)
+      assert.matches(("The run began with trial %d, behind %d of the plan's %d pulses; it goes on with %s.")
+        :format(begun + 1, from - 1, #all, run:match("[^/]+$")), methods:gsub("\n", " "), 1, true)
+      assert.matches(("<dt>Began with</dt><dd>trial %d, behind"):format(begun + 1),
+        shell.read(second .. "/report.html"), 1, true)
+    end
+  end)
+
+  it("goes on with a run that goes on, and with none twice", function()
+    local run = broken(3)
+    local _, text, second = resume(run, "--device sim:magstim200 --device-option model=200")
+    assert.is_nil(second, text) -- no pairs from one Magstim: refused, and nothing was given
+    write()
+    local status
+    status, text, second = resume(run)
+    assert.are.equal(0, status, text)
+    status, text = resume(run)
+    assert.are.equal(2, status)
+    assert.matches(("was resumed already: %s goes on with it"):format(second), text, 1, true)
+    status, text = resume(second)
+    assert.are.equal(2, status)
+    assert.matches("came to its end: there is nothing to go on with (moonpulse rerun does the same again)",
+      text, 1, true)
+  end)
+
+  it("goes on after a kill, once recover wrote what was given", function()
+    write "0.4"
+    local job = jobs:start("run", ("run %s/trials.lua --seed 5 --tolerance 5000 --timing host --out %s/runs")
+      :format(folder, folder))
+    shell.await(function()
+      local name = shell.names(folder .. "/runs")[1]
+      local twin = name and shell.read(("%s/runs/%s/twin.tsv"):format(folder, name)) or ""
+      return select(2, twin:gsub("\tpulse\t", "")) >= 3
+    end, "three pulses")
+    job:signal "KILL"
+    job:wait()
+    local run = fixture.run_in(folder .. "/runs")
+    local status, text = resume(run)
+    assert.are.equal(2, status)
+    assert.matches("was killed: moonpulse recover ", text, 1, true)
+    assert.are.equal(0, (shell.moonpulse(folder, "recover " .. run)))
+    local second
+    status, text, second = resume(run, "--speed max")
+    assert.are.equal(0, status, text)
+    local _, before = given(run)
+    local _, after = given(second)
+    local lost = tonumber(text:match("left out +(%d+) pulse") or 0)
+    assert.are.equal(12, before + lost + after, text)
+  end)
+
+  it("of a run on a stimulator asks for its port and its questions again; both are one session", function()
+    shell.write(folder .. "/own.lua", [[local mp = require "moonpulse"
+      return mp.protocol { name = "Own", sessions = { per_day = 2, total = 6, gap_min = 3000 },
+        plan = function() return mp.pulse(mp.mso(40)):times(8, { every = 0.5 }) end }]])
+    shell.write(folder .. "/list", "ready\tIs all ready?\n")
+    local function stimulator(name, more)
+      local tty = folder .. "/" .. name
+      jobs:start(name, ("sim magventure %s --link %s"):format(more, tty))
+      shell.await(function() return lfs.symlinkattributes(tty, "mode") end, "the simulator's port")
+      return tty
+    end
+    local who = "--real-pty --operator AB --out " .. folder .. "/runs"
+    local status = shell.sh(folder, ("yes y | %s run %s/own.lua --device magventure "
+      .. "--port %s --preflight %s/list --participant P07 --rmt 50 --tolerance 5000 %s"):format(
+      shell.quote(shell.program), folder, stimulator("one", "--fault unplug@4"), folder, who))
+    assert.are_not.equal(0, status)
+    local run = fixture.run_in(folder .. "/runs")
+    local text
+    status, text = resume(run)
+    assert.are.equal(2, status)
+    assert.matches("the run was on a stimulator (magventure): give its port again with --port; nothing was "
+      .. "armed", text, 1, true)
+    local out, err
+    status, out, err = shell.sh(folder, ("yes y | %s resume %s --port %s %s"):format(
+      shell.quote(shell.program), run, stimulator("two", ""), who))
+    assert.are.equal(0, status, out .. err)
+    assert.matches("\nnext +session 2 of 6, at the earliest [%d: -]+ %(wait 5[01] min more%)", out)
+    local second = newest { [run:match("[^/]+$")] = true }
+    local manifest = fixture.manifest(second)
+    assert.are.same({ 1, "P07", "Is all ready?" }, { manifest.session.number, manifest.participant,
+      manifest.preflight[1].question })
+    local _, runs = shell.moonpulse(folder, ("runs --participant P07 --out %s/runs"):format(folder))
+    assert.matches("in all +8 pulses in 1 session\n", runs)
+    assert.matches("own +4 of 4 +1 of 6 ", runs)
+  end)
+
+  it("leaves it to the operator whether pulses that were perhaps given are given again", function()
+    shell.write(folder .. "/trials.lua", [[local mp = require "moonpulse"
+      return mp.protocol { id = "trains", name = "Trains", plan = function()
+        return mp.train { pulses = 20, hz = 10, intensity = mp.mso(30) }:times(4, { gap = 26 }) end }]])
+    local status = shell.moonpulse(folder, ("run %s/trials.lua --speed max --timing device --device "
+      .. "sim:stimjim --device-option full_scale_ua=1000 --fault unplug@45 --out %s/runs"):format(folder,
+      folder))
+    assert.are.equal(4, status)
+    local run = fixture.run_in(folder .. "/runs")
+    local text, second
+    status, text = resume(run, "--from-trial 2")
+    assert.are.equal(2, status)
+    assert.matches("--from-trial 2: of trials up to 2 pulses were given, and nothing is given twice", text, 1,
+      true)
+    status, text = resume(run, "--from-trial 9")
+    assert.are.equal(2, status)
+    assert.matches("there is no trial 9", text, 1, true)
+    status, text, second = resume(run, "--from-trial 3")
+    assert.are.equal(0, status, text)
+    assert.are.same({ 3, 40 }, { fixture.manifest(second).begins_at.number, select(2, given(second)) })
+    shell.remove(second)
+    status, text = resume(run)
+    assert.are.equal(0, status, text)
+    assert.matches("with trial 4: 20 pulses; --from-trial 3 gives again those of which nobody knows", text, 1,
+      true)
+  end)
+
+  it("is not over with a run that its operator declined", function()
+    local run = broken(6)
+    shell.write(folder .. "/list", "ready\tIs all ready?\n")
+    local function asked(answer)
+      local status, out, err = shell.sh(folder, ("echo %s | %s resume %s --operator AB --preflight %s/list "
+        .. "--out %s/runs"):format(answer, shell.quote(shell.program), run, folder, folder))
+      return status, out .. err
+    end
+    local status, text = asked "n"
+    assert.are.equal(3, status, text)
+    assert.are.equal(2, #shell.names(folder .. "/runs")) -- who was asked what stands in a record
+    status, text = asked "y"
+    assert.are.equal(0, status, text)
+    assert.are.equal(3, #shell.names(folder .. "/runs"))
+  end)
+
+  it("refuses what cannot go on, and says what to do", function()
+    local run = broken(6)
+    local path = run .. "/sources/trials.lua"
+    local text = shell.read(path)
+    shell.write(path, (text:gsub("60", "61")))
+    local status, said = resume(run)
+    assert.are.equal(2, status)
+    assert.matches("the folder is not as the run left it (", said, 1, true)
+    shell.write(path, text)
+    shell.write(folder .. "/asks.lua", 'local mp = require "moonpulse"\nreturn mp.experiment { name = "A", '
+      .. "run = function(run) run:device():arm() run:device():fire(mp.pulse(mp.mso(40))) error 'x' end }\n")
+    assert.are.equal(2, (shell.moonpulse(folder, ("run %s/asks.lua --speed max --out %s/others"):format(
+      folder, folder))))
+    status, said = resume(fixture.run_in(folder .. "/others"))
+    assert.are.equal(2, status)
+    assert.matches("is of an experiment, which decides as it goes", said, 1, true)
+    for command, words in pairs {
+      ["run %s/asks.lua --from-trial 2"] = "is an experiment, which decides as it goes: --from-trial",
+      ["show %s/trials.lua --from-trial 9"] = "--from-trial 9: the plan has 8 trials: there is no trial 9",
+      ["check %s/trials.lua --from-trial 2 --from-block 1"] = "a plan begins once; leave one of them out",
+      ["events %s/trials.lua --from-block 0"] = '"0" is no number of a trial or block: 1, 2 ...',
+    } do
+      local code, _, err = shell.moonpulse(folder, command:format(folder))
+      assert.are.equal(2, code, command)
+      assert.matches(words, err, 1, true)
+    end
+  end)
+
+  it("tells programs what it gave", function()
+    local run = broken(6)
+    local status, out, err = shell.moonpulse(folder, ("resume %s --out %s/runs --json"):format(run, folder))
+    assert.are.equal(0, status, err)
+    local data = cjson.decode(out)
+    assert.are.equal("moonpulse run", data.what)
+    assert.are.equal("completed", data.status)
+  end)
+end)
