@@ -306,11 +306,12 @@ describe("a run of a threshold hunt", function()
     local found, before, old = {}, "none", {}
     for i, each in ipairs(fixture.manifest(run).thresholds.found) do
       found[i] = each.how
-      old[i], before = before, each.value
+      old[i], before = before, ("%.10g"):format(each.value)
     end
     local told = {}
     for line in shell.read(run .. "/journal.jsonl"):gmatch('[^\n]*"kind":"threshold"[^\n]*') do
-      told[#told + 1] = cjson.decode(line).old
+      local held = cjson.decode(line).old
+      told[#told + 1] = type(held) == "number" and ("%.10g"):format(held) or held
     end
     assert.are.same(old, told) -- what held before each
     assert.are.same({ "stochastic approximation, digital H from 60, 6 trials",
