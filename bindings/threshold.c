@@ -22,6 +22,7 @@ struct filter_box {
 };
 
 static const double most_sd = 3.0;
+static const int some_parts = 32; // take a hundredth of a second or two
 
 /* A field of the options at 2, of at most most; 0 where it is not there. */
 static double option(lua_State *L, const char *key, double least, double most)
@@ -79,7 +80,7 @@ static int muscle_intensity_of(lua_State *L)
 }
 
 /* Push the bank of this state, made when it is first asked for. */
-static const struct mp_filter_bank *push_bank(lua_State *L)
+static struct mp_filter_bank *push_bank(lua_State *L)
 {
     if (lua_getfield(L, LUA_REGISTRYINDEX, BANK " made") == LUA_TUSERDATA)
         return ((struct bank_box *)lua_touserdata(L, -1))->bank;
@@ -110,13 +111,22 @@ static struct mp_filter *check_filter(lua_State *L)
     return box->filter;
 }
 
+/* core.threshold_filter_ready() -> whether the bank is whole: makes some of it */
+static int filter_ready(lua_State *L)
+{
+    lua_pushboolean(L, mp_filter_bank_fill(push_bank(L), some_parts));
+    return 1;
+}
+
 /* core.threshold_filter() -> it knows nothing but the population */
 static int filter_new(lua_State *L)
 {
     struct filter_box *box = lua_newuserdatauv(L, sizeof *box, 1); // 1: the bank
     box->filter = NULL;
     luaL_setmetatable(L, FILTER);
-    const struct mp_filter_bank *bank = push_bank(L);
+    struct mp_filter_bank *bank = push_bank(L);
+    while (!mp_filter_bank_fill(bank, some_parts)) {
+    }
     lua_setiuservalue(L, -2, 1);
     struct mp_error err = {0};
     if (mp_filter_create(&box->filter, bank, &err) != MP_OK)
@@ -178,9 +188,13 @@ static int exact_normal(lua_State *L)
 
 void mp_open_threshold(lua_State *L)
 {
-    static const luaL_Reg functions[] = {
-        {"muscle", muscle_new},   {"threshold_filter", filter_new}, {"exact_exp", exact_exp},
-        {"exact_log", exact_log}, {"exact_normal", exact_normal},   {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"muscle", muscle_new},
+                                         {"threshold_filter", filter_new},
+                                         {"threshold_filter_ready", filter_ready},
+                                         {"exact_exp", exact_exp},
+                                         {"exact_log", exact_log},
+                                         {"exact_normal", exact_normal},
+                                         {NULL, NULL}};
     static const luaL_Reg muscle_methods[] = {{"respond", muscle_respond},
                                               {"probability", muscle_probability},
                                               {"intensity_of", muscle_intensity_of},

@@ -10,6 +10,7 @@
 enum {
     PARTICLES = 1024,
     NOISES = 128, // each goes with PARTICLES / NOISES curves
+    BANK_PARTS = NOISES + PARTICLES,
     SHIFT_FIRST = 5,
     SHIFTS = 120,
     X_FIRST = -40, // the curve's grid, %MSO above the shift
@@ -19,6 +20,7 @@ enum {
     BINS = 2800 // of the threshold's distribution, 0.05 %MSO each
 };
 
+static const struct mp_population published = {0};
 static const double cell_first = -0.6, cell_step = 0.05; // log10 of 0.1 uV
 static const double unit = 1e-7, bin_size = 0.05;
 
@@ -34,6 +36,7 @@ struct particle {
 struct noise {
     struct mp_muscle muscle;
     double smear[2 * TAPS + 1]; // of the spread in decades, in cells
+    double reached[CELLS];      // how often an MEP of each cell is a response
 };
 
 struct mp_filter_bank {
@@ -41,6 +44,8 @@ struct mp_filter_bank {
     struct noise noises[NOISES];
     double size[CELLS]; // the MEP of each cell's lower edge, volts
     double inside[CELLS];
+    struct mp_chance chance;
+    int made; // so many of the noises, then of the particles, are there
 };
 
 struct mp_filter {
@@ -161,10 +166,19 @@ static double share_reached(const struct mp_muscle *muscle, int cell)
     return sum / PARTS;
 }
 
-static void fill_particle(struct mp_filter_bank *bank, struct particle *p, int number)
+/* It is the same for all particles of a noise: to make it for each takes most of a bank's time.
+ */
+static void fill_noise(struct noise *noise)
 {
-    const struct noise *noise = &bank->noises[number % NOISES];
-    double reached[CELLS], smeared[CELLS];
+    double reached[CELLS];
+    fill_kernel(noise->smear, noise->muscle.spread_y / cell_step);
+    for (int c = 0; c < CELLS; c++)
+        reached[c] = share_reached(&noise->muscle, c);
+    smear(noise, reached, noise->reached);
+}
+
+static void fill_particle(const struct mp_filter_bank *bank, struct particle *p, int number)
+{
     const double most = CELLS - 1.0, least_step = 0.02;
     for (int i = 0; i <= XS; i++) {
         const double curve = mp_muscle_curve(&p->muscle, X_FIRST + i - 0.5);
@@ -176,34 +190,37 @@ static void fill_particle(struct mp_filter_bank *bank, struct particle *p, int n
         p->per_cell[i] = 1.0 / (step > least_step ? step : least_step);
     }
     fill_kernel(p->kernel, p->muscle.spread_x);
-    for (int c = 0; c < CELLS; c++)
-        reached[c] = share_reached(&noise->muscle, c);
-    smear(noise, reached, smeared);
-    p->offset = find_offset(p, smeared);
+    p->offset = find_offset(p, bank->noises[number % NOISES].reached);
     fill_prior(p);
 }
 
 enum mp_status mp_filter_bank_create(struct mp_filter_bank **out, struct mp_error *err)
 {
-    static const struct mp_population published = {0};
     struct mp_filter_bank *bank = calloc(1, sizeof *bank);
     if (bank == NULL)
         return mp_fail(err, MP_ENOMEM, "out of memory for the threshold's particles");
-    struct mp_chance chance = {.seed = 2003};
+    bank->chance = (struct mp_chance){.seed = 2003};
     for (int c = 0; c < CELLS; c++) {
         bank->size[c] = unit * mp_exact_exp10(cell_first + cell_step * c);
         bank->inside[c] = unit * mp_exact_exp10(cell_first + cell_step * (c + 0.5));
     }
-    for (int i = 0; i < NOISES; i++) {
-        mp_muscle_draw(&bank->noises[i].muscle, &published, &chance);
-        fill_kernel(bank->noises[i].smear, bank->noises[i].muscle.spread_y / cell_step);
-    }
-    for (int i = 0; i < PARTICLES; i++) {
-        mp_muscle_draw(&bank->particles[i].muscle, &published, &chance);
-        fill_particle(bank, &bank->particles[i], i);
-    }
     *out = bank;
     return MP_OK;
+}
+
+bool mp_filter_bank_fill(struct mp_filter_bank *bank, int count)
+{
+    for (; count > 0 && bank->made < BANK_PARTS; count--, bank->made++) {
+        const int number = bank->made - NOISES;
+        struct mp_muscle *muscle =
+            number < 0 ? &bank->noises[bank->made].muscle : &bank->particles[number].muscle;
+        mp_muscle_draw(muscle, &published, &bank->chance);
+        if (number < 0)
+            fill_noise(&bank->noises[bank->made]);
+        else
+            fill_particle(bank, &bank->particles[number], number);
+    }
+    return bank->made == BANK_PARTS;
 }
 
 void mp_filter_bank_destroy(struct mp_filter_bank *bank)
@@ -214,6 +231,8 @@ void mp_filter_bank_destroy(struct mp_filter_bank *bank)
 enum mp_status mp_filter_create(struct mp_filter **out, const struct mp_filter_bank *bank,
                                 struct mp_error *err)
 {
+    if (bank->made < BANK_PARTS)
+        return mp_fail(err, MP_ESTATE, "the threshold's particles are not all there yet");
     struct mp_filter *filter = malloc(sizeof *filter);
     if (filter == NULL)
         return mp_fail(err, MP_ENOMEM, "out of memory for the threshold's particles");

@@ -8,13 +8,16 @@
  * particles are drawn once, always the same: the same amplitudes give the same estimate on
  * every machine.
  *
- * create allocates, and may take a tenth of a second; nothing else allocates or blocks. The
- * bank is read only and may be shared; a filter borrows it.
+ * create allocates; nothing else allocates or blocks. The particles take a tenth of a second
+ * and more, so that they are made piece by piece: whoever is armed does other things between.
+ * Once they are all there the bank is read only and may be shared; a filter borrows it.
  */
 #ifndef MP_THRESHOLD_FILTER_H
 #define MP_THRESHOLD_FILTER_H
 
 #include "engine/error.h"
+
+#include <stdbool.h>
 
 struct mp_filter_bank;
 struct mp_filter;
@@ -23,11 +26,15 @@ struct mp_threshold_estimate {
     double mean, median, low, high; // %MSO; low to high holds it with 95 %
 };
 
-/* The population as particles. MP_ENOMEM. */
+/* The population as 1024 particles with 128 noises, of which none is made yet. MP_ENOMEM. */
 enum mp_status mp_filter_bank_create(struct mp_filter_bank **out, struct mp_error *err);
+
+/* Make count more parts of it, of those that are not there yet. True: it is whole. */
+bool mp_filter_bank_fill(struct mp_filter_bank *bank, int count);
 void mp_filter_bank_destroy(struct mp_filter_bank *bank);
 
-/* Nothing is known yet but the population. Borrows bank, which must outlive it. MP_ENOMEM. */
+/* Nothing is known yet but the population. Borrows bank, which must outlive it. MP_ENOMEM,
+ * MP_ESTATE where it is not whole. */
 enum mp_status mp_filter_create(struct mp_filter **out, const struct mp_filter_bank *bank,
                                 struct mp_error *err);
 void mp_filter_destroy(struct mp_filter *filter);

@@ -324,7 +324,8 @@
 ---@field device moonpulse.DeviceFacts
 ---@field conditions table<string, integer> planned pulses of each
 ---@field trials table<string, integer> planned trials of each condition
----@field experiment table? plays, staircases and triggers of an experiment, for the manifest
+---@field experiment table? plays, staircases, thresholds and triggers of an experiment, for the manifest
+---@field found table[]? of these the staircases and hunts that came to their end, in that order
 ---@field manifest table? as it was written last; and its journal, once it was begun: run/begin_journal.lua
 ---@field journal moonpulse.Journal?
 ---@field device_options string[]? of --device-option

@@ -185,6 +185,11 @@ int main(void)
     struct mp_filter_bank *bank = NULL;
     struct mp_filter *filter = NULL;
     CHECK_INT(mp_filter_bank_create(&bank, NULL), MP_OK);
+    CHECK(!mp_filter_bank_fill(bank, 1100));
+    CHECK_INT(mp_filter_create(&filter, bank, NULL), MP_ESTATE);
+    CHECK(!mp_filter_bank_fill(bank, 0));
+    CHECK(mp_filter_bank_fill(bank, 52)); // the last of 128 + 1024
+    CHECK(mp_filter_bank_fill(bank, 1));
     CHECK_INT(mp_filter_create(&filter, bank, NULL), MP_OK);
     refuses_what_is_no_pulse_or_no_mep(filter);
     knows_the_population(filter);

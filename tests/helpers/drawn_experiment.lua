@@ -37,6 +37,17 @@ function steps.staircase(chance)
     end]]):format(chance:draw(35, 50))
 end
 
+function steps.hunt(chance)
+  return ([[for trial, intensity in run:threshold { start = %d, trials = 4, %s } do
+      stim:arm(mp.pulse(mp.mso(intensity)))
+      stim:fire(mp.pulse(mp.mso(intensity)):label "hunt")
+      trial:answer(run:ask "MEP? [y/n]")
+      stim:disarm()
+    end]]):format(chance:draw(35, 50), chance:pick { 'method = "stochastic"',
+      'method = "relative-frequency", of = 2, kind = "RMT"',
+      'method = "stochastic", variant = "digital HA"' })
+end
+
 function steps.ask() return 'if run:ask "more? [y/n]" == "y" then extra = extra + 5 end' end
 
 function steps.wait(chance)
@@ -61,7 +72,8 @@ end
 
 function steps.stop() return 'run:stop "a pause"' end
 
-local kinds = { "play", "play", "play", "staircase", "ask", "wait", "read", "draw", "refused", "stop" }
+local kinds = { "play", "play", "play", "staircase", "hunt", "ask", "wait", "read", "draw", "refused",
+  "stop" }
 
 ---@param seed integer
 ---@param slow boolean the device recharges for seconds

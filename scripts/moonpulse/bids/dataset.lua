@@ -193,10 +193,15 @@ local function describe_thresholds(text, columns)
   local sidecar = text and cjson.decode(text)
   sidecar = type(sidecar) == "table" and sidecar or {}
   for _, name in ipairs(columns) do
-    local kind, session = name:match("^(%l+)_ses_(%w+)$")
-    local words = kinds[kind or name]
-    if words and not sidecar[name] then
-      sidecar[name] = { LongName = words .. (session and ", session " .. session or ""), Units = draft.mso,
+    local column, session = name:match("^([%l_]+)_ses_(%w+)$")
+    column = column or name
+    local words, method = kinds[column:sub(1, 3)], column:sub(4) == "_method"
+    local long_name = (words or "") .. (session and ", session " .. session or "")
+    if words and method and not sidecar[name] then
+      sidecar[name] = { LongName = "Method, " .. long_name, Delimiter = "|", Description = "How the value "
+        .. "was found that stands in its place in the column without _method; n/a: not recorded." }
+    elseif words and #column == 3 and not sidecar[name] then
+      sidecar[name] = { LongName = long_name, Units = draft.mso,
         Description = "As it was given to the run, or found in it. With | between: runs with several values; "
           .. "what intensities are percent of stands in the IntensitySet of each run.", Delimiter = "|" }
     end
@@ -225,11 +230,39 @@ local function row_of(found, id)
   return row
 end
 
+--- The column of that name, made where it is not there.
+local function column_of(found, name)
+  if not found.index[name] then
+    found.columns[#found.columns + 1] = name
+    found.index[name] = #found.columns
+  end
+  return found.index[name]
+end
+
+--- A value of a threshold into a participant's row, and in its own column how it was found, in the same place
+--- of those that have several. A column of methods is there only where a method is known.
+local function add_threshold(found, row, kind, ending, given)
+  local at = column_of(found, kind .. ending)
+  local cell = row[at] or "n/a"
+  if ("|" .. cell .. "|"):find("|" .. given.value .. "|", 1, true) then
+    return
+  end
+  local before = cell == "n/a" and 0 or select(2, cell:gsub("|", "")) + 1
+  row[at] = before == 0 and given.value or cell .. "|" .. given.value
+  local name = kind .. "_method" .. ending
+  if given.method or found.index[name] then
+    at = column_of(found, name)
+    local methods = row[at] and row[at] ~= "n/a" and row[at] or ("n/a|"):rep(before):sub(1, -2)
+    local method = (given.method or "n/a"):gsub("[|%c]", " ")
+    row[at] = before == 0 and method or methods .. "|" .. method
+  end
+end
+
 --- The participant's thresholds. Today's validator wants one row for each participant of the dataset, and no
 --- other: sessions have columns of their own.
 ---@param id string "sub-01"
 ---@param session string? "ses-1"
----@param values table<string, string> rmt, amt: %MSO
+---@param values table<string, { value: string, method: string? }> rmt, amt: %MSO, and how it was found
 function Dataset:thresholds(id, session, values)
   local text = self:now(phenotype .. ".tsv")
   if not text and not next(values) then
@@ -239,17 +272,9 @@ function Dataset:thresholds(id, session, values)
   for _, each in ipairs(self:subjects(id)) do
     row_of(found, each)
   end
-  local row = row_of(found, id)
   for _, kind in ipairs { "rmt", "amt" } do
-    local name = session and ("%s_ses_%s"):format(kind, session:sub(5)) or kind
-    local at = found.index[name]
-    if values[kind] and not at then
-      at = #found.columns + 1
-      found.columns[at], found.index[name] = name, at
-    end
-    local cell = at and row[at] or "n/a"
-    if values[kind] and not ("|" .. cell .. "|"):find("|" .. values[kind] .. "|", 1, true) then
-      row[at] = cell == "n/a" and values[kind] or cell .. "|" .. values[kind]
+    if values[kind] then
+      add_threshold(found, row_of(found, id), kind, session and "_ses_" .. session:sub(5) or "", values[kind])
     end
   end
   local lines = { table.concat(found.columns, "\t") }

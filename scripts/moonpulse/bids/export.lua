@@ -168,8 +168,8 @@ local function shared(dataset, run, names, options, meta)
   end
   local values = {}
   for _, reference in ipairs { "RMT", "AMT" } do
-    local value = describe.threshold(run.manifest, reference)
-    values[reference:lower()] = value and ("%.10g"):format(value) or nil
+    local value, found = describe.threshold(run.manifest, reference)
+    values[reference:lower()] = value and { value = ("%.10g"):format(value), method = found.how } or nil
   end
   dataset:thresholds(names.sub, names.ses, values)
   dataset:participant(names.sub)

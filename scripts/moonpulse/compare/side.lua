@@ -20,6 +20,7 @@ local M = {}
 ---@field pulses moonpulse.ComparedPulse[]
 ---@field marks string[]
 ---@field staircases string[] of a run: what each found
+---@field hunts string[] of a run: what each found
 ---@field live boolean? an experiment's run in real time: a script's own waits are never the same
 ---@field plans integer[]? of an experiment's run: the pulse (its place in pulses) that each plan of its
 ---   journal begins with
@@ -34,6 +35,7 @@ M.facts = {
   { "seed", "seed", told_only = true }, { "outline", "plan", told_only = true },
   { "rmt", "resting motor threshold" }, { "amt", "active motor threshold" },
   { "staircases", "thresholds found" },
+  { "hunts", "thresholds hunted" },
   { "device", "device", of_device = true }, { "simulated", "simulated", of_device = true },
   { "waveform", "waveform", of_device = true },
   { "current_direction", "current direction", of_device = true },
@@ -89,10 +91,10 @@ local function onset_error_of(lateness)
   return worst and ("at most %s"):format(numbers.seconds(worst / 1e6)) or nil
 end
 
---- A staircase that its run did not come to the end of.
+--- A staircase or a hunt that its run did not come to the end of.
 M.unfinished = "not finished"
 
-local function staircases_of(list)
+local function results_of(list)
   local texts = {}
   for i, each in ipairs(type(list) == "table" and list or {}) do
     local of = type(each) == "table" and each or {}
@@ -125,7 +127,7 @@ function M.without_place(text)
 end
 
 --- The facts of a manifest, whatever version wrote it.
-local function facts_of(manifest, staircases)
+local function facts_of(manifest, staircases, hunts)
   local function get(path)
     return read.get(manifest, path)
   end
@@ -133,6 +135,7 @@ local function facts_of(manifest, staircases)
     outline = text_of(get "protocol.outline"),
     rmt = threshold_of(get "thresholds.rmt"), amt = threshold_of(get "thresholds.amt"),
     staircases = staircases[1] and table.concat(staircases, ", "),
+    hunts = hunts[1] and table.concat(hunts, ", "),
     device = text_of(get "device.description") or text_of(get "device.name"),
     simulated = get "device.simulated" ~= nil and (get "device.simulated" and "yes" or "no") or nil,
     trigger = text_of(get "device.trigger.text") or get "device.trigger" and "a trigger" or nil,
@@ -211,9 +214,11 @@ function M.of_run(folder, name)
     return nil, message .. (manifest.status == "running" and ": the run was killed; moonpulse recover "
       .. "writes its record" or "")
   end
-  local staircases = staircases_of(read.get(manifest, "experiment.staircases"))
-  local side = { kind = "run", name = name, facts = facts_of(manifest, staircases), pulses = {}, marks = {},
-    notes = {}, parameters = parameters_of(manifest.parameters), staircases = staircases,
+  local staircases = results_of(read.get(manifest, "experiment.staircases"))
+  local hunts = results_of(read.get(manifest, "experiment.thresholds"))
+  local side = { kind = "run", name = name, facts = facts_of(manifest, staircases, hunts), pulses = {},
+    marks = {}, notes = {}, parameters = parameters_of(manifest.parameters), staircases = staircases,
+    hunts = hunts,
     live = manifest.kind == "experiment" and (manifest.speed == nil or manifest.speed == 1) }
   for i, row in ipairs(events.pulses) do
     side.pulses[i] = { at_us = row.planned or (row.onset or 0) * 1e6, channel = row.channel,

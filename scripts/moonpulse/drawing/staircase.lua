@@ -1,4 +1,4 @@
---- A staircase as a figure: trial by trial, filled where the answer was yes, open where it was no.
+--- A staircase or a hunt as a figure: trial by trial, filled where the answer was yes, open where it was no.
 local stats = require "moonpulse.drawing.stats"
 local text = require "moonpulse.drawing.text"
 
@@ -79,7 +79,7 @@ end
 --- The figure.
 ---@param id string unique in the page
 ---@param stairs { track: { intensity: number, yes: boolean }[], found: number?, low: number?,
----   high: number?, unit: string } with at least one trial; found: the threshold
+---   high: number?, unit: string, title: string } with at least one trial; found: the threshold
 ---@param description string
 ---@return string
 function M.draw(id, stairs, description)
@@ -93,7 +93,8 @@ function M.draw(id, stairs, description)
     return left + (number - 0.5) / #stairs.track * plot_width
   end
   add(out, '<svg viewBox="0 0 %d %d" role="img" aria-labelledby="%s-t %s-d">', width, bottom + 36, id, id)
-  add(out, '<title id="%s-t">Staircase</title><desc id="%s-d">%s</desc>', id, id, text.escape(description))
+  add(out, '<title id="%s-t">%s</title><desc id="%s-d">%s</desc>', id, stairs.title, id,
+    text.escape(description))
   estimate(out, stairs, y_of)
   axes(out, stairs, low, high, step, y_of, x_of)
   trials(out, stairs, x_of, y_of)

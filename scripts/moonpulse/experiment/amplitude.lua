@@ -10,6 +10,15 @@ local M = {}
 local Amplitude = {}
 Amplitude.__index = Amplitude
 
+--- So many pieces the filter's particles are made in.
+M.pieces = 36
+
+--- Make a piece of them; new makes what is missing.
+---@return boolean all they are all there
+function M.prepare()
+  return core.threshold_filter_ready()
+end
+
 --- The next intensity: whole %MSO.
 ---@return integer
 function Amplitude:next()

@@ -1,5 +1,6 @@
 --- Questions to the operator: on a terminal, from a pipe, or from a file of answers. On a terminal
 --- q and the space bar stop the run while no question is open.
+local answers_given = require "moonpulse.experiment.answer"
 local blame = require "moonpulse.text.author_line"
 local core = require "moonpulse.core"
 local escapes = require "moonpulse.text.escapes"
@@ -112,22 +113,28 @@ local function next_answer(self, person)
   return line
 end
 
---- "MEP? [y/n]" takes y or n only; a question without brackets takes any line.
-local function choices_of(question)
-  local inside = question:match("%[([^%[%]]*/[^%[%]]*)%]%s*$")
-  if not inside then
-    return nil
+--- What a question takes: "MEP? [y/n]" y or n only, "MEP in uV? [number]" a number; one without brackets
+--- takes any line.
+---@param question string
+---@return fun(answer: string): string? taken nil: this is no answer
+---@return string? named what it takes, for whoever gave something else; nil: it takes anything
+local function taken_by(question)
+  local inside = question:match("%[([^%[%]]*)%]%s*$")
+  if inside == "number" then
+    return function(answer) return answers_given.decimal(answer) and answer end, "a number, like 2.5"
+  elseif not inside or not inside:find("/", 1, true) then
+    return function(answer) return answer end
   end
   local choices = {}
   for choice in inside:gmatch("[^/]+") do
     choices[choice:lower()] = choice
   end
-  return choices, inside
+  return function(answer) return choices[answer:lower()] end, "one of " .. inside
 end
 
-local function no_answer(self, question, inside, person)
-  local file = ("--answers FILE, a text file with an answer a line (here %s)"):format(
-    inside and "one of " .. inside or "any text")
+local function no_answer(self, question, named, person)
+  named = named or "any text"
+  local file = ("--answers FILE, a text file with an answer a line (here %s)"):format(named)
   local why
   if person then
     why = "standard input is at its end, and only who is there can say"
@@ -136,7 +143,7 @@ local function no_answer(self, question, inside, person)
       #self.answers == 0 and "no answer" or "only " .. numbers.counted(#self.answers, "answer"))
   elseif self.path then
     why = ("%s has only %s: add a line (here %s)"):format(self.path, numbers.counted(#self.answers, "line"),
-      inside and "one of " .. inside or "any text")
+      named)
   elseif self.answers then
     why = "nobody is asked while an experiment is only looked at: give " .. file
   else
@@ -147,14 +154,14 @@ local function no_answer(self, question, inside, person)
 end
 
 --- Ask the operator and wait for the answer.
----@param question string "[a/b]" at its end names the answers that are taken
+---@param question string "[a/b]" at its end names the answers that are taken, "[number]" takes a number
 ---@param person boolean? only somebody who is there can say: no answer of a file
 ---@return string
 function Keyboard:ask(question, person)
   if type(question) ~= "string" or question == "" then
     blame.fail("run:ask: the question is missing")
   end
-  local choices, inside = choices_of(question)
+  local take, named = taken_by(question)
   self.asked = self.asked + 1
   local from = self.answers and not person and "--answers" or "operator"
   local of = person and "stimulator" or "script"
@@ -165,13 +172,13 @@ function Keyboard:ask(question, person)
     local line = next_answer(self, person)
     if not line then
       print()
-      no_answer(self, question, inside, person)
+      no_answer(self, question, named, person)
     end
     local answer = line:match("^%s*(.-)%s*$")
     if self.answers and not person or not self.keys then
       print(escapes.shown(answer)) -- a terminal has shown it as it was typed
     end
-    local taken = not choices and answer or choices and choices[answer:lower()]
+    local taken = take(answer)
     if taken then
       self.tell("answer", { question = question, answer = taken, of = of, source = from })
       return taken
@@ -179,7 +186,7 @@ function Keyboard:ask(question, person)
       -- without the file's name: made again from the record it is the same
       refusals.raise("usage", "--answers, line %d: %q is no answer to \"%s\"", self.taken, answer, question)
     end
-    print(("please answer one of %s"):format(escapes.shown(inside)))
+    print(("please answer %s"):format(escapes.shown(named)))
   end
 end
 

@@ -16,12 +16,29 @@ local slip = 0.01
 local steps = 200 -- of the grid of thresholds
 local percent = 95
 
-local function log_likelihood(track, threshold, spread)
-  local sum = 0
+--- How often each intensity was answered yes and no: of a hundred trials at ten intensities this is ten times
+--- as quick, and a stimulator may be armed.
+local function counted(track)
+  local list, at = {}, {}
   for _, trial in ipairs(track) do
-    local z = (trial.intensity - threshold) / (spread * threshold)
+    local each = at[trial.intensity]
+    if not each then
+      each = { intensity = trial.intensity, yes = 0, no = 0 }
+      at[trial.intensity], list[#list + 1] = each, each
+    end
+    local answer = trial.yes and "yes" or "no"
+    each[answer] = each[answer] + 1
+  end
+  return list
+end
+
+local function log_likelihood(counts, threshold, spread)
+  local sum = 0
+  for _, each in ipairs(counts) do
+    local z = (each.intensity - threshold) / (spread * threshold)
     local yes = slip + (1 - 2 * slip) * core.exact_normal(z)
-    sum = sum + core.exact_log(trial.yes and yes or 1 - yes)
+    sum = sum + (each.yes > 0 and each.yes * core.exact_log(yes) or 0)
+      + (each.no > 0 and each.no * core.exact_log(1 - yes) or 0)
   end
   return sum
 end
@@ -39,12 +56,12 @@ local function range_of(track)
 end
 
 --- How likely each threshold of the grid is, and the sum.
-local function weights(track, from, step)
+local function weights(counts, from, step)
   local logs, best = {}, -math.huge
   for i = 0, steps do
     logs[i] = {}
     for k, spread in ipairs(spreads) do
-      logs[i][k] = log_likelihood(track, from + step * i, spread)
+      logs[i][k] = log_likelihood(counts, from + step * i, spread)
       best = math.max(best, logs[i][k])
     end
   end
@@ -70,7 +87,7 @@ function M.interval(track, estimate)
   end
   local from = low * 0.6
   local step = (high * 1.5 - from) / steps
-  local list, sum = weights(track, from, step)
+  local list, sum = weights(counted(track), from, step)
   local tail, below, first, last = (100 - percent) / 200, 0, nil, nil
   for i = 0, steps do
     below = below + list[i]

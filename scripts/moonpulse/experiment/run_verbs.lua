@@ -2,6 +2,7 @@
 local blame = require "moonpulse.text.author_line"
 local core = require "moonpulse.core"
 local handles = require "moonpulse.experiment.handle"
+local hunts = require "moonpulse.experiment.hunt"
 local notes = require "moonpulse.text.notes"
 local recalls = require "moonpulse.experiment.recall"
 local staircases = require "moonpulse.experiment.staircase"
@@ -74,7 +75,8 @@ function Run:shuffle(list, rule)
   return self.stage.draws:shuffle(list, rule)
 end
 
---- Ask the operator; "[y/n]" at the question's end names the answers that are taken.
+--- Ask the operator; "[y/n]" at the question's end names the answers that are taken,
+--- "[number]" takes a number.
 ---@param question string
 ---@return string
 function Run:ask(question)
@@ -188,7 +190,22 @@ function Run:staircase(options)
   stage.staircases = (stage.staircases or 0) + 1
   return staircases.handle(staircases.new(options, function(text, said)
     stage.mark(text, nil, said)
-  end, stage.staircase_ended, stage.staircases))
+  end, stage.staircase_ended, stage.staircases, stage.staircase_begun))
+end
+
+--- A threshold hunt by a published method; see moonpulse.experiment.hunt.
+---@param options table { method = "ml-pest"|"stochastic"|"amplitude"|"relative-frequency"|"mills-nithi",
+---   start, trials, min = 1, max = 100, kind = "RMT"|"AMT"|nil }, and what the method has besides
+---@return moonpulse.Hunt
+function Run:threshold(options)
+  local stage = self.stage
+  if waitings.can_wait() then
+    hunts.prepare(options, function() stage.waiting:wait(0) end)
+  end
+  stage.hunts = (stage.hunts or 0) + 1
+  return hunts.handle(hunts.new(options, { note = function(text, said)
+    stage.mark(text, nil, said)
+  end, begins = stage.hunt_begun, ends = stage.hunt_ended }, stage.hunts))
 end
 
 --- Do something beside the script, in a coroutine of its own, until the script ends. Its error is
@@ -210,7 +227,8 @@ function Run:stop(why)
 end
 
 local kind = handles.kind("run", Run, { "now", "device", "sleep", "uniform", "integer", "shuffle", "ask",
-  "wait_trigger", "triggers", "trigger_count", "mark", "note", "staircase", "spawn", "stop" },
+  "wait_trigger", "triggers", "trigger_count", "mark", "note", "staircase", "threshold", "spawn",
+  "stop" },
   { "params", "seed", "name" })
 
 --- What the script holds: methods and facts; a name that is neither is an error at its line.

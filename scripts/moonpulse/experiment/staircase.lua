@@ -7,9 +7,11 @@
 -- 126:1071-1107, doi:10.1016/j.clinph.2015.02.001). At each reversal of direction the step is halved,
 -- down to min_step. The estimate is the mean intensity of the reversals at the smallest step, of
 -- an even number of them, so that peaks and valleys weigh the same.
+local answers = require "moonpulse.experiment.answer"
 local blame = require "moonpulse.text.author_line"
 local handles = require "moonpulse.experiment.handle"
 local likelihood = require "moonpulse.experiment.likelihood"
+local recover_manifest = require "moonpulse.record.recover_manifest"
 local value_words = require "moonpulse.text.value_words"
 
 local M = {}
@@ -31,18 +33,11 @@ M.kinds = { RMT = "resting motor threshold", AMT = "active motor threshold" }
 
 local limit_trials = 3 -- so often beyond min or max in a row: the threshold is not in between
 
-local yes_no = { y = true, yes = true, n = false, no = false }
-
 --- What came out: true, false, or a text like "y".
 ---@param value boolean|string
 function Trial:answer(value)
-  local answer = value
-  if type(value) == "string" then
-    answer = yes_no[value:lower()]
-  end
-  if type(answer) ~= "boolean" then
-    blame.fail("trial:answer: true, false, \"y\" or \"n\" is needed, not %s", value_words.shown(value))
-  elseif self.answered ~= nil then
+  local answer = answers.yes_no(value)
+  if self.answered ~= nil then
     blame.fail("trial:answer: trial %d has its answer already", self.number)
   end
   self.answered = answer
@@ -65,6 +60,7 @@ function Staircase:take(trial, answer)
     self.step = halve(self.step, self.min_step)
   end
   self.direction = direction
+  self.facts.trials, self.facts.reversals = #self.track, #self.found
   local wanted = trial.intensity + direction * self.step
   self.intensity = math.min(self.max, math.max(self.min, wanted))
   self.beyond = wanted ~= self.intensity and self.beyond + 1 or 0
@@ -131,6 +127,8 @@ function Staircase:__call()
   if self.ended then
     if not self.concluded then
       self.concluded = true
+      self.facts.threshold, self.facts.why = self:threshold()
+      self.facts.interval = self:interval()
       self.conclude(self)
     end
     return nil
@@ -139,6 +137,9 @@ function Staircase:__call()
   local trial = setmetatable({ staircase = self, number = self.number, intensity = self.intensity },
     Trial)
   self.trial = trial
+  if trial.number == 1 and self.begins then
+    self.begins(self)
+  end
   self.note(("trial %d at %g %s"):format(trial.number, trial.intensity, self.unit), { staircase = self.place,
     trial = trial.number, intensity = trial.intensity, unit = self.unit, rule = M.rule, start = self.start,
     min_step = self.min_step, kind = self.kind })
@@ -187,12 +188,15 @@ end
 ---@param note fun(text: string, said: table) puts a line into the record; said: the same as data
 ---@param conclude fun(staircase: moonpulse.Staircase) called once, when it has ended
 ---@param place integer? which staircase of the run it is; 1
----@return moonpulse.Staircase
-function M.new(options, note, conclude, place)
+---@param begins (fun(staircase: moonpulse.Staircase))? called with its first trial
+---@return moonpulse.Staircase staircase its facts are what the manifest has of it, at any time
+function M.new(options, note, conclude, place, begins)
   local self = check(options)
   self.place = place or 1
   self.note, self.conclude, self.intensity = note, conclude, self.start
-  self.found, self.track, self.number, self.beyond = {}, {}, 0, 0
+  self.found, self.track, self.number, self.beyond, self.begins = {}, {}, 0, 0, begins
+  self.facts = { reversals = 0, trials = 0, rule = M.rule, start = self.start, min_step = self.min_step,
+    unit = self.unit, kind = self.kind, track = self.track, why = recover_manifest.unfinished }
   return setmetatable(self, Staircase)
 end
 

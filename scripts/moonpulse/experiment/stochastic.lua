@@ -35,7 +35,7 @@ function Stochastic:take(_, volts)
     self.count = self.count + 1
   end
   self.direction = direction
-  self.place = math.min(mep.highest, math.max(0, self.place - self.first / self.count * away))
+  self.place = math.min(self.highest, math.max(self.lowest, self.place - self.first / self.count * away))
 end
 
 --- Where the next pulse would be given, not rounded.
@@ -46,10 +46,12 @@ end
 
 --- Nothing was given yet.
 ---@param start number %MSO of the first pulse
----@param options { first: number, analog: boolean?, turns_only: boolean? } first step; turns_only: "HA"
+---@param options { first: number, analog: boolean?, turns_only: boolean?, lowest: number?, highest: number? }
+---   first step; turns_only: "HA"; bounds of intensities, 0 and 130 %MSO
 function M.new(start, options)
   return setmetatable({ place = start, first = options.first, analog = options.analog,
-    turns_only = options.turns_only, count = options.turns_only and 1 or 0 }, Stochastic)
+    turns_only = options.turns_only, count = options.turns_only and 1 or 0, lowest = options.lowest or 0,
+    highest = options.highest or mep.highest }, Stochastic)
 end
 
 return M

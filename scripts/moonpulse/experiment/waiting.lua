@@ -16,10 +16,17 @@ function M.new(check)
   return setmetatable({ check = check, tasks = {}, stops = 0 }, Waiting)
 end
 
+--- Can the script wait here? Not in a coroutine of its own, and not in a function that sort, gsub or require
+--- calls.
+---@return boolean
+function M.can_wait()
+  return (pcall(core.current))
+end
+
 --- Raise, at the script's line, where it cannot wait: nothing was begun then.
 ---@param who string? the function, for messages
 function M.must_wait(who)
-  if not pcall(core.current) then
+  if not M.can_wait() then
     blame.fail("%sthe script cannot wait here: not in a coroutine of its own (run:spawn makes one that "
       .. "can), and not in a function that sort, gsub or require calls", who and who .. ": " or "")
   end

@@ -34,7 +34,7 @@ local MOST = 1000000 -- pulses that are looked at one by one
 ---@field durations { first_s: number?, first_to_last_s: number?, nominal_end_s: number?,
 ---   whole_cycles_s: number?, delivered_s: number? }
 ---@field thresholds { name: "RMT"|"AMT", value: number, how: string?, date: string? }[]
----@field staircases table[] of an experiment
+---@field found table[] what the staircases and hunts of an experiment found; a hunt has a method
 ---@field device { words: string, simulated: boolean?, timing: string? }?
 ---@field known moonpulse.KnownFields
 ---@field deviations string[] of a run
@@ -114,7 +114,7 @@ end
 function M.new(of, protocol, version)
   local facts = { of = of, name = protocol.name or protocol.id or "the protocol", id = protocol.id,
     unconfirmed = protocol.unconfirmed, parts = {}, pulses = {}, conditions = {}, durations = {},
-    thresholds = {}, staircases = {}, known = {}, deviations = {}, software = { version = version } }
+    thresholds = {}, found = {}, known = {}, deviations = {}, software = { version = version } }
   local cited = protocol.cite
   if cited and protocol.doi then
     cited = ("%s, doi:%s"):format(cited, (protocol.doi:gsub("; ", "; doi:")))

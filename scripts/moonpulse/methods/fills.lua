@@ -1,5 +1,5 @@
---- What fills the items of a reporting checklist that pulses, plans and staircases tell. Each function gets
---- the facts and gives a text and its source, or nil: nobody knows it.
+--- What fills the items of a reporting checklist that pulses, plans, staircases and hunts tell. Each function
+--- gets the facts and gives a text and its source, or nil: nobody knows it.
 local by_condition = require "moonpulse.methods.by_condition"
 local doses = require "moonpulse.methods.doses"
 local numbers = require "moonpulse.text.numbers"
@@ -145,11 +145,15 @@ function fills.interval(facts)
       found.break_longest)) or ""), "engine"
 end
 
+local function staircase_or_not(each)
+  return each.method and "" or "staircase "
+end
+
 function fills.threshold(facts)
   local parts = {}
   local how = facts.known.threshold_method
-  for _, each in ipairs(facts.staircases) do
-    parts[#parts + 1] = ("staircase %s%s"):format(threshold_words.staircase(each), each.threshold
+  for _, each in ipairs(facts.found) do
+    parts[#parts + 1] = ("%s%s%s"):format(staircase_or_not(each), threshold_words.how(each), each.threshold
       and ": " .. threshold_words.found(each, true) or "")
   end
   for _, each in ipairs(facts.thresholds) do
@@ -159,7 +163,7 @@ function fills.threshold(facts)
   end
   if #parts > 0 then
     return table.concat(parts, "; ") .. (how and "; " .. how.value or ""),
-      #facts.staircases > 0 and "engine" or "operator"
+      #facts.found > 0 and "engine" or "operator"
   end
   return how and how.value, how and how.source
 end
@@ -348,8 +352,8 @@ end
 
 function fills.threshold_algorithm(facts)
   local parts = {}
-  for i, each in ipairs(facts.staircases) do
-    parts[i] = "staircase " .. threshold_words.staircase(each)
+  for i, each in ipairs(facts.found) do
+    parts[i] = staircase_or_not(each) .. threshold_words.how(each)
   end
   if parts[1] then
     return table.concat(parts, "; "), "engine"
@@ -374,7 +378,7 @@ function fills.threshold_type(facts)
   for _, each in ipairs(facts.thresholds) do
     add(each.name)
   end
-  for _, each in ipairs(facts.staircases) do
+  for _, each in ipairs(facts.found) do
     add(each.kind)
   end
   for _, dose in ipairs(summed(facts, function(dose) return dose end)) do
@@ -389,13 +393,13 @@ function fills.threshold_values(facts)
   for _, each in ipairs(facts.thresholds) do
     parts[#parts + 1] = ("%s %g %%MSO"):format(each.name, each.value)
   end
-  for _, each in ipairs(facts.staircases) do
-    parts[#parts + 1] = each.threshold and "found by the staircase: " .. threshold_words.found(each, true)
-      or nil
+  for _, each in ipairs(facts.found) do
+    parts[#parts + 1] = each.threshold and ("found by the %s: %s"):format(each.method and "hunt"
+      or "staircase", threshold_words.found(each, true)) or nil
   end
   local is_missing = next(threshold_words.missing(facts)) ~= nil
   return not is_missing and parts[1] and table.concat(parts, "; ") or nil,
-    #facts.staircases > 0 and "engine" or "operator"
+    #facts.found > 0 and "engine" or "operator"
 end
 
 --- Of the first pulses of pairs; a pulse to a nerve conditions as well. text_of: nil says that it is not

@@ -71,21 +71,29 @@ local function add_numbers(plain, each)
   plain.interval = low and high and percent and { low = low, high = high, percent = percent } or nil
 end
 
-local of_staircase = { threshold = "number", start = "number", trials = "number", reversals = "number",
-  rule = "string", unit = "string", why = "string", kind = "string" }
+local of_results = {
+  staircases = { threshold = "number", start = "number", trials = "number", reversals = "number",
+    rule = "string", unit = "string", why = "string", kind = "string" },
+  thresholds = { threshold = "number", start = "number", trials = "number", method = "string",
+    variant = "string", of = "number", unit = "string", why = "string", kind = "string",
+    ended_by = "string" },
+}
 
---- What its staircases found.
-local function staircases_of(manifest)
-  local list = list_of(manifest, "experiment.staircases")
-  for i, each in ipairs(list) do
-    local plain = {}
-    for key, kind in pairs(of_staircase) do
-      plain[key] = type(each[key]) == kind and each[key] or nil
+--- What its staircases found, then what its hunts did.
+local function found_of(manifest)
+  local found = {}
+  for _, name in ipairs { "staircases", "thresholds" } do
+    for _, each in ipairs(list_of(manifest, "experiment." .. name)) do
+      local plain = {}
+      for key, kind in pairs(of_results[name]) do
+        plain[key] = type(each[key]) == kind and each[key] or nil
+      end
+      plain.method = name == "thresholds" and (plain.method or "a method that is not recorded") or nil
+      add_numbers(plain, each)
+      found[#found + 1] = plain
     end
-    add_numbers(plain, each)
-    list[i] = plain
   end
-  return list
+  return found
 end
 
 --- The pulses that were given, in time.
@@ -385,7 +393,7 @@ function M.rows(of, manifest, events, meta)
   known_fields.take_all(facts.known, meta, "operator")
   add_preflight(facts, manifest)
   facts_of.add_thresholds(facts, get(manifest, "thresholds") or {}, meta)
-  facts.staircases = staircases_of(manifest)
+  facts.found = found_of(manifest)
   facts.safety = get(manifest, "safety")
   facts.software.commit = plain_of(manifest, "moonpulse.commit")
   local seed = get(manifest, "seed")

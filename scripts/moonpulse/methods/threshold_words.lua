@@ -1,12 +1,16 @@
---- Sentences on thresholds: those that were given, and those that staircases of the run found.
+--- Sentences on thresholds: those that were given, and those that staircases and hunts of the run
+--- found.
+local in_order = require "moonpulse.text.in_order"
 local known_fields = require "moonpulse.methods.known"
 local numbers = require "moonpulse.text.numbers"
+local threshold_methods = require "moonpulse.text.threshold_methods"
 local wording = require "moonpulse.methods.wording"
 
 local M = {}
 
 local counted = numbers.counted
 M.names = { RMT = "resting motor threshold", AMT = "active motor threshold" }
+local a_name = { RMT = "a resting motor threshold", AMT = "an active motor threshold" }
 -- what the preflight asks for: muscle and criterion are still to be said
 M.in_part = { ["by EMG"] = true, ["by eye"] = true }
 
@@ -68,17 +72,23 @@ local function steps_of(each)
     or (", steps of %g to %g %s, halved at each reversal"):format(most, least, each.unit or "")
 end
 
---- A staircase in words: rule, steps, trials.
----@param each table of facts.staircases
+--- A staircase in words: rule, steps, trials; a hunt: method, papers, trials.
+---@param each table of facts.found
 ---@return string
-function M.staircase(each)
-  return ("%s, from %s %s%s, %s, %s"):format(each.rule or "rule not recorded",
-    each.start and ("%g"):format(each.start) or "an unknown start", each.unit or "", steps_of(each),
+function M.how(each)
+  local from = ("from %s %s"):format(each.start and ("%g"):format(each.start) or "an unknown start",
+    each.unit or "")
+  if each.method then
+    local paper, ending = threshold_methods.paper(each), threshold_methods.ending(each)
+    return ("%s%s, %s, %s%s"):format(threshold_methods.name(each), paper and (" (%s)"):format(paper) or "",
+      from, counted(each.trials or 0, "trial"), ending and ", ended " .. ending or "")
+  end
+  return ("%s, %s%s, %s, %s"):format(each.rule or "rule not recorded", from, steps_of(each),
     counted(each.trials or 0, "trial"), counted(each.reversals or 0, "reversal"))
 end
 
 --- What it found, with its interval.
----@param each table of facts.staircases
+---@param each table of facts.found
 ---@param named boolean? with its kind, if the script said it
 ---@return string
 function M.found(each, named)
@@ -89,23 +99,28 @@ function M.found(each, named)
       each.unit or "") or "")
 end
 
-local function add_staircases(facts, add)
-  local has_interval
-  for _, each in ipairs(facts.staircases) do
-    local words = M.staircase(each)
+--- What the script looked for and found; then once how the intervals were found, and what was a response.
+local function add_found(facts, add)
+  local intervals, asked, measured = {}, false, false
+  for _, each in ipairs(facts.found) do
+    local words = (each.method and "A threshold hunt by %s," or "A staircase (%s)"):format(M.how(each))
     if type(each.threshold) == "number" then
-      add("A staircase (%s) gave a %s of %s, the mean of the reversals at the smallest step", words,
-        M.names[each.kind] or "threshold", M.found(each))
-      has_interval = has_interval or each.interval
+      add("%s gave %s of %s%s", words, a_name[each.kind] or "a threshold", M.found(each),
+        each.method and "" or ", the mean of the reversals at the smallest step")
+      intervals[threshold_methods.interval(each)] = each.interval and true or nil
     else
-      add("A staircase (%s) gave no threshold%s", words, each.why and ": " .. each.why or "")
+      add("%s gave no threshold%s", words, each.why and ": " .. each.why or "")
     end
+    measured = measured or threshold_methods.measures(each)
+    asked = asked or not threshold_methods.measures(each)
   end
-  if has_interval then
-    add("%s", "The interval is what the answers of all trials leave for the threshold, with a cumulative "
-      .. "normal response curve whose spread is 3 to 15 % of the threshold")
+  for _, words in ipairs(in_order.keys(intervals)) do
+    add("The interval is %s", words)
   end
-  if #facts.staircases > 0 then
+  if measured then
+    add("%s", "An MEP of 50 uV or more, peak to peak, counted as a response")
+  end
+  if asked then
     add("What counted as a response: %s", how_words(facts))
   end
 end
@@ -123,7 +138,7 @@ function M.write(facts, add)
       add("The %s was [%s: state it in %%MSO] (%s)", M.names[name], name, how_words(facts))
     end
   end
-  add_staircases(facts, add)
+  add_found(facts, add)
 end
 
 return M

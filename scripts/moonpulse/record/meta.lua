@@ -4,6 +4,7 @@ local cjson = require "cjson.safe"
 local escapes = require "moonpulse.text.escapes"
 local in_order = require "moonpulse.text.in_order"
 local text_files = require "moonpulse.text.text_file"
+local threshold_methods = require "moonpulse.text.threshold_methods"
 
 local M = {}
 
@@ -167,17 +168,24 @@ function M.of_pulse(identity, meta, coil)
   return said, differing
 end
 
---- The thresholds that the staircases of a run found.
----@param staircases table[]? of the manifest's experiment
+--- How a staircase or a hunt found its threshold.
+local function how_found(each)
+  if not each.reversals then
+    return ("%s from %g, %d trials"):format(threshold_methods.name(each), each.start or 0, each.trials)
+  end
+  return ("staircase %s from %g, %d trials, %d reversals"):format(each.rule, each.start or 0,
+    each.trials, each.reversals)
+end
+
+--- The thresholds that the staircases and hunts of a run found.
+---@param ended table[]? of the manifest's experiment, in the order in which they came to their end
 ---@param date string when the run began
 ---@return table[]? nil: none
-function M.found(staircases, date)
+function M.found(ended, date)
   local found = {}
-  for _, each in ipairs(staircases or {}) do
+  for _, each in ipairs(ended or {}) do
     found[#found + 1] = each.threshold and { value = each.threshold, unit = each.unit, kind = each.kind,
-      source = "this run",
-      how = ("staircase %s from %g, %d trials, %d reversals"):format(each.rule, each.start, each.trials,
-        each.reversals), date = date } or nil
+      source = "this run", how = how_found(each), date = date } or nil
   end
   return found[1] and found
 end

@@ -10,13 +10,13 @@ local seals = require "moonpulse.record.seal"
 
 local M = {}
 
---- Why a staircase has no threshold that its run did not come to the end of.
+--- Why a staircase or a hunt has no threshold that its run did not come to the end of.
 M.unfinished = "the run ended before it did"
 
 -- of triggers that started nothing
 local verdicts = { counted = true, busy = true, refractory = true, over = true, outside = true, window = true,
   gate = true }
-local most_staircases, most_trials = 1000, 100000 -- more has no run
+local most_results, most_trials = 1000, 100000 -- more has no run
 
 -- What was written when the run was over: it tells nothing of how long it lasted.
 local function is_later(kind)
@@ -38,15 +38,23 @@ local function count_of(value)
   return value and value >= 0 and value < 1e9 and value or nil
 end
 
---- A mark of a staircase into what is known of it.
-local function add_mark(each, of)
-  each.unit, each.rule = each.unit or text_of(of.unit), each.rule or text_of(of.rule)
+local texts = { staircases = { "unit", "rule" }, thresholds = { "unit", "method", "variant", "ended_by" } }
+local figures = { staircases = { "start", "min_step" }, thresholds = { "of", "step", "start", "min", "max" } }
+
+--- A mark of a staircase or a hunt into what is known of it.
+local function add_mark(each, of, list)
+  for _, key in ipairs(texts[list]) do
+    each[key] = each[key] or text_of(of[key])
+  end
+  for _, key in ipairs(figures[list]) do
+    each[key] = each[key] or number_of(of[key])
+  end
   each.kind = each.kind or (of.kind == "RMT" or of.kind == "AMT") and of.kind or nil
-  each.start, each.min_step = each.start or number_of(of.start), each.min_step or number_of(of.min_step)
-  each.reversals = count_of(of.reversals) or each.reversals
+  each.reversals = each.reversals and count_of(of.reversals) or each.reversals
   local intensity = number_of(of.intensity)
   if type(of.yes) == "boolean" and intensity and #each.track < most_trials then
-    table.insert(each.track, { intensity = intensity, yes = of.yes })
+    table.insert(each.track, { intensity = intensity, yes = of.yes,
+      mep_uv = list == "thresholds" and number_of(of.mep_uv) or nil })
   end
   if of.ended == true then
     local interval = type(of.interval) == "table" and of.interval or {}
@@ -56,35 +64,35 @@ local function add_mark(each, of)
   end
 end
 
---- The staircases of an experiment, in the order in which they were begun, with every answer; and those that
---- came to their end, in that order.
-local function staircases_of(lines)
-  local list, by_place, ended = {}, {}, {}
+--- What an experiment's script looked for: the staircases and the hunts in the order in which they were
+--- begun, with every answer; and those that came to their end, in that order.
+---@param lines table[] entries of the journal
+---@return { staircases: table[], thresholds: table[], ended: table[] } thresholds: the hunts, as the manifest
+---   has them; ended: of both
+function M.results(lines)
+  local found = { staircases = {}, thresholds = {}, ended = {} }
+  local by_place = { staircases = {}, thresholds = {} }
   for _, line in ipairs(lines) do
     local of = line.kind == "mark" and type(line.of) == "table" and line.of or {}
-    local place = count_of(of.staircase)
-    if place and not by_place[place] and #list < most_staircases then
-      list[#list + 1] = { place = place, reversals = 0, track = {} }
-      by_place[place] = list[#list]
+    local name = of.hunt ~= nil and "thresholds" or "staircases"
+    local list, known, place = found[name], by_place[name], count_of(of.hunt or of.staircase)
+    if place and not known[place] and #list < most_results then
+      list[#list + 1] = { reversals = name == "staircases" and 0 or nil, track = {} }
+      known[place] = list[#list]
     end
-    if place and by_place[place] then
-      add_mark(by_place[place], of)
-      ended[#ended + 1] = of.ended == true and by_place[place] or nil
+    if place and known[place] then
+      add_mark(known[place], of, name)
+      found.ended[#found.ended + 1] = of.ended == true and known[place] or nil
     end
   end
-  for _, each in ipairs(list) do
-    each.trials, each.unit = #each.track, each.unit or "%MSO"
-    each.why = each.why or not each.ended and M.unfinished or nil
-    each.place, each.ended = nil, nil
+  for _, name in ipairs { "staircases", "thresholds" } do
+    for _, each in ipairs(found[name]) do
+      each.trials, each.unit = #each.track, each.unit or "%MSO"
+      each.why = each.why or not each.ended and M.unfinished or nil
+      each.ended = nil
+    end
   end
-  return list, ended
-end
-
---- The staircases of an experiment that came to their end, as its manifest has them.
----@param lines table[] entries of the journal
----@return table[]
-function M.staircases_ended(lines)
-  return (select(2, staircases_of(lines)))
+  return found
 end
 
 --- Count the pulses and the trials of a plan by condition; a trial with pulses of two is one of both.
@@ -147,11 +155,13 @@ local function fill_experiment(manifest, lines, entries, list)
     experiment.triggers = type(experiment.triggers) == "table" and experiment.triggers or {}
     experiment.triggers.on_trigger = on_trigger
   end
-  local staircases = staircases_of(lines)
-  if staircases[1] then
-    experiment.staircases = staircases
+  local results = M.results(lines)
+  for _, name in ipairs { "staircases", "thresholds" } do
+    experiment[name] = results[name][1] and results[name] or experiment[name]
+  end
+  if results.staircases[1] or results.thresholds[1] then
     manifest.thresholds = type(manifest.thresholds) == "table" and manifest.thresholds or {}
-    manifest.thresholds.found = metas.found(staircases, manifest.started)
+    manifest.thresholds.found = metas.found(results.ended, manifest.started)
   end
   local pulses, trials = M.planned(plays)
   if next(pulses) then

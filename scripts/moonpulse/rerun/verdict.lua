@@ -127,18 +127,22 @@ local function cut(found, one, other)
     .. "what is compared ends there"):format(last == 0 and "before its first pulse"
       or "with pulse " .. numbers.count(last), one.facts.ended or "how is not known",
     numbers.counted(#other.pulses, "pulse")) }
-  local finished = 0
-  while one.staircases[finished + 1] and one.staircases[finished + 1] ~= sides.unfinished do
-    finished = finished + 1
-  end
   for _, side in ipairs { one, other } do
     table.move({}, 1, #side.pulses - last, last + 1, side.pulses)
     table.move({}, 1, #side.marks - #one.marks, #one.marks + 1, side.marks)
     while side.plans and (side.plans[#side.plans] or 0) > last do
       table.remove(side.plans)
     end
-    side.facts.staircases = finished > 0 and table.concat(side.staircases, ", ", 1,
-      math.min(finished, #side.staircases)) or nil
+  end
+  for _, key in ipairs { "staircases", "hunts" } do
+    local finished = 0
+    while one[key][finished + 1] and one[key][finished + 1] ~= sides.unfinished do
+      finished = finished + 1
+    end
+    for _, side in ipairs { one, other } do
+      side.facts[key] = finished > 0 and table.concat(side[key], ", ", 1,
+        math.min(finished, #side[key])) or nil
+    end
   end
   one.facts.ended = nil -- how the other one ended is told, and counts for nothing
 end

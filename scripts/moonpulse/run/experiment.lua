@@ -145,7 +145,10 @@ local function make_stage(context, stimulator, journal, looking)
   stage.mark = function(text, at_ns, of) show:mark(text, at_ns, of) end
   stage.tell = function(kind, entry, at_ns) job.audit:tell(kind, entry, at_ns) end
   stage.say = function(text) show:say(text) end
+  stage.staircase_begun = function(staircase) show:begun("staircases", staircase) end
   stage.staircase_ended = function(staircase) show:staircase_ended(staircase) end
+  stage.hunt_begun = function(hunt) show:begun("thresholds", hunt) end
+  stage.hunt_ended = function(hunt) show:hunt_ended(hunt) end
   stage.stop, stage.spawn = stop_of(stage), spawn_of(stage)
   return stage
 end
@@ -312,7 +315,8 @@ local function make_context(options, given, job, record)
   return {
     job = job, kind = "experiment", record = record, facts = { pulses = 0 }, speed = options.speed,
     look = options.look, recall = options.recall,
-    experiment = { plays = 0, staircases = {} }, values = given.values, conditions = {}, trials = {},
+    experiment = { plays = 0, staircases = {}, thresholds = {} }, found = {}, values = given.values,
+    conditions = {}, trials = {},
     parameters = manifests.text_values(given.values), completed = "the script came to its end",
     device = start.device(options, given), device_options = options.device_option, sign = options.sign,
     screen = { finish = function() end }, -- each plan has a screen of its own

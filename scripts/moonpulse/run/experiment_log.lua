@@ -79,21 +79,29 @@ function Show:mark(text, at_ns, of)
   self.record:event("mark", since_ns, nil, "passed", clean)
 end
 
---- The motor threshold that held before a staircase of its kind found another: the last one that was found,
---- else the one that was given; nil: the staircase does not say which one it finds.
+--- A staircase or a hunt has its first trial: from now on the manifest has what is known of it, also where
+--- the run ends before it does.
+---@param list "staircases"|"thresholds" of the manifest's experiment
+---@param of moonpulse.Staircase|moonpulse.Hunt
+function Show:begun(list, of)
+  table.insert(self.context.experiment[list], of.facts)
+end
+
+--- The motor threshold that held before a staircase or a hunt of its kind found another: the last one that
+--- was found, else the one that was given; nil: it does not say which one it finds.
 local function threshold_before(context, kind)
   local before = kind and context.job.thresholds[kind:lower()] or nil
-  for _, each in ipairs(context.experiment.staircases) do
+  for _, each in ipairs(context.found) do
     before = kind and each.kind == kind and each.threshold or before
   end
   return kind and (before or "none")
 end
 
---- A staircase has its threshold, or has none: said, marked and kept for the manifest.
+--- A staircase has its threshold, or has none: said, marked, in the manifest already.
 ---@param staircase moonpulse.Staircase
 function Show:staircase_ended(staircase)
-  local threshold, why = staircase:threshold()
-  local interval = staircase:interval()
+  local facts = staircase.facts
+  local threshold, why, interval = facts.threshold, facts.why, facts.interval
   local text = ("%s%s (%d reversals, %d trials)"):format(
     threshold and ("%s %.4g %s"):format(staircases.kinds[staircase.kind] or "threshold", threshold,
       staircase.unit) or "no threshold: " .. why,
@@ -101,15 +109,26 @@ function Show:staircase_ended(staircase)
       interval.high) or "",
     #staircase.found, staircase.number)
   local old = threshold_before(self.context, staircase.kind)
-  table.insert(self.context.experiment.staircases, { threshold = threshold, interval = interval, why = why,
-    reversals = #staircase.found, trials = staircase.number, rule = staircases.rule,
-    start = staircase.start, min_step = staircase.min_step, unit = staircase.unit, kind = staircase.kind,
-    track = staircase.track })
+  table.insert(self.context.found, facts)
   self:mark(text, nil, { staircase = staircase.place, threshold = threshold, interval = interval, why = why,
     reversals = #staircase.found, ended = true })
   self.context.job.audit:tell("threshold", { name = "staircase", of = staircase.kind,
     old = old, new = threshold or "none", unit = staircase.unit, how = "found", rule = staircases.rule,
     reversals = #staircase.found, trials = staircase.number, why = why })
+  self:say(text)
+end
+
+--- A hunt has its threshold, or has none: said, marked, in the manifest already.
+---@param hunt moonpulse.Hunt
+function Show:hunt_ended(hunt)
+  local facts, text = hunt.facts, hunt:words()
+  local old = threshold_before(self.context, facts.kind)
+  table.insert(self.context.found, facts)
+  self:mark(text, nil, { hunt = hunt.place, threshold = facts.threshold, interval = facts.interval,
+    why = facts.why, ended_by = facts.ended_by, ended = true })
+  self.context.job.audit:tell("threshold", { name = "hunt", of = facts.kind, old = old,
+    new = facts.threshold or "none", unit = facts.unit, how = "found", method = facts.method,
+    variant = facts.variant, trials = facts.trials, why = facts.why })
   self:say(text)
 end
 

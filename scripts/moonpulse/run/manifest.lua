@@ -19,10 +19,10 @@ local function threshold(job, kind)
   end
 end
 
---- The thresholds of a run: those that were given, and those that its staircases found.
+--- The thresholds of a run: those that were given, and those that its staircases and hunts found.
 local function thresholds_of(context)
   return { rmt = threshold(context.job, "rmt"), amt = threshold(context.job, "amt"),
-    found = metas.found(context.experiment and context.experiment.staircases, context.record.started) }
+    found = metas.found(context.found, context.record.started) }
 end
 
 --- What is known of the protocol or the experiment before and without the run.

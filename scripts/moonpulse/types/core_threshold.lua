@@ -47,6 +47,11 @@ function ThresholdFilter:close() end
 ---@return moonpulse.core.Muscle
 function core.muscle(seed, differs) end
 
+--- Make some parts of what every filter begins with: a hundredth of a second or two. The first
+--- filter makes what is missing at once.
+---@return boolean true: it is whole, which it is after 36 calls
+function core.threshold_filter_ready() end
+
 --- A particle filter (engine/threshold_filter.h) that knows nothing but the population. Raises if memory is
 --- out.
 ---@return moonpulse.core.ThresholdFilter

@@ -1,6 +1,24 @@
 ---@meta _
 --- The shapes of an experiment that travel between rooms, as types.lua has the others.
 
+--- What the manifest has of a hunt (run:threshold), at any time: docs/schemas/manifest.schema.json.
+---@class moonpulse.HuntFacts
+---@field method string
+---@field variant string? of "stochastic"
+---@field of integer? of "relative-frequency"
+---@field step number? %MSO
+---@field start integer %MSO, as min and max
+---@field min integer
+---@field max integer
+---@field unit string "%MSO"
+---@field kind "RMT"|"AMT"|nil
+---@field trials integer answered
+---@field track { intensity: integer, yes: boolean, mep_uv: number? }[] each of them
+---@field ended_by "trials"|"method"|"limit"|nil
+---@field threshold number? %MSO
+---@field interval { low: number, high: number, percent: number }?
+---@field why string? there is no threshold
+
 --- What a script reaches through run: run/experiment.lua makes it, experiment/ uses it.
 ---@class moonpulse.Stage
 ---@field job moonpulse.Job
@@ -15,7 +33,10 @@
 ---@field mark fun(text: string, at_ns: integer?)
 ---@field say fun(text: string)
 ---@field tell fun(kind: string, entry: table, at_ns: integer?) to the audit trail
+---@field staircase_begun fun(staircase: moonpulse.Staircase)
 ---@field staircase_ended fun(staircase: moonpulse.Staircase)
+---@field hunt_begun fun(hunt: moonpulse.Hunt)
+---@field hunt_ended fun(hunt: moonpulse.Hunt)
 ---@field stop fun(why: string?)
 ---@field spawn fun(task: fun())
 ---@field over boolean? the script has ended

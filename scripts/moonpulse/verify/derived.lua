@@ -56,12 +56,13 @@ local function of_experiment(folder, manifest, lines)
     plays[#plays + 1] = entry.kind == "play" and entry or nil
   end
   local conditions, trials = recover_manifest.planned(plays)
-  local staircases = recover_manifest.staircases_ended(entries)
+  local found = recover_manifest.results(entries)
   return { where = "journal.jsonl", tree = { conditions = conditions, trials = trials,
-    thresholds = { found = metas.found(staircases, manifest.started) },
-    experiment = { plays = #plays, staircases = staircases } },
+    thresholds = { found = metas.found(found.ended, manifest.started) },
+    experiment = { plays = #plays, staircases = found.staircases,
+      thresholds = found.thresholds } },
     parts = { conditions = true, trials = true, ["thresholds.found"] = true, ["experiment.plays"] = true,
-      ["experiment.staircases"] = true } }
+      ["experiment.staircases"] = true, ["experiment.thresholds"] = true } }
 end
 
 -- of a row only whether it was sent, and how late

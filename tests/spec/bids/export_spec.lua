@@ -222,8 +222,22 @@ for note in json.load(open(sys.argv[1])).get("Moonpulse", {}).get("Notes", []):
     local found = cjson.decode(shell.read(hunt .. "/manifest.json")).thresholds.found[1]
     assert.are.equal("AMT", found.kind)
     local files = bids.export({}, hunt, { sub = "01" })
-    assert.are.equal(("participant_id\tamt\nsub-01\t%.10g\n"):format(found.value),
-      files["phenotype/motor_threshold.tsv"])
+    assert.matches("^staircase 1%-up%-1%-down from 45, %d+ trials, 6 reversals$", found.how)
+    assert.are.equal(("participant_id\tamt\tamt_method\nsub-01\t%.10g\t%s\n"):format(found.value,
+      found.how), files["phenotype/motor_threshold.tsv"])
+  end)
+
+  it("has of several thresholds each one's method in its place", function()
+    local dataset = bids.dataset({})
+    dataset:thresholds("sub-01", "ses-1", { rmt = { value = "50" } })
+    dataset:thresholds("sub-01", "ses-1", { rmt = { value = "48.5", method = "ML-PEST | from 50" } })
+    dataset:thresholds("sub-01", "ses-1", { rmt = { value = "50", method = "again" } })
+    dataset:thresholds("sub-01", "ses-1", { rmt = { value = "47" } })
+    assert.are.equal("participant_id\trmt_ses_1\trmt_method_ses_1\nsub-01\t50|48.5|47\t"
+      .. "n/a|ML-PEST   from 50|n/a\n", bids.text(dataset:now "phenotype/motor_threshold.tsv"))
+    local sidecar = cjson.decode(bids.text(dataset:now "phenotype/motor_threshold.json"))
+    assert.are.equal("Method, Resting motor threshold, session 1", sidecar.rmt_method_ses_1.LongName)
+    assert.are.equal("Resting motor threshold, session 1", sidecar.rmt_ses_1.LongName)
   end)
 
   it("says of a record that was edited after it was sealed that it was", function()

@@ -124,7 +124,7 @@ describe("an author", function()
   it("who writes a dot for a colon reads the colon, at his line, for every method", function()
     for _, case in ipairs {
       { "run", "run", { "now", "device", "sleep", "uniform", "integer", "shuffle", "ask", "wait_trigger",
-        "mark", "note", "staircase", "spawn", "stop" } },
+        "mark", "note", "staircase", "threshold", "spawn", "stop" } },
       { "stim", "run:device()",
         { "arm", "disarm", "play", "fire", "status", "limits", "identity", "armed" } },
     } do

@@ -29,6 +29,17 @@ local script = [[local mp = require "moonpulse"
       run:sleep(5)
       trial:answer(run:ask "MEP? [y/n]")
     end
+    for _, options in ipairs { { method = "amplitude", kind = "RMT" }, { method = "mills-nithi", max = 60 },
+      { method = "stochastic", variant = "analog H", step = 2.5 },
+      { method = "relative-frequency", of = 2 } } do
+      local measures = options.method == "amplitude" or options.variant
+      options.start, options.trials = 45, 5
+      for trial in run:threshold(options) do
+        local yes = trial.number % 2 == 0
+        trial:answer(measures and (yes and 90 or 12.5) or not measures and yes)
+      end
+    end
+    run:threshold { method = "ml-pest", start = 45 }():answer "y"
   end }]]
 
 local meta = { coil = "MagVenture MCF-B65", coil_shape = "figure-of-eight", waveform = "monophasic",

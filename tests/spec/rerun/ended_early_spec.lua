@@ -100,23 +100,27 @@ end)]])
     assert.matches("\nSAME ", out, 1, true)
   end)
 
-  it("compares the staircases that it had finished", function()
-    local run = ended_by("KILL", 137, 8, [[local mp = require "moonpulse"
+  for what, way in pairs {
+    staircases = "staircase { start = 40, step = 2, trials = i * 4, reversals = 9, min_step = 2 }",
+    hunts = 'threshold { method = "stochastic", start = 40, trials = i * 4 }' } do
+    it(("compares the %s that it had finished"):format(what), function()
+      local run = ended_by("KILL", 137, 8, ([[local mp = require "moonpulse"
 return mp.experiment(function(run)
   local stim = run:device()
   stim:arm()
   for i = 1, 2 do
-    for trial, mso in run:staircase { start = 40, step = 2, trials = i * 4, reversals = 9, min_step = 2 } do
+    for trial, mso in run:%s do
       stim:fire(mp.pulse(mp.mso(mso)))
-      trial:answer(trial.number % 2 == 0)
+      trial:answer(trial.number %% 2 == 0)
       run:sleep(i == 1 and 0.05 or 0.3)
     end
   end
-end)]])
-    local status, out = again(run)
-    assert.are.equal(0, status, out)
-    assert.matches("\naround      SAME: parameters, thresholds, marks\nSAME ", out, 1, true)
-  end)
+end)]]):format(way))
+      local status, out = again(run)
+      assert.are.equal(0, status, out)
+      assert.matches("\naround      SAME: parameters, thresholds, marks\nSAME ", out, 1, true)
+    end)
+  end
 
   it("finds what was changed of what it gave", function()
     local run = ended_by("INT", 5, 14)

@@ -37,6 +37,12 @@ local experiment = [[local mp = require "moonpulse"
       trial:answer(run:ask "MEP? [y/n]")
       stim:disarm()
     end
+    for _, method in ipairs { "stochastic", "relative-frequency" } do
+      for trial in run:threshold { method = method, start = 45, trials = 3, kind = "AMT", step = 2,
+        variant = method == "stochastic" and "analog H" or nil } do
+        trial:answer(method == "stochastic" and tostring(100 - 30 * trial.number) or "n")
+      end
+    end
     run:note "now the last ones"
     local plan = mp.pulse(mp.mso(50)):label "last" .. mp.rest { min = 0.05, max = 0.1 }
       .. mp.pulse(mp.mso(50)):label "last"

@@ -69,6 +69,7 @@ describe("the pages' command lines", function()
     shell.write(folder .. "/saint_course.lua", file_in("docs/runs.md", 'local mp = require "moonpulse"'))
     local script = file_in("docs/experiments.md", "-- threshold.lua")
     shell.write(folder .. "/threshold.lua", (script:gsub("uniform%(5, 7%)", "uniform(0.05, 0.07)")))
+    shell.write(folder .. "/hunt.lua", file_in("docs/experiments.md", "-- hunt.lua"))
     shell.write(folder .. "/answers.txt", ("y\nn\n"):rep(50))
     shell.write(folder .. "/locked.lua", file_in("docs/experiments.md",
       "-- locked.lua: a pulse 0.1 s after the EEG's byte, five times"))
