@@ -64,8 +64,9 @@ local function pause(self, request)
     self.asked = self.asked + 1
     return self.say "no pause: the last trial goes on; q stops it"
   end
-  self.say("pauses behind trial %d, in %s (p again: goes on)", trial,
-    numbers.seconds(math.max(0, (at_ns - core.clock_ns()) // 100000000 / 10)))
+  local left_s = (at_ns - core.clock_ns()) // 100000000 / 10
+  self.say("pauses behind trial %d, %s", trial, left_s <= 0 and "now"
+    or ("in %s (p again: goes on)"):format(numbers.seconds(left_s)))
   while is_wanted(self, request) and core.clock_ns() < at_ns do
     core.wait(math.min(0.1, (at_ns - core.clock_ns()) / 1e9))
   end
