@@ -7,8 +7,8 @@ local shell = require "shell"
 -- of every command that takes a run: a line of arguments, and the status where all is well
 local lines = { diff = "NAME NAME", export = "prov NAME -o FOLDER/out.json", methods = "NAME",
   note = "NAME 'coil held by hand' --key FOLDER/key", -- whether sign came before or not
-  recover = "NAME", rerun = "NAME --out FOLDER/again", sign = "NAME --key FOLDER/key", verify = "NAME" }
-local nothing_to_do = { recover = 2 } -- it says so, of this run
+  recover = "NAME", rerun = "NAME --out FOLDER/again", resume = "NAME", sign = "NAME --key FOLDER/key", verify = "NAME" }
+local nothing_to_do = { recover = "is not torn", resume = "came to its end" } -- they say so, of this run
 
 describe("the name of a run", function()
   local folder
@@ -33,9 +33,9 @@ describe("the name of a run", function()
       local arguments = line:gsub("NAME", name):gsub("FOLDER", folder)
       local status, out, err = shell.sh(folder, ("cd %s/elsewhere && exec %s %s %s"):format(folder,
         shell.quote(shell.absolute), command, arguments))
-      assert.are.equal(nothing_to_do[command] or 0, status, command .. ": " .. err .. out)
+      assert.are.equal(nothing_to_do[command] and 2 or 0, status, command .. ": " .. err .. out)
       if nothing_to_do[command] then
-        assert.matches(("%s/.records/%s is not torn"):format(folder, name), err, 1, true)
+        assert.matches(("%s/.records/%s %s"):format(folder, name, nothing_to_do[command]), err, 1, true)
       end
       local _, help = shell.moonpulse(folder, command .. " --help")
       assert.matches("its name alone in the place of all records", help:gsub("%s+", " "), 1, true)
