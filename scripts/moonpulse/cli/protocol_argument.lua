@@ -150,6 +150,7 @@ function M.find(options, strict, complete)
       .. "protocols; give it a parameter that says where it begins, like -p block=3", options.protocol)
   end
   check_thresholds(options)
+  options.seed_drawn = strict and not options.seed and not found.seed
   settle_seed(options, found, strict)
   local given = M.pairs("-p", options.param)
   local values
@@ -176,6 +177,10 @@ function M.build(options, found, values)
   local plan, message, drawn = protocols.build(found, values, options.seed or 1)
   if not plan then
     cli.fail("usage", "%s", message)
+  end
+  if drawn and options.seed_drawn and (options.from_trial or options.from_block) then
+    cli.fail("usage", "the order is drawn from the seed, and a new one has other trials before: --seed N "
+      .. "says which order it is")
   end
   local rest, begins = M.remainder(options, plan)
   return rest, drawn, begins

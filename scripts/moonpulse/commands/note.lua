@@ -97,36 +97,48 @@ local function check_whole(folder)
   end
 end
 
-function M.run(options)
-  local problem = notes.problem(options.text)
-  if problem then
-    cli.fail("usage", "%s", problem)
-  end
-  local note = { at = clocks.now(), who = options.operator or "n/a",
-    text = options.text:match("^%s*(.-)%s*$") }
-  local folder = records.run(options.run)
+--- Note something in a run's record, and seal it again. Leaves with a message where that cannot be.
+---@param folder string of the run
+---@param asked { text: string, operator: string?, key: string? }
+---@param check fun()? may refuse, once nobody else is at work there
+---@return table done { at, who, text, seal, seal_before, key }
+function M.write(folder, asked, check)
+  local note = { at = clocks.now(), who = asked.operator or "n/a", text = asked.text }
   local lock <close> = lock_of(folder) -- luacheck: ignore 211
   seals.sweep(folder)
   check_whole(folder)
-  local key, before = key_of(options, folder), seals.current(folder)
+  if check then
+    check()
+  end
+  local key, before = key_of(asked, folder), seals.current(folder)
   local seal, message = notes.add(folder, note, reports.page(folder))
   if not seal then
     cli.fail("fault", "%s: nothing was noted: %s", folder, message)
   end
   if key then
-    seal, message = signatures.seal(folder, options.key, { key = key, who = note.who,
-      why = "moonpulse note" })
+    seal, message = signatures.seal(folder, asked.key, { key = key, who = note.who, why = "moonpulse note" })
     if not seal then
       cli.fail("fault", "%s: the note is in it, but it is not signed: %s; moonpulse sign %s --key KEY",
         folder, message, to_type.path(folder))
     end
   end
+  return { at = note.at, who = note.who, text = note.text, seal = seal, seal_before = before, key = key }
+end
+
+function M.run(options)
+  local problem = notes.problem(options.text)
+  if problem then
+    cli.fail("usage", "%s", problem)
+  end
+  local folder = records.run(options.run)
+  local done = M.write(folder, { text = options.text:match("^%s*(.-)%s*$"), operator = options.operator,
+    key = options.key })
   if options.json then
-    return as_json.tell { what = "moonpulse note", folder = folder, at = note.at, who = note.who,
-      text = note.text, seal = seal, seal_before = before, key = key }
+    done.what, done.folder = "moonpulse note", folder
+    return as_json.tell(done)
   end
   print(escapes.shown(("noted in %s; seal %s (note it elsewhere; the one before was %s)"):format(folder,
-    seals.short(seal), seals.short(before)), true))
+    seals.short(done.seal), seals.short(done.seal_before)), true))
 end
 
 return M

@@ -9,6 +9,7 @@ local recover = require "moonpulse.record.recover"
 local reports = require "moonpulse.report"
 local rooms = require "moonpulse.text.room"
 local seals = require "moonpulse.record.seal"
+local to_type = require "moonpulse.text.to_type"
 
 local M = {}
 
@@ -114,6 +115,9 @@ function M.run(options)
   end
   say_seal(summary)
   say(folder .. "/events.tsv")
+  if not summary.scripted and summary.sent > 0 and summary.sent < summary.planned then
+    say("moonpulse resume %s goes on with the rest, if there is any", to_type.path(folder))
+  end
 end
 
 return M

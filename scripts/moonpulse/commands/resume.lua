@@ -1,17 +1,23 @@
 --- moonpulse resume: go on with a protocol's run that broke off, with the first trial that had not begun.
 local arguments = require "moonpulse.rerun.arguments"
+local before = require "moonpulse.rerun.before"
 local bytes_read = require "moonpulse.text.bytes_read"
 local cli = require "moonpulse.cli"
+local clock = require "moonpulse.safety.clock"
 local common = require "moonpulse.cli.protocol_argument"
+local core = require "moonpulse.core"
 local default_place = require "moonpulse.record.default_place"
+local devices = require "moonpulse.cli.device_argument"
 local escapes = require "moonpulse.text.escapes"
 local goes_on = require "moonpulse.rerun.goes_on"
 local named_files = require "moonpulse.protocol.named_files"
 local numbers = require "moonpulse.text.numbers"
 local plans = require "moonpulse.verify.plan"
 local records = require "moonpulse.cli.records_option"
+local refusals = require "moonpulse.text.refusal"
 local run_options = require "moonpulse.rerun.run_options"
 local runs = require "moonpulse.commands.run"
+local same_session = require "moonpulse.safety.same_session"
 local scratches = require "moonpulse.rerun.scratch"
 
 local M = {}
@@ -21,17 +27,23 @@ function M.parser()
     "Go on with a run that was stopped, failed or was killed: the rest of the same plan, from the first "
       .. "trial on that had not begun, with the run's text, parameters, seed and thresholds. Nothing is "
       .. "given twice; of a trial that broke off the rest is left out, and said. It is a run with a record "
-      .. "of its own, which names the first one; on the same day both are one session. Of a run on a "
-      .. "stimulator give the port again: all questions and the checks before the first pulse come anew.",
+      .. "of its own, which names the first one, and a note in that one names it; on the same day both are "
+      .. "one session. Of a run on a stimulator give the port again: all questions and the checks before "
+      .. "the first pulse come anew, with the limits of today.",
     "moonpulse resume 2026-11-22T101500_itbs600\n"
-      .. "moonpulse resume 2026-11-22T101500_itbs600 --port /dev/ttyUSB0")
+      .. "moonpulse resume 2026-11-22T101500_itbs600 --port /dev/ttyUSB0 --amt 50")
   parser:argument("run", "The run: " .. records.named .. "."):argname("RUN")
   run_options.add(parser, {
-    out = "The folder that the new run's folder is made in.",
+    out = "On the simulator: the folder that the new run's folder is made in. Else, and without it: that "
+      .. "of RUN.",
     device = "Another device than the run's: as for run.",
-    port = "The stimulator's port, as for run; needed where the run was on one.",
+    port = "The stimulator's port, as for run; needed where the run had one.",
     speed = "Of a run on the simulator: 1 is real time, max without waiting. Default: as it was.",
     threshold = "The participant's threshold, %MSO, instead of the run's." })
+  parser:option("--tolerance", "How late is late, in milliseconds. Default: as it was.")
+    :convert(common.number(0.01, 10000, "ms")):argname("MS")
+  parser:option("--late", "What to do with a pulse that would be late. Default: as it was.")
+    :choices({ "abort", "skip" })
   parser:option("--from-trial", "Go on with this trial of the plan instead: none of which a pulse was surely "
     .. "given. Of pulses that were perhaps given (the port was lost) only you know whether the stimulator "
     .. "gave them."):convert(common.ordinal):argname("N")
@@ -43,19 +55,48 @@ local function say(key, text, ...)
   print(escapes.shown(("%-12s%s"):format(key, text:format(...)), true))
 end
 
---- The same device, participant, lists and pace as before, where nothing else is given.
-local function settle(options, recipe)
-  local was = recipe.manifest.device
-  local simulated = type(was) == "table" and was.simulated == true
-  if not simulated and not options.port and not options.device then
-    cli.fail("usage", "the run was on a stimulator (%s): give its port again with --port; nothing was armed",
+local function refuse(text, ...)
+  cli.fail("usage", text .. "; nothing was armed", ...)
+end
+
+--- A simulator goes on with what a simulator gave, and a port with what came over one.
+local function check_device(options, recipe)
+  local was, of = recipe.manifest.device, recipe.begin.options
+  local own = type(was) == "table" and was.own_simulator == true
+  local is_sim = not options.port and (options.device or "sim"):find("^sim") ~= nil
+  if own and not is_sim then
+    refuse("the run was on the simulator, and nobody had its pulses: leave out --port and --device")
+  elseif not own and not options.port then
+    refuse("the run was on a stimulator (%s): give its port again with --port",
       tostring(recipe.begin.device.name))
+  elseif options.real_pty and not of.real_pty then
+    refuse("the run was on a pseudo-terminal that was no stimulator: leave out --real-pty")
   end
-  for name, role in pairs { preflight = "preflight", lab = "lab limits", meta = "meta" } do
-    options[name] = options[name] or recipe.files[role]
+  options.real_pty = of.real_pty or options.real_pty
+  for _, each in ipairs { { "start_on", "--start-on" }, { "stop_line", "--stop-line" } } do
+    local value = of[each[1]]
+    if not own and value and value ~= "none" and not options[each[1]] then
+      refuse("the run had %s %s: give it again (on a stimulator it is not taken over)", each[2],
+        tostring(value))
+    end
   end
-  options.participant = options.participant or recipe.begin.participant
-  options.speed = options.speed or (recipe.begin.options.speed == 1 and "1" or "max")
+  return own
+end
+
+--- The same participant, place and pace as before.
+local function settle(options, recipe, own)
+  local was, folder = recipe.begin.participant, recipe.folder:match("^(.*)/")
+  if options.participant and options.participant ~= was then
+    refuse("the run was of %s: what is left of it is for nobody else (--participant %s)", was
+      or "nobody who was named", options.participant)
+  elseif options.out and not own and default_place.absolute(options.out) ~= folder then
+    refuse("the rest of a run on a stimulator is kept where the run is (%s): leave out --out", folder)
+  end
+  options.participant = was
+  if not (own and options.out) then -- without --out older places count for the participant as well
+    options.out = folder ~= default_place.folder() and folder or nil
+  end
+  options.speed = options.speed or (recipe.begin.options.speed == 1 and "1" or own and "max" or nil)
 end
 
 --- What is told before: how far it had come, what is lost, what comes.
@@ -66,8 +107,46 @@ local function tell(at)
     say("left out", "%s of a trial that had begun: they are not made up for",
       numbers.counted(at.lost, "pulse"))
   end
-  say("goes on", "with trial %d: %s%s", at.trial, numbers.counted(at.left, "pulse"), at.earliest < at.trial
+  if at.passed > 0 then
+    say("left out", "%s of trials that had not begun, as --from-trial says: they cannot be given later",
+      numbers.counted(at.passed, "pulse"))
+  end
+  local again = at.earliest < at.trial and at.earliest < (at.usual or math.huge)
+  say("goes on", "with trial %d: %s%s", at.trial, numbers.counted(at.left, "pulse"), again
     and ("; --from-trial %d gives again those of which nobody knows"):format(at.earliest) or "")
+end
+
+--- In real time the silence that the plan has there is kept.
+local function wait_for(at, recipe, options)
+  local ended = clock.seconds_of(recipe.manifest.ended)
+  local left_s = ended and at.silence_s - (core.wall_ns() / 1e9 - ended) or 0
+  if (options.speed or "1") ~= "1" or left_s <= 0 or left_s > at.silence_s then
+    return
+  elseif not options.json then
+    say("waits", "%s: the plan has a silence of %s there", numbers.seconds(math.ceil(left_s)),
+      numbers.seconds(at.silence_s))
+    io.stdout:flush()
+  end
+  core.wait(left_s)
+end
+
+--- What another version or device makes of it is told.
+local function tell_otherwise(recipe, options, own, of_run)
+  before.tell(recipe, options, not own, devices.choose(of_run), function(text)
+    if not text:find("^end: ") then
+      say("differs", "%s", text)
+    end
+  end)
+end
+
+--- Right before it is armed: from here on nobody else goes on with that run.
+local function claim(context, recipe, options)
+  local now, was = context.device.simulated == true, recipe.manifest.device.simulated == true
+  if now ~= was then
+    refusals.raise("usage", "the run was on a %s, and at this port is a %s; nothing was armed",
+      was and "simulator" or "stimulator", now and "simulator" or "stimulator")
+  end
+  goes_on.claim(recipe, same_session.name_of(context.record.folder), options, options.out)
 end
 
 function M.run(options)
@@ -76,27 +155,37 @@ function M.run(options)
   if not recipe then
     cli.fail("usage", "%s", message)
   end
-  records.settle(options)
+  local own = check_device(options, recipe)
+  settle(options, recipe, own)
+  run_options.settle_paths(options)
   local at
-  at, message = goes_on.where(recipe, { options.out, folder:match("^(.*)/") }, options.from_trial)
+  at, message = goes_on.where(recipe, options.out, options.from_trial)
   if not at then
     cli.fail("usage", "%s", message)
   end
-  settle(options, recipe)
-  options.continues = folder:match("([^/]+)$")
-  run_options.settle_paths(options)
-  local json = options.json
-  if not json then
+  if not options.json then
     tell(at)
   end
+  wait_for(at, recipe, options)
   local scratch <close> = scratches.make() -- luacheck: ignore 211
+  options.continues = { name = same_session.name_of(folder), left_out = at.lost + at.passed > 0
+    and at.lost + at.passed or nil,
+    claim = function(context)
+      claim(context, recipe, options)
+    end }
   local list = arguments.of(recipe, options, scratches.fill(recipe))
   list[#list + 1] = ("--from-trial=%d"):format(at.trial)
-  list[#list + 1] = "--continues=" .. options.continues
-  list[#list + 1] = json and "--json" or nil
-  named_files.keep_to(plans.named_files(recipe.folder, recipe.manifest))
+  list[#list + 1] = options.json and "--json" or nil
+  if not recipe.files.course then -- it is no part of what is kept, and names the protocol, which is
+    named_files.keep_to(plans.named_files(recipe.folder, recipe.manifest))
+  end
   bytes_read.find_kept(recipe.modules)
-  return runs.run(runs.parser():parse(list))
+  local of_run = runs.parser():parse(list)
+  of_run.continues = options.continues
+  if not options.json then
+    tell_otherwise(recipe, options, own, of_run)
+  end
+  return runs.run(of_run)
 end
 
 return M

@@ -89,7 +89,6 @@ function M.parser()
   parser:option("--answers", "Experiments: a file with an answer a line, instead of asking.")
     :argname("FILE")
   add_triggers(parser)
-  parser:option("--continues", "For resume: the run that broke off."):hidden(true)
   parser:flag("--look", "In virtual time, of an experiment: it may do no more than a protocol, and asks "
     .. "nobody; for check, show and events."):hidden(true)
   parser:option("--tolerance", "How late is late, in milliseconds.")
@@ -168,7 +167,9 @@ local function perform(options)
   given.protocol = found
   given.plan, given.drawn, given.begins = common.build(options, found, values)
   if given.begins then
-    given.begins.continues = options.continues
+    local continues = options.continues -- of resume: not an option
+    given.begins.continues = continues and continues.name
+    given.begins.left_out, given.claim = continues and continues.left_out, continues and continues.claim
   end
   given.policy = policy_of(options, given)
   given.facts = common.measure(given.plan, options.seed)

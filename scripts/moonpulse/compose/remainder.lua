@@ -177,6 +177,8 @@ end
 ---@field number integer of the first one that is given, from 1, as the record counts them (docs/record.md)
 ---@field pulses_before integer how many of the plan's pulses are left out
 ---@field pulses_planned integer of the whole plan
+---@field left_out integer? how many of those before were given neither by the run that broke off: right
+---   before
 ---@field continues string? the run that broke off, by the name of its folder
 
 --- What is left of a plan from a trial or a block on. Raises a refusal { code, message } where there is none

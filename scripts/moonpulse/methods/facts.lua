@@ -28,6 +28,7 @@ local MOST = 1000000 -- pulses that are looked at one by one
 ---   decides; part: it is not every order
 ---@field parts moonpulse.PlanPart[] of the plan
 ---@field planned moonpulse.Stimuli? of the plan
+---@field continues string? the run that it goes on with, by the name of its folder
 ---@field delivered moonpulse.Stimuli? of the record
 ---@field pulses { planned: integer?, delivered: integer?, confirmed: integer?, perhaps: integer? }
 ---@field conditions moonpulse.MethodsCondition[] all of the plan, where it names any

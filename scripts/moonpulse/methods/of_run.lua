@@ -187,6 +187,7 @@ local function add_ending(facts, manifest)
       status == "stopped" and reason or reason and ("%s, %s"):format(status or "how is not known", reason)
       or status or "how is not known"))
   end
+  facts.continues = begins.continues(manifest)
   local begun = begins.words(manifest)
   list[#list + 1] = begun and "the run began with " .. begun or nil
   local of, findings = layers.of(manifest)
@@ -294,7 +295,7 @@ end
 local function session_of(manifest)
   local found = get(manifest, "session")
   local number = type(found) == "table" and math.tointeger(found.number)
-  if not number or get(manifest, "device.simulated") ~= false then
+  if not number or get(manifest, "device.simulated") ~= false or get(manifest, "status") == "not run" then
     return nil
   end
   local course = get(manifest, "session.course.name")

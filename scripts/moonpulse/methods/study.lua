@@ -99,13 +99,20 @@ local function thresholds(all, add)
   end
 end
 
---- The pulses of all runs together; a run whose plan nobody kept has none that are planned.
-local function dose(all, add)
+--- The pulses of all runs together; a run whose plan nobody kept has none that are planned, and those of one
+--- that
+--- goes on with another one are among that one's.
+local function dose(all, names, add)
   local pulses, scripted = { planned = 0, delivered = 0, confirmed = 0 }, true
+  local there = {}
+  for _, name in ipairs(names) do
+    there[name:match("([^/]+)/*$") or name] = true
+  end
   for _, facts in ipairs(all) do
     local each = facts.pulses
+    local planned = there[facts.continues or false] and 0 or each.planned
     scripted = scripted and facts.kind == "experiment"
-    pulses.planned = pulses.planned and each.planned and pulses.planned + each.planned or nil
+    pulses.planned = pulses.planned and planned and pulses.planned + planned or nil
     pulses.delivered = pulses.delivered + each.delivered
     pulses.confirmed = pulses.confirmed + (each.confirmed or 0)
   end
@@ -141,7 +148,7 @@ function M.sentences(all, names)
     if id == "threshold" then
       thresholds(all, add)
     elseif id == "dose" then
-      dose(all, add)
+      dose(all, names, add)
     end
     local is_first = id == "dose" -- after the sum over all runs
     for _, found in ipairs(list) do

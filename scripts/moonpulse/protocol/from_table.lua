@@ -72,7 +72,7 @@ local function intensities_of(self, row)
     return known
   end
   if not cell then
-    bad(self, row, "intensity is missing: write it, like 110%%RMT or 45%%MSO")
+    bad(self, row, "intensity is missing: write it, like %s", "110%RMT or 45%MSO")
   end
   for word in cell:gsub("%s*%%%s*", "%%"):gmatch("%S+") do
     if not word:find("%a") then

@@ -21,12 +21,14 @@ function M.words(manifest)
   local number = type(at) == "table" and math.tointeger(tonumber(at.number))
   local before = number and math.tointeger(tonumber(at.pulses_before))
   local planned = before and math.tointeger(tonumber(at.pulses_planned))
-  if not planned then
+  if not planned or number < 1 or before < 0 or planned < before then
     return nil
   end
+  local lost = math.tointeger(tonumber(at.left_out)) or 0
   local name = M.continues(manifest)
-  return ("%s %d, behind %s of the plan's %s%s"):format(at.what == "block" and "block" or "trial", number,
-    numbers.count(before), numbers.counted(planned, "pulse"), name and "; it goes on with "
+  return ("%s %d, behind %s of the plan's %s%s%s"):format(at.what == "block" and "block" or "trial", number,
+    numbers.count(before), numbers.counted(planned, "pulse"), lost > 0 and (", the last %s of which %s given")
+    :format(numbers.count(lost), lost == 1 and "was not" or "were not") or "", name and "; it goes on with "
     .. escapes.shown(name) or "")
 end
 

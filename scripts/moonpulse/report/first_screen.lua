@@ -121,6 +121,9 @@ local function session_words(manifest)
   if get(manifest, "device.simulated") == true then
     return " (named only: a simulated run is no session)"
   end
+  if get(manifest, "status") == "not run" then
+    return " (nothing was given: it is no session)"
+  end
   local session = facts.session(manifest)
   return session and ", session " .. session or ""
 end

@@ -66,9 +66,9 @@ local function add_played(list, recipe, options)
     plain(list, at.what == "block" and "from-block" or "from-trial", at.number)
   end
   for _, name in ipairs { "late", "timing", "guidelines" } do
-    plain(list, name, from[name])
+    plain(list, name, options[name] or from[name])
   end
-  plain(list, "tolerance", from.tolerance_ms)
+  plain(list, "tolerance", options.tolerance or from.tolerance_ms)
   local of_run = not options.device and type(from.device_options) == "table" and from.device_options or {}
   for _, set in ipairs { of_run, options.device_option } do
     for _, text in ipairs(set) do
@@ -127,7 +127,7 @@ end
 function M.of(recipe, options, scratch)
   local device = device_of(recipe, options)
   local is_real = device:find("^sim") == nil
-  local list = { recipes.argument(recipe), "--device=" .. device }
+  local list = { recipes.argument(recipe, options.continues ~= nil), "--device=" .. device }
   add_played(list, recipe, options)
   add_thresholds(list, recipe, options, is_real)
   if is_real then

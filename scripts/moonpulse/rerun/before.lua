@@ -63,11 +63,18 @@ local function check_stop(recipe, say)
   end
 end
 
---- The plan that the folder's text makes here, against resolved.plan.
-local function check_plan(recipe, kept, say)
+--- Is the plan that the folder's text makes here the one in resolved.plan, as far as that can be told?
+---@param recipe moonpulse.Recipe
+---@param kept moonpulse.KeptPlan
+---@return boolean
+function M.same_plan(recipe, kept)
   local text = core.read_file(recipe.folder .. "/resolved.plan", 1 << 24)
   local ok, made = pcall(compiled.like, text or "", kept)
-  if text and ok and made ~= text then
+  return not (text and ok and made ~= text)
+end
+
+local function check_plan(recipe, kept, say)
+  if not M.same_plan(recipe, kept) then
     say("plan: the kept text makes another plan here than the run had (resolved.plan): moonpulse verify says "
       .. "where")
     return false

@@ -1,21 +1,94 @@
---- Where a run that broke off goes on: the first trial of its plan that had not begun.
+--- Where a run that broke off goes on: the first trial of its plan that had not begun. That it was resumed
+--- stands
+--- in its own record, as a note, so that nobody resumes it twice, wherever the other run lies.
+local before = require "moonpulse.rerun.before"
 local counted = require "moonpulse.record.counted"
+local core = require "moonpulse.core"
+local default_place = require "moonpulse.record.default_place"
 local lfs = require "lfs"
 local plans = require "moonpulse.verify.plan"
 local read = require "moonpulse.record.read"
 local recipes = require "moonpulse.rerun.recipe"
+local refusals = require "moonpulse.text.refusal"
 local remainders = require "moonpulse.compose.remainder"
+local to_type = require "moonpulse.text.to_type"
 
 local M = {}
 
 ---@class moonpulse.GoesOn
----@field trial integer of the whole plan, from 1: the first that had not begun
+---@field trial integer of the whole plan, from 1: the first that had not begun, or the one that was asked for
 ---@field given integer pulses that the run gave, or perhaps gave
 ---@field perhaps integer those of them of which nobody knows
 ---@field planned integer pulses that the run had to give
 ---@field lost integer pulses of a trial that had begun, which are not made up for
+---@field passed integer pulses of whole trials that are passed over, where a later one was asked for
 ---@field left integer pulses from the trial on
 ---@field earliest integer the first trial of which no pulse was surely given
+---@field usual integer? the first that had not begun; nil: all had
+---@field silence_s number what the plan has between the last pulse that was given and the next one
+
+local note = "resumed: %s goes on with it"
+
+--- The run that a record says goes on with it, by the name of its folder.
+---@param manifest table?
+---@return string?
+local function noted(manifest)
+  local notes, name = read.get(manifest, "notes"), nil
+  for _, each in ipairs(type(notes) == "table" and notes or {}) do
+    local text = type(each) == "table" and each.text
+    name = type(text) == "string" and text:match("^resumed: (%S+) goes on with it$") or name
+  end
+  return name
+end
+
+local function gave_nothing(manifest)
+  return manifest.status ~= "running" and (tonumber(read.get(manifest, "result.pulses_sent")) or 0) == 0
+    and not read.get(manifest, "result.pulses_unknown") and not read.get(manifest, "result.flight_lost")
+end
+
+--- The run that goes on with one; nil: there is none, or it ended before it had given anything.
+local function successor(folder, manifest, out)
+  local name = noted(manifest)
+  for _, place in ipairs(name and { folder:match("^(.*)/"), out or false, default_place.folder() or false }
+    or {}) do
+    local other = place and read.manifest(("%s/%s/manifest.json"):format(place, name))
+    if other and read.get(other, "begins_at.continues") == folder:match("([^/]+)$") then
+      return not gave_nothing(other) and ("%s/%s"):format(place, name) or nil
+    end
+  end
+  return name
+end
+
+local function resumed(folder, other)
+  return ("%s was resumed already: %s goes on with it; moonpulse resume %s goes on with that one"):format(
+    folder:match("([^/]+)$"), other, to_type.path(other))
+end
+
+--- What stands in the way of a recipe, by its manifest.
+local function obstacle(recipe)
+  local folder, manifest = recipe.folder, recipe.manifest
+  local first = read.get(manifest, "begins_at.continues")
+  if manifest.status == "running" then
+    return ("%s was killed: %s writes what it gave, then resume goes on"):format(folder,
+      to_type.recover(folder))
+  elseif recipe.is_experiment then
+    return ("%s is of an experiment, which decides as it goes: run it again, with a parameter of its own "
+      .. "that says where it begins (-p block=3)"):format(folder)
+  elseif manifest.status == "completed" then
+    return ("%s came to its end: there is nothing to go on with (moonpulse rerun does the same again)")
+      :format(folder)
+  elseif recipe.wrong[1] or recipe.differs then
+    return ("the folder is not as the run left it (%s): moonpulse verify %s; nothing was armed"):format(
+      recipe.wrong[1] or recipe.differs, to_type.path(folder))
+  elseif gave_nothing(manifest) then
+    return ("%s gave nothing: %s"):format(folder, type(first) == "string"
+      and "moonpulse resume the run that it was to go on with, " .. first or "run it anew")
+  elseif (tonumber(read.get(manifest, "result.pulses_unknown")) or 0) > 0 or read.get(manifest,
+    "result.flight_lost") then
+    return ("nobody knows how much %s gave: a part of its record is lost; what is left of the plan is for "
+      .. "you to decide (moonpulse run ... --from-trial N)"):format(folder)
+  end
+end
 
 --- What is needed to do the rest of a run.
 ---@param folder string an absolute path
@@ -26,47 +99,12 @@ function M.recipe(folder)
   if not recipe then
     return nil, message
   end
-  local status = recipe.manifest.status
-  if status == "running" then
-    return nil, ("%s was killed: moonpulse recover %s writes what it gave, then resume goes on"):format(
-      folder, folder)
-  elseif recipe.is_experiment then
-    return nil, ("%s is of an experiment, which decides as it goes: run it again, with a parameter of its "
-      .. "own that says where it begins (-p block=3)"):format(folder)
-  elseif status == "completed" then
-    return nil, ("%s came to its end: there is nothing to go on with (moonpulse rerun does the same again)")
-      :format(folder)
-  elseif recipe.wrong[1] then
-    return nil, ("the folder is not as the run left it (%s): moonpulse verify %s; nothing was armed"):format(
-      recipe.wrong[1], folder)
-  end
-  return recipe
-end
-
---- Does a run go on with the one of that name, and has it given something, or may it?
-local function continues(folder, name)
-  local manifest = read.manifest(folder .. "/manifest.json")
-  return manifest ~= nil and read.get(manifest, "begins_at.continues") == name
-    and (manifest.status == "running" or (tonumber(read.get(manifest, "result.pulses_sent")) or 0) > 0)
-end
-
---- The run that goes on with one already; nil: there is none.
-local function already(name, id, folders)
-  local since = name:match("^%d%d%d%d%-%d%d%-%d%dT") and name or "" -- by its name it may be another day's
-  for _, folder in ipairs(folders) do
-    local is_there = lfs.attributes(folder, "mode") == "directory"
-    for each in lfs.dir(is_there and folder or ".") do
-      -- a folder's name says when it began, and what was run
-      local may_be = is_there and each ~= name and each > since and each:find(id, 1, true)
-      if may_be and continues(folder .. "/" .. each, name) then
-        return folder .. "/" .. each
-      end
-    end
-  end
+  message = obstacle(recipe)
+  return not message and recipe or nil, message
 end
 
 --- What of the plan was given, by the rows: how much, and up to which pulse at most and surely.
-local function given_of(pulses, before)
+local function given_of(pulses, skipped)
   local at, last, sure = { given = 0, perhaps = 0 }, 0, 0
   for _, row in ipairs(pulses) do
     if counted.is_given(row.status, row.sent ~= nil) then
@@ -76,48 +114,102 @@ local function given_of(pulses, before)
       sure = perhaps and sure or math.max(sure, row.pulse or 0)
     end
   end
-  return at, before + last, before + sure
+  return at, skipped + last, skipped + sure
+end
+
+--- The silence in a plan before a pulse, behind another one of before.
+local function silence(plan, seed, last, first)
+  local schedule, since_ns = core.schedule(plan, seed), 0
+  while true do
+    local kind, _, number, _, ns = schedule:next()
+    if not kind then
+      return 0
+    elseif kind == "pulse" and number == last then
+      since_ns = ns
+    elseif kind == "pulse" and number == first then
+      return (ns - since_ns) / 1e9
+    end
+  end
+end
+
+--- Its plan, whole, and its rows.
+local function kept_of(recipe)
+  local folder = recipe.folder
+  local kept, message = plans.again(folder, recipe.manifest)
+  if not kept then
+    return nil, ("%s: %s"):format(folder, message)
+  elseif not before.same_plan(recipe, kept) then
+    return nil, ("%s: the kept text makes another plan here than the run had (it was made by another "
+      .. "version?): nobody can tell what is left of it; moonpulse verify says more"):format(folder)
+  end
+  local events = read.events(folder .. "/events.tsv")
+  if not events then
+    return nil, ("%s has no rows (events.tsv): moonpulse verify says more"):format(folder)
+  end
+  return kept, events
 end
 
 --- Where it goes on.
 ---@param recipe moonpulse.Recipe
----@param folders string[] where a run that goes on with it may lie
+---@param out string? where a run that goes on with it may lie, besides where it lies itself
 ---@param from integer? the trial that is asked for: none before the earliest
 ---@return moonpulse.GoesOn?
 ---@return string? message
-function M.where(recipe, folders, from)
-  local folder, name = recipe.folder, recipe.folder:match("([^/]+)$")
-  local other = already(name, recipe.begin.id, folders)
+function M.where(recipe, out, from)
+  local folder = recipe.folder
+  local other = successor(folder, recipe.manifest, out)
   if other then
-    return nil, ("%s was resumed already: %s goes on with it; moonpulse resume %s goes on with that one")
-      :format(name, other, other)
+    return nil, resumed(folder, other)
   end
-  local kept, message = plans.again(folder, recipe.manifest)
-  local events = kept and read.events(folder .. "/events.tsv")
-  if not events then
-    return nil, ("%s: %s"):format(folder, message
-      or "it has no rows (events.tsv): moonpulse verify tells more")
+  local kept, events = kept_of(recipe)
+  if not kept then
+    return nil, events
   end
-  local before = read.get(recipe.manifest, "begins_at.pulses_before") or 0
-  local at, last, sure = given_of(events.pulses, before)
-  local earliest = remainders.trial_after(kept.whole, kept.seed, sure)
-  if from and (not earliest or from < earliest) then
+  local at, last, sure = given_of(events.pulses, read.get(recipe.manifest, "begins_at.pulses_before") or 0)
+  if at.given < (tonumber(read.get(recipe.manifest, "result.pulses_sent")) or 0) then
+    return nil, ("%s: events.tsv has fewer pulses than the run gave: moonpulse verify says more")
+      :format(folder)
+  end
+  local whole, seed = kept.whole, kept.seed
+  at.usual, at.earliest = remainders.trial_after(whole, seed, last), remainders.trial_after(whole, seed, sure)
+  if from and (not at.earliest or from < at.earliest) then
     return nil, ("--from-trial %d: of trials up to %s pulses were given, and nothing is given twice"):format(
-      from, earliest and earliest - 1 or "the last one")
-  end
-  local trial, skipped = remainders.trial_after(kept.whole, kept.seed, last)
-  if from then
-    local _, begins = remainders.of(kept.whole, kept.seed, { what = "trial", number = from })
-    trial, skipped = from, begins.pulses_before
-  elseif not trial then
+      from, at.earliest and at.earliest - 1 or "the last one")
+  elseif not from and not at.usual then
     return nil, ("%s: its last trial had begun: there is nothing left to go on with%s"):format(folder,
-      earliest
-      and ("; of the last %d pulses nobody knows: --from-trial %d gives them"):format(at.perhaps, earliest)
-      or "")
+      at.earliest and ("; of the last %d pulses nobody knows: --from-trial %d gives them"):format(at.perhaps,
+        at.earliest) or "")
   end
-  at.trial, at.planned, at.earliest = trial, kept.plan:totals().pulses, earliest
-  at.lost, at.left = math.max(0, skipped - last), kept.whole:totals().pulses - skipped
+  at.trial = from or at.usual
+  local _, begins = remainders.of(whole, seed, { what = "trial", number = at.trial })
+  local _, usual = remainders.trial_after(whole, seed, last)
+  at.lost = math.max(0, math.min(begins.pulses_before, usual or whole:totals().pulses) - last)
+  at.passed = math.max(0, begins.pulses_before - last - at.lost)
+  at.planned, at.left = kept.plan:totals().pulses, whole:totals().pulses - begins.pulses_before
+  at.silence_s = silence(whole, seed, last, begins.pulses_before + 1)
   return at
+end
+
+--- Note in its record that a run goes on with it, just before that one is armed. Raises a refusal where
+--- another
+--- one does so already, or where the record does not take the note.
+---@param recipe moonpulse.Recipe
+---@param name string of the other run's folder
+---@param options { operator: string?, sign: string? }
+---@param out string? as for where
+function M.claim(recipe, name, options, out)
+  local folder = recipe.folder
+  local function check()
+    local other = successor(folder, (read.manifest(folder .. "/manifest.json")), out)
+    if other then
+      refusals.raise("usage", "%s; nothing was armed", resumed(folder, other))
+    end
+  end
+  if lfs.attributes(folder, "mode") ~= "directory" then
+    refusals.raise("usage", "%s is gone: nothing was armed", folder)
+  end
+  require("moonpulse.commands.note").write(folder, { text = note:format(name), operator = options.operator,
+    key = options.sign }, check)
 end
 
 return M

@@ -36,6 +36,7 @@ local M = {}
 ---@field preflight string[] what the operator answered before the run, in order
 ---@field triggers table[] what came, in order: lines of the journal
 ---@field told string[] what else of the folder is not
+---@field differs string? the first of all that is not as the run left it
 ---@field wrong string[] what of the folder is not as the run left it: then nothing can be run again
 
 local most_bytes = 1 << 28 -- of one file, and of all that are copied; a run keeps much less
@@ -62,6 +63,8 @@ local function check_whole(self)
     manifests.check(self.manifest, lines, nil, found)
   end
   for _, each in ipairs(found.differs) do
+    self.differs = self.differs or ("%s%s: %s"):format(each.file, each.line and ":" .. each.line or "",
+      each.text)
     local list = is_needed(each.file) and not each.text:find("^speed is ") and self.wrong or self.told
     list[#list + 1] = ("%s%s: %s"):format(each.file, each.line and ":" .. each.line or "", each.text)
   end
@@ -206,8 +209,12 @@ end
 
 --- How moonpulse run is told which of a file's protocols it is.
 ---@param recipe moonpulse.Recipe copied, and its folder the current one
+---@param in_course boolean? of a run that was one of a course: by the course
 ---@return string
-function M.argument(recipe)
+function M.argument(recipe, in_course)
+  if in_course and recipe.files.course then
+    return (recipe.files.course:gsub("^%./", ""))
+  end
   local path = recipe.files.plan or recipe.files.protocol or recipe.files.experiment
   local bare = path:gsub("^%./", "") -- a script's error names its file as it was called
   bare = bare:sub(1, 1) == "-" and "./" .. bare or bare

@@ -1,5 +1,6 @@
 --- The options of run that a command takes which makes a run from the folder of another one.
 local default_place = require "moonpulse.record.default_place"
+local lfs = require "lfs"
 local records = require "moonpulse.cli.records_option"
 
 local M = {}
@@ -41,6 +42,8 @@ function M.settle_paths(options)
   for _, name in ipairs { "out", "lab", "preflight", "meta", "sign" } do
     options[name] = options[name] and default_place.absolute(options[name])
   end
+  local port = options.port
+  options.port = port and lfs.attributes(port, "mode") and default_place.absolute(port) or port
   local kind, path = (options.device or ""):match("^(sim:)(.*%.lua)$")
   path = path or (options.device or ""):match("^.*%.lua$")
   options.device = path and (kind or "") .. default_place.absolute(path) or options.device

@@ -12,6 +12,7 @@ local numbers = require "moonpulse.text.numbers"
 local refusals = require "moonpulse.text.refusal"
 local stop_words = require "moonpulse.text.stop_words"
 local stops = require "moonpulse.run.stop_sources"
+local to_type = require "moonpulse.text.to_type"
 
 local M = {}
 
@@ -238,9 +239,15 @@ end
 
 --- What is left of a protocol's run that broke off can be given.
 local function say_resume(context, result)
-  if not context.experiment and result.status ~= "completed" and result.pulses_sent > 0
-    and result.pulses_sent < result.pulses_planned then
-    M.line("resume", "moonpulse resume %s goes on with the rest", escapes.shown(context.record.folder))
+  local job = context.job
+  if context.experiment or result.status == "completed" or result.pulses_sent == 0 or not job.plan then
+    return
+  end
+  -- loaded for who stopped
+  local known, trial = pcall(require("moonpulse.compose.remainder").trial_after, job.plan, job.seed,
+    result.pulses_sent + result.pulses_skipped)
+  if known and trial then
+    M.line("resume", "moonpulse resume %s goes on with the rest", to_type.path(context.record.folder))
   end
 end
 

@@ -28,6 +28,9 @@ local function hooks_of(context)
       start.connected(context, identity, backend)
     end,
     prepared = function(job)
+      if job.claim then
+        job.claim(context)
+      end
       context.flight = manifests.flight_facts(job)
       begins.begin(context)
       manifests.write(context, "running")
@@ -79,6 +82,10 @@ local function check(job, facts)
 end
 
 local function announce(job, facts, admitted, drawn)
+  local begun = job.begins_at and require("moonpulse.record.begins").words { begins_at = job.begins_at }
+  if begun then
+    line("begins", "with %s", begun)
+  end
   line("plan", "%s, %s from first to last pulse%s", numbers.counted(facts.pulses, "pulse"),
     numbers.duration(facts.first_to_last_s),
     (facts.random or drawn) and (", seed %d"):format(job.seed) or "")
@@ -123,10 +130,13 @@ function M.run(options, given)
     job.start_on = require("moonpulse.run.start_on").source(options, "protocol",
       require("moonpulse.experiment.trigger_file").of_options(options)) -- loaded for who waits
   end
-  job.protocol, job.plan, job.begins_at = given.protocol, given.plan, given.begins
+  job.protocol, job.plan, job.begins_at, job.claim = given.protocol, given.plan, given.begins, given.claim
   job.policy.protocol = given.protocol
-  job.policy.schedule = sessions.of(given.protocol, job.policy.history, nil,
-    given.begins and given.begins.continues)
+  local continues = given.begins and given.begins.continues
+  job.policy.schedule = sessions.of(given.protocol, job.policy.history, nil, continues)
+  if continues and job.policy.history then
+    job.policy.history = require("moonpulse.safety.same_session").before(job.policy.history, continues)
+  end
   local facts = given.facts
   local admitted = check(job, facts)
   stops.listen_for_signals(job) -- before, nothing is open: a signal ends the program, whatever it computes

@@ -66,12 +66,12 @@ local function complete(run, opened, real_pty, known)
   run.edited = not facts.unreadable and look(run.path, known).edited or nil
   local counts = run.counts >= 1 and run.counts <= (real_pty and 2 or 1)
   if run.who and facts.protocol and counts and not run.edited then
-    local number = 0
+    local paths = {}
     for _, index in ipairs(opened) do
-      local paths = index:sessions(run.who, facts.protocol, run.at_us, real_pty, beginning(facts))
-      number = number + count(paths, known)
+      local some = index:sessions(run.who, facts.protocol, run.at_us, real_pty, beginning(facts))
+      table.move(some, 1, #some, #paths + 1, paths)
     end
-    run.session = { number = number, of = of_how_many(facts) }
+    run.session = { number = count(paths, known), of = of_how_many(facts) }
   end
 end
 

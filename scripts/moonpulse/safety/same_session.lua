@@ -11,7 +11,8 @@ function M.name_of(path)
 end
 
 local function is_same(session, run)
-  return session ~= nil and not session.edited and not run.edited and clock.same_day(session.at, run.at)
+  return session ~= nil and session.cut_of ~= nil and not session.edited and not run.edited
+    and clock.same_day(session.at, run.at)
 end
 
 local function join(session, run)
@@ -43,6 +44,31 @@ function M.of(runs)
     end
   end
   return sessions, by_name
+end
+
+--- What a participant had before a session that a run goes on with: what was given counts; the silence
+--- before it
+--- is that since another one.
+---@param history moonpulse.History
+---@param continues string the run that this one goes on with, by the name of its folder
+---@return moonpulse.History
+function M.before(history, continues)
+  local sessions, by_name = M.of(history.runs)
+  local own, now = by_name[continues], os.time()
+  if not own or not clock.same_day(own.at, now) then
+    return history
+  end
+  local view = {}
+  for key, value in pairs(history) do
+    view[key] = value
+  end
+  view.last_end_s = nil
+  for _, session in ipairs(sessions) do
+    if session ~= own then
+      view.last_end_s = math.max(0, math.min(view.last_end_s or math.huge, now - session.ended))
+    end
+  end
+  return view
 end
 
 return M

@@ -7,7 +7,8 @@ local shell = require "shell"
 -- of every command that takes a run: a line of arguments, and the status where all is well
 local lines = { diff = "NAME NAME", export = "prov NAME -o FOLDER/out.json", methods = "NAME",
   note = "NAME 'coil held by hand' --key FOLDER/key", -- whether sign came before or not
-  recover = "NAME", rerun = "NAME --out FOLDER/again", resume = "NAME", sign = "NAME --key FOLDER/key", verify = "NAME" }
+  recover = "NAME", rerun = "NAME --out FOLDER/again", resume = "NAME", sign = "NAME --key FOLDER/key",
+    verify = "NAME" }
 local nothing_to_do = { recover = "is not torn", resume = "came to its end" } -- they say so, of this run
 
 describe("the name of a run", function()

@@ -268,7 +268,7 @@ describe("messages", function()
       "shortest = 4, longest = 6")
     assert.are.equal(0, (moonpulse("show made.lua", trials:format("shortest = 4, longest = 6"))))
     refuses(2, "show made.lua", "return mp.pulse(mp.mso(50)):times(3, { every = { 4, 6 } })",
-      "times: every is one number", "mp.trials")
+      "times: every is one number", "mp.rest { min = 4, max = 6 }")
     refuses(2, "show made.lua", "return mp.rest { 4, 6 } .. mp.pulse(mp.mso(50))", "rest: to draw",
       "{ min = 4, max = 6 }")
   end)

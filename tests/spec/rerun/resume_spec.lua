@@ -101,14 +101,17 @@ describe("resume", function()
       assert.are.equal(from - 1 > #first, text:find("are not made up for", 1, true) ~= nil, text)
       local manifest = fixture.manifest(second)
       assert.are.same({ what = "trial", number = begun + 1, pulses_before = from - 1, pulses_planned = #all,
-        continues = run:match("[^/]+$") }, manifest.begins_at)
+        left_out = from - 1 > #first and from - 1 - #first or nil, continues = run:match("[^/]+$") },
+          manifest.begins_at)
       for _, command in ipairs { "verify " .. second, ("rerun %s --out %s/again"):format(second, folder) } do
         local ok, out, err = shell.moonpulse(folder, command)
         assert.are.equal(0, ok, out .. err)
       end
       local _, methods = shell.moonpulse(folder, "methods " .. second)
-      assert.matches(("The run began with trial %d, behind %d of the plan's %d pulses; it goes on with %s.")
-        :format(begun + 1, from - 1, #all, run:match("[^/]+$")), methods:gsub("\n", " "), 1, true)
+      local lost = from - 1 - #first
+      assert.matches(("The run began with trial %d, behind %d of the plan's %d pulses%s; it goes on with %s.")
+        :format(begun + 1, from - 1, #all, lost > 0 and (", the last %d of which %s not given"):format(lost,
+        lost == 1 and "was" or "were") or "", run:match("[^/]+$")), methods:gsub("\n", " "), 1, true)
       assert.matches(("<dt>Began with</dt><dd>trial %d, behind"):format(begun + 1),
         shell.read(second .. "/report.html"), 1, true)
     end
@@ -179,8 +182,8 @@ describe("resume", function()
     assert.matches("the run was on a stimulator (magventure): give its port again with --port; nothing was "
       .. "armed", text, 1, true)
     local out, err
-    status, out, err = shell.sh(folder, ("yes y | %s resume %s --port %s %s"):format(
-      shell.quote(shell.program), run, stimulator("two", ""), who))
+    status, out, err = shell.sh(folder, ("yes y | %s resume %s --port %s --preflight %s/list %s"):format(
+      shell.quote(shell.program), run, stimulator("two", ""), folder, who))
     assert.are.equal(0, status, out .. err)
     assert.matches("\nnext +session 2 of 6, at the earliest [%d: -]+ %(wait 5[01] min more%)", out)
     local second = newest { [run:match("[^/]+$")] = true }
@@ -209,30 +212,135 @@ describe("resume", function()
     status, text = resume(run, "--from-trial 9")
     assert.are.equal(2, status)
     assert.matches("there is no trial 9", text, 1, true)
+    lfs.mkdir(folder .. "/copy")
+    shell.copy(run, folder .. "/copy/" .. run:match("[^/]+$"))
     status, text, second = resume(run, "--from-trial 3")
     assert.are.equal(0, status, text)
     assert.are.same({ 3, 40 }, { fixture.manifest(second).begins_at.number, select(2, given(second)) })
-    shell.remove(second)
-    status, text = resume(run)
-    assert.are.equal(0, status, text)
+    local out, err
+    status, out, err = shell.moonpulse(folder, ("resume %s/copy/%s --out %s/others"):format(folder,
+      run:match("[^/]+$"), folder))
+    assert.are.equal(0, status, err)
+    text = out
     assert.matches("with trial 4: 20 pulses; --from-trial 3 gives again those of which nobody knows", text, 1,
       true)
   end)
 
-  it("is not over with a run that its operator declined", function()
+  it("is not over with a run that its operator declined, which nobody goes on with", function()
     local run = broken(6)
     shell.write(folder .. "/list", "ready\tIs all ready?\n")
-    local function asked(answer)
+    local function asked(answer, of)
       local status, out, err = shell.sh(folder, ("echo %s | %s resume %s --operator AB --preflight %s/list "
-        .. "--out %s/runs"):format(answer, shell.quote(shell.program), run, folder, folder))
+        .. "--out %s/runs"):format(answer, shell.quote(shell.program), of, folder, folder))
       return status, out .. err
     end
-    local status, text = asked "n"
+    local status, text = asked("n", run)
     assert.are.equal(3, status, text)
-    assert.are.equal(2, #shell.names(folder .. "/runs")) -- who was asked what stands in a record
-    status, text = asked "y"
+    local declined = newest { [run:match("[^/]+$")] = true } -- who was asked what stands in a record
+    status, text = asked("y", declined)
+    assert.are.equal(2, status, text)
+    assert.matches("gave nothing: moonpulse resume the run that it was to go on with, "
+      .. run:match("[^/]+$"), text,
+      1, true)
+    status, text = asked("y", run)
     assert.are.equal(0, status, text)
     assert.are.equal(3, #shell.names(folder .. "/runs"))
+    for _, of in ipairs { declined, run } do
+      status, text = asked("y", of)
+      assert.are.equal(2, status, text)
+    end
+  end)
+
+  it("is done once, at once and wherever the rest lies, whatever the protocol is called", function()
+    shell.write(folder .. "/own.lua", [[local mp = require "moonpulse"
+      return mp.protocol { id = "my größe", name = "Own", plan = function()
+        return mp.pulse(mp.mso(40)):times(8, { every = 0.5 }) end }]])
+    assert.are.equal(4, (shell.moonpulse(folder, ("run %s/own.lua --speed max --fault unplug@3 --out %s/runs")
+      :format(folder, folder))))
+    local run = fixture.run_in(folder .. "/runs")
+    local commands, given_by = {}, 0
+    for i = 1, 4 do
+      commands[i] = ("TZ=%s %s resume '%s' --out %s/out%d"):format(i % 2 == 0 and "UTC"
+        or "Pacific/Kiritimati",
+        shell.quote(shell.program), run, folder, i)
+    end
+    for i, result in ipairs(shell.together(folder, commands)) do
+      assert.is_true(result.status == 0 or result.status == 2, result.err)
+      for _, name in ipairs(shell.names(("%s/out%d"):format(folder, i))) do
+        local _, count = (shell.read(("%s/out%d/%s/twin.tsv"):format(folder, i, name))
+          or ""):gsub("\tpulse\t", "")
+        given_by = given_by + count
+      end
+    end
+    assert.are.equal(5, given_by)
+    local status, text = resume(run)
+    assert.are.equal(2, status)
+    assert.matches("was resumed already", text, 1, true)
+    assert.are.equal(0, (shell.moonpulse(folder, ("verify '%s'"):format(run))))
+  end)
+
+  it("goes by the whole record: not where a part of it is edited, or lost", function()
+    local run = broken(10)
+    local function spoilt(change)
+      local copy = folder .. "/copy/" .. run:match("[^/]+$")
+      shell.remove(folder .. "/copy")
+      lfs.mkdir(folder .. "/copy")
+      shell.copy(run, copy)
+      change(copy)
+      local status, text = resume(copy)
+      assert.are.equal(2, status, text)
+      assert.is_nil(text:find("goes on", 1, true), text)
+      return text
+    end
+    assert.matches("is not as the run left it", spoilt(function(copy)
+      shell.write(copy .. "/events.tsv", (shell.read(copy .. "/events.tsv"):gsub("[^\n]*\n[^\n]*\n$", "")))
+    end), 1, true)
+    assert.matches("nobody knows how much", spoilt(function(copy)
+      local manifest = cjson.decode(shell.read(copy .. "/manifest.json"))
+      manifest.result.pulses_unknown, manifest.result.flight_lost = 3, true
+      shell.write(copy .. "/manifest.json", cjson.encode(manifest))
+      fixture.seal(copy)
+    end):gsub(".*not as the run left it.*", "nobody knows how much"), 1, true)
+  end)
+
+  it("stays with its participant, and with its simulator or its stimulator", function()
+    local run = broken(6)
+    for more, words in pairs {
+      ["--participant P08"] = "the run was of nobody who was named: what is left of it is for nobody else",
+      ["--port " .. folder .. "/tty"] = "the run was on the simulator, and nobody had its pulses",
+      ["--device magventure"] = "the run was on the simulator, and nobody had its pulses",
+      ["--real-pty"] = "leave out --real-pty",
+      ["--continues x"] = "unknown option '--continues'",
+    } do
+      local status, text = resume(run, more)
+      assert.are.equal(2, status, more)
+      assert.matches(words, text, 1, true)
+    end
+    local status, text, second = resume(run, "--tolerance 20 --late skip")
+    assert.are.equal(0, status, text)
+    local journal = shell.read(second .. "/journal.jsonl")
+    assert.matches('"tolerance_ms":20', journal, 1, true)
+    assert.matches('"late":"skip"', journal, 1, true)
+  end)
+
+  it("of a run of a course is of the course", function()
+    shell.write(folder .. "/own.lua", [[local mp = require "moonpulse"
+      return mp.protocol { name = "Own", sessions = { per_day = 2, total = 6 },
+        plan = function() return mp.pulse(mp.mso(40)):times(8, { every = 0.5 }) end }]])
+    shell.write(folder .. "/course.lua", [[local mp = require "moonpulse"
+      return mp.course { name = "Daily", protocol = "own.lua", phases = { { per_day = 1, days = 14 } } }]])
+    local status, _, err = shell.moonpulse(folder, ("run %s/course.lua --participant P07 --speed max "
+      .. "--fault unplug@3 --out %s/runs"):format(folder, folder))
+    assert.are.equal(4, status, err)
+    local run = fixture.run_in(folder .. "/runs")
+    local text, second
+    status, text, second = resume(run)
+    assert.are.equal(0, status, text)
+    for _, each in ipairs { run, second } do
+      local session = fixture.manifest(each).session
+      assert.are.same({ "Daily", 14 }, { session.course.name, session.of })
+    end
+    assert.are.same({ 5, 0 }, { select(2, given(second)), (shell.moonpulse(folder, "verify " .. second)) })
   end)
 
   it("refuses what cannot go on, and says what to do", function()

@@ -89,6 +89,11 @@ describe("the pages' command lines", function()
     assert(os.rename(folder .. "/made/" .. shell.names(folder .. "/made")[1], folder .. "/run"))
     assert.are.equal(4, (shell.moonpulse(folder, ("run itbs600 --amt 50 --speed max --fault unplug@100 "
       .. "--out %s/broken"):format(folder))))
+    local sim = shell.start(folder, "sim", ("sim magventure --fault unplug@3 --link %s/stim3"):format(folder))
+    sim:says "simulated "
+    assert.are.equal(4, (shell.moonpulse(folder, ("run itbs600 --amt 50 --tolerance 5000 --device magventure "
+      .. "--port %s/stim3 --out %s/broken_port"):format(folder, folder))))
+    sim:kill()
   end)
 
   teardown(function() shell.remove(folder) end)
@@ -97,8 +102,9 @@ describe("the pages' command lines", function()
   local function adapted(line)
     if line:find("moonpulse resume", 1, true) then -- a run that broke off, which nobody has resumed yet
       local copy = ("%s/resumed/%d"):format(folder, #shell.names(folder .. "/resumed"))
-      assert(os.execute(("mkdir -p %s/resumed && cp -r %s/broken %s"):format(folder, folder, copy)))
-      line = line:gsub("RUN", ("%s/%s --out %s/out"):format(copy, shell.names(copy)[1], copy))
+      assert(os.execute(("mkdir -p %s/resumed && cp -r %s/broken%s %s"):format(folder, folder,
+        line:find("--port", 1, true) and "_port" or "", copy)))
+      line = line:gsub("RUN", ("%s/%s"):format(copy, shell.names(copy)[1]))
     end
     line = line:gsub("/dev/tty(%w+)", folder .. "/no-port-%1"):gsub("/tmp/stim", folder .. "/stim")
       :gsub("%-%-latency 10", "--latency 1"):gsub("%s*|.*$", "")
