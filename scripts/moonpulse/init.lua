@@ -2,11 +2,9 @@
 local blame = require "moonpulse.text.author_line"
 local compose = require "moonpulse.compose"
 local core = require "moonpulse.core"
-local drawn_length = require "moonpulse.compose.drawn_length"
 local experiments = require "moonpulse.experiment"
 local in_order = require "moonpulse.text.in_order"
 local intensities = require "moonpulse.compose.intensity"
-local intervals = require "moonpulse.compose.intervals"
 local order = require "moonpulse.compose.order"
 local protocols = require "moonpulse.protocol"
 local sandbox = require "moonpulse.protocol.sandbox"
@@ -31,6 +29,13 @@ local function from_table(name, options)
   return require "moonpulse.protocol.from_table".plan(name, options) -- here, for few plans are one
 end
 
+--- A function, of one argument, of a module that few plans need.
+local function late(module, name)
+  return function(value)
+    return require(module)[name](value)
+  end
+end
+
 local named = "each part of it has its name, in one table: mp.%s { ... }"
 
 local mp = {
@@ -47,11 +52,14 @@ local mp = {
   shuffle = public("shuffle", order.shuffle, order.one_list),
   counts = public("counts", order.counts, "values with their numbers are one list: mp.counts "
     .. "{ { sici, 10 }, { icf, 10 } }"),
-  normal = public("normal", drawn_length.normal, "its numbers have names: mp.normal { mean = 6, sd = 1, "
+  normal = public("normal", late("moonpulse.compose.drawn_length", "normal"),
+    "its numbers have names: mp.normal { mean = 6, sd = 1, "
     .. "min = 4, max = 8 }"),
-  weighted = public("weighted", drawn_length.weighted, "lengths with their weights are one list: mp.weighted "
+  weighted = public("weighted", late("moonpulse.compose.drawn_length", "weighted"),
+    "lengths with their weights are one list: mp.weighted "
     .. "{ { 4, 2 }, { 6, 1 } }"),
-  intervals = public("intervals", intervals.written, "intervals are one list: mp.intervals "
+  intervals = public("intervals", late("moonpulse.compose.intervals", "written"),
+    "intervals are one list: mp.intervals "
     .. "{ 4.1, 5.3, 4.7 }"),
   trials = public("trials", order.trials, "trials are one list: mp.trials { of = { a, b }, every = 5 }"),
   sham = public("sham", sham),

@@ -113,4 +113,15 @@ function M.order()
   end
 end
 
+--- Is a value one of mp.intervals, mp.normal or mp.weighted? What makes them is not loaded for other plans.
+---@param value any
+---@return "intervals"|"drawn"|nil
+function M.sealed_kind(value)
+  if type(value) ~= "table" or getmetatable(value) ~= false then
+    return nil
+  end
+  local data = require("moonpulse.compose.sealed").data(value)
+  return data and (data.kind == "intervals" and "intervals" or "drawn") or nil
+end
+
 return M

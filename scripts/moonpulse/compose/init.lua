@@ -3,10 +3,8 @@ local blame = require "moonpulse.text.author_line"
 local building = require "moonpulse.compose.context"
 local check = require "moonpulse.compose.check"
 local core = require "moonpulse.core"
-local drawn_length = require "moonpulse.compose.drawn_length"
 local in_order = require "moonpulse.text.in_order"
 local intensities = require "moonpulse.compose.intensity"
-local intervals = require "moonpulse.compose.intervals"
 local lists = require "moonpulse.text.lists"
 local notes = require "moonpulse.text.notes"
 local surplus = require "moonpulse.text.surplus"
@@ -186,8 +184,8 @@ end
 ---@param spec number|string|moonpulse.DrawnLength|{ min: number|string, max: number|string } seconds
 ---@return moonpulse.Plan
 function M.rest(spec)
-  if drawn_length.is(spec) then
-    return named(drawn_length.rest("rest", spec), "rest")
+  if building.sealed_kind(spec) == "drawn" then
+    return named(require("moonpulse.compose.drawn_length").rest("rest", spec), "rest")
   end
   if type(spec) ~= "table" then
     check.time("rest", "the time", spec)
@@ -310,8 +308,8 @@ function M.times(plan, count, spacing)
     fail("times: give either every = (onset to onset) or gap = (end to onset), not both")
   end
   for _, key in ipairs { "every", "gap" } do
-    if intervals.is(spacing[key]) then
-      return intervals.times(plan, count, key, spacing[key])
+    if building.sealed_kind(spacing[key]) == "intervals" then
+      return require("moonpulse.compose.intervals").times(plan, count, key, spacing[key])
     end
   end
   if spacing.every then

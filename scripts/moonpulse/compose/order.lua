@@ -4,8 +4,6 @@ local check = require "moonpulse.compose.check"
 local compose = require "moonpulse.compose"
 local context = require "moonpulse.compose.context"
 local core = require "moonpulse.core"
-local drawn_length = require "moonpulse.compose.drawn_length"
-local intervals = require "moonpulse.compose.intervals"
 local lists = require "moonpulse.text.lists"
 local notes = require "moonpulse.text.notes"
 local surplus = require "moonpulse.text.surplus"
@@ -137,6 +135,7 @@ end
 
 --- Trials with the intervals that their author lists, one for each time between two.
 local function listed_trials(list, every)
+  local intervals = require "moonpulse.compose.intervals"
   local values, parts = intervals.between("trials", "every", every, #list, "trial"), {}
   for i, trial in ipairs(list) do
     parts[i] = values[i] and core.tagged(intervals.lasting("trials", i, values[i], trial), nil, "trial")
@@ -165,7 +164,7 @@ local function check_trials(spec)
     check.plan("trials", "trial " .. i, trial)
   end
   for _, key in ipairs { "every", "shortest", "longest" } do
-    local is_number = key ~= "every" or not intervals.is(spec.every) and not drawn_length.is(spec.every)
+    local is_number = key ~= "every" or not context.sealed_kind(spec.every)
     if spec[key] ~= nil and is_number then
       check.positive("trials", key, spec[key])
       notes.rest("trials", key, spec[key])
@@ -185,17 +184,18 @@ end
 function M.trials(spec)
   check_trials(spec)
   local list, every = spec.of, spec.every
-  if intervals.is(every) then
+  local kind = context.sealed_kind(every)
+  if kind == "intervals" then
     return listed_trials(list, every)
   end
-  local drawn = drawn_length.is(every) and every or nil
+  local drawn = kind == "drawn" and every or nil
   every = not drawn and every or nil
   if not drawn and not every and spec.shortest == spec.longest then
     every = spec.shortest
   end
   local function rest_after(trial)
     if drawn then
-      return drawn_length.rest("trials", drawn, span_of(trial))
+      return require("moonpulse.compose.drawn_length").rest("trials", drawn, span_of(trial))
     end
     return build(core.rest, left_of("shortest", spec.shortest, trial),
       left_of("longest", spec.longest, trial))

@@ -4,8 +4,12 @@ local building = require "moonpulse.compose.context"
 local bytes_read = require "moonpulse.text.bytes_read"
 local catalogue = require "moonpulse.protocol.catalogue"
 local lfs = require "lfs"
-local named_files = require "moonpulse.protocol.named_files"
 local protocols = require "moonpulse.protocol"
+
+-- loaded for who has a sham
+local function named_files()
+  return require "moonpulse.protocol.named_files"
+end
 
 local M = {}
 
@@ -37,12 +41,12 @@ end
 local function located(of)
   local path = catalogue.parts(of) or of
   if not (path:match("%.lua$") or path:match("%.plan$")) then
-    if named_files.is_record() and lfs.attributes(of) and not catalogue.shipped(of) then
-      blame.fail("sham: of: the record does not keep the file %s", named_files.name_of(of))
+    if named_files().is_record() and lfs.attributes(of) and not catalogue.shipped(of) then
+      blame.fail("sham: of: the record does not keep the file %s", named_files().name_of(of))
     end
     return of
   end
-  return named_files.located("sham: of", path) .. of:sub(#path + 1), path
+  return named_files().located("sham: of", path) .. of:sub(#path + 1), path
 end
 
 --- A protocol file may name another one, but open nothing else: not a device, which would see its lines move,
@@ -84,7 +88,7 @@ function M.plan(spec)
     blame.fail("sham: %s is unconfirmed: run it as it is with a sham coil", active.id)
   end
   if named then
-    bytes_read.note_named("sham", catalogue.parts(of) or of, named_files.name_of(named))
+    bytes_read.note_named("sham", catalogue.parts(of) or of, named_files().name_of(named))
   end
   local given = {}
   for key, value in spec.with:gmatch "(%w+)=(%S+)" do
@@ -103,7 +107,7 @@ function M.plan(spec)
     building.note_sham(active.name or active.id)
   end
   if plan and watched then
-    watched[#watched + 1] = { of = named_files.name_of(spec.of), name = active.name or active.id,
+    watched[#watched + 1] = { of = named_files().name_of(spec.of), name = active.name or active.id,
       pulses = plan:totals().pulses }
   end
   return plan or blame.fail("sham: %s", message)

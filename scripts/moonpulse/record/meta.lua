@@ -4,7 +4,6 @@ local cjson = require "cjson.safe"
 local escapes = require "moonpulse.text.escapes"
 local in_order = require "moonpulse.text.in_order"
 local text_files = require "moonpulse.text.text_file"
-local threshold_methods = require "moonpulse.text.threshold_methods"
 
 local M = {}
 
@@ -171,7 +170,8 @@ end
 --- How a staircase or a hunt found its threshold.
 local function how_found(each)
   if not each.reversals then
-    return ("%s from %g, %d trials"):format(threshold_methods.name(each), each.start or 0, each.trials)
+    local methods = require "moonpulse.text.threshold_methods" -- loaded for who hunted
+    return ("%s from %g, %d trials"):format(methods.name(each), each.start or 0, each.trials)
   end
   return ("staircase %s from %g, %d trials, %d reversals"):format(each.rule, each.start or 0,
     each.trials, each.reversals)

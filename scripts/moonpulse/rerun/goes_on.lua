@@ -208,7 +208,7 @@ function M.claim(recipe, name, options, out)
   if lfs.attributes(folder, "mode") ~= "directory" then
     refusals.raise("usage", "%s is gone: nothing was armed", folder)
   end
-  require("moonpulse.commands.note").write(folder, { text = note:format(name), operator = options.operator,
+  require("moonpulse.cli.noting").write(folder, { text = note:format(name), operator = options.operator,
     key = options.sign }, check)
 end
 

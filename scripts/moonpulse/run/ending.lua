@@ -12,7 +12,6 @@ local numbers = require "moonpulse.text.numbers"
 local refusals = require "moonpulse.text.refusal"
 local stop_words = require "moonpulse.text.stop_words"
 local stops = require "moonpulse.run.stop_sources"
-local to_type = require "moonpulse.text.to_type"
 
 local M = {}
 
@@ -247,7 +246,8 @@ local function say_resume(context, result)
   local known, trial = pcall(require("moonpulse.compose.remainder").trial_after, job.plan, job.seed,
     result.pulses_sent + result.pulses_skipped)
   if known and trial then
-    M.line("resume", "moonpulse resume %s goes on with the rest", to_type.path(context.record.folder))
+    M.line("resume", "moonpulse resume %s goes on with the rest",
+      require("moonpulse.text.to_type").path(context.record.folder))
   end
 end
 

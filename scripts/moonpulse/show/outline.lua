@@ -1,6 +1,10 @@
 --- A plan in words: trains folded, one line a part, labels in brackets.
-local drawn_words = require "moonpulse.show.drawn_words"
 local numbers = require "moonpulse.text.numbers"
+
+-- loaded for who draws a rest
+local function drawn_words()
+  return require "moonpulse.show.drawn_words"
+end
 
 local M = {}
 
@@ -51,7 +55,8 @@ function kinds.pulse(_, view, lines, depth)
 end
 
 function kinds.rest(_, view, lines, depth)
-  lines(depth, ("rest %s%s"):format(numbers.range(view.min, view.max), drawn_words.of(view)))
+  lines(depth, ("rest %s%s"):format(numbers.range(view.min, view.max),
+    view.min < view.max and drawn_words().of(view) or ""))
 end
 
 function kinds.mark(_, view, lines, depth)
@@ -114,7 +119,7 @@ local function trials_of(plan, view)
   end
   local function interval(rest)
     note_interval(intervals, rest.min + before.span, rest.max + before.span_max,
-      drawn_words.law(rest.law, before.span))
+      drawn_words().law(rest.law, before.span))
   end
   for i = 1, view.children do
     local part = plan:child(i)
