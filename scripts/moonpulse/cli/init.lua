@@ -60,6 +60,8 @@ local summaries = {
   runs = "the runs that there are, a participant's course, what comes next and when",
   recover = "the record of a run that was killed",
   rerun = "the same again, from the folder of a run alone",
+  resume = "go on with a run that broke off: nothing is given twice",
+  note = "what the operator has to say of a run that is over",
   diff = "what differs between two runs or two plans",
   verify = "is the record of a run as the run left it?",
   sign = "sign the record of a run, so that others can see who sealed it",
@@ -299,6 +301,17 @@ local function dispatch(name, arguments)
   local question = meant.question(meant.near(name, names, 2))
   M.fail("usage", "there is no command %q; %sknown: %s (see moonpulse --help)", name,
     question and question .. " " or "", table.concat(names, ", "))
+end
+
+--- Parse words that a command has put together of its own options for another command. Raises a refusal.
+---@param parser table of argparse
+---@param words string[]
+---@return table options
+function M.parse(parser, words)
+  function parser.error(_, message)
+    M.fail("usage", "%s", message)
+  end
+  return parser:parse(words)
 end
 
 --- Run the command named by the arguments; the exit status.

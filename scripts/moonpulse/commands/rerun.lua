@@ -180,7 +180,7 @@ local function perform(options)
   local scratch <close> = scratches.make(path) -- luacheck: ignore 211
   -- messages name it: no path of this computer
   local list, is_real = arguments.of(recipe, options, scratches.fill(recipe))
-  local of_run = runs.parser():parse(list)
+  local of_run = cli.parse(runs.parser(), list)
   of_run.recorded = not is_real and "the record" or nil -- where the answers come from
   local was = recipe.begin.options
   local in_real_time = was.speed == 1 or was.recalled == true or tonumber(options.speed) == 1

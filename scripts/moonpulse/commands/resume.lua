@@ -150,7 +150,7 @@ local function claim(context, recipe, options)
 end
 
 function M.run(options)
-  local folder = default_place.absolute(records.run(options.run))
+  local folder = default_place.absolute(records.run(options.run)):gsub("/%.$", ""):gsub("(.)/+$", "%1")
   local recipe, message = goes_on.recipe(folder)
   if not recipe then
     cli.fail("usage", "%s", message)
@@ -180,7 +180,7 @@ function M.run(options)
     named_files.keep_to(plans.named_files(recipe.folder, recipe.manifest))
   end
   bytes_read.find_kept(recipe.modules)
-  local of_run = runs.parser():parse(list)
+  local of_run = cli.parse(runs.parser(), list)
   of_run.continues = options.continues
   if not options.json then
     tell_otherwise(recipe, options, own, of_run)

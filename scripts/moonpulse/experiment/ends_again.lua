@@ -54,7 +54,7 @@ end
 
 local function wait_until(at_ns)
   while core.clock_ns() < at_ns do
-    core.wait((at_ns - core.clock_ns()) / 1e9)
+    core.wait(math.max(0, at_ns - core.clock_ns()) / 1e9) -- time passes on the way
   end
 end
 

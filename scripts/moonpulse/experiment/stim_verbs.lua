@@ -390,7 +390,7 @@ end
 local function make_ready(self, who, admitted)
   local earliest_ns = self.stimulator:earliest(admitted, set_first(self, who, admitted), 0)
   while core.clock_ns() < earliest_ns do -- a trigger that comes meanwhile ends a wait, too
-    self.waiting:wait((earliest_ns - core.clock_ns() + 1) / 1e9)
+    self.waiting:wait(math.max(0, earliest_ns - core.clock_ns() + 1) / 1e9)
   end
 end
 

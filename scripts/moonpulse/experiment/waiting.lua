@@ -94,7 +94,7 @@ end
 ---@param at_ns integer monotonic
 function Waiting:until_ns(at_ns)
   while core.clock_ns() < at_ns do
-    self:wait((at_ns - core.clock_ns()) / 1e9)
+    self:wait(math.max(0, at_ns - core.clock_ns()) / 1e9) -- time passes on the way
   end
 end
 

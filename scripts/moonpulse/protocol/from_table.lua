@@ -126,7 +126,7 @@ end
 local function plan_of(self, row)
   local plan = self.of and given_plan(self, row) or own_plan(self, row)
   local channel, kind = row.cells.channel, row.cells.trial_type
-  local key = self.of and ("%d %s %s"):format(plan:id(), channel or "\0", kind or "\0")
+  local key = self.of and ("%d\1%s\1%s"):format(plan:id(), channel or "\0", kind or "\0")
   if key and self.made[key] then
     return self.made[key]
   end

@@ -63,7 +63,7 @@ local function add_played(list, recipe, options)
   plain(list, "seed", recipe.begin.seed)
   local at = recipe.begin.begins_at
   if type(at) == "table" and not options.continues then
-    plain(list, at.what == "block" and "from-block" or "from-trial", at.number)
+    plain(list, at.what == "block" and "from-block" or "from-trial", math.tointeger(tonumber(at.number)) or 0)
   end
   for _, name in ipairs { "late", "timing", "guidelines" } do
     plain(list, name, options[name] or from[name])

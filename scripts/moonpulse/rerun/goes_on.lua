@@ -165,7 +165,7 @@ function M.where(recipe, out, from)
   if not kept then
     return nil, events
   end
-  local at, last, sure = given_of(events.pulses, read.get(recipe.manifest, "begins_at.pulses_before") or 0)
+  local at, last, sure = given_of(events.pulses, kept.begins and kept.begins.pulses_before or 0)
   if at.given < (tonumber(read.get(recipe.manifest, "result.pulses_sent")) or 0) then
     return nil, ("%s: events.tsv has fewer pulses than the run gave: moonpulse verify says more")
       :format(folder)

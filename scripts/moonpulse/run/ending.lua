@@ -243,9 +243,10 @@ local function say_resume(context, result)
     return
   end
   -- loaded for who stopped
-  local known, trial = pcall(require("moonpulse.compose.remainder").trial_after, job.plan, job.seed,
+  local remainders = require "moonpulse.compose.remainder"
+  local known, trial = pcall(remainders.trial_after, job.plan, job.seed,
     result.pulses_sent + result.pulses_skipped)
-  if known and trial then
+  if known and trial and pcall(remainders.of, job.plan, job.seed, { what = "trial", number = trial }) then
     M.line("resume", "moonpulse resume %s goes on with the rest",
       require("moonpulse.text.to_type").path(context.record.folder))
   end

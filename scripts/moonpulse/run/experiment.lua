@@ -169,7 +169,7 @@ local function outcome_of(stage, ok, problem)
     stimulator:recover()
   end
   stage.over = true -- nothing is armed again, whatever the script spawned
-  pcall(function() core.wait(0) end) -- a signal that ended a script says now which one it was
+  stops.hear() -- a signal that ended a script says now which one it was
   local asked, trouble = pcall(stage.device.make_safe, stage.device, "run",
     ok and "finished" or stimulators.reason_of(problem))
   local left, stopped = stimulator.left or {}, stimulator.stopped

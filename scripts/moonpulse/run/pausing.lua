@@ -3,6 +3,7 @@
 local core = require "moonpulse.core"
 local cursors = require "moonpulse.compose.stimulus_cursor"
 local numbers = require "moonpulse.text.numbers"
+local remainders = require "moonpulse.compose.remainder"
 
 local M = {}
 
@@ -45,7 +46,9 @@ local function border(self, request)
     if kind == "pulse" then
       cursor:find(number)
       local trial, now_ns = cursor:trial_of(number), core.clock_ns() - from_ns
-      if before_ns and trial ~= before and ns - math.max(before_ns, now_ns) >= least_silence_ns then
+      local is_border = before_ns and trial ~= before
+        and ns - math.max(before_ns, now_ns) >= least_silence_ns
+      if is_border and pcall(remainders.of, job.plan, job.seed, { what = "trial", number = trial }) then
         local after_ns = math.max(before_ns, now_ns)
         local behind_ns = math.min(most_behind_ns, (ns - after_ns) // 2)
         return from_ns + math.max(before_ns + behind_ns, now_ns), before
@@ -68,7 +71,7 @@ local function pause(self, request)
   self.say("pauses behind trial %d, %s", trial, left_s <= 0 and "now"
     or ("in %s (p again: goes on)"):format(numbers.seconds(left_s)))
   while is_wanted(self, request) and core.clock_ns() < at_ns do
-    core.wait(math.min(0.1, (at_ns - core.clock_ns()) / 1e9))
+    core.wait(math.min(0.1, math.max(0, at_ns - core.clock_ns()) / 1e9))
   end
   if is_wanted(self, request) then
     self.job.paused_behind = trial

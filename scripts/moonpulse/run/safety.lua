@@ -1,6 +1,5 @@
 --- What stands between a plan and a run: the gate's verdict, said and kept; the operator's preflight.
 local check_report = require "moonpulse.safety.check_report"
-local core = require "moonpulse.core"
 local coverages = require "moonpulse.safety.coverage"
 local escapes = require "moonpulse.text.escapes"
 local histories = require "moonpulse.safety.history"
@@ -71,6 +70,7 @@ end
 local function asking(job, again, no_answer)
   local count = 0
   return function(text)
+    text = escapes.shown(text) -- as the record has it
     job.audit:tell("question", { text = text, of = "preflight" })
     local answer
     if again then
@@ -79,6 +79,7 @@ local function asking(job, again, no_answer)
       print(escapes.shown(text .. (answer or "")))
     else
       answer = ask(text)
+      answer = answer and escapes.shown(answer)
     end
     job.audit:tell("answer", { question = text, answer = answer or no_answer, of = "preflight",
       source = again and the_record or "operator" })
@@ -134,7 +135,7 @@ function M.preflight(options, real, job)
   answers.source = again and the_record or nil
   job.preflight = answers
   if message then
-    pcall(core.wait, 0) -- a signal that ended the reading says now which one it was
+    require("moonpulse.run.stop_sources").hear() -- a signal that ended the reading says now which one it was
     if job.stop_reason then
       refusals.stopped(job.stop_reason)
     end

@@ -49,6 +49,15 @@ function M.interrupt(job, reason)
   end
 end
 
+--- Let a signal that came be heard, of which the loop was not told yet. Twice: on a busy computer the first
+--- wait may
+--- be over before the loop has looked.
+function M.hear()
+  for _ = 1, 2 do
+    pcall(core.wait, 0)
+  end
+end
+
 --- A line of its own on the terminal, whatever the live line shows.
 local function tell(text, ...)
   core.screen("\r" .. text:format(...) .. "\27[K\n")
@@ -74,7 +83,9 @@ function M.listen_for_keys(job, quiet)
       job.pausing = job.pausing or require("moonpulse.run.pausing").new(job, function()
         M.interrupt(job, "key")
       end)
-      job.pausing:toggle(tell)
+      for _ in bytes:gmatch("[pP]") do
+        job.pausing:toggle(tell)
+      end
     end
   end, true)
 end

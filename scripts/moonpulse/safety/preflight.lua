@@ -1,5 +1,6 @@
 --- What the operator confirms and tells before a person is stimulated: once a run, kept in the record.
 local check_report = require "moonpulse.safety.check_report"
+local cell_text = require "moonpulse.text.cell_text"
 local escapes = require "moonpulse.text.escapes"
 local judge = require "moonpulse.safety.judge"
 local text_files = require "moonpulse.text.text_file"
@@ -184,6 +185,10 @@ function M.ask(questions, ask, operator)
   if operator and operator:match("^%s*$") then
     return answers_of(nil, {}, {}),
       "the preflight needs the operator's code: answer on the terminal, or give --operator CODE"
+  elseif operator and (not utf8.len(operator) or cell_text.problem(operator)) then
+    return answers_of(nil, {}, {}),
+      ("the operator's code is no plain text (%s): answer again, or give --operator "
+      .. "CODE"):format(escapes.shown(operator))
   end
   local confirmed, list, of = {}, {}, {}
   for _, question in ipairs(questions) do
@@ -196,7 +201,7 @@ function M.ask(questions, ask, operator)
         message = ("the preflight was not answered (%s): answer on the terminal, or a line for each "
           .. "question (docs/safety.md)"):format(question.id)
       end
-      list[#list + 1] = { id = question.id, question = question.text,
+      list[#list + 1] = { id = question.id, question = escapes.shown(question.text),
         answer = answer or text and escapes.shown(text) or M.no_answer }
       if not answer then
         return answers_of(operator, confirmed, list), message

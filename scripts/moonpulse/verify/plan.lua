@@ -100,6 +100,7 @@ end
 ---@class moonpulse.KeptPlan
 ---@field protocol moonpulse.Protocol
 ---@field plan moonpulse.Plan that the run had
+---@field begins moonpulse.Begins? with which trial it began, where it is not the first
 ---@field whole moonpulse.Plan the same, but for a run that began with a later trial
 ---@field values table
 ---@field seed integer
@@ -116,11 +117,11 @@ local function remainder_of(manifest, plan, seed)
     return nil, "manifest.json: begins_at does not say with which trial or block the run began"
   end
   local remainders = require "moonpulse.compose.remainder" -- loaded for the few that have it
-  local ok, rest = pcall(remainders.of, plan, seed, { what = at.what, number = number })
+  local ok, rest, begins = pcall(remainders.of, plan, seed, { what = at.what, number = number })
   if not ok then
     return nil, type(rest) == "table" and rest.message or tostring(rest)
   end
-  return rest
+  return rest, nil, begins
 end
 
 local function again(folder, manifest)
@@ -151,8 +152,10 @@ local function again(folder, manifest)
     return nil, message
   end
   local whole = plan
-  plan, message = remainder_of(manifest, plan, seed)
-  return plan and { protocol = protocol, plan = plan, whole = whole, values = values, seed = seed,
+  local begins
+  plan, message, begins = remainder_of(manifest, plan, seed)
+  return plan and { protocol = protocol, plan = plan, whole = whole, begins = begins, values = values,
+    seed = seed,
     drawn = drawn or false } or nil, message
 end
 

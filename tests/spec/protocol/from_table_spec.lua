@@ -150,6 +150,14 @@ describe("a table's onsets", function()
       "1200100 a 70 2", "4000000 b 40 3" }, found)
   end)
 
+  it("with blanks in their cells are not taken for others", function()
+    local path = protocol("blank.tsv", "onset\tchannel\ttrial_type\n1\ta\tb c\n2\ta b\tc\n",
+      ", { of = mp.pulse(mp.mso(40)) }")
+    local status, _, err = shell.moonpulse(folder, "events " .. path)
+    assert.are.equal(2, status)
+    assert.matches("channel", err, 1, true) -- "a b" is none
+  end)
+
   it("take what the protocol gives, for each trial type or for all", function()
     local text = "onset,trial_type,duration\n2,SICI,0\n4.5,TS,0\n7,SICI,0\n"
     local pair = "mp.pair { isi = mp.ms(2), intensity = { mp.rmt(80), mp.rmt(120) } }"

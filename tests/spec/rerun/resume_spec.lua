@@ -323,6 +323,35 @@ describe("resume", function()
     assert.matches('"late":"skip"', journal, 1, true)
   end)
 
+  it("is done once also where the folder has another name, or another way to it", function()
+    local run = broken(6)
+    local named = run:match("[^/]+$")
+    assert.are.equal(0, (shell.moonpulse(folder, ("resume %s/. --out %s/out"):format(run, folder))))
+    local second = fixture.run_in(folder .. "/out")
+    assert.are.equal(named, fixture.manifest(second).begins_at.continues)
+    assert(lfs.link(run, folder .. "/link", true))
+    assert(os.rename(run, folder .. "/runs/renamed"))
+    for _, way in ipairs { folder .. "/runs/renamed", folder .. "/runs/renamed/." } do
+      local status, text = resume(way)
+      assert.are.equal(2, status, text)
+      assert.matches("was resumed already", text, 1, true)
+    end
+    assert(os.rename(folder .. "/runs/renamed", run))
+    assert.are.equal(2, (resume(folder .. "/link")))
+  end)
+
+  it("says what is wrong with an option in one line", function()
+    local run = broken(6)
+    for _, option in ipairs { "--speed abc", "--rmt nan", "--stop-line foo", "--trigger x" } do
+      for _, command in ipairs { "resume", "rerun" } do
+        local status, out, err = shell.moonpulse(folder, ("%s %s %s"):format(command, run, option))
+        assert.are.equal(2, status, out)
+        assert.matches("^moonpulse: [^\n]+\n$", (err:gsub("moonpulse: note:[^\n]*\n", "")))
+        assert.is_nil(err:find("os.exit", 1, true), err)
+      end
+    end
+  end)
+
   it("of a run of a course is of the course", function()
     shell.write(folder .. "/own.lua", [[local mp = require "moonpulse"
       return mp.protocol { name = "Own", sessions = { per_day = 2, total = 6 },

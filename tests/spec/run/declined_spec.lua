@@ -93,6 +93,17 @@ describe("a run that its operator declines", function()
     assert.matches("0 of 2 +%- .*not run: the preflight was not answered: way takes", listed)
   end)
 
+  it("has a whole record, whatever was typed, and whatever the list is written in", function()
+    shell.write(folder .. "/latin", "slept\tHat der Proband gepr\xfcft?\n")
+    for i, answers in ipairs { "AB\\n\\033[A\\n", "AB\\n\\0y\\n", "AB\\ny\\n", "\\374b\\ny\\n",
+      "AB\\n\\342\\200\\256y\\n" } do -- as printf writes them
+      shell.remove(folder .. "/runs")
+      local status = run("two.lua " .. PLAYED:gsub("list", "latin"), answers)
+      assert.are.equal((i == 3 or i == 4) and 0 or 3, status, i)
+      check_whole(fixture.run_in(folder .. "/runs"))
+    end
+  end)
+
   it("has a record that every reader knows to be of nothing given", function()
     assert.are.equal(3, (run("two.lua --operator AB " .. PLAYED, "y\nneither\n")))
     local path = fixture.run_in(folder .. "/runs")

@@ -9,14 +9,14 @@ describe("the key p", function()
   fixture.each_test(function(...) folder, jobs = ... end)
 
   --- A run on a terminal: what it shows, and what types there.
-  local function begin(plan)
+  local function begin(plan, more)
     shell.write(folder .. "/made.lua", ('local mp = require "moonpulse"\nreturn mp.protocol { id = "made", '
       .. 'name = "Made", plan = function() return %s end }\n'):format(plan))
     local seen = {}
     local terminal = core.pty(nil, function(bytes) seen[#seen + 1] = bytes end)
     os.execute(("stty -icanon -echo <%s"):format(terminal:path()))
-    local job = jobs:start("run", ("run %s/made.lua --tolerance 5000 --timing host --out %s/runs <%s >%s "
-      .. "2>&1"):format(folder, folder, terminal:path(), terminal:path()))
+    local job = jobs:start("run", ("run %s/made.lua --tolerance 5000 --timing host --out %s/runs %s <%s >%s "
+      .. "2>&1"):format(folder, folder, more or "", terminal:path(), terminal:path()))
     local function pulses()
       local name = shell.names(folder .. "/runs")[1]
       local log = name and shell.read(("%s/runs/%s/twin.tsv"):format(folder, name)) or ""
@@ -49,6 +49,19 @@ describe("the key p", function()
     assert.are.equal(0, status, out .. err)
     assert.is_nil(out:find("left out", 1, true))
     assert.matches("\ngoes on +with trial 2: 20 pulses", out)
+  end)
+
+  it("is no pause amid parts side by side, where no run could begin", function()
+    local run = begin("mp.together { ['0'] = mp.pulse(mp.mso(40)):times(3, { every = 1 }), "
+      .. "['1'] = mp.rest(0.5) .. mp.pulse(mp.mso(30)):times(3, { every = 1 }) }", "--device sim:stimjim "
+      .. "--device-option full_scale_ua=1000")
+    run.after(2)
+    run.terminal:write "p"
+    run.says "no pause: the last trial goes on"
+    run.terminal:write "pp"
+    assert.are.equal(0, run.job:wait())
+    assert.are.equal(6, run.pulses())
+    run.terminal:close()
   end)
 
   it("is taken back by another one", function()
