@@ -1,6 +1,7 @@
 -- A run that broke off goes on with the first trial that had not begun: nothing is given twice, and what both
 -- gave is what the plan has, but for the trial that broke off.
 local cjson = require "cjson"
+local clock = require "moonpulse.safety.clock"
 local fixture = require "job"
 local lfs = require "lfs"
 local shell = require "shell"
@@ -132,6 +133,51 @@ describe("resume", function()
     assert.are.equal(2, status)
     assert.matches("came to its end: there is nothing to go on with (moonpulse rerun does the same again)",
       text, 1, true)
+  end)
+
+  it("of a run that went on and broke off as well goes on with the whole plan", function()
+    write "0.4"
+    assert.are.equal(4, (shell.moonpulse(folder, ("run %s/trials.lua --speed max --seed 5 --fault unplug@3 "
+      .. "--timing host --tolerance 5000 --out %s/runs"):format(folder, folder))))
+    local first = fixture.run_in(folder .. "/runs")
+    local job = jobs:start("on", ("resume %s --speed 1 --out %s/on"):format(first, folder))
+    shell.await(function()
+      local name = shell.names(folder .. "/on")[1]
+      local twin = name and shell.read(("%s/on/%s/twin.tsv"):format(folder, name)) or ""
+      return select(2, twin:gsub("\tpulse\t", "")) >= 2
+    end, "two pulses")
+    job:signal "INT"
+    assert.are.equal(5, job:wait(), job:err())
+    local second = fixture.run_in(folder .. "/on")
+    local status, text, third = resume(second, "--speed max")
+    assert.are.equal(0, status, text)
+    local one, all = fixture.manifest(second).begins_at, planned()
+    local other = fixture.manifest(third).begins_at
+    assert.are.equal(12, other.pulses_planned)
+    local sent = #given(second)
+    assert.are.equal(one.pulses_before + sent + (other.left_out or 0), other.pulses_before)
+    for i, each in ipairs(given(second)) do
+      assert.are.equal(all[one.pulses_before + i].text, each, i)
+    end
+    for i, each in ipairs(given(third)) do
+      assert.are.equal(all[other.pulses_before + i].text, each, i)
+    end
+    assert.are.equal(12, other.pulses_before + #given(third))
+  end)
+
+  it("in real time waits for the silence that the plan has there", function()
+    shell.write(folder .. "/own.lua", [[local mp = require "moonpulse"
+      return mp.protocol { id = "own", name = "Own", plan = function()
+        return mp.pulse(mp.mso(40)):times(2, { every = 4 }) end }]])
+    assert.are.equal(4, (shell.moonpulse(folder,
+      ("run %s/own.lua --speed max --fault unplug@1 --tolerance 5000 "
+      .. "--out %s/runs"):format(folder, folder))))
+    local run = fixture.run_in(folder .. "/runs")
+    local ended = clock.seconds_of(fixture.manifest(run).ended)
+    local status, text, second = resume(run, "--speed 1")
+    assert.are.equal(0, status, text)
+    assert.matches("\nwaits +%d s: the plan has a silence of 4 s there\n", text)
+    assert.is_true(clock.seconds_of(fixture.manifest(second).started) - ended >= 3.9)
   end)
 
   it("goes on after a kill, once recover wrote what was given", function()
