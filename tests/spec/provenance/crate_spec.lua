@@ -111,7 +111,7 @@ describe("a run for other programs:", function()
       definition.externalParameters.thresholds.rmt.value })
     assert.matches("^%d+%-%d+%-%d+T%d+:%d+:%d+Z$", details.metadata.startedOn)
     assert.matches("^urn:uuid:", details.metadata.invocationId)
-    assert.are.same({ "urn:moonpulse:run:v1", "urn:moonpulse:0.1.0" }, { definition.buildType,
+    assert.are.same({ "urn:moonpulse:run:v2", "urn:moonpulse:0.1.0" }, { definition.buildType,
       details.builder.id })
   end)
 
