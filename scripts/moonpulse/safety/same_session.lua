@@ -1,4 +1,5 @@
---- Which runs are of one session: one that goes on with another one on the same day is no session of its own.
+--- Which runs are of one session, and whether that was given whole: a run that goes on with another one on
+--- the same day is no session of its own. Whoever counts sessions counts them here.
 local clock = require "moonpulse.safety.clock"
 
 local M = {}
@@ -10,8 +11,23 @@ function M.name_of(path)
   return path:match("([^/]+)/*$") or path
 end
 
+--- Of how many pulses of its plan a run gave a part, and whether it broke off. One that began amid its plan
+--- gave a part of it, however it ended.
+---@param given number pulses
+---@param planned any how many it had to give, as its record has it
+---@param is_complete boolean it came to its end
+---@param begins moonpulse.Begins? where it began; nil: where its plan begins
+---@return integer? cut_of nil: it gave all of them
+---@return boolean? broke_off
+function M.cut(given, planned, is_complete, begins)
+  local is_number = type(planned) == "number" and planned >= 0 and planned < 1e12
+  local broke_off = not is_complete and is_number and given < planned
+  local all = begins and begins.pulses_before > 0 and begins.pulses_planned or broke_off and planned // 1 | 0
+  return all and given < all and all or nil, broke_off or nil
+end
+
 local function is_same(session, run)
-  return session ~= nil and session.cut_of ~= nil and not session.edited and not run.edited
+  return session ~= nil and session.broke_off and not session.edited and not run.edited
     and clock.same_day(session.at, run.at)
 end
 
@@ -19,7 +35,19 @@ local function join(session, run)
   session.pulses, session.ended = session.pulses + run.pulses, math.max(session.ended, run.ended)
   session.nerve_pulses = (session.nerve_pulses or 0) + (run.nerve_pulses or 0)
   local is_cut = session.cut_of and session.pulses + session.nerve_pulses < session.cut_of
-  session.cut_of = is_cut and session.cut_of or nil
+  session.cut_of, session.broke_off = is_cut and session.cut_of or nil, run.broke_off
+end
+
+--- How many sessions of runs count as such: what an edited record has is none.
+---@param runs moonpulse.EarlierRun[] the oldest first
+---@return integer sessions
+---@return integer edited
+function M.count(runs)
+  local sessions, edited = 0, 0
+  for _, session in ipairs((M.of(runs))) do
+    sessions, edited = sessions + (session.edited and 0 or 1), edited + (session.edited and 1 or 0)
+  end
+  return sessions, edited
 end
 
 --- Runs by session.

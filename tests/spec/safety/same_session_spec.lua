@@ -22,11 +22,12 @@ local function sessions(...)
 end
 
 describe("runs are one session", function()
-  local broken = run("a", { cut_of = 8 })
+  local broken = run("a", { cut_of = 8, broke_off = true })
 
   it("where one goes on with another that broke off, and with that one again", function()
     assert.are.equal("8 of all", sessions(broken, run("b", { continues = "a", pulses = 5 })))
-    assert.are.equal("7 of 8", sessions(broken, run("b", { continues = "a", pulses = 2, cut_of = 5 }),
+    local second = run("b", { continues = "a", pulses = 2, cut_of = 8, broke_off = true })
+    assert.are.equal("7 of 8", sessions(broken, second,
       run("c", { continues = "b", pulses = 2 })))
     assert.are.equal(3, broken.pulses) -- what was handed in stays as it is
   end)
