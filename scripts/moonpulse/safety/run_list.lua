@@ -76,14 +76,16 @@ end
 
 --- Which session of its participant's a run is of: counted as before a run (moonpulse.safety.same_session).
 local function number_of(run, opened, real_pty, known)
-  local from, until_then = beginning(run.facts), {}
+  local from, until_then, own = beginning(run.facts), {}, nil
   for _, each in ipairs(given_to(run.who, run.facts.protocol, opened, real_pty, known)) do
     if each.at_us <= run.at_us and (not from or each.at >= from) then
       each.edited = edited(each.path, known.edited)
       until_then[#until_then + 1] = each
+      own = each.path == run.path and each or own
     end
   end
-  return (same_session.count(until_then))
+  local sessions, _, by_run = same_session.of(until_then)
+  return same_session.number(sessions, by_run[own])
 end
 
 --- What only those need that are shown.
@@ -93,7 +95,8 @@ local function complete(run, opened, real_pty, known)
   run.edited = not facts.unreadable and edited(run.path, known.edited) or nil
   local counts = run.counts >= 1 and run.counts <= (real_pty and 2 or 1)
   if run.who and facts.protocol and counts and not run.edited then
-    run.session = { number = number_of(run, opened, real_pty, known), of = of_how_many(facts) }
+    local number = number_of(run, opened, real_pty, known)
+    run.session = number and { number = number, of = of_how_many(facts) } or nil
   end
 end
 

@@ -38,6 +38,33 @@ local function join(session, run)
   session.cut_of, session.broke_off = is_cut and session.cut_of or nil, run.broke_off
 end
 
+--- The number of a session among those that count as such; nil: it is none of them.
+---@param sessions moonpulse.EarlierRun[]
+---@param session moonpulse.EarlierRun?
+---@return integer?
+function M.number(sessions, session)
+  local number = 0
+  for _, each in ipairs(sessions) do
+    number = number + (each.edited and 0 or 1)
+    if each == session then
+      return number
+    end
+  end
+  return nil
+end
+
+--- All sessions but one.
+---@param sessions moonpulse.EarlierRun[]
+---@param one moonpulse.EarlierRun
+---@return moonpulse.EarlierRun[]
+function M.without(sessions, one)
+  local others = {}
+  for _, each in ipairs(sessions) do
+    others[#others + 1] = each ~= one and each or nil
+  end
+  return others
+end
+
 --- How many sessions of runs count as such: what an edited record has is none.
 ---@param runs moonpulse.EarlierRun[] the oldest first
 ---@return integer sessions
@@ -54,8 +81,9 @@ end
 ---@param runs moonpulse.EarlierRun[] the oldest first; they stay as they are
 ---@return moonpulse.EarlierRun[] sessions each with the pulses of its runs, as old as the first of them
 ---@return table<string, moonpulse.EarlierRun> by_name of a run's folder: its session
+---@return table<moonpulse.EarlierRun, moonpulse.EarlierRun> by_run
 function M.of(runs)
-  local sessions, by_name = {}, {}
+  local sessions, by_name, by_run = {}, {}, {}
   for _, run in ipairs(runs) do
     local session = by_name[run.continues or false]
     if is_same(session, run) then
@@ -67,11 +95,12 @@ function M.of(runs)
       end
       sessions[#sessions + 1] = session
     end
+    by_run[run] = session
     if run.path then
       by_name[M.name_of(run.path)] = session
     end
   end
-  return sessions, by_name
+  return sessions, by_name, by_run
 end
 
 --- What a participant had before a session that a run goes on with: what was given counts; the silence
@@ -91,10 +120,8 @@ function M.before(history, continues)
     view[key] = value
   end
   view.last_end_s = nil
-  for _, session in ipairs(sessions) do
-    if session ~= own then
-      view.last_end_s = math.max(0, math.min(view.last_end_s or math.huge, now - session.ended))
-    end
+  for _, session in ipairs(M.without(sessions, own)) do
+    view.last_end_s = math.max(0, math.min(view.last_end_s or math.huge, now - session.ended))
   end
   return view
 end

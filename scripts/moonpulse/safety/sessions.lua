@@ -68,14 +68,15 @@ function M.of(protocol, history, now, continues)
     sessions, by_name = require("moonpulse.safety.same_session").of(runs)
   end
   local begun = by_name[continues or false]
-  for i = #sessions, 1, -1 do
-    if sessions[i] == begun and clock.same_day(begun.at, now) then
-      table.remove(sessions, i)
-    end
+  local number
+  if begun and clock.same_day(begun.at, now) then
+    local same_session = require "moonpulse.safety.same_session"
+    number = same_session.number(sessions, begun)
+    sessions = same_session.without(sessions, begun)
   end
   local phases = protocol.course and protocol.course.phases or { protocol.sessions or {} }
   return setmetatable({ protocol = protocol, course = protocol.course, day = own_day(protocol),
-    known = history ~= nil, place = schedules.place(phases, sessions, now, from),
+    known = history ~= nil, number = number, place = schedules.place(phases, sessions, now, from),
     scheduled = protocol.course ~= nil or protocol.sessions ~= nil }, Schedule)
 end
 
@@ -216,7 +217,7 @@ end
 function Schedule:facts()
   local place, course = self.place, self.course
   return self.known and self.scheduled and {
-    number = place.total - place.edited.total,
+    number = self.number or place.total - place.edited.total, -- of the session that it goes on with
     of = course and place.of or not course and place.phases[1].total and most(place.phases[1].total) or nil,
     phase = course and place.phase or nil, phases = course and #place.phases or nil,
     sessions = not course and self.protocol.sessions or nil,

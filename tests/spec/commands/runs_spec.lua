@@ -198,7 +198,7 @@ describe("moonpulse runs", function()
     fields.result = { pulses_sent = given, pulses_planned = of, elapsed_s = 3 }
     fields.status = given < of and "stopped" or "completed"
     fields.protocol = { id = "mine", pulses = of }
-    fields.session = { number = 1, sessions = { per_day = 9, total = 3 } }
+    fields.session = { number = 1, sessions = { per_day = 9, total = 4 } }
     return fields
   end
 
@@ -215,21 +215,22 @@ describe("moonpulse runs", function()
     earlier("a", ago(1), part(100, 600, {}))
     earlier("b", ago(2), part(200, 480, { begins_at = behind(120, "a") }))
     earlier("c", ago(3), part(270, 270, { begins_at = behind(330, "b") }))
+    earlier("b2", ago(2), part(600, 600, {})) -- another session between
     earlier("d", ago(4), part(600, 600, { begins_at = behind(0, "c") })) -- that one was not broken off
     local found = data "--participant P07"
-    assert.are.same({ 1, 1, 1, 2 }, sessions_of(found.runs))
-    assert.are.same({ 2, 2 }, { found.participant.all.sessions, found.participant.today.sessions })
+    assert.are.same({ 1, 1, 2, 1, 3 }, sessions_of(found.runs))
+    assert.are.same({ 3, 3 }, { found.participant.all.sessions, found.participant.today.sessions })
     local text = select(2, runs "--participant P07")
-    assert.matches("\nnext +mine: session 3 of 3, [^\n]*; not given whole: session 1 %(570 of 600 "
+    assert.matches("\nnext +mine: session 4 of 4, [^\n]*; not given whole: session 1 %(570 of 600 "
       .. "pulses%)\n", text)
     assert.matches("  completed; from trial 12 of b\n", text, 1, true)
     earlier("e", 0, part(390, 390, { begins_at = behind(210) }))
     found = data "--participant P07"
-    assert.are.same({ 1, 1, 1, 2, 3 }, sessions_of(found.runs))
-    assert.are.same({ text = "no session more: 3 sessions were given; not given whole: session 1 (570 of 600 "
-      .. "pulses), session 3 (390 of 600 pulses)", complete = false }, {
+    assert.are.same({ 1, 1, 2, 1, 3, 4 }, sessions_of(found.runs))
+    assert.are.same({ text = "no session more: 4 sessions were given; not given whole: session 1 (570 of 600 "
+      .. "pulses), session 4 (390 of 600 pulses)", complete = false }, {
       text = found.participant.schedules[1].text, complete = found.participant.schedules[1].complete })
-    assert.are.equal(210, found.runs[5].begins_at.pulses_before)
+    assert.are.equal(210, found.runs[6].begins_at.pulses_before)
     assert.is_nil(found.runs[1].begins_at)
   end)
 
@@ -256,8 +257,12 @@ describe("moonpulse runs", function()
       assert.are.equal(0, status, err)
       local found = cjson.decode(text)
       assert.are.equal(count, found.count)
-      assert.are.same({ round, found.participant.all.sessions }, { round, math.max(table.unpack(
-        sessions_of(found.runs))) })
+      local numbers, seen = sessions_of(found.runs), 0
+      for i, each in ipairs(numbers) do -- each is that of one before, or the next
+        assert.is_true(each >= 1 and each <= seen + 1, ("round %d: %d of run %d"):format(round, each, i))
+        seen = math.max(seen, each)
+      end
+      assert.are.same({ round, found.participant.all.sessions }, { round, seen })
       shell.remove(all)
     end
   end)
