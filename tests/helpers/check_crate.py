@@ -81,6 +81,9 @@ for action in actions:
         parts = list(graph.objects(action, key))
         must(parts, f"the action's {key}")
         for part in parts:
+            if key == S.object and (part, RDF.type, S.PropertyValue) in graph:
+                must(graph.value(part, S.name) and graph.value(part, S.value), f"{part} has a name and a value")
+                continue
             must((root, S.hasPart, part) in graph, f"{part} is a part")
 
 files = set(graph.objects(root, S.hasPart))

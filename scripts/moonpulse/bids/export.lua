@@ -1,4 +1,5 @@
 --- A run into a BIDS dataset: which files, and what is in them.
+local begins = require "moonpulse.record.begins"
 local cjson = require "cjson.safe"
 local core = require "moonpulse.core"
 local delivered = require "moonpulse.bids.delivered"
@@ -39,9 +40,10 @@ local function decoded(dataset, path)
   return type(value) == "table" and value or nil
 end
 
---- Two runs that began in one second may have one name; their seeds differ.
-local function is_same(run, name, seed)
+--- Two runs that began in one second may have one name; their seeds differ, or one goes on with the other.
+local function is_same(run, name, seed, continues)
   return name == run.name and tostring(seed) == tostring(run.manifest.seed)
+    and continues == begins.continues(run.manifest)
 end
 
 --- Was it exported already, or is the participant another one?
@@ -58,7 +60,8 @@ local function check_new(dataset, run, sub)
     for _, place in ipairs(places) do
       local manifest = decoded(dataset, place .. "/manifest.json") or {}
       local other, this = read.get(manifest, "participant"), read.get(run.manifest, "participant")
-      if is_same(run, place:match("[^/]+$"):gsub("_copy%d+$", ""), manifest.seed) then
+      local name = place:match("[^/]+$"):gsub("_copy%d+$", "")
+      if is_same(run, name, manifest.seed, begins.continues(manifest)) then
         refuse("%s is in the dataset already: %s", run.name, place)
       elseif under == sub and other and this and other ~= this then
         refuse("%s is the participant %s, and %s in this dataset is %s: one --sub for each participant",
@@ -87,7 +90,8 @@ local function next_run(dataset, folder, stem, run)
     local index = name:sub(1, #stem + 5) == stem .. "_run-" and name:match("^(%d+)_nibs%.json$", #stem + 6)
     last = math.max(last, math.tointeger(tonumber(index)) or 0)
     local own = name:find("_nibs%.json$") and decoded(dataset, folder .. "/nibs/" .. name) or {}
-    if is_same(run, read.get(own, "Moonpulse.Run"), read.get(own, "Moonpulse.Seed")) then
+    if is_same(run, read.get(own, "Moonpulse.Run"), read.get(own, "Moonpulse.Seed"),
+      read.get(own, "Moonpulse.BeginsAt.Continues")) then
       refuse("%s is in the dataset already: %s/nibs/%s", run.name, folder, name)
     end
   end
@@ -117,6 +121,10 @@ local function description_of(run, made)
   parts[#parts + 1] = type(planned) == "number" and planned ~= pulses
     and ("Delivered: %s of %s planned."):format(numbers.counted(pulses, "pulse"), numbers.count(planned))
     or ("Delivered: %s."):format(numbers.counted(pulses, "pulse"))
+  local begun = begins.words(manifest)
+  if begun then
+    parts[#parts + 1] = ("It began with %s."):format(begun)
+  end
   if made.singles > 0 and made.patterns + made.singles > 1 and run.plan and not made.whole then
     parts[#parts + 1] = "What was not given whole, as planned, stands pulse by pulse."
   end
@@ -154,6 +162,14 @@ local function notes_of(manifest)
     end
   end
   return list[1] and list
+end
+
+--- Where the run's plan was begun, and the run that it goes on with: the tables have the rest of it only.
+---@return table? nil: at its beginning
+local function begins_of(manifest)
+  local at = begins.data(manifest)
+  return at and { What = at.what, Number = at.number, PulsesBefore = at.pulses_before,
+    PulsesPlanned = at.pulses_planned, LeftOut = at.left_out, Continues = at.continues }
 end
 
 --- The entries of the tables that all runs share.
@@ -204,18 +220,18 @@ function M.add(dataset, run, options, meta)
     row.verified = row.verified and not run.edited -- what the device said is in the very record
   end
   local plan, source = plan_name(run), place_of(dataset, ("sourcedata/%s/%s"):format(names.folder, run.name))
-  local files, notes = {}, notes_of(run.manifest)
+  local files, notes, begun = {}, notes_of(run.manifest), begins_of(run.manifest)
   tables.write(made, { manifest = run.manifest, is_nerve = run.is_nerve,
     task = task:match("%-(.*)"), task_is_told = options.task ~= nil,
     description = description_of(run, made),
     own = { Draft = draft.version, Version = core.version, Run = run.name,
-      Seed = run.manifest.seed, Notes = notes,
+      Seed = run.manifest.seed, Notes = notes, BeginsAt = begun,
       Simulated = read.get(run.manifest, "device.simulated") or false,
       Source = not options.no_sourcedata and source .. "/events.tsv" or nil,
       Plan = run.plan_file and recipe.of(run.plan_file, made, run.is_nerve) } }, meta,
     ("%s/nibs/%s"):format(names.folder, names.stem), files)
   timeline.write(run.events, given.whole, run.events_json, plan, { name = "Moonpulse",
-    version = core.version, notes = notes },
+    version = core.version, notes = notes, begins = begun },
     ("%s/beh/%s"):format(names.folder, names.stem), files)
   for path, text in in_order.pairs(files) do
     dataset:add(path, text)

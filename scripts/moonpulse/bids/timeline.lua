@@ -89,7 +89,8 @@ end
 ---@param whole boolean nothing of it was left out
 ---@param own string? the run's events.json
 ---@param plan string? the name of its plan file under stimuli/
----@param software { name: string, version: string, notes: table[]? } notes: on the run, which no row has
+---@param software { name: string, version: string, notes: table[]?, begins: table? } notes: on the run, which
+---   no row has; begins: where its plan was begun
 ---@param base string path and name up to the suffix
 ---@param files table<string, string|moonpulse.BidsParts> gets them
 function M.write(text, whole, own, plan, software, base, files)
@@ -99,8 +100,9 @@ function M.write(text, whole, own, plan, software, base, files)
   local order, orders = { "StimulusPresentation" }, { lists = {} }
   -- texts of a device or of a script are in it: a bar is a bar
   tables.describe(sidecar, order, tsv.parse(header).columns, nil, words_from(own), orders)
-  if software.notes then
-    sidecar.Moonpulse, order[#order + 1] = { Notes = software.notes }, "Moonpulse"
+  if software.notes or software.begins then
+    sidecar.Moonpulse = { Notes = software.notes, BeginsAt = software.begins }
+    order[#order + 1] = "Moonpulse"
   end
   orders[""] = order
   files[base .. "_events.tsv"] = timeline

@@ -156,7 +156,7 @@ function M.run(options)
     end
     return check_course(options, protocol, driver, policy)
   end
-  local plan, drawn = common.build(options, protocol, values)
+  local plan, drawn, begun = common.build(options, protocol, values)
   local actions = core.schedule(plan, options.seed or 1):actions()
   if options.each_device then
     return check_each(options, protocol, plan, values, drawn, actions)
@@ -177,7 +177,8 @@ function M.run(options)
   end
   local function judged_of(list, how)
     local report = worst.judge(list, report_of)
-    return { protocol = protocol, report = report, device = check_device(options, list, driver, bar),
+    local device = check_device(options, list, driver, bar)
+    return { protocol = protocol, begins_at = begun, report = report, device = device,
       judged = worst.told(how, report), lab = policy.lab, history = policy.history,
       participant = options.participant }
   end

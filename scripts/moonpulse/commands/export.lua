@@ -56,6 +56,8 @@ function M.parser()
     :argname("DIR")
   parser:option("-o --output", "crate, prov: of one run, the new folder or file itself. prov: - is standard "
     .. "output."):argname("PATH")
+  parser:option("--sign", "prov: sign each statement with this SSH key (ssh-keygen -Y sign): what is written "
+    .. "is a DSSE envelope with it (RUN.dsse.json)."):argname("KEY")
   parser:option("--license", "crate: who may use it, as a URI or in words."):default("not stated")
     :argname("TEXT")
   parser:flag("--json", "What was written, as one JSON object (docs/schemas).")
@@ -196,7 +198,9 @@ function formats.bids(options)
       cli.fail("usage", "export bids: --%s is missing (see moonpulse export --help)", name)
     end
   end
-  if options.out or options.output then
+  if options.sign then
+    cli.fail("usage", "--sign is of prov: leave it out (moonpulse sign signs the run itself)")
+  elseif options.out or options.output then
     cli.fail("usage", "export bids: --%s is of crate and prov: the dataset is named by --bids alone",
       options.out and "out" or "output")
   end
@@ -275,6 +279,13 @@ function makers.prov(folder, path, options)
   end
   local facts = facts_noted(folder)
   local text = statements.text(facts)
+  if options.sign then
+    local why
+    text, why = require("moonpulse.provenance.envelope").text(text, options.sign)
+    if not text then
+      cli.fail("usage", "--sign: %s", why)
+    end
+  end
   if path == "-" then
     io.stdout:write(text)
     return facts
@@ -291,7 +302,7 @@ local endings = { crate = ".crate", prov = ".intoto.json" }
 
 --- Where the record of a run is written without -o.
 local function place_of(folder, options)
-  local name = folder:match("[^/]+$") .. endings[options.what]
+  local name = folder:match("[^/]+$") .. (options.sign and ".dsse.json" or endings[options.what])
   return options.out and options.out .. "/" .. name or name
 end
 
@@ -307,6 +318,9 @@ local function check_places(options)
     cli.fail("usage", "export crate: a crate is a folder, which standard output cannot be: name a new one")
   elseif options.output == "-" and options.json then
     cli.fail("usage", "-o - prints the statement, and --json what was written: name a file")
+  end
+  if options.sign and what ~= "prov" then
+    cli.fail("usage", "--sign is of prov: leave it out (moonpulse sign signs the run itself)")
   end
   local mode = options.out and lfs.attributes(options.out, "mode")
   if mode and mode ~= "directory" then

@@ -164,6 +164,16 @@ local function look(recipe, of_run)
   return 0
 end
 
+--- Nobody is asked the list before the run again: its answers come again.
+local function answer_again(recipe, options, of_run)
+  local unnamed = not options.operator and read.get(recipe.manifest, "result.status") == "declined"
+    and recipe.unnamed or nil
+  of_run.preflight_again, of_run.operator_again = recipe.preflight, unnamed
+  say("preflight", unnamed and "the run's operator gave no code, and nobody is asked for one"
+    or ("the run's %s given again, and nobody is asked"):format(#recipe.preflight == 1 and "answer is"
+      or numbers.count(#recipe.preflight) .. " answers are"))
+end
+
 local function perform(options)
   local data = { what = "moonpulse rerun", of = options.run, told = json.list {}, judged = json.list {} }
   local function differs(text)
@@ -188,9 +198,7 @@ local function perform(options)
     of_run.recall = recalls.of(recipe.lines)
   end
   if recipe.files.preflight and not (is_real or options.preflight or options.look) then
-    of_run.preflight_again = recipe.preflight
-    say("preflight", ("the run's %s given again, and nobody is asked"):format(#recipe.preflight == 1
-      and "answer is" or numbers.count(#recipe.preflight) .. " answers are"))
+    answer_again(recipe, options, of_run)
   end
   named_files.keep_to(plans.named_files(recipe.folder, recipe.manifest))
   if options.look then

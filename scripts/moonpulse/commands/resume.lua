@@ -83,18 +83,31 @@ local function check_device(options, recipe)
   return own
 end
 
---- The same participant, place and pace as before.
+--- Is a folder the place of all records, or one of the older ones, which count with it?
+local function is_known(folder)
+  local place = default_place.folder()
+  for _, known in ipairs(place and { place, table.unpack((default_place.older(place))) } or {}) do
+    if default_place.is_same(known, folder) then
+      return true
+    end
+  end
+  return false
+end
+
+--- The same participant, place and pace as before. What lies in an older folder goes on in the place of all
+--- records: --out is read alone, and what the participant had elsewhere counts.
 local function settle(options, recipe, own)
   local was, folder = recipe.begin.participant, recipe.folder:match("^(.*)/")
   if options.participant and options.participant ~= was then
     refuse("the run was of %s: what is left of it is for nobody else (--participant %s)", was
       or "nobody who was named", options.participant)
-  elseif options.out and not own and default_place.absolute(options.out) ~= folder then
+  elseif options.out and not own and not default_place.is_same(default_place.absolute(options.out),
+    folder) then
     refuse("the rest of a run on a stimulator is kept where the run is (%s): leave out --out", folder)
   end
   options.participant = was
-  if not (own and options.out) then -- without --out older places count for the participant as well
-    options.out = folder ~= default_place.folder() and folder or nil
+  if not (own and options.out) then
+    options.out = not is_known(folder) and folder or nil
   end
   options.speed = options.speed or (recipe.begin.options.speed == 1 and "1" or own and "max" or nil)
 end

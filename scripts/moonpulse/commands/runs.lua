@@ -1,5 +1,6 @@
 --- moonpulse runs: the runs that there are, a participant's course, and those that nobody recovered.
 local catalogue = require "moonpulse.protocol.catalogue"
+local can_go_on = require "moonpulse.rerun.can_go_on"
 local cli = require "moonpulse.cli"
 local core = require "moonpulse.core"
 local escapes = require "moonpulse.text.escapes"
@@ -37,7 +38,8 @@ function M.parser()
       .. "script: asked for), which session of how many, the worst onset error, the run's name, as other "
       .. "commands take it, and how it ended. With --participant also the course: what was given today, "
       .. "within 7 days and in all, what comes next and when at the earliest. Runs that were killed, and not "
-      .. "recovered, are named with the command that recovers them.",
+      .. "recovered, are named with the command that recovers them, and those that broke off and can go on "
+      .. "with the one that does it.",
     "moonpulse runs\nmoonpulse runs --participant P07 --json\nmoonpulse runs --protocol itbs600 --since "
       .. "2026-11-01 --all\nmoonpulse runs --recover")
   parser:option("--participant", "Only this participant's, and their course."):argname("CODE")
@@ -74,9 +76,11 @@ local function course_of(options, names)
   for _, run in ipairs(known.runs) do
     sum.pulses, sum.nerve_pulses = sum.pulses + run.pulses, sum.nerve_pulses + run.nerve_pulses
   end
-  for _, run in ipairs((same_session.of(known.runs))) do
-    sum.today = sum.today + (os.date("%Y-%m-%d", run.at) == os.date("%Y-%m-%d") and 1 or 0)
-    sum.week = sum.week + (os.time() - run.at < 7 * 86400 and 1 or 0)
+  for _, session in ipairs((same_session.of(known.runs))) do
+    if not session.edited then
+      sum.today = sum.today + (os.date("%Y-%m-%d", session.at) == os.date("%Y-%m-%d") and 1 or 0)
+      sum.week = sum.week + (os.time() - session.at < 7 * 86400 and 1 or 0)
+    end
   end
   for i, schedule in ipairs(upcoming.of(known, named_course(options))) do
     sum.schedules[i] = schedule:data()
@@ -126,9 +130,16 @@ local function ended_as(run)
   return ("%s: %s"):format(facts.status or "?", facts.reason or facts.stop or "?")
 end
 
+--- Of a run that began amid its plan.
+local function begun_as(run)
+  local at = run.facts.begins
+  return at and ("; from %s %d%s"):format(at.what, at.number, at.continues and " of " .. at.continues or "")
+    or ""
+end
+
 local function ending(run)
   local notes = run.facts.notes
-  return ended_as(run) .. (notes and (" (%s)"):format(numbers.counted(notes, "note")) or "")
+  return ended_as(run) .. begun_as(run) .. (notes and (" (%s)"):format(numbers.counted(notes, "note")) or "")
 end
 
 local function row_of(run)
@@ -165,6 +176,13 @@ local function print_table(runs)
   end
 end
 
+--- What broke off and can go on.
+local function print_broken(list)
+  for _, each in ipairs(list) do
+    line("resume", "%s goes on with trial %d", each.command, each.trial)
+  end
+end
+
 local function print_all(options, found, sum)
   if sum then
     print_course(options, sum)
@@ -193,6 +211,7 @@ local function print_all(options, found, sum)
   if #found.torn > 1 then
     line("", "all of them: moonpulse runs --recover")
   end
+  print_broken(found.broken)
 end
 
 -- As data ---------------------------------------------------------------------------------------------------
@@ -206,7 +225,7 @@ local function data_of(run)
     pulses_planned = facts.planned, session = run.session, worst_onset_error_us = facts.worst_us,
     status = facts.unreadable and "unreadable" or facts.status, stop = facts.stop, reason = facts.reason,
     torn = facts.torn and not run.running or false, running = run.running or false, edited = run.edited,
-    notes = facts.notes,
+    begins_at = facts.begins, notes = facts.notes,
     recover = facts.torn and not run.running and to_type.recover(run.path) or nil }
 end
 
@@ -219,21 +238,24 @@ local function list(values, make)
 end
 
 local amounts = { "pulses", "nerve_pulses", "sessions" }
-local orders = { [""] = { "place", "older", "count", "torn", "runs", "participant" },
+local orders = { [""] = { "place", "older", "count", "torn", "broken", "runs", "participant" },
   ["runs[]"] = { "path", "started", "participant", "kind", "protocol", "simulated", "pulses_given",
     "pulses_planned", "session", "worst_onset_error_us", "status", "stop", "reason", "torn", "running",
-    "edited", "notes", "recover" },
+    "edited", "begins_at", "notes", "recover" },
+  ["runs[].begins_at"] = { "what", "number", "pulses_before", "pulses_planned", "left_out", "continues" },
+  ["broken[]"] = { "path", "trial", "command" },
   ["runs[].session"] = { "number", "of" },
   participant = { "code", "today", "week", "all", "notes", "unreadable", "schedules" },
   ["participant.today"] = amounts, ["participant.week"] = amounts, ["participant.all"] = amounts,
   ["participant.schedules[]"] = { "protocol", "course", "text", "complete", "earliest", "next_session" },
-  lists = { older = true, runs = true, torn = true, ["participant.schedules"] = true,
+  lists = { older = true, runs = true, torn = true, broken = true, ["participant.schedules"] = true,
     ["participant.notes"] = true, ["participant.unreadable"] = true } }
 
 local function print_json(options, found, sum)
   local known = sum and sum.history
   io.stdout:write(json.encode({ place = options.out, older = options.older or {}, count = found.count,
     runs = list(found.runs, data_of), torn = list(found.torn, function(run) return run.path end),
+    broken = found.broken,
     participant = sum and { code = options.participant,
       today = { pulses = known.day, sessions = sum.today, nerve_pulses = known.nerve_day },
       week = { pulses = known.week, sessions = sum.week, nerve_pulses = known.nerve_week },
@@ -284,6 +306,7 @@ function M.run(options)
   if options.recover then
     return recover_all(found.torn)
   end
+  found.broken = can_go_on.of(found.runs, options.out)
   local sum = options.participant and course_of(options, found.names)
   if sum and not options.json then
     tell(sum.history, options.participant)

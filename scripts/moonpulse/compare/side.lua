@@ -1,4 +1,5 @@
 --- What is compared: a run, from its folder, or a plan. Both as facts in the field's words, pulses and marks.
+local begins = require "moonpulse.record.begins"
 local core = require "moonpulse.core"
 local cursors = require "moonpulse.compose.stimulus_cursor"
 local edited = require "moonpulse.safety.edited"
@@ -32,6 +33,7 @@ local rounding_us = 0.5 -- a plan's start is written in nanoseconds, an onset in
 --- what was given; of_runs: the same plan may have another name.
 M.facts = {
   { "kind", "kind" }, { "protocol", "protocol", of_runs = true },
+  { "begins", "begins with", told_only = true }, -- the pulses themselves are compared
   { "seed", "seed", told_only = true }, { "outline", "plan", told_only = true },
   { "rmt", "resting motor threshold" }, { "amt", "active motor threshold" },
   { "staircases", "thresholds found" },
@@ -91,6 +93,9 @@ local function onset_error_of(lateness)
   return worst and ("at most %s"):format(numbers.seconds(worst / 1e6)) or nil
 end
 
+--- What is said of what began where its plan begins.
+local beginning = "its plan's beginning"
+
 --- A staircase or a hunt that its run did not come to the end of.
 M.unfinished = "not finished"
 
@@ -143,6 +148,7 @@ local function facts_of(manifest, staircases, hunts)
     version = text_of(get "moonpulse.version"), host = text_of(get "host.kernel"),
     text = digest_of(get "files"), ended = text_of(get "result.reason") or text_of(get "status") }
   facts.ended = facts.ended and M.without_place(facts.ended)
+  facts.begins = begins.words(manifest) or get "kind" ~= "experiment" and beginning or nil
   local model = text_of(get "device.model")
   if model and facts.device and not facts.device:find(model, 1, true) then
     facts.device = facts.device .. " " .. model
@@ -177,11 +183,11 @@ end
 local function plans_of(pulses, starts)
   local plans, next_start = {}, 1
   for i, pulse in ipairs(pulses) do
-    local begins = false
+    local opens = false
     while starts[next_start] and pulse.at_us >= starts[next_start] - rounding_us do
-      next_start, begins = next_start + 1, true
+      next_start, opens = next_start + 1, true
     end
-    plans[#plans + 1] = begins and i or nil
+    plans[#plans + 1] = opens and i or nil
   end
   return plans
 end
@@ -257,7 +263,7 @@ function M.of_plan(name, protocol, plan, more)
   local file = protocol.plan_file
   local side = { kind = "plan", name = name, pulses = {}, marks = {}, notes = {},
     parameters = parameters_of(file and file.parameters or more.values),
-    facts = { kind = "protocol", protocol = protocol.id, outline = more.outline,
+    facts = { kind = "protocol", protocol = protocol.id, outline = more.outline, begins = beginning,
       seed = tostring(more.seed), rmt = threshold_of(more.thresholds.RMT),
       amt = threshold_of(more.thresholds.AMT) } }
   local schedule, cursor = core.schedule(plan, more.seed), cursors.new(stimuli.of(plan, more.seed))

@@ -2,6 +2,7 @@
 --
 -- Sources: RO-Crate 1.3 (ResearchObject/ro-crate at 4b4f939) and Process Run Crate 0.5
 -- (ResearchObject/workflow-run-crate at 23f7b03).
+local begins = require "moonpulse.record.begins"
 local facts_of = require "moonpulse.provenance.facts"
 local json = require "moonpulse.text.readable_json"
 
@@ -37,23 +38,32 @@ local function edited_words(facts)
   return facts.edited and ("EDITED or damaged after the run was sealed: %s. "):format(facts.edited) or ""
 end
 
+--- Where the plan was begun is an input that is no file.
+local function begins_of(facts)
+  local words = begins.words(facts.manifest)
+  return words and { ["@id"] = "#begins_at", ["@type"] = "PropertyValue", name = "begins_at", value = words,
+    description = "With which trial or block of its plan the run began" }
+end
+
 --- The run as an action: what did it, when, on what, with which result.
 local function action(facts)
   local operator = facts_of.part(facts, "operator")
   local plain = type(operator) == "string" and operator ~= "n/a" and operator or nil
+  local begun, objects = begins_of(facts), ids(facts, "in")
+  objects[#objects + 1] = begun and id(begun["@id"]) or nil
   return { ["@id"] = "#" .. facts.uuid, ["@type"] = "CreateAction", name = "Run of " .. facts.title,
     description = edited_words(facts) .. (facts.simulated
       and "Simulated: no stimulator was connected and nobody was stimulated. " or "")
       .. ("moonpulse run %s: %s"):format(facts.id, tostring(facts_of.part(facts, "result.reason")
-        or facts.manifest.status)),
-    instrument = id "#moonpulse", agent = plain and id "#operator" or nil, object = ids(facts, "in"),
+        or facts.manifest.status)) .. (begun and (". It began with %s."):format(begun.value) or ""),
+    instrument = id "#moonpulse", agent = plain and id "#operator" or nil, object = objects,
     result = ids(facts, "out"), startTime = facts.started, endTime = facts.ended,
     actionStatus = id(facts.completed and "http://schema.org/CompletedActionStatus"
       or "http://schema.org/FailedActionStatus"),
     error = not facts.completed and tostring(facts_of.part(facts, "result.reason") or facts.manifest.status)
       or nil },
     plain and { ["@id"] = "#operator", ["@type"] = "Person", name = plain,
-      description = "The operator, by the code that was given to the run." }
+      description = "The operator, by the code that was given to the run." } or nil, begun
 end
 
 --- The metadata of a crate.
@@ -61,7 +71,7 @@ end
 ---@param license string a URI, or words
 ---@return string
 function M.text(facts, license)
-  local run, operator = action(facts)
+  local run, operator, begun = action(facts)
   local is_uri = license:find("^https?://")
   local graph = {
     { ["@id"] = M.name, ["@type"] = "CreativeWork", about = id "./", conformsTo = id(version) },
@@ -77,8 +87,9 @@ function M.text(facts, license)
       softwareVersion = tostring(facts_of.part(facts, "moonpulse.version") or "n/a"),
       description = facts_of.part(facts, "moonpulse.commit")
         and "Built from commit " .. tostring(facts_of.part(facts, "moonpulse.commit")) or nil },
-    operator or nil,
   }
+  graph[#graph + 1] = operator
+  graph[#graph + 1] = begun
   if is_uri then
     graph[#graph + 1] = { ["@id"] = license, ["@type"] = "CreativeWork", name = license }
   end

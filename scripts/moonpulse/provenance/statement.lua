@@ -2,13 +2,14 @@
 --
 -- Sources: in-toto Statement v1 (in-toto/attestation at 051624c), SLSA provenance v1 (slsa-framework/slsa at
 -- 24905939).
+local begins = require "moonpulse.record.begins"
 local facts_of = require "moonpulse.provenance.facts"
 local json = require "moonpulse.text.readable_json"
 
 local M = {}
 
 --- What kind of run it is; changes when what stands in externalParameters does.
-M.build_type = "urn:moonpulse:run:v1"
+M.build_type = "urn:moonpulse:run:v2"
 
 local function digests(files, way)
   local list = {}
@@ -59,7 +60,8 @@ function M.text(facts)
   local external = { protocol = { id = facts.id, name = facts.title, cite = facts_of.part(facts,
     "protocol.cite"),
     doi = facts_of.part(facts, "protocol.doi") }, parameters = facts_of.part(facts, "parameters"),
-    seed = facts_of.part(facts, "seed"), thresholds = facts_of.part(facts, "thresholds") }
+    seed = facts_of.part(facts, "seed"), begins_at = begins.data(facts.manifest),
+    thresholds = facts_of.part(facts, "thresholds") }
   local statement = {
     _type = "https://in-toto.io/Statement/v1",
     subject = digests(facts.files, "out"),
@@ -87,7 +89,10 @@ function M.text(facts)
     predicate = { "buildDefinition", "runDetails" },
     ["predicate.buildDefinition"] = { "buildType", "externalParameters", "internalParameters",
       "resolvedDependencies" },
-    ["predicate.buildDefinition.externalParameters"] = { "protocol", "parameters", "seed", "thresholds" },
+    ["predicate.buildDefinition.externalParameters"] = { "protocol", "parameters", "seed", "begins_at",
+      "thresholds" },
+    ["predicate.buildDefinition.externalParameters.begins_at"] = { "what", "number", "pulses_before",
+      "pulses_planned", "left_out", "continues" },
     ["predicate.runDetails"] = { "builder", "metadata", "byproducts" } })
 end
 

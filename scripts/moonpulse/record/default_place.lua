@@ -70,10 +70,15 @@ function M.has_runs(folder)
 end
 
 --- The same folder, whatever the name?
+---@param a string
+---@param b string
+---@return boolean
 local function same(a, b)
   local one, other = lfs.attributes(a), lfs.attributes(b)
   return a == b or one ~= nil and other ~= nil and one.dev == other.dev and one.ino == other.ino
 end
+
+M.is_same = same
 
 --- What the list in the place says; what of it cannot be read, a sentence each.
 local function listed(folder)

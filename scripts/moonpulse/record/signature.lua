@@ -87,6 +87,25 @@ function M.sign(folder, key)
   return true
 end
 
+--- Sign a text that is no run's seal.
+---@param content string
+---@param key string path, as of sign
+---@param namespace string what the signature is for
+---@return string? sshsig its bytes in base64, on one line
+---@return string? message
+function M.of_text(content, key, namespace)
+  return with_file(content, function(path)
+    local ok, said = keygen(("-Y sign -q -n %s -f %s %s"):format(namespace, quoted(key), quoted(path)))
+    local signature, why = core.read_file(path .. ".sig", 100000)
+    os.remove(path .. ".sig")
+    if not (ok and signature) then
+      return nil, ok and why or said
+    end
+    local body = signature:match("^%-+BEGIN SSH SIGNATURE%-+\n(.*)\n%-+END SSH SIGNATURE%-+\n$")
+    return body and (body:gsub("\n", "")) or nil, not body and "ssh-keygen wrote no signature" or nil
+  end)
+end
+
 --- Say in the journal that the folder is signed, seal it again, and sign that. By who has the folder's lock,
 --- and has asked can_sign.
 ---@param folder string

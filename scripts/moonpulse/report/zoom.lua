@@ -1,4 +1,5 @@
 --- The zooming timeline: the run as data in an attribute, and the script that draws it.
+local base64 = require "moonpulse.text.base64"
 local cjson = require "cjson.safe"
 local script = require "moonpulse.report.zoom_script"
 local sha256 = require "moonpulse.text.sha256"
@@ -167,26 +168,11 @@ end
 --- The script, for the page's end.
 M.script = "<script>" .. script .. "</script>"
 
-local digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
-
-local function base64(bytes)
-  local out = {}
-  for i = 1, #bytes, 3 do
-    local a, b, c = bytes:byte(i, i + 2)
-    local value, count = a << 16 | (b or 0) << 8 | (c or 0), b and (c and 4 or 3) or 2
-    for k = 0, 3 do
-      local digit = (value >> (18 - 6 * k) & 63) + 1
-      out[#out + 1] = k < count and digits:sub(digit, digit) or "="
-    end
-  end
-  return table.concat(out)
-end
-
 --- What a page allows to run: this script, by its hash, and no other.
 ---@return string source for a Content-Security-Policy
 function M.allowed()
   local bytes = sha256.of(script):gsub("%x%x", function(two) return string.char(tonumber(two, 16)) end)
-  return "'sha256-" .. base64(bytes) .. "'"
+  return "'sha256-" .. base64.of(bytes) .. "'"
 end
 
 return M

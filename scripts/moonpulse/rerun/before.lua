@@ -52,10 +52,22 @@ local function check_participant(recipe, options, say)
   end
 end
 
+--- Did the device's own fault end the run, and not one that the simulator was asked for? Nothing does it
+--- again.
+---@param recipe moonpulse.Recipe
+---@return boolean
+function M.is_devices_fault(recipe)
+  local known = core.stops[read.get(recipe.manifest, "result.stop")]
+  return known ~= nil and known.blame == "device" and recipe.begin.options.faults == nil
+end
+
 local function check_stop(recipe, say)
   local stop = read.get(recipe.manifest, "result.stop")
   local known = core.stops[stop]
-  if known and known.status == refusals.status.stopped and stop ~= "requested" then
+  if M.is_devices_fault(recipe) then
+    say(("end: the device's own fault ended the run (%s): it is not done again; what was given until then is "
+      .. "compared"):format(tostring(read.get(recipe.manifest, "result.reason"))))
+  elseif known and known.status == refusals.status.stopped and stop ~= "requested" then
     say(("end: the run ended early (%s); nothing ends it there now"):format(
       tostring(read.get(recipe.manifest, "result.reason"))))
   elseif recipe.manifest.status == "running" then

@@ -33,7 +33,9 @@ local M = {}
 ---@field asked table<string, string> the same, by the path that a script read
 ---@field twice table<string, boolean> what a script read again, when something else was in it
 ---@field answers string[] what was answered to run:ask, in order
----@field preflight string[] what the operator answered before the run, in order
+---@field preflight string[] what the operator answered before the run, in order; what was mistyped, and asked
+---   again, is left out
+---@field unnamed string? what was answered in place of the operator's code, where the run ended with that
 ---@field triggers table[] what came, in order: lines of the journal
 ---@field told string[] what else of the folder is not
 ---@field differs string? the first of all that is not as the run left it
@@ -227,8 +229,11 @@ local function collect(self)
     local is_answer = entry.kind == "answer" and type(entry.answer) == "string"
     if is_answer and entry.of == "script" then
       self.answers[#self.answers + 1] = entry.answer
-    elseif is_answer and entry.of == "preflight" and entry.question ~= preflight.operator_question then
-      self.preflight[#self.preflight + 1] = entry.answer
+    elseif is_answer and entry.of == "preflight" and entry.question == preflight.operator_question then
+      self.unnamed = entry.answer
+    elseif is_answer and entry.of == "preflight" then
+      local is_again = (math.tointeger(entry.try) or 1) > 1 and self.preflight[1]
+      self.preflight[#self.preflight + (is_again and 0 or 1)], self.unnamed = entry.answer, nil
     elseif entry.kind == "trigger" and entry.again ~= true and entry.heard == nil then -- those: recall
       self.triggers[#self.triggers + 1] = entry
     end

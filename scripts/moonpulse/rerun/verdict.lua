@@ -1,5 +1,6 @@
 --- Was it the same again? Plan, what the simulator was sent, decisions and rows. Nobody can stop a run again
 --- at the instant at which somebody did: of one that was stopped or killed what came before is compared.
+local before = require "moonpulse.rerun.before"
 local compare = require "moonpulse.compare"
 local core = require "moonpulse.core"
 local decisions = require "moonpulse.compare.decisions"
@@ -11,6 +12,8 @@ local replay = require "moonpulse.verify.replay"
 local sides = require "moonpulse.compare.side"
 
 local M = {}
+
+local get = require("moonpulse.record.read").get
 
 ---@class moonpulse.Judged
 ---@field what string "plan", "events.tsv", ...
@@ -116,16 +119,17 @@ local function is_virtual(manifest)
   return manifest.speed ~= nil and manifest.speed ~= 1
 end
 
---- Cut both behind the last pulse that a run gave which was stopped or killed: what its end did to those that
---- followed, and how it ended, is not the plan's.
-local function cut(found, one, other)
+--- Cut both behind the last pulse that a run gave which was stopped or killed, or which its device's own
+--- fault ended: what its end did to those that followed, and how it ended, is not the plan's.
+local function cut(found, one, other, faulted)
   local last = #one.pulses
   while last > 0 and one.pulses[last].given ~= "given" do
     last = last - 1
   end
-  found[#found + 1] = { what = "end", same = true, text = ("the run ended early, %s (%s); this one has %s: "
+  found[#found + 1] = { what = "end", same = true, text = ("the run ended early, %s (%s)%s; this one has %s: "
     .. "what is compared ends there"):format(last == 0 and "before its first pulse"
-      or "with pulse " .. numbers.count(last), one.facts.ended or "how is not known",
+      or "with pulse " .. numbers.count(last), one.facts.ended or "how is not known", faulted
+      and ", by the device's own fault, which is not done again" or "",
     numbers.counted(#other.pulses, "pulse")) }
   for _, side in ipairs { one, other } do
     table.move({}, 1, #side.pulses - last, last + 1, side.pulses)
@@ -170,7 +174,8 @@ end
 ---@return moonpulse.Judged[]
 ---@return moonpulse.Comparison? comparison of the rows
 ---@return string? message why there is none
----@return boolean? stopped the run was stopped or killed: what is compared ends with its last pulse
+---@return boolean? stopped the run was stopped or killed, or its device's own fault ended it, and not this
+---   one: what is compared ends with its last pulse
 function M.judge(recipe, folder, manifest)
   local found, a = {}, recipe.folder
   local both_virtual = is_virtual(recipe.manifest) and is_virtual(manifest)
@@ -180,7 +185,9 @@ function M.judge(recipe, folder, manifest)
     judge_plan(found, plan, again)
   end
   local sent, sent_again = read(a, "twin.tsv"), read(folder, "twin.tsv")
-  local stopped = replay.was_stopped(recipe.manifest)
+  local faulted = before.is_devices_fault(recipe)
+    and get(manifest, "result.stop") ~= get(recipe.manifest, "result.stop")
+  local stopped = faulted or replay.was_stopped(recipe.manifest)
   if both_virtual and stopped then
     judge_rows_until(found, read(a, "events.tsv") or "", read(folder, "events.tsv") or "")
   elseif both_virtual then
@@ -203,7 +210,7 @@ function M.judge(recipe, folder, manifest)
   -- a script's waits in real time are its computer's
   one.live = one.live or recipe.is_experiment and not both_virtual
   if stopped then
-    cut(found, one, other)
+    cut(found, one, other, faulted)
   end
   return found, compare.compare(one, other, true), nil, stopped -- another device was told before
 end

@@ -112,10 +112,12 @@ local function say_next(context, whole)
   end
   local now, runs = os.time(), table.move(policy.history.runs, 1, #policy.history.runs, 1, {})
   local begun = context.job.begins_at
+  local cut_of, broke_off = require("moonpulse.safety.same_session").cut(sent, context.facts.pulses, whole,
+    begun)
   runs[#runs + 1] = { path = context.record.folder, continues = begun and begun.continues,
     protocol = context.job.protocol.id, at = schedule.place.now,
     ended = core.wall_ns() / 1e9,
-    pulses = sent, cut_of = not whole and sent < context.facts.pulses and context.facts.pulses or nil }
+    pulses = sent, cut_of = cut_of, broke_off = broke_off }
   line("next", "%s", sessions.of(context.job.protocol, { runs = runs }, now):upcoming())
 end
 

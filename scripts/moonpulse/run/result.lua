@@ -1,4 +1,5 @@
 --- How a run ended, as data for other programs: what its record says.
+local begins = require "moonpulse.record.begins"
 local lfs = require "lfs"
 local read = require "moonpulse.record.read"
 local seals = require "moonpulse.record.seal"
@@ -25,7 +26,7 @@ function M.of(folder, status, message)
     -- a run that came to nothing has no more than what was planned
     pulses = found.pulses_planned and { planned = found.pulses_planned, sent = found.pulses_sent or 0,
       confirmed = found.pulses_confirmed or 0, skipped = found.pulses_skipped or 0 } or nil,
-    lateness_us = found.lateness_us, seal = seal or nil }
+    begins_at = begins.data(manifest), lateness_us = found.lateness_us, seal = seal or nil }
 end
 
 return M

@@ -7,6 +7,7 @@ local judge = require "moonpulse.safety.judge"
 local lfs = require "lfs"
 local refusals = require "moonpulse.text.refusal"
 local tables = require "moonpulse.safety.tables"
+local term = require "term"
 
 local M = {}
 
@@ -66,10 +67,10 @@ end
 ---@param job moonpulse.Job
 ---@param again string[]? the answers, in order
 ---@param no_answer string what stands for none
----@return fun(text: string): string?
+---@return fun(text: string, try: integer): string?
 local function asking(job, again, no_answer)
   local count = 0
-  return function(text)
+  return function(text, try)
     text = escapes.shown(text) -- as the record has it
     job.audit:tell("question", { text = text, of = "preflight" })
     local answer
@@ -82,9 +83,14 @@ local function asking(job, again, no_answer)
       answer = answer and escapes.shown(answer)
     end
     job.audit:tell("answer", { question = text, answer = answer or no_answer, of = "preflight",
-      source = again and the_record or "operator" })
+      source = again and the_record or "operator", try = try > 1 and try or nil })
     return answer
   end
+end
+
+--- At a terminal somebody mistypes, and is asked again.
+local function mistyped(words)
+  print(("that is no answer: %s"):format(words))
 end
 
 --- May a stimulator be at path? Not where there is no device, nor behind a pseudo-terminal (majors 136 to
@@ -128,10 +134,13 @@ function M.preflight(options, real, job)
     table.move(more, 1, #more, #questions + 1, questions)
   end
   local again, operator = not real and options.preflight_again or nil, options.operator
-  if again and not operator then
+  if again and options.operator_again and not operator then -- whose code was no code: it is again
+    again = { options.operator_again }
+  elseif again and not operator then
     operator = false
   end
-  local answers, message = preflight.ask(questions, asking(job, again, preflight.no_answer), operator)
+  local answers, message = preflight.ask(questions, asking(job, again, preflight.no_answer), operator,
+    not again and term.isatty(io.stdin) and mistyped or nil)
   answers.source = again and the_record or nil
   job.preflight = answers
   if message then

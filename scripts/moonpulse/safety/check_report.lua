@@ -1,4 +1,5 @@
 --- What moonpulse check says: as lines for people, as one JSON object for programs.
+local begins = require "moonpulse.record.begins"
 local cjson = require "cjson"
 local histories = require "moonpulse.safety.history"
 local json = require "moonpulse.text.sorted_json"
@@ -77,8 +78,8 @@ local function history_of(history)
 end
 
 --- One JSON object.
----@param result { protocol: table, report: table, device: table, judged: table?, seed: table?, lab: table?,
----   history: moonpulse.History? }
+---@param result { protocol: table, begins_at: moonpulse.Begins?, report: table, device: table,
+---   judged: table?, seed: table?, lab: table?, history: moonpulse.History? }
 ---@return string
 function M.json(result)
   local report, findings, by_layer = result.report, json.list {}, {}
@@ -94,7 +95,8 @@ function M.json(result)
   for _, each in ipairs(layers) do
     by_layer[each.layer] = each.verdict
   end
-  return json.encode { protocol = result.protocol.id, profile = report.profile, table = report.table,
+  return json.encode { protocol = result.protocol.id, begins_at = begins.data(result),
+    profile = report.profile, table = report.table,
     verdict = verdict, layers = by_layer, pulses = report.pulses,
     nerve_pulses = report.nerve_pulses, trains = report.trains,
     device = result.device, findings = findings, structural = report.structural, warning = tables.warning,
@@ -111,6 +113,10 @@ end
 function M.print(result)
   local report, device = result.report, result.device
   print(result.protocol.name)
+  local begun = begins.words(result)
+  if begun then
+    line("begins with", "%s", begun)
+  end
   if result.history then
     line("participant", histories.line(result.history, result.participant))
   end

@@ -29,7 +29,8 @@ local SKEW_S = 60      -- clocks of two hosts differ so much
 ---@field pulses integer given, or perhaps given, to the brain
 ---@field nerve_pulses integer the same, to nerves
 ---@field torn boolean? its manifest still says that it runs
----@field cut_of integer? of a run that ended before it had given all pulses: how many it had planned
+---@field cut_of integer? of a run that gave a part of its plan's pulses: how many that has
+---@field broke_off boolean? it ended before it had given all that it had to give
 ---@field continues string? the run that it goes on with, by the name of its folder
 ---@field edited string? which of its files are not as they were sealed: it counts for every limit, and is no
 ---   session of a course (moonpulse.safety.edited)
@@ -100,11 +101,11 @@ local function add_edited(self, path, manifest, edited)
     edited = edited.what })
 end
 
---- Of how many pulses it gave a part, and did not come to its end.
-local function cut_of(manifest, given)
+--- Of how many pulses it gave a part, and whether it broke off.
+local function cut(manifest, given)
   local planned = read.get(manifest, "result.pulses_planned") or read.get(manifest, "protocol.pulses")
-  return read.get(manifest, "status") ~= "completed" and type(planned) == "number" and planned < 1e12
-    and given < planned and planned // 1 | 0 or nil
+  return require("moonpulse.safety.same_session").cut(given, planned,
+    read.get(manifest, "status") == "completed", require("moonpulse.record.begins").data(manifest))
 end
 
 local function add(self, path, manifest)
@@ -123,12 +124,13 @@ local function add(self, path, manifest)
       .. "it whole", path, run.pulses + run.nerve_pulses, run.from)
   end
   if run.pulses + run.nerve_pulses > 0 then
-    local id = read.get(manifest, "protocol.id")
+    local id, cut_of, broke_off = read.get(manifest, "protocol.id"), cut(manifest, run.pulses
+      + run.nerve_pulses)
     table.insert(self.runs, { path = path, protocol = type(id) == "string" and id or nil, at = at,
       ended = over_at(at, manifest, run.lasted_s), pulses = run.pulses,
       nerve_pulses = run.nerve_pulses, torn = run.torn,
       continues = require("moonpulse.record.begins").continues(manifest),
-      cut_of = cut_of(manifest, run.pulses + run.nerve_pulses) })
+      cut_of = cut_of, broke_off = broke_off })
   end
 end
 
@@ -188,10 +190,8 @@ local function sum_up(self)
     folder = self.folder, older = self.older, in_older = self.in_older, runs = self.runs,
     notes = self.notes, unreadable = self.unreadable,
     missing = self.missing, simulated = self.simulated }
-  -- loaded for those who have a record
-  for _, session in ipairs(self.runs[1] and require("moonpulse.safety.same_session").of(self.runs) or {}) do
-    local kind = session.edited and "edited" or "sessions"
-    sum[kind] = sum[kind] + 1
+  if self.runs[1] then -- loaded for those who have a record
+    sum.sessions, sum.edited = require("moonpulse.safety.same_session").count(self.runs)
   end
   for _, run in ipairs(self.runs) do
     if clock.same_day(run.at, self.now) then

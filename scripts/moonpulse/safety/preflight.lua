@@ -144,7 +144,8 @@ function M.load(path)
   return list
 end
 
-local yes = { y = true, yes = true }
+local yes, no = { y = true, yes = true }, { n = true, no = true }
+local most_tries = 3 -- of a question on a terminal
 
 --- The answer as the record keeps it, or nil and why it does not do.
 local function accepted(question, answer)
@@ -164,6 +165,45 @@ local function accepted(question, answer)
     table.concat(question.choices, ", "), question.text)
 end
 
+--- Was something else typed than any answer to the question? A no declines.
+local function is_mistyped(question, text)
+  return question.choices ~= nil or not no[text:lower():match("^%s*(.-)%s*$")]
+end
+
+--- Ask one question: on a terminal up to three times, where something is typed that is no answer.
+---@param mistyped (fun(words: string))?
+---@return string? text as it was typed; nil: the input ended
+---@return string? answer as the record keeps it; nil: it refuses
+---@return string? message why
+local function ask_one(question, ask, mistyped)
+  local wording = ("%s [%s] "):format(question.text, table.concat(question.choices or yes_or_no, "/"))
+  for try = 1, mistyped and most_tries or 1 do
+    local text = ask(wording, try)
+    if not text then
+      return nil, nil, ("the preflight was not answered (%s): answer on the terminal, or a line for each "
+        .. "question (docs/safety.md)"):format(question.id)
+    end
+    local answer, message = accepted(question, text)
+    if answer or not mistyped or try == most_tries or not is_mistyped(question, text) then
+      return text, answer, message
+    end
+    mistyped(table.concat(question.choices or yes_or_no, ", "))
+  end
+end
+
+--- The operator's code: on a terminal an empty line is asked again.
+local function ask_operator(ask, mistyped)
+  local code
+  for try = 1, mistyped and most_tries or 1 do
+    code = ask(M.operator_question, try)
+    if not code or code:find("%S") or try == most_tries or not mistyped then
+      break
+    end
+    mistyped("letters or digits")
+  end
+  return code or ""
+end
+
 --- What was asked and answered so far, for the record.
 local function answers_of(operator, confirmed, list)
   return { operator = operator and operator:match("^%s*(.-)%s*$") or nil, at = os.date("!%Y-%m-%dT%H:%M:%SZ"),
@@ -173,14 +213,17 @@ end
 --- Ask all questions. Where nothing else may be answered only y or yes goes on; the first other answer
 --- refuses. Monitoring is not asked where going beyond was answered with n.
 ---@param questions moonpulse.Question[]
----@param ask fun(text: string): string? the answer; nil at the end of input
+---@param ask fun(text: string, try: integer): string? the answer; nil at the end of input; try: 2 where it
+---   is asked for the second time
 ---@param operator string|false|nil asked for where it is not given; false: nobody is there to be asked
+---@param mistyped (fun(words: string))? what was typed is no answer, and it is asked again: hears what would
+---   be one; nil: nothing is asked again, since nobody sits there
 ---@return table answers { operator, at, confirmed = { ids }, answers = { { id, question, answer } } }; with a
 ---   message the last of them is the one that refused, as it was typed
 ---@return string? message why the run may not go on
-function M.ask(questions, ask, operator)
+function M.ask(questions, ask, operator, mistyped)
   if operator == nil then
-    operator = ask(M.operator_question) or ""
+    operator = ask_operator(ask, mistyped)
   end
   if operator and operator:match("^%s*$") then
     return answers_of(nil, {}, {}),
@@ -193,14 +236,7 @@ function M.ask(questions, ask, operator)
   local confirmed, list, of = {}, {}, {}
   for _, question in ipairs(questions) do
     if question ~= monitoring or of.beyond_tested ~= "n" then
-      local text = ask(("%s [%s] "):format(question.text, table.concat(question.choices or yes_or_no, "/")))
-      local answer, message
-      if text then
-        answer, message = accepted(question, text)
-      else
-        message = ("the preflight was not answered (%s): answer on the terminal, or a line for each "
-          .. "question (docs/safety.md)"):format(question.id)
-      end
+      local text, answer, message = ask_one(question, ask, mistyped)
       list[#list + 1] = { id = question.id, question = escapes.shown(question.text),
         answer = answer or text and escapes.shown(text) or M.no_answer }
       if not answer then

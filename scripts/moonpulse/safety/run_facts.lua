@@ -1,4 +1,5 @@
 --- What is told of one run without reading its rows: for the list of runs, and to find a participant's.
+local begins = require "moonpulse.record.begins"
 local cjson = require "cjson.safe"
 local clock = require "moonpulse.safety.clock"
 local lfs = require "lfs"
@@ -24,6 +25,7 @@ local longest = 300 -- bytes of a text that is listed: a record may come from an
 ---@field torn boolean? its manifest still says that it runs
 ---@field session table? which session of which course it was (moonpulse.safety.sessions)
 ---@field unreadable boolean? its manifest cannot be read
+---@field begins moonpulse.Begins? it began amid its plan
 ---@field notes integer? how many notes its operator added
 ---@field closed boolean? this account may not look into its folder
 
@@ -92,7 +94,7 @@ local function facts_of(path, manifest)
     given = given.pulses + given.nerve_pulses,
     planned = amount(manifest, "result.pulses_planned") or amount(manifest, "protocol.pulses"),
     worst_us = amount(manifest, "result.lateness_us.max"), torn = given.torn,
-    session = type(session) == "table" and session or nil,
+    session = type(session) == "table" and session or nil, begins = begins.data(manifest),
     notes = type(notes) == "table" and #notes > 0 and #notes or nil }, given.problem == nil and not given.torn
 end
 

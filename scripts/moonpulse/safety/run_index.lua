@@ -12,7 +12,7 @@ local progresses = require "moonpulse.text.progress"
 local M = {}
 
 local least = 200 -- folders: fewer are read as quickly without an index
-local layout = 4  -- what the rows mean: a file that says another number is made anew
+local layout = 5  -- what the rows mean: a file that says another number is made anew
 
 ---@class moonpulse.RunIndex
 ---@field folder string
@@ -266,21 +266,19 @@ function Index:torn(asked)
   return found
 end
 
---- The sessions of a protocol that a participant had had when a run began, with that run.
+--- The runs of a protocol that gave a participant something.
 ---@param who string
 ---@param protocol string
----@param at_us integer when it began
 ---@param real_pty boolean? behind pseudo-terminals are real stimulators
----@param from integer? what began before is not counted, in seconds since the epoch
----@return string[] paths also of runs whose record was edited since, which are none
-function Index:sessions(who, protocol, at_us, real_pty, from)
-  local names = columns(self, "SELECT name FROM run WHERE who = ?1 AND protocol = ?2 AND at <= ?3 "
-    .. "AND counts BETWEEN 1 AND ?4 AND (?5 IS NULL OR at >= ?5)", who, protocol, at_us, real_pty and 2 or 1,
-    from and from * 1000000)
+---@return { path: string, at_us: integer, facts: moonpulse.RunFacts }[] also those whose record was edited
+function Index:given(who, protocol, real_pty)
+  local names, ats, texts = columns(self, "SELECT name, at, facts FROM run WHERE who = ?1 "
+    .. "AND protocol = ?2 AND counts BETWEEN 1 AND ?3", who, protocol, real_pty and 2 or 1)
+  local list = {}
   for i, name in ipairs(names) do
-    names[i] = self.folder .. "/" .. name
+    list[i] = { path = self.folder .. "/" .. name, at_us = ats[i], facts = facts_of.read(texts[i]) }
   end
-  return names
+  return list
 end
 
 return M

@@ -1,5 +1,4 @@
 --- The runs that there are, for who wants to see them: from the indices of all folders where records lie.
-local begins = require "moonpulse.record.begins"
 local catalogue = require "moonpulse.protocol.catalogue"
 local indices = require "moonpulse.safety.run_index"
 local opened_record = require "moonpulse.record.opened"
@@ -31,48 +30,14 @@ local function beginning(facts)
   return schedules.beginning(type(course) == "table" and course or nil)
 end
 
---- What of a run's record is not as it was sealed, and what it goes on with.
----@param known table<string, { edited: string?, continues: string?, day: string? }> of those that were looked
----   at, by their paths
-local function look(path, known)
+--- What of a run's record is not as it was sealed.
+---@param known table<string, string|false> of those that were looked at, by their paths
+local function edited(path, known)
   if known[path] == nil then
     local manifest = read.manifest(path .. "/manifest.json")
-    local started = read.get(manifest, "started")
-    known[path] = { edited = manifest and require("moonpulse.safety.edited").look(path, manifest) or nil,
-      continues = begins.continues(manifest), day = type(started) == "string" and started:sub(1, 10) or nil }
+    known[path] = manifest and require("moonpulse.safety.edited").look(path, manifest) or false
   end
-  return known[path]
-end
-
---- How many sessions runs are: one that goes on with another one of the day is of that one's.
-local function count(paths, known)
-  local days, number = {}, 0
-  for _, path in ipairs(paths) do
-    local run = look(path, known)
-    days[same_session.name_of(path)] = not run.edited and run.day or nil
-  end
-  for _, path in ipairs(paths) do
-    local run = look(path, known)
-    local goes_on = run.continues and run.day and days[run.continues] == run.day
-    number = number + ((run.edited or goes_on) and 0 or 1)
-  end
-  return number
-end
-
---- What only those need that are shown.
-local function complete(run, opened, real_pty, known)
-  local facts = run.facts
-  run.running = facts.torn and opened_record.is_running(run.path) or nil
-  run.edited = not facts.unreadable and look(run.path, known).edited or nil
-  local counts = run.counts >= 1 and run.counts <= (real_pty and 2 or 1)
-  if run.who and facts.protocol and counts and not run.edited then
-    local paths = {}
-    for _, index in ipairs(opened) do
-      local some = index:sessions(run.who, facts.protocol, run.at_us, real_pty, beginning(facts))
-      table.move(some, 1, #some, #paths + 1, paths)
-    end
-    run.session = { number = count(paths, known), of = of_how_many(facts) }
-  end
+  return known[path] or nil
 end
 
 --- By when they began, to the microsecond; of the same one by their paths.
@@ -81,6 +46,58 @@ local function newest_last(a, b)
     return a.at_us < b.at_us
   end
   return a.path < b.path
+end
+
+--- The runs of a protocol that gave a participant something, from all indices, the oldest first.
+---@param known table { edited, given: table<string, moonpulse.EarlierRun[]> } what was looked at
+---@return moonpulse.EarlierRun[]
+local function given_to(who, protocol, opened, real_pty, known)
+  local key = who .. "\n" .. protocol
+  if known.given[key] then
+    return known.given[key]
+  end
+  local list = {}
+  for _, index in ipairs(opened) do
+    local some = index:given(who, protocol, real_pty)
+    table.move(some, 1, #some, #list + 1, list)
+  end
+  table.sort(list, newest_last)
+  for i, run in ipairs(list) do
+    local facts = run.facts
+    local cut_of, broke_off = same_session.cut(facts.given or 0, facts.planned, facts.status == "completed",
+      facts.begins)
+    list[i] = { path = run.path, at_us = run.at_us, at = run.at_us // 1000000, ended = run.at_us / 1e6,
+      pulses = facts.given or 0, cut_of = cut_of, broke_off = broke_off,
+      continues = facts.begins and facts.begins.continues }
+  end
+  known.given[key] = list
+  return list
+end
+
+--- Which session of its participant's a run is of: counted as before a run (moonpulse.safety.same_session).
+local function number_of(run, opened, real_pty, known)
+  local from, until_then, own = beginning(run.facts), {}, nil
+  for _, each in ipairs(given_to(run.who, run.facts.protocol, opened, real_pty, known)) do
+    if each.at_us <= run.at_us and (not from or each.at >= from) then
+      each.edited = edited(each.path, known.edited)
+      until_then[#until_then + 1] = each
+      own = each.path == run.path and each or own
+    end
+  end
+  local sessions, _, by_run = same_session.of(until_then)
+  return same_session.number(sessions, by_run[own])
+end
+
+--- What only those need that are shown.
+local function complete(run, opened, real_pty, known)
+  local facts = run.facts
+  run.running = facts.torn and opened_record.is_running(run.path) or nil
+  run.edited = not facts.unreadable and edited(run.path, known.edited) or nil
+  local counts = run.counts >= 1 and run.counts <= (real_pty and 2 or 1)
+  if run.who and facts.protocol and counts and not run.edited then
+    local number = number_of(run, opened, real_pty, known)
+    run.session = number and { number = number, of = of_how_many(facts) } or nil
+  end
 end
 
 --- What several indices together give, which are open at once.
@@ -101,7 +118,7 @@ local function gather(opened, asked, real_pty)
   table.sort(found.torn, newest_last)
   local runs, too_many = found.runs, math.max(0, #found.runs - (asked.limit or #found.runs))
   found.runs = table.move(runs, too_many + 1, #runs, 1, {})
-  local known = {}
+  local known = { edited = {}, given = {} }
   for _, run in ipairs(found.runs) do
     complete(run, opened, real_pty, known)
   end

@@ -35,8 +35,7 @@ local most = M.most
 ---   so it counts against what may be given; it is no session of these
 ---@field last number? when the last session was over
 ---@field begins integer? when the schedule begins, in seconds since the epoch
----@field cut { number: integer, pulses: integer, planned: integer }[] sessions that ended too
----   soon
+---@field cut { number: integer, pulses: integer, planned: integer }[] sessions that were not given whole
 local Place = {}
 Place.__index = Place
 

@@ -68,14 +68,15 @@ function M.of(protocol, history, now, continues)
     sessions, by_name = require("moonpulse.safety.same_session").of(runs)
   end
   local begun = by_name[continues or false]
-  for i = #sessions, 1, -1 do
-    if sessions[i] == begun and clock.same_day(begun.at, now) then
-      table.remove(sessions, i)
-    end
+  local number
+  if begun and clock.same_day(begun.at, now) then
+    local same_session = require "moonpulse.safety.same_session"
+    number = same_session.number(sessions, begun)
+    sessions = same_session.without(sessions, begun)
   end
   local phases = protocol.course and protocol.course.phases or { protocol.sessions or {} }
   return setmetatable({ protocol = protocol, course = protocol.course, day = own_day(protocol),
-    known = history ~= nil, place = schedules.place(phases, sessions, now, from),
+    known = history ~= nil, number = number, place = schedules.place(phases, sessions, now, from),
     scheduled = protocol.course ~= nil or protocol.sessions ~= nil }, Schedule)
 end
 
@@ -172,7 +173,7 @@ end
 
 local most_cut = 3 -- sessions that are named one by one
 
---- Which of the sessions were not given to their end: they count, for what was given counts.
+--- Which of the sessions were not given whole: they count, for what was given counts.
 local function cut_text(cut)
   local parts = {}
   for i = 1, math.min(#cut, most_cut) do
@@ -182,7 +183,7 @@ local function cut_text(cut)
   if #cut > most_cut then
     parts[#parts + 1] = ("%d more"):format(#cut - most_cut)
   end
-  return #cut > 0 and "; not given to the end: " .. table.concat(parts, ", ") or ""
+  return #cut > 0 and "; not given whole: " .. table.concat(parts, ", ") or ""
 end
 
 --- What comes next, and when at the earliest: for who looks at a participant's course.
@@ -191,8 +192,9 @@ function Schedule:upcoming()
   local place = self.place
   local at, remedy, number = place:next()
   if not at then
-    return ("complete: %s given%s"):format(place.total == 2 and "1 session was"
-      or ("%d sessions were"):format(place.total - 1), cut_text(place.cut))
+    local given = place.total == 2 and "1 session was" or ("%d sessions were"):format(place.total - 1)
+    return ("%s: %s given%s"):format(#place.cut == 0 and "complete" or "no session more", given,
+      cut_text(place.cut))
   end
   local of, phase = of_text(self), phase_text(place, number)
   return ("session %d%s%s, %s%s"):format(place.total - place.edited.total, of and " of " .. of or "",
@@ -201,11 +203,13 @@ function Schedule:upcoming()
 end
 
 --- The same as data.
----@return table { protocol, course, text, complete, earliest: string?, next_session }
+---@return table { protocol, course, text, complete, earliest: string?, next_session } complete: all sessions
+---   were given, each whole
 function Schedule:data()
   local at = self.place:next()
   return { protocol = self.protocol.id, course = self.course and self.course.name, text = self:upcoming(),
-    complete = at == nil, next_session = self:facts(), earliest = at and clocks.text(at * 1000000000) or nil }
+    complete = at == nil and #self.place.cut == 0, next_session = self:facts(),
+    earliest = at and clocks.text(at * 1000000000) or nil }
 end
 
 --- Which session it is, as the record keeps it.
@@ -213,7 +217,7 @@ end
 function Schedule:facts()
   local place, course = self.place, self.course
   return self.known and self.scheduled and {
-    number = place.total - place.edited.total,
+    number = self.number or place.total - place.edited.total, -- of the session that it goes on with
     of = course and place.of or not course and place.phases[1].total and most(place.phases[1].total) or nil,
     phase = course and place.phase or nil, phases = course and #place.phases or nil,
     sessions = not course and self.protocol.sessions or nil,

@@ -182,8 +182,8 @@ local function check_preflight(lines, manifest, findings)
     end
     if entry.kind == "answer" and entry.of == "preflight" and type(entry.question) == "string" then
       local question, of_choices = entry.question:gsub(" %[[^%[%]]*%] $", "")
-      answers[question], count = { text = entry.answer, line = i, source = entry.source },
-        count + of_choices
+      count = count + ((math.tointeger(entry.try) or 1) > 1 and 0 or of_choices) -- mistyped, and asked again
+      answers[question] = { text = entry.answer, line = i, source = entry.source }
     end
   end
   for i, each in ipairs(table_of(manifest.preflight)) do

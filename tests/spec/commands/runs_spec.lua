@@ -1,4 +1,5 @@
 --- moonpulse runs: what there is, a participant's course, and runs that nobody recovered.
+local chance = require "moonpulse.explore.chance"
 local cjson = require "cjson"
 local fixture = require "job"
 local lfs = require "lfs"
@@ -166,7 +167,7 @@ describe("moonpulse runs", function()
     for i = 1, 31 do
       earlier(("c%02d"):format(i), DAY + i, { protocol = { id = "itbs600" } })
     end
-    local next = "mine: session 3 of 6, at the earliest now; not given to the end: session 2 (30 of 600 "
+    local next = "mine: session 3 of 6, at the earliest now; not given whole: session 2 (30 of 600 "
       .. "pulses)"
     for _, more in ipairs { "", " --all", " --protocol itbs600", " --since " .. os.date("%Y-%m-%d",
       os.time() - 2 * DAY) } do
@@ -182,6 +183,104 @@ describe("moonpulse runs", function()
     local check = ("check %s --rmt 50 --participant P07 --out %s"):format(file, out)
     local _, said = shell.moonpulse(folder, check)
     assert.matches("sessions: session 1 of 2 today, 3 of 6", said, 1, true)
+  end)
+
+  local function sessions_of(list)
+    local numbers = {}
+    for i, run in ipairs(list) do
+      numbers[i] = run.session and run.session.number or 0
+    end
+    return numbers
+  end
+
+  --- Fields of a run of part of a plan of 600 pulses.
+  local function part(given, of, fields)
+    fields.result = { pulses_sent = given, pulses_planned = of, elapsed_s = 3 }
+    fields.status = given < of and "stopped" or "completed"
+    fields.protocol = { id = "mine", pulses = of }
+    fields.session = { number = 1, sessions = { per_day = 9, total = 4 } }
+    return fields
+  end
+
+  local function behind(before, continues)
+    return { what = "trial", number = before // 30 + 1, pulses_before = before, pulses_planned = 600,
+      continues = continues }
+  end
+
+  it("numbers sessions as the course does: what goes on with another on its day is of that one", function()
+    local today = os.date("*t").hour * 3600 + os.date("*t").min * 60 -- since midnight
+    local function ago(k) -- all on this day
+      return math.max(1, today - 60) * (5 - k) // 5 + 1
+    end
+    earlier("a", ago(1), part(100, 600, {}))
+    earlier("b", ago(2), part(200, 480, { begins_at = behind(120, "a") }))
+    earlier("c", ago(3), part(270, 270, { begins_at = behind(330, "b") }))
+    earlier("b2", ago(2), part(600, 600, {})) -- another session between
+    earlier("d", ago(4), part(600, 600, { begins_at = behind(0, "c") })) -- that one was not broken off
+    local found = data "--participant P07"
+    assert.are.same({ 1, 1, 2, 1, 3 }, sessions_of(found.runs))
+    assert.are.same({ 3, 3 }, { found.participant.all.sessions, found.participant.today.sessions })
+    local text = select(2, runs "--participant P07")
+    assert.matches("\nnext +mine: session 4 of 4, [^\n]*; not given whole: session 1 %(570 of 600 "
+      .. "pulses%)\n", text)
+    assert.matches("  completed; from trial 12 of b\n", text, 1, true)
+    earlier("e", 0, part(390, 390, { begins_at = behind(210) }))
+    found = data "--participant P07"
+    assert.are.same({ 1, 1, 2, 1, 3, 4 }, sessions_of(found.runs))
+    assert.are.same({ text = "no session more: 4 sessions were given; not given whole: session 1 (570 of 600 "
+      .. "pulses), session 4 (390 of 600 pulses)", complete = false }, {
+      text = found.participant.schedules[1].text, complete = found.participant.schedules[1].complete })
+    assert.are.equal(210, found.runs[6].begins_at.pulses_before)
+    assert.is_nil(found.runs[1].begins_at)
+  end)
+
+  it("numbers sessions as the course does, whatever goes on with what, in whichever folder", function()
+    local draw = chance.new(31)
+    for round = 1, 12 do
+      local all, previous = shell.folder(), nil
+      local count = draw:draw(2, 9)
+      for i = 1, count do
+        local before = draw:draw(0, 3) == 0 and 0 or 30 * draw:draw(1, 19)
+        local of, name = 600 - before, ("r%d"):format(i)
+        local fields = part(draw:draw(0, 1) == 0 and of or draw:draw(1, of), of, { begins_at = previous
+          and draw:draw(0, 2) > 0 and behind(before, draw:draw(0, 3) > 0 and previous or "gone")
+          or before > 0 and behind(before) or nil })
+        out = all .. (draw:draw(0, 1) == 0 and "/runs" or "/old")
+        earlier(name, (count - i) * draw:draw(1, 9) * 3600 + (count - i) * 60, fields)
+        previous = draw:draw(0, 3) > 0 and name or previous
+      end
+      os.execute(("mkdir -p %s/runs %s/old"):format(all, all))
+      out = all .. "/runs"
+      shell.write(out .. "/older", all .. "/old\n")
+      local status, text, err = shell.sh(folder, ("MOONPULSE_RUNS=%s %s runs --participant P07 --json")
+        :format(out, shell.quote(shell.program)))
+      assert.are.equal(0, status, err)
+      local found = cjson.decode(text)
+      assert.are.equal(count, found.count)
+      local numbers, seen = sessions_of(found.runs), 0
+      for i, each in ipairs(numbers) do -- each is that of one before, or the next
+        assert.is_true(each >= 1 and each <= seen + 1, ("round %d: %d of run %d"):format(round, each, i))
+        seen = math.max(seen, each)
+      end
+      assert.are.same({ round, found.participant.all.sessions }, { round, seen })
+      shell.remove(all)
+    end
+  end)
+
+  it("names what goes on with a run that broke off, as long as it can", function()
+    shell.moonpulse(folder, ("run itbs600 --amt 50 --speed max --fault drop@100 --out %s"):format(out))
+    local path = fixture.run_in(out)
+    local words = ("\nresume      moonpulse resume %s goes on with trial 5\n"):format(path)
+    assert.matches(words, select(2, runs()), 1, true)
+    assert.are.same({ { path = path, trial = 5, command = "moonpulse resume " .. path } }, data().broken)
+    local events = shell.read(path .. "/events.tsv")
+    shell.write(path .. "/events.tsv", (events:gsub("delivered", "otherwise", 1)))
+    assert.are.same({}, data().broken)
+    shell.write(path .. "/events.tsv", events)
+    local status, _, err = shell.moonpulse(folder, ("resume %s --out %s"):format(path, out))
+    assert.are.equal(0, status, err)
+    assert.are.same({}, data().broken)
+    assert.is_nil(select(2, runs()):find("\nresume", 1, true))
   end)
 
   it("names what was edited, and counts it as no session", function()
@@ -310,7 +409,7 @@ describe("moonpulse runs", function()
       :format(shell.quote(shell.program), folder, tty, folder, out))
     assert.are_not.equal(0, status)
     assert.matches("moonpulse: ", err, 1, true)
-    local words = "session 2 of 6, at the earliest [%d: -]+ %(wait 5[01] min more%); not given to the end: "
+    local words = "session 2 of 6, at the earliest [%d: -]+ %(wait 5[01] min more%); not given whole: "
       .. "session 1 %([1-9] of 10 pulses%)\n"
     assert.matches("\nnext +" .. words, text)
     assert.matches("\nnext +own: " .. words, select(2, runs "--participant P07"))

@@ -111,8 +111,51 @@ describe("a run for other programs:", function()
       definition.externalParameters.thresholds.rmt.value })
     assert.matches("^%d+%-%d+%-%d+T%d+:%d+:%d+Z$", details.metadata.startedOn)
     assert.matches("^urn:uuid:", details.metadata.invocationId)
-    assert.are.same({ "urn:moonpulse:run:v1", "urn:moonpulse:0.1.0" }, { definition.buildType,
+    assert.are.same({ "urn:moonpulse:run:v2", "urn:moonpulse:0.1.0" }, { definition.buildType,
       details.builder.id })
+  end)
+
+  it("a signed statement is an envelope that ssh-keygen confirms, by bytes computed elsewhere", function()
+    local place = folder .. "/envelopes"
+    assert(lfs.mkdir(place))
+    local function make(name)
+      assert.are.equal(0, (shell.sh(folder, ("ssh-keygen -q -t ed25519 -N '' -C x -f %s/%s"):format(place,
+        name))))
+      return place .. "/" .. name
+    end
+    local key, other = make "key", make "other"
+    local function signers(of)
+      shell.write(of .. ".signers", ("signer namespaces=\"moonpulse-statement\" %s"):format(
+        shell.read(of .. ".pub")))
+      return of .. ".signers"
+    end
+    local status, out, err = shell.moonpulse(folder, ("export prov %s %s --sign %s --out %s"):format(run,
+      stopped, key, place))
+    assert.are.equal(0, status, out .. err)
+    local path = ("%s/%s.dsse.json"):format(place, run:match "[^/]+$")
+    local function check(envelope, by)
+      return shell.sh(folder, ("python3 tests/helpers/check_dsse.py %s %s %s"):format(envelope, by, place))
+    end
+    local payload
+    status, payload, err = check(path, signers(key))
+    assert.are.equal(0, status, payload .. err)
+    assert.are.equal(statements.text(assert(facts_of.read(run))), payload)
+    assert.are.equal(1, (check(path, signers(other))))
+    local text = shell.read(path) -- one digit of the payload
+    local changed = text:gsub('("payload": "%w+)([A-Y])', function(before, digit)
+      return before .. string.char(digit:byte() + 1)
+    end, 1)
+    assert.are_not.equal(text, changed)
+    shell.write(place .. "/changed.json", changed)
+    assert.are.equal(1, (check(place .. "/changed.json", signers(key))))
+    for arguments, words in pairs {
+      ["prov %s --sign nokey -o x.json"] = "--sign: nokey: there is no such key file",
+      ["crate %s --sign x -o x"] = "--sign is of prov",
+      ["bids %s --sign x --bids x --sub 01"] = "--sign is of prov" } do
+      status, out, err = shell.moonpulse(folder, "export " .. arguments:format(run))
+      assert.are.equal(2, status, out)
+      assert.matches(words, err, 1, true)
+    end
   end)
 
   it("the statement holds to the published rules, by a validator that is not ours; what is wrong is found",

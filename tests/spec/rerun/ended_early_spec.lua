@@ -1,5 +1,6 @@
 -- A run that was stopped or killed is done again whole; what it gave until then is compared.
 local fixture = require "job"
+local lfs = require "lfs"
 local resealed = require "resealed"
 local shell = require "shell"
 
@@ -121,6 +122,79 @@ end)]]):format(way))
       assert.matches("\naround      SAME: parameters, thresholds, marks\nSAME ", out, 1, true)
     end)
   end
+
+  local short = text:gsub("200", "20") -- within the guidelines, for one whose threshold nobody said
+
+  --- A run that the fault of what is at its port ended; its folder.
+  local function faulted(of, port_fault)
+    shell.write(folder .. "/two.lua", of or short)
+    local tty = folder .. "/tty"
+    jobs:start("sim", ("sim magventure --fault %s --link %s"):format(port_fault or "unplug@9", tty))
+    shell.await(function() return lfs.symlinkattributes(tty, "mode") end, "the simulator's port")
+    local status, out, err = shell.moonpulse(folder, ("run %s/two.lua --device magventure --port %s "
+      .. "--tolerance 5000 --out %s/first"):format(folder, tty, folder))
+    assert.are.equal(4, status, out .. err)
+    local run = fixture.run_in(folder .. "/first")
+    assert.are.equal("device fault", fixture.manifest(run).status)
+    return run
+  end
+
+  local script = [[local mp = require "moonpulse"
+return mp.experiment(function(run)
+  local stim, pulse = run:device(), mp.pulse(mp.mso(40))
+  stim:arm(pulse)
+  for i = 1, 20 do
+    run:mark("trial " .. i)
+    stim:fire(pulse)
+    run:sleep(0.1)
+  end
+end)]]
+
+  it("by its device's own fault says that this is not done again, and compares what came", function()
+    for of, whole in pairs { [short] = 32, [script] = 20 } do
+      for _, fault in ipairs { "unplug@9", "drop@9" } do
+        local run = faulted(of, fault)
+        local given = 0
+        for _, row in ipairs((fixture.pulse_rows(run))) do
+          given = row.status == "delivered" and math.max(given, tonumber(row.pulse)) or given
+        end
+        local status, out = again(run)
+        assert.are.equal(0, status, out)
+        assert.matches("\ndiffers     end: the device's own fault ended the run (", out, 1, true)
+        assert.matches("): it is not done again; what was given until then is compared\n", out, 1, true)
+        assert.matches(("\nend         the run ended early, with pulse %d ("):format(given), out, 1, true)
+        assert.matches(("), by the device's own fault, which is not done again; this one has %d pulses: what "
+          .. "is compared ends there\n"):format(whole), out, 1, true)
+        assert.matches(("\npulses      SAME: %d pulses"):format(given), out, 1, true)
+        assert.matches("\nSAME ", out, 1, true)
+        for _, name in ipairs { "first", "second", "tty" } do
+          shell.remove(folder .. "/" .. name)
+        end
+      end
+    end
+  end)
+
+  it("by its device's own fault is different where a pulse until then is", function()
+    local run = faulted()
+    resealed.edit(run, nil, { ["events.tsv"] = function(rows)
+      return (rows:gsub("\t40\t40\tMSO\tdelivered", "\t41\t40\tMSO\tdelivered", 1))
+    end })
+    local status, out = again(run)
+    assert.are.equal(1, status, out)
+    assert.matches("\nDIFFERENT ", out, 1, true)
+  end)
+
+  it("by a fault that it was asked for ends so again, and all is compared", function()
+    shell.write(folder .. "/two.lua", text)
+    local status = shell.moonpulse(folder, ("run %s/two.lua --speed max --fault drop@9 --out %s/first")
+      :format(folder, folder))
+    assert.are.equal(4, status)
+    local out
+    status, out = again(fixture.run_in(folder .. "/first"))
+    assert.are.equal(0, status, out)
+    assert.is_nil(out:find("not done again", 1, true))
+    assert.matches("\naround      SAME: parameters, thresholds, marks, how it ended\n", out, 1, true)
+  end)
 
   it("finds what was changed of what it gave", function()
     local run = ended_by("INT", 5, 14)

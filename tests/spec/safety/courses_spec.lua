@@ -299,10 +299,10 @@ describe("a participant's place in a course", function()
     local function said(protocol)
       return sessions.of(protocol, { runs = runs }, monday + 30 * DAY):upcoming()
     end
-    assert.are.equal("complete: 1 session was given; not given to the end: session 1 (30 of 600 pulses)",
+    assert.are.equal("no session more: 1 session was given; not given whole: session 1 (30 of 600 pulses)",
       said(once))
     table.insert(runs, 1, runs_at({ monday - DAY })[1])
-    assert.matches("^session 3 of 7, .*; not given to the end: session 2 %(30 of 600 pulses%)$", said(taper))
+    assert.matches("^session 3 of 7, .*; not given whole: session 2 %(30 of 600 pulses%)$", said(taper))
   end)
 
   it("never lets begin before it says, and lets begin then: random courses", function()

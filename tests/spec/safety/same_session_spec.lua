@@ -22,13 +22,37 @@ local function sessions(...)
 end
 
 describe("runs are one session", function()
-  local broken = run("a", { cut_of = 8 })
+  local broken = run("a", { cut_of = 8, broke_off = true })
 
   it("where one goes on with another that broke off, and with that one again", function()
     assert.are.equal("8 of all", sessions(broken, run("b", { continues = "a", pulses = 5 })))
-    assert.are.equal("7 of 8", sessions(broken, run("b", { continues = "a", pulses = 2, cut_of = 5 }),
+    local second = run("b", { continues = "a", pulses = 2, cut_of = 8, broke_off = true })
+    assert.are.equal("7 of 8", sessions(broken, second,
       run("c", { continues = "b", pulses = 2 })))
     assert.are.equal(3, broken.pulses) -- what was handed in stays as it is
+  end)
+
+  it("and have its number, whatever was given between; what was edited has none", function()
+    local list = { run("x", { edited = "x" }), broken, run("b", {}), run("c", { continues = "a" }) }
+    local all, _, by_run = same_session.of(list)
+    local numbers = {}
+    for i, each in ipairs(list) do
+      numbers[i] = same_session.number(all, by_run[each])
+    end
+    assert.are.same({ 1, 2, 1 }, { numbers[2], numbers[3], numbers[4] })
+    assert.is_nil(same_session.number(all, nil))
+    assert.are.same({ 2, 1 }, { same_session.count(list) })
+  end)
+
+  it("not given whole where a run broke off, or began amid its plan", function()
+    local amid = { pulses_before = 30, pulses_planned = 600 }
+    assert.are.same({ 600, true }, { same_session.cut(30, 600, false) })
+    assert.are.same({}, { same_session.cut(600, 600, true) })
+    assert.are.same({}, { same_session.cut(600, 600, false) }) -- it ended behind its last pulse
+    assert.are.same({ 600 }, { same_session.cut(570, 570, true, amid) })
+    assert.are.same({ 600, true }, { same_session.cut(500, 570, false, amid) })
+    assert.are.same({}, { same_session.cut(600, 600, true, { pulses_before = 0, pulses_planned = 600 }) })
+    assert.are.same({}, { same_session.cut(3, "many", false) })
   end)
 
   it("not with one that was given whole, on another day, of an edited record, or that is not there",

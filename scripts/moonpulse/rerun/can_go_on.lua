@@ -1,0 +1,54 @@
+--- Which of the runs that are listed broke off and can go on: those are named with the command that does it.
+local goes_on = require "moonpulse.rerun.goes_on"
+local to_type = require "moonpulse.text.to_type"
+
+local M = {}
+
+local recent_s, most = 7 * 86400, 10 -- the plan of each is made again from its kept text, which takes time
+
+local broken = { stopped = true, ["device fault"] = true, interrupted = true }
+
+--- What can be told without its folder.
+local function may(run, now)
+  local facts = run.facts
+  return facts.kind ~= "experiment" and broken[facts.status] and not run.edited and not facts.torn
+    and (facts.given or 0) > 0 and facts.given < (facts.planned or 0) and now - run.at < recent_s
+end
+
+--- Where it would go on. What cannot be read, or is not to be gone on with, has no place.
+local function trial_of(path, out)
+  local done, trial = pcall(function()
+    local recipe = goes_on.recipe(path)
+    local at = recipe and goes_on.where(recipe, out)
+    return at and at.trial
+  end)
+  return done and trial or nil
+end
+
+---@class moonpulse.CanGoOn
+---@field path string of the run's folder
+---@field command string
+---@field trial integer that it goes on with
+
+--- Those of the last seven days, at most ten, the newest last.
+---@param runs moonpulse.ShownRun[] the newest last
+---@param out string where a run that goes on with one may lie, besides where that one lies
+---@param now integer? seconds since the epoch
+---@return moonpulse.CanGoOn[]
+function M.of(runs, out, now)
+  local list, tried = {}, 0
+  for i = #runs, 1, -1 do
+    local run = runs[i]
+    if tried < most and may(run, now or os.time()) then
+      local trial = trial_of(run.path, out)
+      tried = tried + 1
+      if trial then
+        table.insert(list, 1, { path = run.path, trial = trial,
+          command = ("moonpulse resume %s"):format(to_type.path(run.path)) })
+      end
+    end
+  end
+  return list
+end
+
+return M
