@@ -6,6 +6,7 @@ local core = require "moonpulse.core"
 local courses = require "moonpulse.run.course"
 local coverages = require "moonpulse.safety.coverage"
 local devices = require "moonpulse.cli.device_argument"
+local earlier = require "moonpulse.cli.earlier_threshold"
 local experiments = require "moonpulse.experiment"
 local judge = require "moonpulse.safety.judge"
 local lower = require "moonpulse.lowering"
@@ -34,7 +35,7 @@ function M.parser()
       .. "be checked (not checked: a threshold or a setting is missing). This "
       .. "is no medical advice: " .. tables.warning .. ".",
     "moonpulse check hf10_neurostar --rmt 50\nmoonpulse check mine.lua --rmt 48 --guidelines chen1997 --json")
-  common.add_protocol(parser)
+  common.add_protocol(parser, nil, true)
   parser:option("--device", "Whose hard limits: sim (a MagPro) or a device (see moonpulse devices).")
     :default("sim"):argname("NAME")
   parser:option("--device-option", "A setting of the driver, as for run.")
@@ -128,7 +129,11 @@ function M.run(options)
   end
   local policy = safety_options.policy(options, true)
   local named = options.seed ~= nil
-  local protocol, values = common.find(options)
+  local given = { driver = driver, real_pty = policy.real_pty,
+    simulated = options.device:find("^sim") ~= nil }
+  local protocol, values = common.find(options, nil, nil, function(found)
+    earlier.settle(options, given, found)
+  end)
   if experiments.is(protocol) then
     return check_course(options, protocol, driver, policy)
   end

@@ -4,6 +4,7 @@ local common = require "moonpulse.cli.protocol_argument"
 local core = require "moonpulse.core"
 local devices = require "moonpulse.cli.device_argument"
 local experiments = require "moonpulse.experiment"
+local earlier = require "moonpulse.cli.earlier_threshold"
 local faults = require "moonpulse.simulation.faults"
 local protocol_runs = require "moonpulse.run.protocol"
 local records = require "moonpulse.cli.records_option"
@@ -52,7 +53,7 @@ function M.parser()
       .. "moonpulse run hf10_neurostar --rmt 50 --speed max\n"
       .. "moonpulse run scripts/threshold.lua --seed 7\n"
       .. "moonpulse run scripts/threshold.lua --seed 7 --answers FILE --speed max")
-  common.add_protocol(parser)
+  common.add_protocol(parser, nil, true)
   parser:option("--device", "sim (a simulated MagPro, the default), sim:NAME (another, simulated), a "
     .. "device (see moonpulse devices), or the path of a driver."):default("sim"):argname("NAME")
   parser:option("--device-option", "A setting of the driver; moonpulse devices --device NAME lists them.")
@@ -144,17 +145,21 @@ local function perform(options)
     core.large_pages()
   end
   local driver, simulated, usb = devices.choose(options)
-  local found, values = common.find(options, true)
-  records.settle(options, true)
+  local given = { driver = driver, simulated = simulated, usb = usb, meta = meta_of(options),
+    real_pty = safety_options.real_pty(options) }
+  local found
+  found, given.values = common.find(options, true, nil, function(of)
+    records.settle(options, true)
+    earlier.settle(options, given, of)
+  end)
   if not options.look then
     tell_torn(options, simulated)
   end
-  local given = { driver = driver, simulated = simulated, usb = usb, values = values,
-    meta = meta_of(options) }
   if options.timeout and not options.start_on then
     cli.fail("usage", "--timeout is how long --start-on waits: leave it out, or give --start-on byte=N")
   end
   if experiments.is(found) then
+    earlier.offer(options, given, found)
     given.experiment, given.policy = found, policy_of(options, given)
     return require("moonpulse.run.experiment").run(options, given) -- loaded for those who need it
   end
@@ -165,7 +170,11 @@ local function perform(options)
     end
   end
   given.protocol = found
-  given.plan, given.drawn, given.begins = common.build(options, found, values)
+  given.plan, given.drawn, given.begins = common.build(options, found, given.values)
+  if earlier.offer(options, given, found, given.plan) then -- an AMT may be what a parameter's default needs
+    given.protocol, given.values = common.find(options, true)
+    given.plan, given.drawn, given.begins = common.build(options, given.protocol, given.values)
+  end
   if given.begins then
     local continues = options.continues -- of resume: not an option
     given.begins.continues = continues and continues.name

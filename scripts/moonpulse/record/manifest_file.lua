@@ -69,7 +69,7 @@ local orders = {
     ["safety.history.notes"] = true, ["safety.history.unreadable"] = true },
 }
 for _, name in ipairs { "thresholds.rmt", "thresholds.amt", "thresholds.found[]" } do
-  orders[name] = { "value", "unit", "kind", "how", "date", "source" }
+  orders[name] = { "value", "unit", "kind", "how", "date", "source", "run" }
 end
 for _, name in ipairs { "waveform", "current_direction", "mode", "coil" } do
   orders["device." .. name] = { "value", "shape", "serial", "source" }

@@ -25,6 +25,8 @@ local longest = 300 -- bytes of a text that is listed: a record may come from an
 ---@field session table? which session of which course it was (moonpulse.safety.sessions)
 ---@field unreadable boolean? its manifest cannot be read
 ---@field notes integer? how many notes its operator added
+---@field thresholds { kind: string?, value: number?, how: string?, why: string? }[]? what its staircases
+---   and hunts found, and why others, of a kind, found none
 ---@field closed boolean? this account may not look into its folder
 
 --- A participant's code as codes are compared: without case, and spaces around it. nil: it is none.
@@ -74,6 +76,38 @@ local function short(value)
   return type(value) == "string" and value:sub(1, longest) or nil
 end
 
+local most_thresholds = 20
+
+--- What its staircases and hunts found in %MSO, in the order in which they ended; then those of a kind that
+--- found none.
+local function thresholds_of(manifest)
+  local list = {}
+  local function add(each)
+    list[#list + 1] = #list < most_thresholds and each or nil
+  end
+  local function each_of(path, take)
+    local found = read.get(manifest, path)
+    for _, each in ipairs(type(found) == "table" and found or {}) do
+      if type(each) == "table" then
+        take(each)
+      end
+    end
+  end
+  each_of("thresholds.found", function(each)
+    if type(each.value) == "number" and each.value >= 1 and each.value <= 100 and each.unit == "%MSO" then
+      add { kind = short(each.kind), value = each.value, how = short(each.how) }
+    end
+  end)
+  for _, path in ipairs { "experiment.staircases", "experiment.thresholds" } do
+    each_of(path, function(each)
+      if each.threshold == nil and each.kind ~= nil then
+        add { kind = short(each.kind), why = short(each.why) or "it does not say why" }
+      end
+    end)
+  end
+  return list[1] and list
+end
+
 local function amount(manifest, key)
   local value = read.get(manifest, key)
   return type(value) == "number" and value >= 0 and value < 1e12 and value or nil
@@ -93,6 +127,7 @@ local function facts_of(path, manifest)
     planned = amount(manifest, "result.pulses_planned") or amount(manifest, "protocol.pulses"),
     worst_us = amount(manifest, "result.lateness_us.max"), torn = given.torn,
     session = type(session) == "table" and session or nil,
+    thresholds = thresholds_of(manifest),
     notes = type(notes) == "table" and #notes > 0 and #notes or nil }, given.problem == nil and not given.torn
 end
 

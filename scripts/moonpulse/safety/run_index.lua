@@ -12,7 +12,7 @@ local progresses = require "moonpulse.text.progress"
 local M = {}
 
 local least = 200 -- folders: fewer are read as quickly without an index
-local layout = 4  -- what the rows mean: a file that says another number is made anew
+local layout = 5  -- what the rows mean: a file that says another number is made anew
 
 ---@class moonpulse.RunIndex
 ---@field folder string
@@ -236,6 +236,20 @@ function Index:list(asked)
   local list = {}
   for i, name in ipairs(names) do
     list[i] = { name = name, at = ats[i] // 1000000, at_us = ats[i], who = whos[i], counts = counts[i],
+      facts = facts_of.read(texts[i]), path = self.folder .. "/" .. name }
+  end
+  return list
+end
+
+--- Runs of a participant that looked for thresholds.
+---@param who string
+---@return moonpulse.ListedRun[] in no order
+function Index:hunts(who)
+  local names, ats, counts, texts = columns(self, "SELECT name, at, counts, facts FROM run WHERE "
+    .. "counts > -2 AND who = ?1 AND facts LIKE '%\"thresholds\":[%'", who)
+  local list = {}
+  for i, name in ipairs(names) do
+    list[i] = { name = name, at = ats[i] // 1000000, at_us = ats[i], who = who, counts = counts[i],
       facts = facts_of.read(texts[i]), path = self.folder .. "/" .. name }
   end
   return list

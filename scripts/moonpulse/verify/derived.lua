@@ -36,9 +36,9 @@ local function of_begin(folder, manifest, begin)
     moonpulse = { version = begin.moonpulse, commit = begin.commit },
     what = manifest_files.what(tostring(manifest.status)) }
   for _, key in ipairs { "rmt", "amt" } do
-    local how, date = metas.of_threshold(key, meta, { answers = table_of(manifest.preflight) })
-    tree.thresholds[key] = options[key] and { value = options[key], unit = "%MSO", how = how, date = date,
-      source = "operator" } or nil
+    local taken = table_of(table_of(options.taken)[key])
+    tree.thresholds[key] = metas.given_threshold(key, options[key], meta, { answers =
+      table_of(manifest.preflight) }, taken.run and { [key] = taken } or nil)
   end
   return { tree = tree, where = "line 1 of journal.jsonl", parts = { kind = true, participant = true,
     operator = true, parameters = true, meta = true, what = true, ["moonpulse.version"] = true,
