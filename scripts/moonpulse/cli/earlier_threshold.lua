@@ -122,7 +122,7 @@ end
 ---@param plan moonpulse.Plan? nil: of an experiment, which says only as it runs what it needs
 ---@return boolean took one
 function M.offer(options, given, found, plan)
-  if not options.participant or options.rmt and options.amt then
+  if options.look or not options.participant or options.rmt and options.amt then
     return false
   end
   local needed = plan and needed_by(plan, options.seed or 1) or { rmt = true, amt = true }

@@ -6,12 +6,13 @@ local escapes = require "moonpulse.text.escapes"
 local journals = require "moonpulse.record.journal"
 local metas = require "moonpulse.record.meta"
 local reactions = require "moonpulse.record.reactions"
+local recover_curves = require "moonpulse.record.recover_curves"
 local seals = require "moonpulse.record.seal"
 
 local M = {}
 
 --- Why a staircase or a hunt has no threshold that its run did not come to the end of.
-M.unfinished = "the run ended before it did"
+M.unfinished = recover_curves.unfinished
 
 -- of triggers that started nothing
 local verdicts = { counted = true, busy = true, refractory = true, over = true, outside = true, window = true,
@@ -156,6 +157,7 @@ local function fill_experiment(manifest, lines, entries, list)
     experiment.triggers.on_trigger = on_trigger
   end
   local results = M.results(lines)
+  experiment.curves = recover_curves.results(lines) or experiment.curves
   for _, name in ipairs { "staircases", "thresholds" } do
     experiment[name] = results[name][1] and results[name] or experiment[name]
   end

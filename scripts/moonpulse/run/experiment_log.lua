@@ -79,12 +79,14 @@ function Show:mark(text, at_ns, of)
   self.record:event("mark", since_ns, nil, "passed", clean)
 end
 
---- A staircase or a hunt has its first trial: from now on the manifest has what is known of it, also where
---- the run ends before it does.
----@param list "staircases"|"thresholds" of the manifest's experiment
----@param of moonpulse.Staircase|moonpulse.Hunt
+--- A staircase, a hunt or a curve has its first trial: from now on the manifest has what is known of it,
+--- also where the run ends before it does.
+---@param list "staircases"|"thresholds"|"curves" of the manifest's experiment
+---@param of moonpulse.Staircase|moonpulse.Hunt|moonpulse.Recruitment
 function Show:begun(list, of)
-  table.insert(self.context.experiment[list], of.facts)
+  local experiment = self.context.experiment
+  experiment[list] = experiment[list] or {}
+  table.insert(experiment[list], of.facts)
 end
 
 --- The motor threshold that held before a staircase or a hunt of its kind found another: the last one that
@@ -129,6 +131,14 @@ function Show:hunt_ended(hunt)
   self.context.job.audit:tell("threshold", { name = "hunt", of = facts.kind, old = old,
     new = facts.threshold or "none", unit = facts.unit, how = "found", method = facts.method,
     variant = facts.variant, trials = facts.trials, why = facts.why })
+  self:say(text)
+end
+
+--- A curve has its trials: its fit, or why there is none, is said, marked, in the manifest already.
+---@param curve moonpulse.Recruitment
+function Show:curve_ended(curve)
+  local facts, text = curve.facts, curve:words()
+  self:mark(text, nil, { curve = curve.place, fit = facts.fit, why = facts.why, ended = true })
   self:say(text)
 end
 

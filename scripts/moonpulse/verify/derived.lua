@@ -6,6 +6,7 @@ local manifest_files = require "moonpulse.record.manifest_file"
 local metas = require "moonpulse.record.meta"
 local notes = require "moonpulse.record.note"
 local read = require "moonpulse.record.read"
+local recover_curves = require "moonpulse.record.recover_curves"
 local recover_manifest = require "moonpulse.record.recover_manifest"
 local results = require "moonpulse.record.result"
 
@@ -59,10 +60,10 @@ local function of_experiment(folder, manifest, lines)
   local found = recover_manifest.results(entries)
   return { where = "journal.jsonl", tree = { conditions = conditions, trials = trials,
     thresholds = { found = metas.found(found.ended, manifest.started) },
-    experiment = { plays = #plays, staircases = found.staircases,
-      thresholds = found.thresholds } },
+    experiment = { plays = #plays, staircases = found.staircases, thresholds = found.thresholds,
+      curves = recover_curves.results(entries) } },
     parts = { conditions = true, trials = true, ["thresholds.found"] = true, ["experiment.plays"] = true,
-      ["experiment.staircases"] = true, ["experiment.thresholds"] = true } }
+      ["experiment.staircases"] = true, ["experiment.thresholds"] = true, ["experiment.curves"] = true } }
 end
 
 -- of a row only whether it was sent, and how late
