@@ -180,14 +180,15 @@ describe("an input-output curve", function()
     local fit = fixture.manifest(run).experiment.curves[1].fit
     assert.is_near(54, fit.s50, 1e-3)
     assert.is_near(1 / (1 + math.exp(-1)), fit.highest_share, 1e-4) -- 73 %
-    assert.matches("; no plateau was reached: the highest intensity is at 73 % of MEPmax, which is extrapolated",
-      out, 1, true)
+    assert.matches("; no plateau was reached: the highest intensity is at 73 % of MEPmax, which is "
+      .. "extrapolated", out, 1, true)
     assert.not_matches("foot", out)
     local _, words = shell.moonpulse(folder, "methods " .. run)
     words = words:gsub("%s+", " ")
     assert.matches("No plateau was reached: the highest intensity is at 73 % of MEPmax", words, 1, true)
     _, _, out = subject(54, "-p from=49 -p to=73 -p step=4")
-    assert.matches("the curve's foot was not reached: the lowest intensity is at 22 % of MEPmax", out, 1, true)
+    assert.matches("the curve's foot was not reached: the lowest intensity is at 22 % of MEPmax", out, 1,
+      true)
     assert.not_matches("plateau", out)
     run, _, out = subject(62, "-p from=40 -p to=58 -p step=3")
     assert.is_nil(fixture.manifest(run).experiment.curves[1].fit)
@@ -201,6 +202,18 @@ describe("an input-output curve", function()
     assert.is_nil(curve.fit)
     assert.are.equal("the run ended before it did", curve.why)
     assert.are.equal(3, #curve.track)
+    local _, said = shell.moonpulse(folder, ("rerun %s --out %s/again"):format(run, folder))
+    assert.matches("pulses      SAME", said, 1, true)
+    assert.not_matches("around      DIFFERS", said, 1, true)
+    -- a curve that nobody measured
+    local _, _, _, other = author.perform(folder, "local stim = run:device()", "stim:arm() stim:disarm()")
+    local manifest = fixture.manifest(other)
+    manifest.experiment.curves = { curve }
+    shell.write(other .. "/manifest.json", cjson.encode(manifest))
+    fixture.seal(other)
+    local differs, told = shell.moonpulse(folder, "verify " .. other)
+    assert.are.equal(1, differs)
+    assert.matches("experiment.curves", told, 1, true)
   end)
 
   it("comes in blocks, in percent of a threshold, and refuses what cannot be given before the first pulse",
