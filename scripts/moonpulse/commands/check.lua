@@ -6,7 +6,6 @@ local core = require "moonpulse.core"
 local courses = require "moonpulse.run.course"
 local coverages = require "moonpulse.safety.coverage"
 local devices = require "moonpulse.cli.device_argument"
-local earlier = require "moonpulse.cli.earlier_threshold"
 local experiments = require "moonpulse.experiment"
 local judge = require "moonpulse.safety.judge"
 local lower = require "moonpulse.lowering"
@@ -132,7 +131,9 @@ function M.run(options)
   local given = { driver = driver, real_pty = policy.real_pty,
     simulated = options.device:find("^sim") ~= nil }
   local protocol, values = common.find(options, nil, nil, function(found)
-    earlier.settle(options, given, found)
+    if options.rmt == "last" or options.amt == "last" then -- loaded for those
+      require("moonpulse.cli.earlier_threshold").settle(options, given, found)
+    end
   end)
   if experiments.is(protocol) then
     return check_course(options, protocol, driver, policy)
