@@ -102,7 +102,8 @@ local function results_of(list)
     local of = type(each) == "table" and each or {}
     local kind, found = text_of(of.kind), text_of(of.threshold or of.estimate)
     texts[i] = of.why == recover_manifest.unfinished and M.unfinished
-      or (kind and kind .. " " or "") .. (found or "none")
+      or (kind and kind .. " " or "") .. (found or of.above and "none up to " .. tostring(text_of(of.above))
+        or "none")
   end
   return texts
 end

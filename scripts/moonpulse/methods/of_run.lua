@@ -72,11 +72,12 @@ local function add_numbers(plain, each)
 end
 
 local of_results = {
-  staircases = { threshold = "number", start = "number", trials = "number", reversals = "number",
-    rule = "string", unit = "string", why = "string", kind = "string" },
-  thresholds = { threshold = "number", start = "number", trials = "number", method = "string",
-    variant = "string", of = "number", unit = "string", why = "string", kind = "string",
-    ended_by = "string" },
+  staircases = { threshold = "number", above = "number", below = "number", start = "number",
+    trials = "number", reversals = "number", rule = "string", unit = "string", why = "string",
+    kind = "string" },
+  thresholds = { threshold = "number", above = "number", below = "number", start = "number",
+    trials = "number", method = "string", variant = "string", of = "number", unit = "string",
+    why = "string", kind = "string", ended_by = "string" },
 }
 
 --- What its staircases found, then what its hunts did.

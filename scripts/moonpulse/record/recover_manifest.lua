@@ -60,6 +60,7 @@ local function add_mark(each, of, list)
   if of.ended == true then
     local interval = type(of.interval) == "table" and of.interval or {}
     each.ended, each.threshold, each.why = true, number_of(of.threshold), text_of(of.why)
+    each.above, each.below = number_of(of.above), number_of(of.below)
     each.interval = number_of(interval.low) and { low = interval.low, high = number_of(interval.high),
       percent = number_of(interval.percent) } or nil
   end

@@ -11,6 +11,7 @@ local keeping = require "moonpulse.run.keeping"
 local live = require "moonpulse.run.live_line"
 local lower = require "moonpulse.lowering"
 local manifests = require "moonpulse.run.manifest"
+local no_threshold = require "moonpulse.text.no_threshold"
 local numbers = require "moonpulse.text.numbers"
 local records = require "moonpulse.record"
 local refusals = require "moonpulse.text.refusal"
@@ -106,14 +107,14 @@ function Show:staircase_ended(staircase)
   local threshold, why, interval = facts.threshold, facts.why, facts.interval
   local text = ("%s%s (%d reversals, %d trials)"):format(
     threshold and ("%s %.4g %s"):format(staircases.kinds[staircase.kind] or "threshold", threshold,
-      staircase.unit) or "no threshold: " .. why,
+      staircase.unit) or no_threshold.words(facts),
     interval and (", %d %% interval %.4g to %.4g"):format(interval.percent, interval.low,
       interval.high) or "",
     #staircase.found, staircase.number)
   local old = threshold_before(self.context, staircase.kind)
   table.insert(self.context.found, facts)
   self:mark(text, nil, { staircase = staircase.place, threshold = threshold, interval = interval, why = why,
-    reversals = #staircase.found, ended = true })
+    above = facts.above, below = facts.below, reversals = #staircase.found, ended = true })
   self.context.job.audit:tell("threshold", { name = "staircase", of = staircase.kind,
     old = old, new = threshold or "none", unit = staircase.unit, how = "found", rule = staircases.rule,
     reversals = #staircase.found, trials = staircase.number, why = why })
@@ -127,7 +128,7 @@ function Show:hunt_ended(hunt)
   local old = threshold_before(self.context, facts.kind)
   table.insert(self.context.found, facts)
   self:mark(text, nil, { hunt = hunt.place, threshold = facts.threshold, interval = facts.interval,
-    why = facts.why, ended_by = facts.ended_by, ended = true })
+    why = facts.why, above = facts.above, below = facts.below, ended_by = facts.ended_by, ended = true })
   self.context.job.audit:tell("threshold", { name = "hunt", of = facts.kind, old = old,
     new = facts.threshold or "none", unit = facts.unit, how = "found", method = facts.method,
     variant = facts.variant, trials = facts.trials, why = facts.why })

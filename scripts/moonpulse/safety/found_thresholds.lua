@@ -76,7 +76,7 @@ local function of_kind(facts, kind)
       value, how, why = value or each.value, how or each.how, why or each.why
     end
   end
-  return value, how, not value and why and "it found none: " .. why or nil
+  return value, how, not value and why and "it found " .. why or nil
 end
 
 local function add(list, run, real_pty, now)

@@ -2,6 +2,7 @@
 local cjson = require "cjson.safe"
 local clock = require "moonpulse.safety.clock"
 local lfs = require "lfs"
+local no_threshold = require "moonpulse.text.no_threshold"
 local read = require "moonpulse.record.read"
 
 local M = {}
@@ -101,7 +102,7 @@ local function thresholds_of(manifest)
   for _, path in ipairs { "experiment.staircases", "experiment.thresholds" } do
     each_of(path, function(each)
       if each.threshold == nil and each.kind ~= nil then
-        add { kind = short(each.kind), why = short(each.why) or "it does not say why" }
+        add { kind = short(each.kind), why = short(no_threshold.words(each)) }
       end
     end)
   end

@@ -18,6 +18,8 @@
 ---@field threshold number? %MSO
 ---@field interval { low: number, high: number, percent: number }?
 ---@field why string? there is no threshold
+---@field above integer? none up to this, max
+---@field below integer? none down to this, min
 
 --- What the manifest has of an input-output curve (run:recruitment), likewise.
 ---@class moonpulse.CurveFacts
