@@ -96,7 +96,8 @@ local function thresholds_of(manifest)
   end
   each_of("thresholds.found", function(each)
     if type(each.value) == "number" and each.value >= 1 and each.value <= 100 and each.unit == "%MSO" then
-      add { kind = short(each.kind), value = each.value, how = short(each.how) }
+      -- as it is shown, and can be typed
+      add { kind = short(each.kind), value = tonumber(("%.10g"):format(each.value)), how = short(each.how) }
     end
   end)
   for _, path in ipairs { "experiment.staircases", "experiment.thresholds" } do
