@@ -71,17 +71,32 @@ function M.ordinal(text)
   return value
 end
 
+--- argparse converter: a threshold.
+local function threshold(last)
+  local number = M.number(1, 100, "%MSO")
+  return function(text)
+    if last and text == "last" then
+      return text
+    end
+    local value, message = number(text)
+    return value, message and text == "last" and "last is for run and check, which know the participant: "
+      .. "give the number, in %MSO" or message
+  end
+end
+
 --- The arguments that name a protocol and fit it to a participant.
 ---@param parser table of argparse; changed
 ---@param argument { name: string, text: string }? what else may be named
-function M.add_protocol(parser, argument)
+---@param last boolean? its thresholds may be those that earlier runs found (cli/earlier_threshold.lua)
+function M.add_protocol(parser, argument, last)
   argument = argument or { name = "FILE|ID", text = "A protocol's id (see moonpulse protocols), or the path "
     .. "of its file; FILE:ID is a variant in it." }
   parser:argument("protocol", argument.text):argname(argument.name)
-  parser:option("--rmt", "The participant's resting motor threshold, %MSO.")
-    :convert(M.number(1, 100, "%MSO")):argname("N")
-  parser:option("--amt", "The participant's active motor threshold, %MSO.")
-    :convert(M.number(1, 100, "%MSO")):argname("N")
+  for _, each in ipairs { { "--rmt", "resting" }, { "--amt", "active" } } do
+    parser:option(each[1], ("The participant's %s motor threshold, %%MSO%s."):format(each[2], last
+      and "; last: the one that an earlier run of --participant found, with this device" or ""))
+      :convert(threshold(last)):argname(last and "N|last" or "N")
+  end
   parser:option("-p --param", "A parameter of the protocol, as moonpulse show lists them.")
     :count("*"):argname("KEY=VALUE")
   parser:option("--seed", "Decides random rests and orders; the same seed gives the same plan.")
@@ -138,9 +153,10 @@ end
 ---@param options table its seed is settled: a plan file's own; with strict a new one where none is given
 ---@param strict boolean? true: pulses are about to be sent, so nothing may be unconfirmed or open
 ---@param complete boolean? true: what is made is run later, so nothing may be open
+---@param settle (fun(found: moonpulse.Protocol|moonpulse.Experiment))? makes numbers of the thresholds
 ---@return moonpulse.Protocol|moonpulse.Experiment found
 ---@return table values
-function M.find(options, strict, complete)
+function M.find(options, strict, complete, settle)
   local found, message = catalogue.find(options.protocol)
   if not found then
     cli.fail("usage", "%s", message)
@@ -148,6 +164,9 @@ function M.find(options, strict, complete)
   if (options.from_trial or options.from_block) and experiments.is(found) then
     cli.fail("usage", "%s is an experiment, which decides as it goes: --from-trial and --from-block are for "
       .. "protocols; give it a parameter that says where it begins, like -p block=3", options.protocol)
+  end
+  if settle then
+    settle(found)
   end
   check_thresholds(options)
   options.seed_drawn = strict and not options.seed and not found.seed

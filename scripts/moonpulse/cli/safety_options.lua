@@ -109,6 +109,14 @@ local function history_of(options, real_pty)
   return known
 end
 
+--- Are behind pseudo-terminals real stimulators, as the options or the lab's file say?
+---@param options table
+---@return boolean
+function M.real_pty(options)
+  local lab = not options.real_pty and lab_of(options)
+  return options.real_pty or lab and lab.spec.real_pseudo_terminals or false
+end
+
 --- The policy that the options ask for.
 ---@param options table
 ---@param real boolean

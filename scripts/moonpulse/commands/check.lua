@@ -35,7 +35,7 @@ function M.parser()
       .. "is no medical advice: " .. tables.warning .. ".",
     "moonpulse check hf10_neurostar --rmt 50\nmoonpulse check mine.lua --rmt 48 --guidelines chen1997 "
       .. "--json\nmoonpulse check mine.lua --rmt 48 --each-device")
-  common.add_protocol(parser)
+  common.add_protocol(parser, nil, true)
   parser:option("--device", "Whose hard limits: sim (a MagPro) or a device (see moonpulse devices).")
     :default("sim"):argname("NAME")
   parser:option("--device-option", "A setting of the driver, as for run.")
@@ -148,7 +148,13 @@ function M.run(options)
   end
   local policy = safety_options.policy(options, true)
   local named = options.seed ~= nil
-  local protocol, values = common.find(options)
+  local given = { driver = driver, real_pty = policy.real_pty,
+    simulated = options.device:find("^sim") ~= nil }
+  local protocol, values = common.find(options, nil, nil, function(found)
+    if options.rmt == "last" or options.amt == "last" then -- loaded for those
+      require("moonpulse.cli.earlier_threshold").settle(options, given, found)
+    end
+  end)
   if experiments.is(protocol) then
     if options.each_device then
       cli.fail("usage", "--each-device is for protocols: an experiment decides as it goes; name one with "

@@ -194,7 +194,7 @@ function M.run(options)
   end
   bytes_read.find_kept(recipe.modules)
   local of_run = cli.parse(runs.parser(), list)
-  of_run.continues = options.continues
+  of_run.continues, of_run.taken = options.continues, arguments.taken(recipe, options)
   if not options.json then
     tell_otherwise(recipe, options, own, of_run)
   end

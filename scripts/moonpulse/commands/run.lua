@@ -52,7 +52,7 @@ function M.parser()
       .. "moonpulse run hf10_neurostar --rmt 50 --speed max\n"
       .. "moonpulse run scripts/threshold.lua --seed 7\n"
       .. "moonpulse run scripts/threshold.lua --seed 7 --answers FILE --speed max")
-  common.add_protocol(parser)
+  common.add_protocol(parser, nil, true)
   parser:option("--device", "sim (a simulated MagPro, the default), sim:NAME (another, simulated), a "
     .. "device (see moonpulse devices), or the path of a driver."):default("sim"):argname("NAME")
   parser:option("--device-option", "A setting of the driver; moonpulse devices --device NAME lists them.")
@@ -114,6 +114,12 @@ local function policy_of(options, given)
   return policy
 end
 
+--- What takes thresholds of earlier runs: loaded for who names a participant, or asks for the last one.
+local function earlier(options)
+  return (options.participant or options.rmt == "last" or options.amt == "last")
+    and require "moonpulse.cli.earlier_threshold"
+end
+
 --- Is there a run that was killed and that nobody recovered?
 local function tell_torn(options, simulated)
   local is_someones = options.participant or not simulated
@@ -123,6 +129,30 @@ local function tell_torn(options, simulated)
     if not options.participant and not said and records.newest_is_open(options.out) then
       torn.say_newest(options.out)
     end
+  end
+end
+
+--- What is run, with its parameters' values in given; --rmt last and --amt last become numbers.
+local function find(options, given)
+  local found
+  found, given.values = common.find(options, true, nil, function(of)
+    if earlier(options) then
+      records.settle(options, true)
+      earlier(options).settle(options, given, of)
+    end
+  end)
+  records.settle(options, true)
+  return found
+end
+
+--- Its plan, once more where a threshold that it needs was offered and taken: an AMT may decide what a
+--- parameter is by default.
+local function build(options, given, found)
+  given.protocol = found
+  given.plan, given.drawn, given.begins = common.build(options, found, given.values)
+  if earlier(options) and earlier(options).offer(options, given, found, given.plan) then
+    given.protocol, given.values = common.find(options, true)
+    given.plan, given.drawn, given.begins = common.build(options, given.protocol, given.values)
   end
 end
 
@@ -144,17 +174,19 @@ local function perform(options)
     core.large_pages()
   end
   local driver, simulated, usb = devices.choose(options)
-  local found, values = common.find(options, true)
-  records.settle(options, true)
+  local given = { driver = driver, simulated = simulated, usb = usb, meta = meta_of(options),
+    real_pty = safety_options.real_pty(options) }
+  local found = find(options, given)
   if not options.look then
     tell_torn(options, simulated)
   end
-  local given = { driver = driver, simulated = simulated, usb = usb, values = values,
-    meta = meta_of(options) }
   if options.timeout and not options.start_on then
     cli.fail("usage", "--timeout is how long --start-on waits: leave it out, or give --start-on byte=N")
   end
   if experiments.is(found) then
+    if earlier(options) then
+      earlier(options).offer(options, given, found)
+    end
     given.experiment, given.policy = found, policy_of(options, given)
     return require("moonpulse.run.experiment").run(options, given) -- loaded for those who need it
   end
@@ -164,8 +196,7 @@ local function perform(options)
         (name:gsub("_", "-")), options.protocol, name ~= "answers" and ", or give --start-on byte=N" or "")
     end
   end
-  given.protocol = found
-  given.plan, given.drawn, given.begins = common.build(options, found, values)
+  build(options, given, found)
   if given.begins then
     local continues = options.continues -- of resume: not an option
     given.begins.continues = continues and continues.name

@@ -21,6 +21,7 @@ require "moonpulse" -- the protocol files that are found here require it
 
 local M = {}
 
+local most_thresholds = 6 -- lines
 local usual = 30 -- rows, without --all
 
 local function date(text)
@@ -37,9 +38,9 @@ function M.parser()
     "List the runs that there are, the newest last: when, for whom, what, pulses given of planned (of a "
       .. "script: asked for), which session of how many, the worst onset error, the run's name, as other "
       .. "commands take it, and how it ended. With --participant also the course: what was given today, "
-      .. "within 7 days and in all, what comes next and when at the earliest. Runs that were killed, and not "
-      .. "recovered, are named with the command that recovers them, and those that broke off and can go on "
-      .. "with the one that does it.",
+      .. "within 7 days and in all, the thresholds found, what comes next and when at the earliest. Runs that "
+      .. "were killed, and not recovered, are named with the command that recovers them, and those that broke "
+      .. "off and can go on with the one that does it.",
     "moonpulse runs\nmoonpulse runs --participant P07 --json\nmoonpulse runs --protocol itbs600 --since "
       .. "2026-11-01 --all\nmoonpulse runs --recover")
   parser:option("--participant", "Only this participant's, and their course."):argname("CODE")
@@ -69,10 +70,12 @@ local function named_course(options)
   return protocol
 end
 
---- What the participant had, and what comes next.
-local function course_of(options, names)
-  local known = histories.of(options.out, options.participant, nil, options.real_pty, options.older, names)
-  local sum = { history = known, schedules = {}, pulses = 0, nerve_pulses = 0, today = 0, week = 0 }
+--- What the participant had, which thresholds were found, and what comes next.
+local function course_of(options, found)
+  local known = histories.of(options.out, options.participant, nil, options.real_pty, options.older,
+    found.names)
+  local sum = { history = known, thresholds = {}, schedules = {}, pulses = 0, nerve_pulses = 0, today = 0,
+    week = 0 }
   for _, run in ipairs(known.runs) do
     sum.pulses, sum.nerve_pulses = sum.pulses + run.pulses, sum.nerve_pulses + run.nerve_pulses
   end
@@ -81,6 +84,9 @@ local function course_of(options, names)
       sum.today = sum.today + (os.date("%Y-%m-%d", session.at) == os.date("%Y-%m-%d") and 1 or 0)
       sum.week = sum.week + (os.time() - session.at < 7 * 86400 and 1 or 0)
     end
+  end
+  if found.hunted[1] then -- loaded for those who have one
+    sum.thresholds = require("moonpulse.safety.found_thresholds").of_runs(found.hunted, options.real_pty)
   end
   for i, schedule in ipairs(upcoming.of(known, named_course(options))) do
     sum.schedules[i] = schedule:data()
@@ -99,12 +105,28 @@ local function amount(pulses, nerve, count)
     nerve > 0 and (", %s to nerves"):format(numbers.count(nerve)) or "")
 end
 
+--- A line for each run that looked for a threshold of a kind; of many the newest.
+local function print_thresholds(list)
+  for i, each in ipairs(list) do
+    if i > most_thresholds then
+      line("", "... and %d older ones: --json", #list - most_thresholds)
+      break
+    end
+    line(each.kind == "unsaid" and "threshold" or each.kind, "%s, %s%s, run %s",
+      each.value and ("%.10g %%MSO"):format(each.value) or "none",
+      each.simulated and "simulated, " or "", each.date, each.run
+      .. (each.why and (": not offered, %s"):format(each.why)
+      or each.how and (" (%s)"):format(each.how) or ""))
+  end
+end
+
 local function print_course(options, sum)
   local known = sum.history
   line("participant", "%s", histories.line(known, options.participant))
   line("today", "%s", amount(known.day, known.nerve_day, sum.today))
   line("7 days", "%s", amount(known.week, known.nerve_week, sum.week))
   line("in all", "%s", amount(sum.pulses, sum.nerve_pulses, known.sessions))
+  print_thresholds(sum.thresholds)
   for _, schedule in ipairs(sum.schedules) do
     line("next", "%s%s: %s", schedule.protocol, schedule.course and (" (%s)"):format(schedule.course) or "",
       schedule.text)
@@ -237,6 +259,12 @@ local function list(values, make)
   return made
 end
 
+---@param each moonpulse.FoundThreshold
+local function threshold_of(each)
+  return { kind = each.kind, value = each.value, unit = "%MSO", date = each.date, how = each.how,
+    simulated = each.simulated, run = each.run, why = each.why }
+end
+
 local amounts = { "pulses", "nerve_pulses", "sessions" }
 local orders = { [""] = { "place", "older", "count", "torn", "broken", "runs", "participant" },
   ["runs[]"] = { "path", "started", "participant", "kind", "protocol", "simulated", "pulses_given",
@@ -245,10 +273,12 @@ local orders = { [""] = { "place", "older", "count", "torn", "broken", "runs", "
   ["runs[].begins_at"] = { "what", "number", "pulses_before", "pulses_planned", "left_out", "continues" },
   ["broken[]"] = { "path", "trial", "command" },
   ["runs[].session"] = { "number", "of" },
-  participant = { "code", "today", "week", "all", "notes", "unreadable", "schedules" },
+  participant = { "code", "today", "week", "all", "thresholds", "notes", "unreadable", "schedules" },
   ["participant.today"] = amounts, ["participant.week"] = amounts, ["participant.all"] = amounts,
+  ["participant.thresholds[]"] = { "kind", "value", "unit", "date", "how", "simulated", "run", "why" },
   ["participant.schedules[]"] = { "protocol", "course", "text", "complete", "earliest", "next_session" },
   lists = { older = true, runs = true, torn = true, broken = true, ["participant.schedules"] = true,
+    ["participant.thresholds"] = true,
     ["participant.notes"] = true, ["participant.unreadable"] = true } }
 
 local function print_json(options, found, sum)
@@ -260,7 +290,8 @@ local function print_json(options, found, sum)
       today = { pulses = known.day, sessions = sum.today, nerve_pulses = known.nerve_day },
       week = { pulses = known.week, sessions = sum.week, nerve_pulses = known.nerve_week },
       all = { pulses = sum.pulses, sessions = known.sessions, nerve_pulses = sum.nerve_pulses },
-      schedules = sum.schedules, notes = known.notes, unreadable = known.unreadable } or nil }, orders))
+      thresholds = list(sum.thresholds, threshold_of), schedules = sum.schedules, notes = known.notes,
+      unreadable = known.unreadable } or nil }, orders))
 end
 
 -- Recovering ------------------------------------------------------------------------------------------------
@@ -307,7 +338,7 @@ function M.run(options)
     return recover_all(found.torn)
   end
   found.broken = can_go_on.of(found.runs, options.out)
-  local sum = options.participant and course_of(options, found.names)
+  local sum = options.participant and course_of(options, found)
   if sum and not options.json then
     tell(sum.history, options.participant)
   end

@@ -2,6 +2,7 @@
 local begins = require "moonpulse.record.begins"
 local core = require "moonpulse.core"
 local cursors = require "moonpulse.compose.stimulus_cursor"
+local curve_words = require "moonpulse.text.curve_words"
 local edited = require "moonpulse.safety.edited"
 local journal_lines = require "moonpulse.record.journal_lines"
 local numbers = require "moonpulse.text.numbers"
@@ -22,6 +23,7 @@ local M = {}
 ---@field marks string[]
 ---@field staircases string[] of a run: what each found
 ---@field hunts string[] of a run: what each found
+---@field curves string[] of a run: what was fitted to each
 ---@field live boolean? an experiment's run in real time: a script's own waits are never the same
 ---@field plans integer[]? of an experiment's run: the pulse (its place in pulses) that each plan of its
 ---   journal begins with
@@ -37,7 +39,7 @@ M.facts = {
   { "seed", "seed", told_only = true }, { "outline", "plan", told_only = true },
   { "rmt", "resting motor threshold" }, { "amt", "active motor threshold" },
   { "staircases", "thresholds found" },
-  { "hunts", "thresholds hunted" },
+  { "hunts", "thresholds hunted" }, { "curves", "input-output curves" },
   { "device", "device", of_device = true }, { "simulated", "simulated", of_device = true },
   { "waveform", "waveform", of_device = true },
   { "current_direction", "current direction", of_device = true },
@@ -105,7 +107,18 @@ local function results_of(list)
     local of = type(each) == "table" and each or {}
     local kind, found = text_of(of.kind), text_of(of.threshold or of.estimate)
     texts[i] = of.why == recover_manifest.unfinished and M.unfinished
-      or (kind and kind .. " " or "") .. (found or "none")
+      or (kind and kind .. " " or "") .. (found or of.above and "none up to " .. tostring(text_of(of.above))
+        or "none")
+  end
+  return texts
+end
+
+--- The same of input-output curves.
+local function curves_of(list)
+  local texts = {}
+  for i, each in ipairs(type(list) == "table" and list or {}) do
+    local of = type(each) == "table" and each or {}
+    texts[i] = of.why == recover_manifest.unfinished and M.unfinished or curve_words.line(of)
   end
   return texts
 end
@@ -132,7 +145,7 @@ function M.without_place(text)
 end
 
 --- The facts of a manifest, whatever version wrote it.
-local function facts_of(manifest, staircases, hunts)
+local function facts_of(manifest, staircases, hunts, curves)
   local function get(path)
     return read.get(manifest, path)
   end
@@ -141,6 +154,7 @@ local function facts_of(manifest, staircases, hunts)
     rmt = threshold_of(get "thresholds.rmt"), amt = threshold_of(get "thresholds.amt"),
     staircases = staircases[1] and table.concat(staircases, ", "),
     hunts = hunts[1] and table.concat(hunts, ", "),
+    curves = curves[1] and table.concat(curves, ", "),
     device = text_of(get "device.description") or text_of(get "device.name"),
     simulated = get "device.simulated" ~= nil and (get "device.simulated" and "yes" or "no") or nil,
     trigger = text_of(get "device.trigger.text") or get "device.trigger" and "a trigger" or nil,
@@ -222,7 +236,9 @@ function M.of_run(folder, name)
   end
   local staircases = results_of(read.get(manifest, "experiment.staircases"))
   local hunts = results_of(read.get(manifest, "experiment.thresholds"))
-  local side = { kind = "run", name = name, facts = facts_of(manifest, staircases, hunts), pulses = {},
+  local curves = curves_of(read.get(manifest, "experiment.curves"))
+  local side = { kind = "run", name = name, facts = facts_of(manifest, staircases, hunts, curves),
+    curves = curves, pulses = {},
     marks = {}, notes = {}, parameters = parameters_of(manifest.parameters), staircases = staircases,
     hunts = hunts,
     live = manifest.kind == "experiment" and (manifest.speed == nil or manifest.speed == 1) }

@@ -119,7 +119,7 @@ local threshold_names = { RMT = "resting motor threshold", AMT = "active motor t
 
 --- The stimulator output that an intensity means for one participant.
 ---@param intensity { value: number, reference: string }
----@param thresholds { rmt: number?, amt: number? } in %MSO
+---@param thresholds moonpulse.Thresholds
 ---@return number? mso
 ---@return string? message what is missing or wrong
 ---@return string? code "usage" or "limit"
@@ -131,8 +131,9 @@ function M.resolve(intensity, thresholds)
   local threshold = thresholds[key]
   if not threshold then
     return nil,
-      ("%g %%%s needs the participant's %s: add --%s N (in %%MSO)"):format(
-        intensity.value, intensity.reference, threshold_names[intensity.reference], key), "usage"
+      ("%g %%%s needs the participant's %s: add --%s N (in %%MSO)%s"):format(
+        intensity.value, intensity.reference, threshold_names[intensity.reference], key,
+        thresholds.hints and thresholds.hints[key] or ""), "usage"
   end
   local mso = intensity.value * threshold / 100
   if mso > 100 then

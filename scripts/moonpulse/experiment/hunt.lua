@@ -12,6 +12,7 @@ local in_order = require "moonpulse.text.in_order"
 local likelihood = require "moonpulse.experiment.likelihood"
 local mep = require "moonpulse.experiment.mep"
 local ml_pest = require "moonpulse.experiment.ml_pest"
+local no_threshold = require "moonpulse.text.no_threshold"
 local recover_manifest = require "moonpulse.record.recover_manifest"
 local relative = require "moonpulse.experiment.relative_frequency"
 local staircases = require "moonpulse.experiment.staircase"
@@ -124,6 +125,7 @@ end
 --- The estimate, in %MSO; nil, why where there is none (yet).
 ---@return number?
 ---@return string?
+---@return "above"|"below"|nil side where the answers lead beyond an end, that of max or of min
 function Hunt:threshold()
   local bound, count = beyond_of(self), #self.track
   if count == 0 then
@@ -138,7 +140,8 @@ function Hunt:threshold()
     bound = estimate < self.min and self.min or self.max
   end
   if bound then
-    return nil, ("the answers lead beyond %g %s"):format(bound, unit)
+    return nil, ("the answers lead beyond %g %s"):format(bound, unit),
+      bound == self.max and "above" or "below"
   end
   return estimate
 end
@@ -158,7 +161,9 @@ local function conclude(self)
   if not self.concluded then
     self.concluded = true
     local facts = self.facts
-    facts.threshold, facts.why = self:threshold()
+    local side
+    facts.threshold, facts.why, side = self:threshold()
+    facts.above, facts.below = side == "above" and self.max or nil, side == "below" and self.min or nil
     facts.interval, facts.ended_by = self:interval(), self.ended
     self.ends(self)
   end
@@ -263,7 +268,7 @@ function Hunt:words()
   local interval = facts.interval
   return ("%s%s (%s, %d trials)"):format(facts.threshold
     and ("%s %.4g %s"):format(staircases.kinds[facts.kind] or "threshold", facts.threshold, unit)
-    or "no threshold: " .. facts.why,
+    or no_threshold.words(facts),
     interval and (", %d %% interval %.4g to %.4g"):format(interval.percent, interval.low, interval.high)
       or "",
     threshold_methods.name(facts), facts.trials)

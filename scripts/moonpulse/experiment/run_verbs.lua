@@ -5,6 +5,7 @@ local handles = require "moonpulse.experiment.handle"
 local hunts = require "moonpulse.experiment.hunt"
 local notes = require "moonpulse.text.notes"
 local recalls = require "moonpulse.experiment.recall"
+local recruitments = require "moonpulse.experiment.recruitment"
 local staircases = require "moonpulse.experiment.staircase"
 local value_words = require "moonpulse.text.value_words"
 local waitings = require "moonpulse.experiment.waiting"
@@ -208,6 +209,21 @@ function Run:threshold(options)
   end, begins = stage.hunt_begun, ends = stage.hunt_ended }, stage.hunts))
 end
 
+--- An input-output (recruitment) curve; see moonpulse.experiment.recruitment.
+---@param options table { intensities | from, to, step, repeats = 10, of = "MSO"|"RMT"|"AMT",
+---   order = "random"|"blocks"|"given" }
+---@return moonpulse.Recruitment
+function Run:recruitment(options)
+  local stage = self.stage
+  stage.curves = (stage.curves or 0) + 1
+  return recruitments.handle(recruitments.new(options, { note = function(text, said)
+    stage.mark(text, nil, said)
+  end, shuffle = function(list)
+    return stage.draws:shuffle(list)
+  end, begins = stage.curve_begun, ends = stage.curve_ended, thresholds = stage.job.thresholds },
+    stage.curves))
+end
+
 --- Do something beside the script, in a coroutine of its own, until the script ends. Its error is
 --- the script's.
 ---@param task fun()
@@ -227,8 +243,8 @@ function Run:stop(why)
 end
 
 local kind = handles.kind("run", Run, { "now", "device", "sleep", "uniform", "integer", "shuffle", "ask",
-  "wait_trigger", "triggers", "trigger_count", "mark", "note", "staircase", "threshold", "spawn",
-  "stop" },
+  "wait_trigger", "triggers", "trigger_count", "mark", "note", "staircase", "threshold",
+  "recruitment", "spawn", "stop" },
   { "params", "seed", "name" })
 
 --- What the script holds: methods and facts; a name that is neither is an error at its line.

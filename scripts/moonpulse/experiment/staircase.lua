@@ -97,11 +97,13 @@ end
 --- The estimate, in the unit of the intensities; nil, why where there is none (yet).
 ---@return number?
 ---@return string?
+---@return "above"|"below"|nil side where the answers lead beyond an end, that of max or of min
 function Staircase:threshold()
   local ended = reason_to_end(self)
   if ended == "limit" then
-    return nil, ("the answers lead beyond %g %s"):format(self.direction < 0 and self.min or self.max,
-      self.unit)
+    local is_below = self.direction < 0
+    return nil, ("the answers lead beyond %g %s"):format(is_below and self.min or self.max, self.unit),
+      is_below and "below" or "above"
   end
   local estimate = mean_of_reversals(self.found, self.min_step)
   if not estimate then
@@ -127,8 +129,10 @@ function Staircase:__call()
   if self.ended then
     if not self.concluded then
       self.concluded = true
-      self.facts.threshold, self.facts.why = self:threshold()
-      self.facts.interval = self:interval()
+      local facts, side = self.facts
+      facts.threshold, facts.why, side = self:threshold()
+      facts.above, facts.below = side == "above" and self.max or nil, side == "below" and self.min or nil
+      facts.interval = self:interval()
       self.conclude(self)
     end
     return nil

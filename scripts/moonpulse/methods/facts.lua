@@ -36,6 +36,7 @@ local MOST = 1000000 -- pulses that are looked at one by one
 ---   whole_cycles_s: number?, delivered_s: number? }
 ---@field thresholds { name: "RMT"|"AMT", value: number, how: string?, date: string? }[]
 ---@field found table[] what the staircases and hunts of an experiment found; a hunt has a method
+---@field curves table[]? of a run: its input-output curves, as its manifest has them
 ---@field device { words: string, simulated: boolean?, timing: string? }?
 ---@field known moonpulse.KnownFields
 ---@field deviations string[] of a run

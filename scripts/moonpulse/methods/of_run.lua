@@ -72,11 +72,12 @@ local function add_numbers(plain, each)
 end
 
 local of_results = {
-  staircases = { threshold = "number", start = "number", trials = "number", reversals = "number",
-    rule = "string", unit = "string", why = "string", kind = "string" },
-  thresholds = { threshold = "number", start = "number", trials = "number", method = "string",
-    variant = "string", of = "number", unit = "string", why = "string", kind = "string",
-    ended_by = "string" },
+  staircases = { threshold = "number", above = "number", below = "number", start = "number",
+    trials = "number", reversals = "number", rule = "string", unit = "string", why = "string",
+    kind = "string" },
+  thresholds = { threshold = "number", above = "number", below = "number", start = "number",
+    trials = "number", method = "string", variant = "string", of = "number", unit = "string",
+    why = "string", kind = "string", ended_by = "string" },
 }
 
 --- What its staircases found, then what its hunts did.
@@ -394,7 +395,7 @@ function M.rows(of, manifest, events, meta)
   known_fields.take_all(facts.known, meta, "operator")
   add_preflight(facts, manifest)
   facts_of.add_thresholds(facts, get(manifest, "thresholds") or {}, meta)
-  facts.found = found_of(manifest)
+  facts.found, facts.curves = found_of(manifest), list_of(manifest, "experiment.curves")
   facts.safety = get(manifest, "safety")
   facts.software.commit = plain_of(manifest, "moonpulse.commit")
   local seed = get(manifest, "seed")

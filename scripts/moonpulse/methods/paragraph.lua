@@ -1,6 +1,7 @@
 --- The sentences of a methods section. What is not known stands in them as a placeholder, never silently out.
 local apparatus = require "moonpulse.methods.apparatus"
 local by_condition = require "moonpulse.methods.by_condition"
+local curve_sentences = require "moonpulse.methods.curve_sentences"
 local doses = require "moonpulse.methods.doses"
 local known_fields = require "moonpulse.methods.known"
 local layers = require "moonpulse.record.verdict_layers"
@@ -222,7 +223,11 @@ function writers.dose(facts, add)
   add_durations(facts, add)
 end
 
-writers.threshold, writers.device = threshold_words.write, apparatus.write
+function writers.threshold(facts, add)
+  threshold_words.write(facts, add)
+  curve_sentences.write(facts, add)
+end
+writers.device = apparatus.write
 
 function writers.software(facts, add)
   local software = facts.software

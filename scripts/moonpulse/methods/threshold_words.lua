@@ -2,6 +2,7 @@
 --- found.
 local in_order = require "moonpulse.text.in_order"
 local known_fields = require "moonpulse.methods.known"
+local no_threshold = require "moonpulse.text.no_threshold"
 local numbers = require "moonpulse.text.numbers"
 local threshold_methods = require "moonpulse.text.threshold_methods"
 local wording = require "moonpulse.methods.wording"
@@ -109,7 +110,7 @@ local function add_found(facts, add)
         each.method and "" or ", the mean of the reversals at the smallest step")
       intervals[threshold_methods.interval(each)] = each.interval and true or nil
     else
-      add("%s gave no threshold%s", words, each.why and ": " .. each.why or "")
+      add("%s gave %s", words, no_threshold.words(each))
     end
     measured = measured or threshold_methods.measures(each)
     asked = asked or not threshold_methods.measures(each)

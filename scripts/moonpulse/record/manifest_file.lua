@@ -28,13 +28,17 @@ local orders = {
   begins_at = { "what", "number", "pulses_before", "pulses_planned", "left_out", "continues" },
   session = { "number", "of", "phase", "phases", "sessions", "course" },
   ["session.course"] = { "name", "begins", "phases" },
-  experiment = { "plays", "staircases", "thresholds", "triggers" },
-  ["experiment.staircases[]"] = { "threshold", "interval", "why", "reversals", "trials", "rule", "start",
-    "min_step", "unit", "kind", "track" },
-  ["experiment.thresholds[]"] = { "threshold", "interval", "why", "method", "variant", "of", "step", "start",
-    "min", "max", "unit", "kind", "trials", "ended_by", "track" },
+  experiment = { "plays", "staircases", "thresholds", "curves", "triggers" },
+  ["experiment.staircases[]"] = { "threshold", "interval", "why", "above", "below", "reversals", "trials",
+    "rule", "start", "min_step", "unit", "kind", "track" },
+  ["experiment.thresholds[]"] = { "threshold", "interval", "why", "above", "below", "method", "variant", "of",
+    "step", "start", "min", "max", "unit", "kind", "trials", "ended_by", "track" },
   ["experiment.thresholds[].interval"] = { "low", "high", "percent" },
   ["experiment.thresholds[].track[]"] = { "intensity", "yes", "mep_uv" },
+  ["experiment.curves[]"] = { "fit", "why", "unit", "order", "repeats", "planned", "trials", "track" },
+  ["experiment.curves[].fit"] = { "mep_max_uv", "s50", "k", "slope_uv", "r2", "intervals", "lowest_share",
+    "highest_share" },
+  ["experiment.curves[].track[]"] = { "intensity", "mep_uv" },
   ["experiment.triggers"] = { "came", "taken", "passed_over", "before", "dropped", "on_trigger" },
   ["experiment.triggers.on_trigger"] = { "starts", "counted", "window", "gate", "busy", "refractory", "over",
     "outside", "untold", "reaction_us" },
@@ -66,10 +70,15 @@ local orders = {
   lists = { ["safety.findings"] = true, preflight = true, files = true, ["clock.jumps"] = true,
     ["experiment.staircases"] = true, ["experiment.staircases[].track"] = true,
     ["experiment.thresholds"] = true, ["experiment.thresholds[].track"] = true, ["thresholds.found"] = true,
+    ["experiment.curves"] = true, ["experiment.curves[].track"] = true,
     ["safety.history.notes"] = true, ["safety.history.unreadable"] = true },
 }
 for _, name in ipairs { "thresholds.rmt", "thresholds.amt", "thresholds.found[]" } do
-  orders[name] = { "value", "unit", "kind", "how", "date", "source" }
+  orders[name] = { "value", "unit", "kind", "how", "date", "source", "run" }
+end
+orders["experiment.curves[].fit.intervals"] = { "mep_max_uv", "s50", "k" }
+for _, name in ipairs { "mep_max_uv", "s50", "k" } do
+  orders["experiment.curves[].fit.intervals." .. name] = { "low", "high", "percent" }
 end
 for _, name in ipairs { "waveform", "current_direction", "mode", "coil" } do
   orders["device." .. name] = { "value", "shape", "serial", "source" }

@@ -11,6 +11,13 @@ local M = {}
 ---@field value string
 ---@field source "device"|"operator"
 
+--- A threshold that an earlier run found: cli/earlier_threshold.lua takes it.
+---@class moonpulse.TakenThreshold
+---@field run string name of that run's folder
+---@field date string on which it began
+---@field how string? the method
+---@field why string what took it: "--rmt last", or the operator's answer
+
 -- of the device: it may say them itself, and then its word counts
 M.of_device = { "waveform", "current_direction", "mode", "coil" }
 
@@ -190,20 +197,43 @@ function M.found(ended, date)
   return found[1] and found
 end
 
---- How a threshold was found and when, as far as it was said.
+--- How a threshold was found and when, as far as it was said. Of one that an earlier run found its record
+--- says it, and what the operator says comes behind.
 ---@param kind "rmt"|"amt"
 ---@param meta table?
 ---@param preflight table? of moonpulse.safety.preflight
+---@param taken table<string, moonpulse.TakenThreshold>? by "rmt", "amt": what earlier runs found
 ---@return string? how
 ---@return string? date
-function M.of_threshold(kind, meta, preflight)
+function M.of_threshold(kind, meta, preflight, taken)
   local how = meta and (meta[kind .. "_method"] or meta.threshold_method)
   for _, each in ipairs(not how and preflight and preflight.answers or {}) do
     if type(each) == "table" and each.id == "threshold_method" and type(each.answer) == "string" then
       how = each.answer == "emg" and "by EMG" or each.answer == "visual" and "by eye" or each.answer
     end
   end
+  local from = taken and taken[kind]
+  if from then
+    return from.how and how and ("%s; %s"):format(from.how, how) or from.how or how, from.date
+  end
   return how, meta and meta[kind .. "_date"]
+end
+
+--- A threshold that was given to a run, as its manifest has it.
+---@param kind "rmt"|"amt"
+---@param value number? in %MSO
+---@param meta table?
+---@param preflight table?
+---@param taken table<string, moonpulse.TakenThreshold>? as for of_threshold
+---@return table? nil: none was given
+function M.given_threshold(kind, value, meta, preflight, taken)
+  if not value then
+    return nil
+  end
+  local how, date = M.of_threshold(kind, meta, preflight, taken)
+  local from = taken and taken[kind]
+  return { value = value, unit = "%MSO", how = how, date = date,
+    source = from and "earlier run" or "operator", run = from and from.run or nil }
 end
 
 return M

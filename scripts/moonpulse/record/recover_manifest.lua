@@ -6,12 +6,13 @@ local escapes = require "moonpulse.text.escapes"
 local journals = require "moonpulse.record.journal"
 local metas = require "moonpulse.record.meta"
 local reactions = require "moonpulse.record.reactions"
+local recover_curves = require "moonpulse.record.recover_curves"
 local seals = require "moonpulse.record.seal"
 
 local M = {}
 
 --- Why a staircase or a hunt has no threshold that its run did not come to the end of.
-M.unfinished = "the run ended before it did"
+M.unfinished = recover_curves.unfinished
 
 -- of triggers that started nothing
 local verdicts = { counted = true, busy = true, refractory = true, over = true, outside = true, window = true,
@@ -59,6 +60,7 @@ local function add_mark(each, of, list)
   if of.ended == true then
     local interval = type(of.interval) == "table" and of.interval or {}
     each.ended, each.threshold, each.why = true, number_of(of.threshold), text_of(of.why)
+    each.above, each.below = number_of(of.above), number_of(of.below)
     each.interval = number_of(interval.low) and { low = interval.low, high = number_of(interval.high),
       percent = number_of(interval.percent) } or nil
   end
@@ -156,6 +158,7 @@ local function fill_experiment(manifest, lines, entries, list)
     experiment.triggers.on_trigger = on_trigger
   end
   local results = M.results(lines)
+  experiment.curves = recover_curves.results(lines) or experiment.curves
   for _, name in ipairs { "staircases", "thresholds" } do
     experiment[name] = results[name][1] and results[name] or experiment[name]
   end

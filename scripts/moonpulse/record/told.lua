@@ -10,7 +10,7 @@ local M = {}
 
 -- made anew by moonpulse.verify.derived
 local derived = { "thresholds", "conditions", "trials", "experiment.plays", "experiment.staircases",
-  "experiment.thresholds", "result.lateness_us" }
+  "experiment.thresholds", "experiment.curves", "result.lateness_us" }
 -- said by the journal's first line, by sources/ or by the chain
 local elsewhere = { "participant", "operator", "seed", "parameters", "meta", "moonpulse.version",
   "moonpulse.commit", "result.events_sum", "journal_head", "journal_lines" }

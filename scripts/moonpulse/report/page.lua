@@ -1,5 +1,6 @@
 --- Puts the sections together into one page that needs nothing else.
 local alerts = require "moonpulse.report.alerts"
+local curve = require "moonpulse.report.curve"
 local dose = require "moonpulse.report.dose"
 local facts = require "moonpulse.report.facts"
 local first_screen = require "moonpulse.report.first_screen"
@@ -84,9 +85,10 @@ function M.build(manifest, events, folder, edited)
     "<h1>" .. text.escape(title) .. "</h1>", '<ul class="badges">',
     badge(device == text.missing and "Simulator or real device: not recorded" or device),
     badge(time == text.missing and "Real or virtual time: not recorded" or time), "</ul></header><main>",
-    first_screen.banner(s, sentence, level, list), threshold.top(manifest), first_screen.key(manifest, s),
+    first_screen.banner(s, sentence, level, list), threshold.top(manifest), curve.top(manifest),
+    first_screen.key(manifest, s),
     first_screen.given(manifest, s), notes.section(manifest),
-    threshold.section(manifest), dose.pulses(manifest, s),
+    threshold.section(manifest), curve.section(manifest), dose.pulses(manifest, s),
     pair(dose.dose(manifest, s), safety.section(manifest)), timeline.section(events, s),
     timing.exceptions(s), timing.onset(s), timing.intervals(s), triggers.section(manifest, s),
     pair(timing.replies(s), checks, run.protocol(manifest), run.run(manifest, s), run.host(manifest),

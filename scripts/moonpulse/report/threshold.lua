@@ -1,6 +1,7 @@
 --- What an experiment found: the threshold of each staircase and each hunt with its interval, and its trials
 --- as a figure.
 local html = require "moonpulse.report.html"
+local no_threshold = require "moonpulse.text.no_threshold"
 local record = require "moonpulse.record.read"
 local stairs_figure = require "moonpulse.drawing.staircase"
 local text = require "moonpulse.drawing.text"
@@ -47,7 +48,9 @@ end
 
 local function sentence(stairs)
   if not stairs.found then
-    return ("No threshold: %s"):format(text.value(get(stairs.of, "why")))
+    local words = no_threshold.words { above = number(stairs.of, "above"), below = number(stairs.of, "below"),
+      unit = stairs.unit, why = text.value(get(stairs.of, "why")) }
+    return words:sub(1, 1):upper() .. words:sub(2)
   end
   local name = names[get(stairs.of, "kind")] or "Threshold"
   return ("%s %s %s, %s"):format(name, one_decimal(stairs.found), stairs.unit, stairs.low and stairs.high

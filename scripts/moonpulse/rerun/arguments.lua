@@ -1,5 +1,6 @@
 --- The arguments of moonpulse run that do the same again.
 local core = require "moonpulse.core"
+local escapes = require "moonpulse.text.escapes"
 local in_order = require "moonpulse.text.in_order"
 local read = require "moonpulse.record.read"
 local recipes = require "moonpulse.rerun.recipe"
@@ -91,6 +92,23 @@ local function add_thresholds(list, recipe, options, is_real)
     end
     plain(list, name, options[name] or was)
   end
+end
+
+--- Of the thresholds that are the run's, which earlier runs found them.
+---@param recipe moonpulse.Recipe
+---@param options table of the command
+---@return table<string, moonpulse.TakenThreshold>? nil: none
+function M.taken(recipe, options)
+  local was, taken = recipe.begin.options.taken, {}
+  for _, name in ipairs { "rmt", "amt" } do
+    local from = type(was) == "table" and type(was[name]) == "table" and not options[name] and was[name]
+    local found = {}
+    for _, key in ipairs { "run", "date", "how", "why" } do
+      found[key] = from and type(from[key]) == "string" and escapes.shown(from[key]) or nil
+    end
+    taken[name] = found.run and found.date and found.why and found or nil
+  end
+  return next(taken) and taken
 end
 
 --- On the simulator the limits, approval, preflight list, answers and triggers of the run are taken, so that

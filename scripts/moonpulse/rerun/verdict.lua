@@ -138,7 +138,7 @@ local function cut(found, one, other, faulted)
       table.remove(side.plans)
     end
   end
-  for _, key in ipairs { "staircases", "hunts" } do
+  for _, key in ipairs { "staircases", "hunts", "curves" } do
     local finished = 0
     while one[key][finished + 1] and one[key][finished + 1] ~= sides.unfinished do
       finished = finished + 1

@@ -22,7 +22,8 @@ local M = {}
 function M.job(options, given)
   return {
     policy = given.policy, seed = options.seed, driver = given.driver,
-    thresholds = { rmt = options.rmt, amt = options.amt },
+    thresholds = { rmt = options.rmt, amt = options.amt, hints = options.hints },
+    taken = options.taken, taken_from = options.taken_from,
     tolerance = options.tolerance / 1e3, late = options.late, stop_line = options.stop_line,
     timing = options.timing, audit = audits.new(given.policy.operator), meta = given.meta,
     unconfirmed = options.unconfirmed and given.protocol and given.protocol.unconfirmed or nil,
@@ -71,6 +72,23 @@ local function tell_pulse(context, identity)
   end
 end
 
+--- A threshold that was taken from an earlier run must be of this stimulator. Raises a refusal where what the
+--- device says of itself is another one.
+local function check_taken(job, identity)
+  for _, key in ipairs { "rmt", "amt" } do
+    local path = job.taken_from and job.taken_from[key]
+    local is = { model = identity.model, serial = identity.serial }
+    for name, value in pairs(path and identity.pulse or {}) do
+      is[name] = value
+    end
+    local differs = path and require("moonpulse.safety.found_thresholds").differs(path, is)
+    if differs then
+      refusals.raise("usage", "the %s of run %s was found %s: nothing was armed; --%s %.10g takes the number "
+        .. "all the same", key:upper(), job.taken[key].run, differs, key, job.thresholds[key])
+    end
+  end
+end
+
 --- The device has said who it is.
 ---@param context moonpulse.Context its device is filled in
 ---@param identity moonpulse.Identity
@@ -92,6 +110,7 @@ function M.connected(context, identity, backend)
       or identity.serial and ", serial number " .. identity.serial or "",
     device.port and " on " .. device.port or "")
   tell_pulse(context, identity)
+  check_taken(context.job, identity)
   if handed_on then
     line("note", "%s is a pseudo-terminal: %s", device.port, device.simulated
       and "a program answers there, so this counts as simulated; where it hands on to a real stimulator "

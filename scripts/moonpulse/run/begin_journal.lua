@@ -13,9 +13,10 @@ function M.tell_given(job)
   audit.who = job.preflight and job.preflight.operator or audit.who
   for _, name in ipairs { "rmt", "amt" } do
     local value = job.thresholds[name]
+    local taken = job.taken and job.taken[name]
     if value then
       audit:tell("threshold", { name = name:upper(), old = "none", new = value, unit = "%MSO", how = "given",
-        why = "--" .. name })
+        why = taken and taken.why or "--" .. name, run = taken and taken.run, date = taken and taken.date })
     end
   end
   if beyond then
@@ -49,7 +50,7 @@ function M.begin(context, origin_ns)
       stop_line = job.stop_line, start_on = on and on.text, start_timeout_s = on and on.timeout,
       guidelines = job.policy.profile, unconfirmed = job.unconfirmed and true or nil,
       device_options = context.device_options, faults = device.faults, rmt = job.thresholds.rmt,
-      amt = job.thresholds.amt, real_pty = job.policy.real_pty and true or nil,
+      amt = job.thresholds.amt, taken = job.taken, real_pty = job.policy.real_pty and true or nil,
       trigger = trigger and device.simulated and trigger.text or nil },
   }, origin_ns, manifests.folders_of(context), context.speed ~= 1)
   if not journal then

@@ -149,6 +149,8 @@ local function make_stage(context, stimulator, journal, looking)
   stage.staircase_ended = function(staircase) show:staircase_ended(staircase) end
   stage.hunt_begun = function(hunt) show:begun("thresholds", hunt) end
   stage.hunt_ended = function(hunt) show:hunt_ended(hunt) end
+  stage.curve_begun = function(curve) show:begun("curves", curve) end
+  stage.curve_ended = function(curve) show:curve_ended(curve) end
   stage.stop, stage.spawn = stop_of(stage), spawn_of(stage)
   return stage
 end

@@ -11,6 +11,7 @@ local keeping = require "moonpulse.run.keeping"
 local live = require "moonpulse.run.live_line"
 local lower = require "moonpulse.lowering"
 local manifests = require "moonpulse.run.manifest"
+local no_threshold = require "moonpulse.text.no_threshold"
 local numbers = require "moonpulse.text.numbers"
 local records = require "moonpulse.record"
 local refusals = require "moonpulse.text.refusal"
@@ -79,12 +80,14 @@ function Show:mark(text, at_ns, of)
   self.record:event("mark", since_ns, nil, "passed", clean)
 end
 
---- A staircase or a hunt has its first trial: from now on the manifest has what is known of it, also where
---- the run ends before it does.
----@param list "staircases"|"thresholds" of the manifest's experiment
----@param of moonpulse.Staircase|moonpulse.Hunt
+--- A staircase, a hunt or a curve has its first trial: from now on the manifest has what is known of it,
+--- also where the run ends before it does.
+---@param list "staircases"|"thresholds"|"curves" of the manifest's experiment
+---@param of moonpulse.Staircase|moonpulse.Hunt|moonpulse.Recruitment
 function Show:begun(list, of)
-  table.insert(self.context.experiment[list], of.facts)
+  local experiment = self.context.experiment
+  experiment[list] = experiment[list] or {}
+  table.insert(experiment[list], of.facts)
 end
 
 --- The motor threshold that held before a staircase or a hunt of its kind found another: the last one that
@@ -104,14 +107,14 @@ function Show:staircase_ended(staircase)
   local threshold, why, interval = facts.threshold, facts.why, facts.interval
   local text = ("%s%s (%d reversals, %d trials)"):format(
     threshold and ("%s %.4g %s"):format(staircases.kinds[staircase.kind] or "threshold", threshold,
-      staircase.unit) or "no threshold: " .. why,
+      staircase.unit) or no_threshold.words(facts),
     interval and (", %d %% interval %.4g to %.4g"):format(interval.percent, interval.low,
       interval.high) or "",
     #staircase.found, staircase.number)
   local old = threshold_before(self.context, staircase.kind)
   table.insert(self.context.found, facts)
   self:mark(text, nil, { staircase = staircase.place, threshold = threshold, interval = interval, why = why,
-    reversals = #staircase.found, ended = true })
+    above = facts.above, below = facts.below, reversals = #staircase.found, ended = true })
   self.context.job.audit:tell("threshold", { name = "staircase", of = staircase.kind,
     old = old, new = threshold or "none", unit = staircase.unit, how = "found", rule = staircases.rule,
     reversals = #staircase.found, trials = staircase.number, why = why })
@@ -125,10 +128,18 @@ function Show:hunt_ended(hunt)
   local old = threshold_before(self.context, facts.kind)
   table.insert(self.context.found, facts)
   self:mark(text, nil, { hunt = hunt.place, threshold = facts.threshold, interval = facts.interval,
-    why = facts.why, ended_by = facts.ended_by, ended = true })
+    why = facts.why, above = facts.above, below = facts.below, ended_by = facts.ended_by, ended = true })
   self.context.job.audit:tell("threshold", { name = "hunt", of = facts.kind, old = old,
     new = facts.threshold or "none", unit = facts.unit, how = "found", method = facts.method,
     variant = facts.variant, trials = facts.trials, why = facts.why })
+  self:say(text)
+end
+
+--- A curve has its trials: its fit, or why there is none, is said, marked, in the manifest already.
+---@param curve moonpulse.Recruitment
+function Show:curve_ended(curve)
+  local facts, text = curve.facts, curve:words()
+  self:mark(text, nil, { curve = curve.place, fit = facts.fit, why = facts.why, ended = true })
   self:say(text)
 end
 

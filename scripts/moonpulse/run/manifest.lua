@@ -12,11 +12,7 @@ local M = {}
 
 --- A threshold as it was given, with its unit, and how it was found where somebody says so.
 local function threshold(job, kind)
-  local value = job.thresholds[kind]
-  if value then
-    local how, date = metas.of_threshold(kind, job.meta, job.preflight)
-    return { value = value, unit = "%MSO", how = how, date = date, source = "operator" }
-  end
+  return metas.given_threshold(kind, job.thresholds[kind], job.meta, job.preflight, job.taken)
 end
 
 --- The thresholds of a run: those that were given, and those that its staircases and hunts found.

@@ -9,6 +9,15 @@ local M = {}
 
 local get = read.get
 
+--- What an experiment's input-output curves came to, without their trials.
+local function curves_of(manifest)
+  local curves = {}
+  for i, each in ipairs(get(manifest, "experiment.curves") or {}) do
+    curves[i] = { fit = each.fit, why = each.why, unit = each.unit, trials = each.trials }
+  end
+  return curves[1] and curves
+end
+
 --- The result of a run that has ended, from its folder.
 ---@param folder string
 ---@param status integer the exit status
@@ -26,7 +35,8 @@ function M.of(folder, status, message)
     -- a run that came to nothing has no more than what was planned
     pulses = found.pulses_planned and { planned = found.pulses_planned, sent = found.pulses_sent or 0,
       confirmed = found.pulses_confirmed or 0, skipped = found.pulses_skipped or 0 } or nil,
-    begins_at = begins.data(manifest), lateness_us = found.lateness_us, seal = seal or nil }
+    begins_at = begins.data(manifest), lateness_us = found.lateness_us,
+    curves = curves_of(manifest) or nil, seal = seal or nil }
 end
 
 return M

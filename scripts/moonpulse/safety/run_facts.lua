@@ -3,6 +3,7 @@ local begins = require "moonpulse.record.begins"
 local cjson = require "cjson.safe"
 local clock = require "moonpulse.safety.clock"
 local lfs = require "lfs"
+local no_threshold = require "moonpulse.text.no_threshold"
 local read = require "moonpulse.record.read"
 
 local M = {}
@@ -27,6 +28,8 @@ local longest = 300 -- bytes of a text that is listed: a record may come from an
 ---@field unreadable boolean? its manifest cannot be read
 ---@field begins moonpulse.Begins? it began amid its plan
 ---@field notes integer? how many notes its operator added
+---@field thresholds { kind: string?, value: number?, how: string?, why: string? }[]? what its staircases
+---   and hunts found, and why others, of a kind, found none
 ---@field closed boolean? this account may not look into its folder
 
 --- A participant's code as codes are compared: without case, and spaces around it. nil: it is none.
@@ -76,6 +79,39 @@ local function short(value)
   return type(value) == "string" and value:sub(1, longest) or nil
 end
 
+local most_thresholds = 20
+
+--- What its staircases and hunts found in %MSO, in the order in which they ended; then those of a kind that
+--- found none.
+local function thresholds_of(manifest)
+  local list = {}
+  local function add(each)
+    list[#list + 1] = #list < most_thresholds and each or nil
+  end
+  local function each_of(path, take)
+    local found = read.get(manifest, path)
+    for _, each in ipairs(type(found) == "table" and found or {}) do
+      if type(each) == "table" then
+        take(each)
+      end
+    end
+  end
+  each_of("thresholds.found", function(each)
+    if type(each.value) == "number" and each.value >= 1 and each.value <= 100 and each.unit == "%MSO" then
+      -- as it is shown, and can be typed
+      add { kind = short(each.kind), value = tonumber(("%.10g"):format(each.value)), how = short(each.how) }
+    end
+  end)
+  for _, path in ipairs { "experiment.staircases", "experiment.thresholds" } do
+    each_of(path, function(each)
+      if each.threshold == nil and each.kind ~= nil then
+        add { kind = short(each.kind), why = short(no_threshold.words(each)) }
+      end
+    end)
+  end
+  return list[1] and list
+end
+
 local function amount(manifest, key)
   local value = read.get(manifest, key)
   return type(value) == "number" and value >= 0 and value < 1e12 and value or nil
@@ -95,6 +131,7 @@ local function facts_of(path, manifest)
     planned = amount(manifest, "result.pulses_planned") or amount(manifest, "protocol.pulses"),
     worst_us = amount(manifest, "result.lateness_us.max"), torn = given.torn,
     session = type(session) == "table" and session or nil, begins = begins.data(manifest),
+    thresholds = thresholds_of(manifest),
     notes = type(notes) == "table" and #notes > 0 and #notes or nil }, given.problem == nil and not given.torn
 end
 

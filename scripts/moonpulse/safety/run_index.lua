@@ -241,6 +241,20 @@ function Index:list(asked)
   return list
 end
 
+--- Runs of a participant that looked for thresholds.
+---@param who string
+---@return moonpulse.ListedRun[] in no order
+function Index:hunts(who)
+  local names, ats, counts, texts = columns(self, "SELECT name, at, counts, facts FROM run WHERE "
+    .. "counts > -2 AND who = ?1 AND facts LIKE '%\"thresholds\":[%'", who)
+  local list = {}
+  for i, name in ipairs(names) do
+    list[i] = { name = name, at = ats[i] // 1000000, at_us = ats[i], who = who, counts = counts[i],
+      facts = facts_of.read(texts[i]), path = self.folder .. "/" .. name }
+  end
+  return list
+end
+
 --- How many there are of what is asked.
 ---@param asked table as for list
 ---@return integer

@@ -102,12 +102,14 @@ end
 
 --- What several indices together give, which are open at once.
 local function gather(opened, asked, real_pty)
-  local found = { runs = {}, torn = {}, names = {}, count = 0 }
+  local found = { runs = {}, torn = {}, names = {}, count = 0, hunted = {} }
   for _, index in ipairs(opened) do
     found.names[index.folder] = asked.who and index:names_of(asked.who) or nil
     local runs = index:list(asked)
     table.move(runs, 1, #runs, #found.runs + 1, found.runs)
     found.count = found.count + index:count(asked)
+    local hunts = asked.who and index:hunts(asked.who) or {}
+    table.move(hunts, 1, #hunts, #found.hunted + 1, found.hunted)
     for _, run in ipairs(index:torn(asked)) do
       if not opened_record.is_running(run.path) then
         table.insert(found.torn, run)
@@ -116,11 +118,15 @@ local function gather(opened, asked, real_pty)
   end
   table.sort(found.runs, newest_last)
   table.sort(found.torn, newest_last)
+  table.sort(found.hunted, newest_last)
   local runs, too_many = found.runs, math.max(0, #found.runs - (asked.limit or #found.runs))
   found.runs = table.move(runs, too_many + 1, #runs, 1, {})
   local known = { edited = {}, given = {} }
   for _, run in ipairs(found.runs) do
     complete(run, opened, real_pty, known)
+  end
+  for _, run in ipairs(found.hunted) do
+    run.edited = not run.facts.unreadable and look(run.path, known).edited or nil
   end
   return found
 end
@@ -148,8 +154,9 @@ end
 ---@param asked { who: string?, protocol: string?, since: integer?, limit: integer? }
 ---@param real_pty boolean? behind pseudo-terminals are real stimulators
 ---@param say fun(text: string) gets what the operator should know
----@return { runs: moonpulse.ShownRun[], count: integer, torn: moonpulse.ListedRun[], names: table } count:
----   how many there are; torn: all that were killed and not recovered; names: of asked.who, for the history
+---@return { runs: moonpulse.ShownRun[], count: integer, torn: moonpulse.ListedRun[], names: table,
+---   hunted: moonpulse.ShownRun[] } count: how many there are; torn: all that were killed and not recovered;
+---   names: of asked.who, for the history; hunted: all of theirs that looked for thresholds
 function M.of(folders, asked, real_pty, say)
   return ask_all(folders, 1, {}, say, function(opened)
     return gather(opened, asked, real_pty)

@@ -18,6 +18,19 @@
 ---@field threshold number? %MSO
 ---@field interval { low: number, high: number, percent: number }?
 ---@field why string? there is no threshold
+---@field above integer? none up to this, max
+---@field below integer? none down to this, min
+
+--- What the manifest has of an input-output curve (run:recruitment), likewise.
+---@class moonpulse.CurveFacts
+---@field unit "%MSO"|"%RMT"|"%AMT"
+---@field order "random"|"blocks"|"given"
+---@field repeats integer of each intensity
+---@field planned integer trials
+---@field trials integer answered
+---@field track { intensity: number, mep_uv: number }[] each of them
+---@field fit moonpulse.CurveFit?
+---@field why string? there is no fit
 
 --- What a script reaches through run: run/experiment.lua makes it, experiment/ uses it.
 ---@class moonpulse.Stage
@@ -37,6 +50,8 @@
 ---@field staircase_ended fun(staircase: moonpulse.Staircase)
 ---@field hunt_begun fun(hunt: moonpulse.Hunt)
 ---@field hunt_ended fun(hunt: moonpulse.Hunt)
+---@field curve_begun fun(curve: moonpulse.Recruitment)
+---@field curve_ended fun(curve: moonpulse.Recruitment)
 ---@field stop fun(why: string?)
 ---@field spawn fun(task: fun())
 ---@field over boolean? the script has ended

@@ -6,6 +6,7 @@ local manifest_files = require "moonpulse.record.manifest_file"
 local metas = require "moonpulse.record.meta"
 local notes = require "moonpulse.record.note"
 local read = require "moonpulse.record.read"
+local recover_curves = require "moonpulse.record.recover_curves"
 local recover_manifest = require "moonpulse.record.recover_manifest"
 local results = require "moonpulse.record.result"
 
@@ -36,9 +37,9 @@ local function of_begin(folder, manifest, begin)
     moonpulse = { version = begin.moonpulse, commit = begin.commit },
     what = manifest_files.what(tostring(manifest.status)) }
   for _, key in ipairs { "rmt", "amt" } do
-    local how, date = metas.of_threshold(key, meta, { answers = table_of(manifest.preflight) })
-    tree.thresholds[key] = options[key] and { value = options[key], unit = "%MSO", how = how, date = date,
-      source = "operator" } or nil
+    local taken = table_of(table_of(options.taken)[key])
+    tree.thresholds[key] = metas.given_threshold(key, options[key], meta, { answers =
+      table_of(manifest.preflight) }, taken.run and { [key] = taken } or nil)
   end
   return { tree = tree, where = "line 1 of journal.jsonl", parts = { kind = true, participant = true,
     operator = true, parameters = true, meta = true, what = true, ["moonpulse.version"] = true,
@@ -59,10 +60,10 @@ local function of_experiment(folder, manifest, lines)
   local found = recover_manifest.results(entries)
   return { where = "journal.jsonl", tree = { conditions = conditions, trials = trials,
     thresholds = { found = metas.found(found.ended, manifest.started) },
-    experiment = { plays = #plays, staircases = found.staircases,
-      thresholds = found.thresholds } },
+    experiment = { plays = #plays, staircases = found.staircases, thresholds = found.thresholds,
+      curves = recover_curves.results(entries) } },
     parts = { conditions = true, trials = true, ["thresholds.found"] = true, ["experiment.plays"] = true,
-      ["experiment.staircases"] = true, ["experiment.thresholds"] = true } }
+      ["experiment.staircases"] = true, ["experiment.thresholds"] = true, ["experiment.curves"] = true } }
 end
 
 -- of a row only whether it was sent, and how late

@@ -177,6 +177,32 @@ describe("a run of a threshold hunt", function()
       methods:gsub("%s+", " "), 1, true)
   end)
 
+  it("of a muscle that never responds says that there is no threshold up to the highest intensity", function()
+    local answers = {}
+    for i = 1, 20 do
+      answers[i] = "n"
+    end
+    local found = perform('method = "ml-pest", start = 50, kind = "RMT"', answers)
+    assert.are.equal(0, found.status, found.err)
+    local given = given_at(found.run)
+    assert.are.same({ 100, 100, 100 }, { table.unpack(given, #given - 2) }) -- three at the end of the scale
+    assert.are.same({ 100, nil, "limit" }, { found.hunt.above, found.hunt.threshold, found.hunt.ended_by })
+    assert.is_nil(found.manifest.thresholds.found)
+    local words = ("no threshold up to 100 %%MSO (ML-PEST, %d trials)"):format(#given)
+    assert.matches(words, found.out, 1, true)
+    assert.matches("No threshold up to 100 %MSO", shell.read(found.run .. "/report.html"), 1, true)
+    local _, methods = shell.moonpulse(folder, "methods " .. found.run)
+    assert.matches("gave no threshold up to 100 %MSO.", methods:gsub("%s+", " "), 1, true)
+    assert.are.equal(0, (shell.moonpulse(folder, "verify " .. found.run)))
+    local manifest = fixture.manifest(found.run)
+    manifest.experiment.thresholds[1].above = nil
+    shell.write(found.run .. "/manifest.json", cjson.encode(manifest))
+    fixture.seal(found.run)
+    local status, said = shell.moonpulse(folder, "verify " .. found.run)
+    assert.are.equal(1, status)
+    assert.matches("experiment.thresholds[1].above", said, 1, true)
+  end)
+
   it("with a wrong option is told so at its line, with the options that there are", function()
     local found = perform('method = "ml-pest", start = 50, pulses = 20', {})
     assert.are.equal(2, found.status)

@@ -111,7 +111,15 @@ describe("a threshold hunt", function()
       end, 100 },
     } do
       local given, hunt = hunt_of(case[1], case[2])
-      assert.are.equal(("the answers lead beyond %d %%MSO"):format(case[3]), select(2, hunt:threshold()))
+      local is_above = case[3] == (case[1].max or 100)
+      local threshold, why, side = hunt:threshold()
+      assert.are.same({ ("the answers lead beyond %d %%MSO"):format(case[3]),
+        is_above and "above" or "below" }, { why, side })
+      assert.is_nil(threshold)
+      assert.are.same({ is_above and case[3] or nil, not is_above and case[3] or nil },
+        { hunt.facts.above, hunt.facts.below })
+      assert.matches(("^no threshold %s to %d %%%%MSO %%("):format(is_above and "up" or "down", case[3]),
+        hunt:words())
       assert.are.same({ "limit", case[3] }, { hunt.facts.ended_by, given[#given] })
       assert.is_nil(hunt:interval())
       for _, intensity in ipairs(given) do

@@ -70,6 +70,8 @@ describe("the pages' command lines", function()
     local script = file_in("docs/experiments.md", "-- threshold.lua")
     shell.write(folder .. "/threshold.lua", (script:gsub("uniform%(5, 7%)", "uniform(0.05, 0.07)")))
     shell.write(folder .. "/hunt.lua", file_in("docs/experiments.md", "-- hunt.lua"))
+    shell.write(folder .. "/curve.lua", file_in("docs/experiments.md", "-- curve.lua"))
+    shell.write(folder .. "/amplitudes.txt", ("30\n900\n250\n1400\n"):rep(20))
     shell.write(folder .. "/answers.txt", ("y\nn\n"):rep(50))
     shell.write(folder .. "/locked.lua", file_in("docs/experiments.md",
       "-- locked.lua: a pulse 0.1 s after the EEG's byte, five times"))

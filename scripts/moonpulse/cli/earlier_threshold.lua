@@ -1,0 +1,151 @@
+--- A threshold that an earlier run of the participant found: --rmt last takes it; a run that needs one, and
+--- was given none, offers it on a terminal, else its error names it. Never taken without a word: it is as old
+--- as it is, and of the device, coil and muscle that it was found with (safety/found_thresholds.lua).
+local cli = require "moonpulse.cli"
+local core = require "moonpulse.core"
+local escapes = require "moonpulse.text.escapes"
+local lfs = require "lfs"
+local metas = require "moonpulse.record.meta"
+local term = require "term"
+
+local M = {}
+
+M.last = "last"
+
+local options_of = { rmt = "--rmt", amt = "--amt" }
+local in_order = { "rmt", "amt" }
+local names = { rmt = "resting motor threshold", amt = "active motor threshold" }
+
+local function note(text)
+  io.stderr:write("moonpulse: note: ", escapes.shown(text), "\n")
+end
+
+--- Is a pseudo-terminal at the port? A program answers there, unless the operator says otherwise.
+local function is_pseudo_terminal(port)
+  local found = port and lfs.attributes(port)
+  local major = found and found.mode == "char device" and found.rdev >> 8 & 0xFFF
+  return major and major >= 136 and major <= 143
+end
+
+--- What is known before of what the threshold would be used with.
+---@param options table of the command
+---@param given { driver: moonpulse.Driver, simulated: boolean, meta: table?, real_pty: boolean? }
+---@param found moonpulse.Protocol|moonpulse.Experiment
+---@return moonpulse.ThresholdUse
+local function use_of(options, given, found)
+  local meta, said = given.meta or {}, {}
+  for _, key in ipairs(metas.of_device) do
+    said[key] = meta[key] and tostring(meta[key]) or nil
+  end
+  said.coil = options.coil or said.coil
+  local muscle = meta.threshold_location or meta.muscle
+  return { device = given.driver.name, said = said, muscle = muscle and tostring(muscle),
+    simulated = given.simulated or not given.real_pty and is_pseudo_terminal(options.port) or false,
+    site = options.threshold or found.threshold }
+end
+
+--- What earlier runs found for the participant: read once a command.
+local function found_of(options, given)
+  local thresholds = require "moonpulse.safety.found_thresholds" -- loaded for who asks for it
+  given.earlier = given.earlier or thresholds.of({ options.out, table.unpack(options.older or {}) },
+    options.participant, given.real_pty, note)
+  return thresholds, given.earlier
+end
+
+local function choose(options, given, found, key)
+  local thresholds, list = found_of(options, given)
+  return thresholds, thresholds.choose(list, key:upper(), use_of(options, given, found))
+end
+
+--- From here on it is given, and the run says where it is from.
+local function take(options, key, each, why)
+  options[key] = each.value
+  options.taken = options.taken or {}
+  options.taken[key] = { run = each.run, date = each.date, how = each.how, why = why }
+  options.taken_from = options.taken_from or {}
+  options.taken_from[key] = each.path
+end
+
+--- What --rmt last and --amt last take. Leaves with exit status 2 where there is none.
+---@param options table of the command: rmt and amt become numbers, taken says where they are from
+---@param given { driver: moonpulse.Driver, simulated: boolean, meta: table?, real_pty: boolean? } changed
+---@param found moonpulse.Protocol|moonpulse.Experiment
+function M.settle(options, given, found)
+  for _, key in ipairs(in_order) do
+    if options[key] == M.last then
+      local option = options_of[key]
+      if not options.participant then
+        cli.fail("usage", "%s last: whose? name the participant with --participant CODE", option)
+      end
+      local thresholds, each, passed_over = choose(options, given, found, key)
+      if not each then
+        cli.fail("usage", "%s last: %s: give %s N, in %%MSO", option, passed_over
+          or ("no earlier run of %s found %s (run:threshold or run:staircase with kind = \"%s\")"):format(
+            options.participant, "one", key:upper()), option)
+      elseif passed_over then
+        note(passed_over)
+      end
+      note("takes " .. thresholds.words(each))
+      take(options, key, each, option .. " last")
+    end
+  end
+end
+
+--- On a terminal, asked; "y" or "yes" takes it.
+local function asked(options, text)
+  if options.json or options.look or not (term.isatty(io.stdin) and term.isatty(io.stdout)) then
+    return false
+  end
+  io.stdout:write(escapes.shown(text), "; use it? [y/N] ")
+  io.stdout:flush()
+  local answer = (io.read "l" or ""):lower():match("^%s*(.-)%s*$")
+  return answer == "y" or answer == "yes"
+end
+
+--- The references that a plan's intensities need.
+---@param plan moonpulse.Plan
+---@param seed integer
+---@return table<string, boolean> by "rmt" and "amt"
+local function needed_by(plan, seed)
+  local needed = {}
+  for _, action in ipairs(core.schedule(plan, seed):actions()) do
+    needed[(action.reference or "MSO"):lower()] = true
+  end
+  return needed
+end
+
+--- Offer what a run needs and was not given: asked on a terminal; else, or where it is not taken, the run's
+--- error names it (options.hints).
+---@param options table of the command: as for settle; hints
+---@param given { driver: moonpulse.Driver, simulated: boolean, meta: table?, real_pty: boolean? } changed
+---@param found moonpulse.Protocol|moonpulse.Experiment
+---@param plan moonpulse.Plan? nil: of an experiment, which says only as it runs what it needs
+---@return boolean took one
+function M.offer(options, given, found, plan)
+  if options.look or not options.participant or options.rmt and options.amt then
+    return false
+  end
+  local needed = plan and needed_by(plan, options.seed or 1) or { rmt = true, amt = true }
+  options.hints = {}
+  local took = false
+  for _, key in ipairs(in_order) do
+    if needed[key] and not options[key] then
+      local thresholds, each, passed_over = choose(options, given, found, key)
+      local words = each and thresholds.words(each)
+      if passed_over and plan and words then
+        note(passed_over)
+      end
+      if plan and words and asked(options, words) then
+        take(options, key, each, ("the offer of %s, answered with yes"):format(names[key]))
+        took = true
+      elseif words then
+        options.hints[key] = ("; or %s last: %s"):format(options_of[key], words)
+      elseif passed_over then
+        options.hints[key] = "; " .. passed_over
+      end
+    end
+  end
+  return took
+end
+
+return M

@@ -1,0 +1,207 @@
+--- The motor thresholds that earlier runs of a participant found, for the next run, and which of them it must
+--- not take: of a record that is not as it was sealed, of a simulator for a person (or a person's for a
+--- simulator), of another stimulator, coil or muscle. A threshold in %MSO is of the device and the coil that
+--- it was found with (Rossini PM et al. 2015, Clin Neurophysiol 126:1071-1107).
+local clock = require "moonpulse.safety.clock"
+local journal_lines = require "moonpulse.record.journal_lines"
+local lfs = require "lfs"
+local metas = require "moonpulse.record.meta"
+local read = require "moonpulse.record.read"
+local recover_manifest = require "moonpulse.record.recover_manifest"
+local run_facts = require "moonpulse.safety.run_facts"
+local run_lists = require "moonpulse.safety.run_list"
+local same_session = require "moonpulse.safety.same_session"
+local seals = require "moonpulse.record.seal"
+
+local M = {}
+
+local SKEW_S = 60 -- clocks of two hosts differ so much
+local DAY = 86400
+local unsaid = "it does not say whether it is RMT or AMT (kind = \"RMT\" in run:threshold)"
+
+---@class moonpulse.FoundThreshold what a run found of one kind
+---@field kind "RMT"|"AMT"|"unsaid" unsaid: its script does not say which one it is
+---@field value number? %MSO; nil: it found none, or several, see why
+---@field why string? why there is none, or why it must not be taken
+---@field how string? the method
+---@field date string the day on which the run began
+---@field at integer the same in seconds since the epoch
+---@field run string name of the run's folder
+---@field path string of it
+---@field simulated boolean its device was a simulator
+
+---@class moonpulse.ThresholdUse what a threshold would be used with, as far as that is known before
+---@field simulated boolean
+---@field device string name of the driver
+---@field said table<string, string> by the keys of moonpulse.record.meta's of_device: what the operator says
+---@field muscle string?
+---@field site string? whose threshold it is, such as foot
+
+--- Does the journal tell of the same, and is the folder sealed? What of a sealed file was changed is told
+--- before.
+local function unproven(path, manifest)
+  if lfs.symlinkattributes(path .. "/" .. seals.name, "mode") ~= "file" then
+    return "its record is not sealed"
+  end
+  local entries = journal_lines.entries(path)
+  local told = entries and metas.found(recover_manifest.results(entries).ended, manifest.started) or {}
+  local found = read.get(manifest, "thresholds.found")
+  for i, each in ipairs(type(found) == "table" and found or {}) do
+    -- the journal has fewer digits of a number than the manifest
+    if not told[i] or type(each.value) ~= "number" or told[i].kind ~= each.kind
+      or math.abs(told[i].value - each.value) > 1e-9 * told[i].value then
+      return "its journal tells of another threshold (moonpulse verify)"
+    end
+  end
+end
+
+--- Why nobody may take what a run found; nil: it may be taken.
+local function problem_of(run, manifest, now)
+  if run.edited then
+    return ("its record was changed after it was sealed, or has no seal (%s)"):format(run.edited)
+  elseif run.facts.torn or not manifest then
+    return "its record is not whole (moonpulse recover)"
+  elseif not run.facts.started or run.at > now + SKEW_S then
+    return "it does not say when it was, or that is in the future: look at the clock"
+  end
+  return unproven(run.path, manifest)
+end
+
+--- What a run found of one kind: one value, or none.
+local function of_kind(facts, kind)
+  local value, how, why
+  for _, each in ipairs(facts.thresholds) do
+    local of = (each.kind == "RMT" or each.kind == "AMT") and each.kind or "unsaid"
+    if of == kind and each.value and value and value ~= each.value then
+      return nil, nil, ("it found several: %.4g and %.4g %%MSO"):format(value, each.value)
+    elseif of == kind then
+      value, how, why = value or each.value, how or each.how, why or each.why
+    end
+  end
+  return value, how, not value and why and "it found " .. why or nil
+end
+
+local function add(list, run, real_pty, now)
+  local manifest = read.manifest(run.path .. "/manifest.json")
+  local problem, reality = nil, manifest and run_facts.reality(run.path, manifest)
+  for _, kind in ipairs { "RMT", "AMT", "unsaid" } do
+    local value, how, why = of_kind(run.facts, kind)
+    if kind == "unsaid" then
+      why = value and unsaid
+    end
+    if value or why then
+      problem = problem or problem_of(run, manifest, now) or false
+      list[#list + 1] = { kind = kind, value = value, how = how, why = problem or why or nil, at = run.at,
+        date = clock.day(run.at), run = same_session.name_of(run.path), path = run.path,
+        simulated = reality == "simulated" or reality == "handed on" and not real_pty }
+    end
+  end
+end
+
+--- All of them, the newest first.
+---@param folders string[] absolute
+---@param participant string
+---@param real_pty boolean? behind pseudo-terminals are real stimulators
+---@param say fun(text: string) gets what the operator should know
+---@return moonpulse.FoundThreshold[]
+function M.of(folders, participant, real_pty, say)
+  local found = run_lists.of(folders, { who = run_facts.key(participant), limit = 0 }, real_pty, say)
+  return M.of_runs(found.hunted, real_pty)
+end
+
+--- The same of runs that were listed.
+---@param runs moonpulse.ShownRun[] hunted of moonpulse.safety.run_list: the newest last
+---@param real_pty boolean?
+---@return moonpulse.FoundThreshold[] the newest first
+function M.of_runs(runs, real_pty)
+  local list, now = {}, os.time()
+  for i = #runs, 1, -1 do
+    add(list, runs[i], real_pty, now)
+  end
+  return list
+end
+
+local function same(a, b)
+  return tostring(a):lower():match("^%s*(.-)%s*$") == tostring(b):lower():match("^%s*(.-)%s*$")
+end
+
+--- What of a stimulator is not as it was when a threshold was found; nil: nothing that both say.
+---@param path string of the folder of the run that found it
+---@param is table<string, string> "model", "serial" and the keys of metas.of_device
+---@return string?
+function M.differs(path, is)
+  local manifest = read.manifest(path .. "/manifest.json")
+  for _, key in ipairs { "model", "serial", table.unpack(metas.of_device) } do
+    local was = read.get(manifest, "device." .. key)
+    was = type(was) == "table" and was.value or was
+    if was ~= nil and is[key] ~= nil and not same(was, is[key]) then
+      return ("with another %s (%s, and now %s)"):format(key == "serial" and "stimulator: serial number"
+        or key:gsub("_", " "), was, is[key])
+    end
+  end
+end
+
+--- Why what was found does not fit what it would be used with; nil: it fits, as far as is known.
+local function misfit(each, use)
+  local manifest = read.manifest(each.path .. "/manifest.json")
+  local device = read.get(manifest, "device.name")
+  local site, muscle = read.get(manifest, "protocol.threshold"),
+    read.get(manifest, "meta.threshold_location") or read.get(manifest, "meta.muscle")
+  if each.simulated ~= use.simulated then
+    return each.simulated and "on a simulator, and this is a stimulator"
+      or "on a stimulator, and this is a simulator"
+  elseif device ~= use.device then
+    return ("on another stimulator (%s, and now %s)"):format(tostring(device), use.device)
+  elseif use.site and not same(site or muscle or "", use.site) then
+    return ("%s, and this needs the threshold of %s"):format(site or muscle
+      and "of " .. tostring(site or muscle) or "without a word of whose threshold it is", use.site)
+  elseif site and not use.site then
+    return ("of %s, and this does not say that it is"):format(site)
+  elseif muscle and use.muscle and not same(muscle, use.muscle) then
+    return ("of %s, and this is for %s"):format(muscle, use.muscle)
+  end
+  return M.differs(each.path, use.said)
+end
+
+--- How long ago that day was.
+local function ago(at)
+  local function noon(time)
+    local day = os.date("*t", time)
+    return os.time { year = day.year, month = day.month, day = day.day, hour = 12 }
+  end
+  local days = (noon(os.time()) - noon(at) + DAY // 2) // DAY
+  return days == 0 and "today" or days == 1 and "1 day ago" or ("%d days ago"):format(days)
+end
+
+--- In words: "RMT 47 %MSO, found on 2026-11-27 (ML-PEST from 50, 20 trials; run NAME), 2 days ago".
+---@param each moonpulse.FoundThreshold with a value
+---@return string
+function M.words(each)
+  return ("%s %.10g %%MSO, found on %s (%s; run %s), %s"):format(each.kind == "unsaid" and "threshold"
+    or each.kind, each.value, each.date, each.how
+    or "by a method that is not recorded", each.run, ago(each.at))
+end
+
+--- The newest that may be taken, and why newer ones may not.
+---@param list moonpulse.FoundThreshold[] of M.of
+---@param kind "RMT"|"AMT"
+---@param use moonpulse.ThresholdUse
+---@return moonpulse.FoundThreshold?
+---@return string? passed_over the newest that is not taken, and why; nil: none, or none that is newer
+function M.choose(list, kind, use)
+  local passed_over
+  for _, each in ipairs(list) do
+    if each.kind == kind or each.kind == "unsaid" then
+      local why, fit = each.why, each.value and not each.why and misfit(each, use)
+      if not why and not fit then
+        return each, passed_over
+      end
+      passed_over = passed_over or each.value
+        and ("the %s is not offered: %s"):format(M.words(each), fit and "it was found " .. fit or why)
+        or ("run %s of %s gave no %s to offer: %s"):format(each.run, each.date, kind, why)
+    end
+  end
+  return nil, passed_over
+end
+
+return M
