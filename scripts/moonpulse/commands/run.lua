@@ -51,7 +51,8 @@ function M.parser()
       .. "moonpulse run my_protocol.lua --rmt 48 --device magventure --port /dev/ttyUSB0\n"
       .. "moonpulse run hf10_neurostar --rmt 50 --speed max\n"
       .. "moonpulse run scripts/threshold.lua --seed 7\n"
-      .. "moonpulse run scripts/threshold.lua --seed 7 --answers FILE --speed max")
+      .. "moonpulse run scripts/threshold.lua --seed 7 --answers FILE --speed max\n"
+      .. "moonpulse run itbs600 --amt 50 --events")
   common.add_protocol(parser)
   parser:option("--device", "sim (a simulated MagPro, the default), sim:NAME (another, simulated), a "
     .. "device (see moonpulse devices), or the path of a driver."):default("sim"):argname("NAME")
@@ -86,6 +87,11 @@ function M.parser()
     :choices({ "host", "device", "auto" }):default("auto")
   safety_options.add(parser)
   safety_options.add_overrides(parser)
+  parser:option("--events", "Tell other programs what happens, over a Unix socket (docs/driving.md): its path, "
+    .. "or a name in your own runtime folder, where moonpulse ctl finds it; without one it gets one of its own.")
+    :args("?"):argname("PATH")
+  parser:option("--events-wait", "With --events: begin when a program has connected; how long to wait for it, "
+    .. "in seconds."):argname("SECONDS"):convert(common.number(0.001, 1000000, "seconds"))
   parser:option("--answers", "Experiments: a file with an answer a line, instead of asking.")
     :argname("FILE")
   add_triggers(parser)
@@ -112,6 +118,14 @@ local function policy_of(options, given)
   local shape = given.meta and given.meta.coil_shape
   policy.used.coil = policy.used.coil or shape and tostring(shape)
   return policy
+end
+
+--- --events: the socket is made before anything else of the run is there.
+local function open_feed(options, given, found)
+  if options.events then
+    given.feed = require("moonpulse.run.feed").open(options.events[1], found.id) -- loaded for who asks for it
+    options.feed = given.feed
+  end
 end
 
 --- Is there a run that was killed and that nobody recovered?
@@ -143,6 +157,9 @@ local function perform(options)
   if options.speed ~= 1 then
     core.large_pages()
   end
+  if options.events_wait and not options.events then
+    cli.fail("usage", "--events-wait is how long --events waits for a program: give --events as well")
+  end
   local driver, simulated, usb = devices.choose(options)
   local found, values = common.find(options, true)
   records.settle(options, true)
@@ -156,6 +173,7 @@ local function perform(options)
   end
   if experiments.is(found) then
     given.experiment, given.policy = found, policy_of(options, given)
+    open_feed(options, given, found)
     return require("moonpulse.run.experiment").run(options, given) -- loaded for those who need it
   end
   for _, name in ipairs { "answers", "trigger_in", "triggers" } do
@@ -173,16 +191,33 @@ local function perform(options)
   end
   given.policy = policy_of(options, given)
   given.facts = common.measure(given.plan, options.seed)
+  open_feed(options, given, found)
   protocol_runs.run(options, given)
+end
+
+--- With --events other programs are told how it ended, whatever that was.
+local function perform_told(options)
+  if not options.events then
+    return perform(options)
+  end
+  local ok, result = pcall(perform, options)
+  if options.feed then
+    local message, status
+    if not ok then
+      message, status = cli.explain(result)
+    end
+    options.feed:finish(status or cli.status.ok, message)
+  end
+  return ok and result or not ok and error(result, 0) or nil
 end
 
 function M.run(options)
   if not options.json then
-    return perform(options)
+    return perform_told(options)
   end
   local as_json = require "moonpulse.cli.as_json" -- loaded for those who ask for it
   local aside <close> = as_json.aside() -- luacheck: ignore 211
-  local ok, result = pcall(perform, options)
+  local ok, result = pcall(perform_told, options)
   if options.made then
     local message, status
     if not ok then
