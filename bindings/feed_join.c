@@ -1,5 +1,6 @@
 /* feed_join.c - another program's side of a feed, for moonpulse ctl: it waits, and nothing else
  * goes on meanwhile. */
+#include "bindings/armed.h"
 #include "bindings/modules.h"
 #include "bindings/raise.h"
 
@@ -52,6 +53,17 @@ static int joined_peer(lua_State *L)
     lua_pushinteger(L, (lua_Integer)process);
     lua_pushboolean(L, own);
     return 2;
+}
+
+/* joined:interrupt() -> true; false: that cannot be. Stop the run as a signal does, also while
+ * its script is busy; it knows that another program asked for it. */
+static int joined_interrupt(lua_State *L)
+{
+    pid_t process;
+    const union sigval asked = {.sival_int = MP_ASKED_TO_STOP};
+    bool own = mp_feed_socket_peer(check_joined(L)->fd, &process);
+    lua_pushboolean(L, own && process > 1 && sigqueue(process, SIGTERM, asked) == 0);
+    return 1;
 }
 
 /* joined:send(line) -> true; false: the other side is gone. The newline is added. */
@@ -164,11 +176,9 @@ static int joined_close(lua_State *L)
 void mp_open_feed_join(lua_State *L)
 {
     static const luaL_Reg functions[] = {{"feed_join", join}, {NULL, NULL}};
-    static const luaL_Reg methods[] = {{"peer", joined_peer},
-                                       {"send", joined_send},
-                                       {"line", joined_line},
-                                       {"close", joined_close},
-                                       {NULL, NULL}};
+    static const luaL_Reg methods[] = {{"peer", joined_peer},           {"send", joined_send},
+                                       {"interrupt", joined_interrupt}, {"line", joined_line},
+                                       {"close", joined_close},         {NULL, NULL}};
     static const luaL_Reg metamethods[] = {
         {"__gc", joined_close}, {"__close", joined_close}, {NULL, NULL}};
     luaL_setfuncs(L, functions, 0);

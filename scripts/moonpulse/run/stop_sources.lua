@@ -108,7 +108,11 @@ function M.listen_for_signals(job)
   local _, stopped = pcall(refusals.stopped, "stuck")
   core.interrupts(stopped, blame.ours)
   core.phase "run"
-  core.on_signal(function(number)
+  core.on_signal(function(number, by_program)
+    if by_program then
+      job.stopper = job.stopper or "another program (moonpulse ctl)"
+      return M.interrupt(job, "program")
+    end
     job.signal = job.signal or signals[number] or "signal " .. number
     M.interrupt(job, "signal")
   end)
