@@ -43,6 +43,7 @@ function Running:ask(asked)
   return self.joined:send((cjson.encode(asked)))
 end
 
+--- Let go of it; the run goes on.
 function Running:close()
   self.joined:close()
 end

@@ -15,10 +15,10 @@ local patience_s = 30 -- for the end of a run that was stopped: its record is cl
 
 function M.parser()
   local parser = cli.parser("ctl",
-    "Follow and stop a run that goes on, and was started with --events: its state (status), what happens as it "
-      .. "comes (follow), a stop (stop: the device is made safe, and the answer is the run's end), a mark in "
-      .. "its audit trail (mark), a pause behind the trial that goes on (pause; again: it goes on). Without a "
-      .. "name the one run that goes on is meant; of several each is listed.",
+    "Follow and stop a run that goes on, and was started with --events: its state (status), what happens "
+      .. "as it comes (follow), a stop (stop: the device is made safe, and the answer is the run's end), a "
+      .. "mark in its audit trail (mark), a pause behind the trial that goes on (pause; again: it goes on). "
+      .. "Without a name the one run that goes on is meant; of several status lists each.",
     "moonpulse ctl status\nmoonpulse ctl follow 2026-11-22T101500_itbs600 --json\n"
       .. "moonpulse ctl mark \"coil put back\"\nmoonpulse ctl stop")
   parser:argument("verb", "What to do: " .. table.concat(verbs, ", ") .. "."):choices(verbs)
@@ -113,8 +113,8 @@ local function follow(options, named)
     end
     said, raw = run:next()
   end
-  cli.fail("fault", "%s: the run ended without a word, or let go of this reader, which did not read: moonpulse "
-    .. "runs tells what became of it", run:name())
+  cli.fail("fault", "%s: the run ended without a word, or let go of this reader, which did not read: "
+    .. "moonpulse runs tells what became of it", run:name())
 end
 
 -- what is asked --------------------------------------------------------------------------------------------
@@ -189,8 +189,9 @@ local function stop(options, named)
   local said
   said, why = end_of(run)
   if not said then
-    cli.fail("fault", "%s was told to stop, and %s: moonpulse ctl status; use the stimulator's own switch if "
-      .. "it still fires", run:name(), why == "late" and "has not ended within 30 s" or "ended without a word")
+    cli.fail("fault", "%s was told to stop, and %s: moonpulse ctl status; use the stimulator's own switch "
+      .. "if it still fires", run:name(), why == "late" and "has not ended within 30 s"
+      or "ended without a word")
   end
   if options.json then
     as_json.tell { what = "moonpulse ctl", verb = "stop", run = run:name(), ["end"] = said }

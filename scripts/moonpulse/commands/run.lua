@@ -43,6 +43,16 @@ local function add_triggers(parser)
     :argname("FILE")
 end
 
+--- The options of a command that runs something: other programs are told.
+---@param parser table of argparse; changed
+function M.add_events(parser)
+  parser:option("--events", "Tell other programs what happens, over a Unix socket (docs/driving.md): its "
+    .. "path, or a name in your own runtime folder, where moonpulse ctl finds it; without one it gets one of "
+    .. "its own."):args("?"):argname("PATH")
+  parser:option("--events-wait", "With --events: begin when a program has connected; how long to wait for "
+    .. "it, in seconds."):argname("SECONDS"):convert(common.number(0.001, 1000000, "seconds"))
+end
+
 function M.parser()
   local parser = cli.parser("run",
     "Run a protocol or an experiment: check it against the device, connect, arm, send every pulse at its "
@@ -87,11 +97,7 @@ function M.parser()
     :choices({ "host", "device", "auto" }):default("auto")
   safety_options.add(parser)
   safety_options.add_overrides(parser)
-  parser:option("--events", "Tell other programs what happens, over a Unix socket (docs/driving.md): its path, "
-    .. "or a name in your own runtime folder, where moonpulse ctl finds it; without one it gets one of its own.")
-    :args("?"):argname("PATH")
-  parser:option("--events-wait", "With --events: begin when a program has connected; how long to wait for it, "
-    .. "in seconds."):argname("SECONDS"):convert(common.number(0.001, 1000000, "seconds"))
+  M.add_events(parser)
   parser:option("--answers", "Experiments: a file with an answer a line, instead of asking.")
     :argname("FILE")
   add_triggers(parser)

@@ -347,16 +347,11 @@ function M.run(options, given)
   context.answers, context.triggers = answers, triggers_read
   ending.line("seed", "%d", job.seed)
   start.notes(job.driver)
-  if given.feed then
-    given.feed:begin(context)
-  end
   local begun_ns = core.real_ns()
   ending.tell_losses(context)
   local outcome = ending.attempt(context, function()
     keeping.begin(context, options)
-    if options.events_wait then
-      given.feed:await(options.events_wait)
-    end
+    start.tell_others(context, options, given.feed)
     local opened, problem = context.record:open_flight(most_pulses, 0, virtual_time.is_asked(options.speed))
     if not opened then
       refusals.raise("limit", "%s", problem)

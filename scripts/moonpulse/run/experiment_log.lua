@@ -190,7 +190,7 @@ function Show:concerns(report)
       table.insert(plays.findings, finding)
       self:say(finding.verdict .. ": " .. judge.sentence(finding))
       if self.context.job.feed then
-        self.context.job.feed:finding(finding.verdict, finding.rule, judge.sentence(finding))
+        self.context.job.feed:finding(finding)
       end
     end
   end

@@ -3,6 +3,7 @@
 local core = require "moonpulse.core"
 local escapes = require "moonpulse.text.escapes"
 local cjson = require "cjson.safe"
+local judge = require "moonpulse.safety.judge"
 local lines = require "moonpulse.run.feed_lines"
 local notes = require "moonpulse.record.note"
 local places = require "moonpulse.run.feed_place"
@@ -46,8 +47,8 @@ end
 local function say_dropped(self)
   local _, _, dropped = self.feed:counts()
   if dropped > self.dropped then
-    io.stderr:write(("\nmoonpulse: note: --events: %d of its readers did not read, and %s let go of\n"):format(
-      dropped, dropped == 1 and "was" or "were"))
+    io.stderr:write(("\nmoonpulse: note: --events: %d of its readers did not read, and %s let go of\n")
+      :format(dropped, dropped == 1 and "was" or "were"))
     self.dropped = dropped
   end
 end
@@ -102,12 +103,10 @@ function Feed:sent(number, onset_ns, late_ns, action, pulses)
     channel = action.channel ~= "" and action.channel or "1", intensity_mso = action.mso, pulses = pulses })
 end
 
---- What the safety gate has against it.
----@param verdict string
----@param rule string
----@param text string
-function Feed:finding(verdict, rule, text)
-  self:tell("finding", { verdict = verdict, rule = rule, text = text })
+--- What the safety gate has against what is given.
+---@param finding moonpulse.Finding
+function Feed:finding(finding)
+  self:tell("finding", { verdict = finding.verdict, rule = finding.rule, text = judge.sentence(finding) })
 end
 
 -- What is asked --------------------------------------------------------------------------------------------
@@ -133,9 +132,10 @@ function asks.status(self)
     kind = context.kind or "protocol", id = context.job.protocol.id, name = context.job.protocol.name,
     participant = context.job.policy.participant, device = context.device.name,
     simulated = context.device.simulated, speed = context.speed,
-    stop = context.job.stop_reason, since_start_s = record.start_ns and (now_ns - record.start_ns) / 1e9 or nil,
-    pulses = { planned = context.facts.pulses, sent = record.pulses_sent, confirmed = record.pulses_confirmed,
-      skipped = record.pulses_skipped },
+    stop = context.job.stop_reason,
+    since_start_s = record.start_ns and (now_ns - record.start_ns) / 1e9 or nil,
+    pulses = { planned = context.facts.pulses, sent = record.pulses_sent,
+      confirmed = record.pulses_confirmed, skipped = record.pulses_skipped },
     readers = readers, dropped = dropped, turned_away = turned_away }
 end
 
@@ -152,8 +152,8 @@ end
 
 function asks.mark(self, asked, process)
   local text = asked.text
-  local problem = type(text) ~= "string" and "a text is needed, like {\"do\":\"mark\",\"text\":\"coil moved\"}"
-    or notes.problem(text)
+  local problem = type(text) ~= "string"
+    and "a text is needed, like {\"do\":\"mark\",\"text\":\"coil moved\"}" or notes.problem(text)
   if problem then
     return nil, problem
   elseif not self.context.journal or self.state == "ended" then
@@ -219,8 +219,12 @@ function Feed:begin(context)
     if ok then
       return text, leave
     end
-    return lines.line("answer", 0, { ok = false, why = "it failed: " .. escapes.shown(tostring(text)) }), true
+    text = "it failed: " .. escapes.shown(tostring(text))
+    return lines.line("answer", 0, { ok = false, why = text }), true
   end)
+  for _, finding in ipairs(context.job.safety and judge.concerns(context.job.safety) or {}) do
+    self:finding(finding) -- of a protocol; those of an experiment come with its plans
+  end
 end
 
 --- Wait until somebody reads. Raises where nobody comes, or the run is stopped.

@@ -76,8 +76,9 @@ function M.all()
   local folder, list = M.folder(), {}
   if is_own(folder) then
     for name in lfs.dir(folder) do
-      if name:sub(-#suffix) == suffix and lfs.symlinkattributes(folder .. "/" .. name, "mode") == "socket" then
-        list[#list + 1] = folder .. "/" .. name
+      local path = folder .. "/" .. name
+      if name:sub(-#suffix) == suffix and lfs.symlinkattributes(path, "mode") == "socket" then
+        list[#list + 1] = path
       end
     end
     table.sort(list)

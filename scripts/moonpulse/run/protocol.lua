@@ -4,7 +4,6 @@ local begins = require "moonpulse.run.begin_journal"
 local conditions = require "moonpulse.record.conditions"
 local core = require "moonpulse.core"
 local ending = require "moonpulse.run.ending"
-local judge = require "moonpulse.safety.judge"
 local keeping = require "moonpulse.run.keeping"
 local live = require "moonpulse.run.live_line"
 local lower = require "moonpulse.lowering"
@@ -158,19 +157,11 @@ function M.run(options, given)
     start.refuse(context, options, refusal)
   end
   announce(job, facts, admitted, given.drawn)
-  if given.feed then
-    given.feed:begin(context)
-    for _, finding in ipairs(judge.concerns(job.safety)) do
-      given.feed:finding(finding.verdict, finding.rule, judge.sentence(finding))
-    end
-  end
   local begun_ns = core.clock_ns()
   ending.tell_losses(context)
   local outcome = ending.attempt(context, function()
     keeping.begin(context, options)
-    if options.events_wait then
-      given.feed:await(options.events_wait)
-    end
+    start.tell_others(context, options, given.feed)
     job.can_pause = true
     local keys <close> = stops.listen_for_keys(job) -- luacheck: ignore 211
     return execute(context, options, given.simulated)

@@ -106,8 +106,7 @@ function core.wire(link, on_bytes, on_line) end
 
 --- Call on a signal (SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP) instead of ending; what is armed was
 --- stopped before.
----@param call (fun(number: integer, by_program: true?))? by_program: moonpulse ctl sent it, which had no
----   answer. nil: as it was before; one that came and was not told is raised again
+---@param call (fun(number: integer, by_ctl: true?))? by_ctl: moonpulse ctl sent it. nil: as it was before; one that came and was not told is raised again
 function core.on_signal(call) end
 
 --- Read standard input as it comes. Fails if it cannot be watched (a regular file).
@@ -117,20 +116,6 @@ function core.on_signal(call) end
 ---@return string? message
 ---@return string? code
 function core.input(on_bytes, keys) end
-
---- Listen at a Unix socket for programs that want to know what happens: run/feed.lua.
----@param path string its file; one at which nobody listens any more is replaced
----@return moonpulse.core.Feed?
----@return string? message
----@return string? code "busy": something else is there
-function core.feed(path) end
-
---- Connect to a run's feed. What comes from it is waited for, and nothing else goes on meanwhile.
----@param path string
----@return moonpulse.core.Joined?
----@return string? message
----@return string? code "gone": nobody listens there
-function core.feed_join(path) end
 
 --- Start a program in a session of its own.
 ---@param options moonpulse.core.ProcessOptions
