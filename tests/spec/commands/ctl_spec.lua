@@ -83,8 +83,8 @@ describe("moonpulse ctl", function()
     assert.are.equal("program", entry("run", "stop").reason)
     assert.matches("stopped by another program", shell.read(path .. "/report.html"), 1, true)
     assert.are.equal(0, (shell.moonpulse(folder, "verify " .. path)))
-    status, _, err = ctl "stop"
-    assert.are.equal(2, status)
+    status, out, err = ctl "stop"
+    assert.are.same({ 2, "" }, { status, out })
     assert.matches("no run goes on in %S+: a run is followed if it was started with %-%-events", err)
   end)
 
@@ -130,7 +130,7 @@ describe("moonpulse ctl", function()
       names[i] = fixture.run_in(("%s/%s-runs"):format(folder, name)):match "[^/]+$"
     end
     local status, out, err = ctl "stop"
-    assert.are.equal(2, status)
+    assert.are.same({ 2, "" }, { status, out })
     assert.matches("2 runs go on: name one of them: ", err, 1, true)
     assert.is_truthy(err:find(names[1], 1, true) and err:find(names[2], 1, true))
     status, out = ctl "status"
@@ -148,8 +148,8 @@ describe("moonpulse ctl", function()
       assert.are.equal("program", entry(name, "stop").reason)
     end
     for _, named in ipairs { "nosuch", folder .. "/nosuch", folder } do
-      status, _, err = ctl("stop " .. named)
-      assert.are.equal(2, status, named)
+      status, out, err = ctl("stop " .. named)
+      assert.are.same({ 2, "" }, { status, out }, named)
       assert.matches("--events", err, 1, true)
     end
   end)
@@ -187,8 +187,8 @@ describe("moonpulse ctl", function()
     local other = run("other", folder .. "/waits.lua --events b")
     other:says "device "
     local err
-    status, _, err = ctl "pause b"
-    assert.are.equal(3, status)
+    status, out, err = ctl "pause b"
+    assert.are.same({ 3, "" }, { status, out })
     assert.matches("only the run of a protocol can be paused", err, 1, true)
     assert.are.equal(0, (ctl "mark 'of a script'"))
     assert.are.equal(0, (ctl "stop b"))
