@@ -39,17 +39,16 @@ function M.open(named, id)
   if not feed then
     refusals.raise("usage", "--events: %s", message)
   end
-  return setmetatable({ feed = feed, path = path, number = 0, state = "starting", dropped = 0, safe = true },
+  return setmetatable({ feed = feed, path = path, number = 0, state = "starting", marks = 0, safe = true },
     Feed)
 end
 
---- Readers that were let go of are counted, and said once each time.
+--- Readers that were let go of. Said when the run is over: nothing waits for a terminal before.
 local function say_dropped(self)
   local _, _, dropped = self.feed:counts()
-  if dropped > self.dropped then
-    io.stderr:write(("\nmoonpulse: note: --events: %d of its readers did not read, and %s let go of\n")
-      :format(dropped, dropped == 1 and "was" or "were"))
-    self.dropped = dropped
+  if dropped > 0 then
+    io.stderr:write(("moonpulse: note: --events: %d of its readers did not read, and %s let go of\n"):format(
+      dropped, dropped == 1 and "was" or "were"))
   end
 end
 
@@ -61,7 +60,6 @@ function Feed:tell(event, fields)
   if not self.feed:tell(lines.line(event, self.number, fields)) then
     self.feed:tell(lines.line(event, self.number, { too_long = true })) -- its number is not missing
   end
-  say_dropped(self)
 end
 
 --- A row of events.tsv was written.
@@ -69,7 +67,6 @@ end
 function Feed:row(text)
   self.number = self.number + 1
   self.feed:tell(lines.row(self.number, text))
-  say_dropped(self)
 end
 
 local states = { begun = "connected", armed = "armed", disarmed = "disarmed", stop = "stopping" }
@@ -158,7 +155,10 @@ function asks.mark(self, asked, process)
     return nil, problem
   elseif not self.context.journal or self.state == "ended" then
     return nil, "the record takes none now: it has not begun, or is being closed"
+  elseif self.marks >= notes.most_notes then
+    return nil, ("a run takes %d marks, and it has them: keep the others yourself"):format(notes.most_notes)
   end
+  self.marks = self.marks + 1
   self.context.job.audit:tell("marked", { text = text, source = who(asked, process) })
   return {}
 end
@@ -254,6 +254,7 @@ function Feed:finish(status, message)
     result.message = result.message and result.message:sub(1, 2000)
     self:tell("end", result)
     self.feed:finish(patience_s, most_s)
+    say_dropped(self)
   end
   self.feed:close()
 end

@@ -1,6 +1,7 @@
 --- What a run's feed says: a line of JSON for each row of events.tsv and each line of the journal that other
 --- programs may want. docs/driving.md and docs/schemas/feed.schema.json describe them.
 local core = require "moonpulse.core"
+local escapes = require "moonpulse.text.escapes"
 local json = require "moonpulse.text.sorted_json"
 
 local M = {}
@@ -43,7 +44,9 @@ local acts = {
   marked = { "marked", "text", "source" },
 }
 
+--- A text that is UTF-8 and has an end.
 local function shortened(text)
+  text = utf8.len(text) and text or escapes.shown(text)
   if #text <= most_text then
     return text
   end

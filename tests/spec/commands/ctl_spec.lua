@@ -194,6 +194,7 @@ describe("moonpulse ctl", function()
     assert.are.equal(0, (ctl "stop b"))
     assert.are.equal(5, other:wait())
     assert.are.equal("of a script", entry("other", "marked").text)
+    assert.are.equal(0, (shell.moonpulse(folder, "verify " .. fixture.run_in(folder .. "/other-runs"))))
   end)
 
   it("stops a script that does not yield, as a signal would, in real and in virtual time", function()
