@@ -4,7 +4,7 @@ feed_reader.py HOW SOCKET OUT: waits for the socket, then
   read     writes all that comes to OUT, until the run closes
   hang     reads the first line, then nothing until OUT.go is there, then all that is left, into OUT
   say      sends what standard input has at once, and writes what comes to OUT until the run closes
-  storm    connects as often as it can until OUT.go is there; writes the first line that each got to OUT
+  storm    connects as often as it can, 60 times at least, until OUT.go is there; writes the first line that each got to OUT
 """
 import os
 import socket
@@ -56,7 +56,7 @@ def first_line(s):
 how, path, out = sys.argv[1:4]
 if how == "storm":
     held, lines = [], []
-    while not os.path.exists(out + ".go"):
+    while len(lines) < 60 or not os.path.exists(out + ".go"):
         s = connect(path)
         lines.append(first_line(s))
         if len(held) < 40:
