@@ -282,14 +282,15 @@ static int feed_counts(lua_State *L)
     return 5;
 }
 
-/* Has somebody not got all of it? */
-static bool is_behind(const struct feed *feed)
+/* How many have not got all of it. */
+static unsigned behind(const struct feed *feed)
 {
+    unsigned count = 0;
     for (const struct mp_feed_reader *reader = feed->first; reader != NULL;
          reader = reader->next)
-        if (reader->at < feed->log.end || reader->own_length > 0)
-            return true;
-    return false;
+        if (!reader->leaves && (reader->at < feed->log.end || reader->own_length > 0))
+            count++;
+    return count;
 }
 
 static uint64_t read_by_all(const struct feed *feed)
@@ -303,7 +304,8 @@ static uint64_t read_by_all(const struct feed *feed)
 
 /*
  * feed:finish(patience, most): let readers have the rest, in seconds: so long while none takes
- * anything, so long in all. The loop stands still meanwhile: when the run is over.
+ * anything, so long in all; who has not taken it then counts as dropped. The loop stands still
+ * meanwhile: when the run is over.
  */
 static int feed_finish(lua_State *L)
 {
@@ -311,7 +313,7 @@ static int feed_finish(lua_State *L)
     const int64_t patience_ns = (int64_t)(mp_check_number(L, 2, 0, 60) * 1e9);
     const int64_t end_ns = mp_clock_ns() + (int64_t)(mp_check_number(L, 3, 0, 60) * 1e9);
     uint64_t had = 0;
-    for (int64_t since_ns = mp_clock_ns(); is_behind(feed); send_to_all(feed)) {
+    for (int64_t since_ns = mp_clock_ns(); behind(feed) > 0; send_to_all(feed)) {
         int64_t now_ns = mp_clock_ns();
         uint64_t has = read_by_all(feed);
         if (has != had)
@@ -321,6 +323,7 @@ static int feed_finish(lua_State *L)
             break;
         (void)poll(NULL, 0, 1);
     }
+    feed->dropped += behind(feed);
     return 0;
 }
 
