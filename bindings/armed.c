@@ -19,6 +19,7 @@ static _Atomic int looking; // at the sessions, on a thread that does not own th
 static uv_async_t *_Atomic wake_async;
 static lua_State *_Atomic running;
 static _Atomic int pending;
+static _Atomic int pending_reason; // of that one, as an enum mp_stop
 static _Atomic int64_t unheard_ns; // when the first signal came that the loop has not taken
 static const int64_t stuck_ns = MP_NS_PER_S;
 static const int caught[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP};
@@ -131,11 +132,15 @@ static void insist(int number)
     }
 }
 
-static void on_signal(int number)
+static void on_signal(int number, siginfo_t *info, void *context)
 {
+    (void)context;
     int saved = errno;
+    bool asked = info->si_code == SI_QUEUE && info->si_value.sival_int == MP_ASKED_TO_STOP;
+    enum mp_stop reason = asked ? MP_STOP_PROGRAM : MP_STOP_SIGNAL;
+    atomic_store(&pending_reason, (int)reason);
     atomic_store(&pending, number); // first: what is being armed now looks at it (armed.h)
-    mp_armed_stop(MP_STOP_SIGNAL);
+    mp_armed_stop(reason);
     mp_backstop_signal();
     if (!mp_backstop_on())
         insist(number);
@@ -160,7 +165,8 @@ lua_State *mp_signal_runs(void)
 
 void mp_signal_catch(uv_async_t *wake)
 {
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART}, before;
+    struct sigaction action = {.sa_sigaction = on_signal, .sa_flags = SA_RESTART | SA_SIGINFO};
+    struct sigaction before;
     (void)sigemptyset(&action.sa_mask);
     bool first = atomic_exchange(&wake_async, wake) == NULL;
     for (size_t i = 0; first && i < CAUGHT; i++) {
@@ -194,6 +200,11 @@ void mp_signal_ignore(void)
 int mp_signal_pending(void)
 {
     return atomic_load(&pending);
+}
+
+enum mp_stop mp_signal_reason(void)
+{
+    return (enum mp_stop)atomic_load(&pending_reason);
 }
 
 int mp_signal_take(void)

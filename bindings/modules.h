@@ -37,6 +37,8 @@ void mp_open_checksum(lua_State *L);
 void mp_open_threshold(lua_State *L);
 void mp_open_sha256(lua_State *L);
 void mp_open_input(lua_State *L);
+void mp_open_feed(lua_State *L);
+void mp_open_feed_join(lua_State *L);
 void mp_open_latency(lua_State *L);
 void mp_open_system(lua_State *L);
 void mp_open_shut_in(lua_State *L);

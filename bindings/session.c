@@ -333,7 +333,7 @@ static int session_arm(lua_State *L)
     lua_pushvalue(L, flight_at);
     lua_setiuservalue(L, 1, 2);   // the dispatcher borrows it
     if (mp_signal_pending() != 0) // it found nothing to stop, and nobody was told yet
-        mp_session_latch(device->session, MP_STOP_SIGNAL);
+        mp_session_latch(device->session, mp_signal_reason());
     return done(L, status, &err);
 }
 

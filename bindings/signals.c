@@ -18,7 +18,10 @@ static int tell_signal(lua_State *L)
         return luaL_error(L, "interrupted by signal %d", signal->number);
     lua_rawgeti(L, LUA_REGISTRYINDEX, signal->host->on_signal);
     lua_pushinteger(L, signal->number);
-    lua_call(L, 1, 0);
+    bool asked = mp_signal_reason() == MP_STOP_PROGRAM;
+    if (asked)
+        lua_pushboolean(L, 1);
+    lua_call(L, asked ? 2 : 1, 0);
     return 0;
 }
 
@@ -31,8 +34,9 @@ static void on_signal(uv_async_t *async)
 
 /*
  * core.on_signal(function|nil): call function(number) on SIGINT, SIGTERM and SIGHUP
- * instead of ending the process. What is armed is stopped before, without Lua. With nil, one
- * that came and that nobody was told of ends the process.
+ * instead of ending the process; function(number, true) where moonpulse ctl sent it, which
+ * asked in vain before. What is armed is stopped before, without Lua. With nil, one that came
+ * and that nobody was told of ends the process.
  */
 static int set_on_signal(lua_State *L)
 {

@@ -96,6 +96,10 @@ static const struct mp_stop_reason reasons[] = {
                       .remedy =
                           "leave the folder of a run alone until it has ended, and run it "
                           "again"},
+    [MP_STOP_PROGRAM] = {.name = "program",
+                         .words = "stopped by another program",
+                         .blame = MP_BLAME_OPERATOR,
+                         .status = MP_EXIT_STOPPED},
 };
 _Static_assert(sizeof reasons / sizeof reasons[0] == MP_STOP_COUNT, "a reason has no row");
 

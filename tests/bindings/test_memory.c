@@ -204,6 +204,15 @@ static const struct scenario scenarios[] = {
              "collectgarbage() collectgarbage() rig.scarce() rig.type('q') "
              "simulator:write('bytes')\n"
              "while not (heard.bytes and heard.key and heard.line) do core.wait() end"},
+    {.name = "a feed, and a program that reads it and asks",
+     .body = "local at = os.tmpname() os.remove(at)\n"
+             "local feed <close> = assert(core.feed(at))\n"
+             "feed:serve(function(...) keep(...) return 'answer' end)\n"
+             "local joined <close> = assert(core.feed_join(at))\n"
+             "local lines = { 'one', 'two', 'three', 'four' }\n"
+             "rig.scarce() for _, line in ipairs(lines) do\n"
+             "  feed:tell(line) joined:send('asked') core.wait(0.001) joined:line(1)\n"
+             "end"},
     {.name = "what is used when the host has ended",
      .body = "uncalled()\n"
              "local simulator = core.pty(nil, keep)\n"

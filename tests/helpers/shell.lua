@@ -90,10 +90,10 @@ function M.copy(from, to)
 end
 
 --- What a command of a test has in its environment: records and their index without --out lie in the test's
---- own folder, never where the user's are.
+--- own folder, and so do sockets, never where the user's are.
 local function own(folder)
-  return ("export MOONPULSE_RUNS=%s/.records XDG_CACHE_HOME=%s/.cache; "):format(quote(folder),
-    quote(folder))
+  return ("export MOONPULSE_RUNS=%s/.records XDG_CACHE_HOME=%s/.cache XDG_RUNTIME_DIR=%s; "):format(
+    quote(folder), quote(folder), quote(folder))
 end
 
 --- For a command's environment: a time zone in which it is about noon, so that an hour ago is the same day.

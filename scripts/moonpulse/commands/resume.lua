@@ -47,6 +47,7 @@ function M.parser()
   parser:option("--from-trial", "Go on with this trial of the plan instead: none of which a pulse was surely "
     .. "given. Of pulses that were perhaps given (the port was lost) only you know whether the stimulator "
     .. "gave them."):convert(common.ordinal):argname("N")
+  runs.add_events(parser)
   parser:flag("--json", runs.json_help)
   return parser
 end
@@ -195,6 +196,7 @@ function M.run(options)
   bytes_read.find_kept(recipe.modules)
   local of_run = cli.parse(runs.parser(), list)
   of_run.continues, of_run.taken = options.continues, arguments.taken(recipe, options)
+  of_run.events, of_run.events_wait = options.events, options.events_wait
   if not options.json then
     tell_otherwise(recipe, options, own, of_run)
   end

@@ -43,6 +43,16 @@ local function add_triggers(parser)
     :argname("FILE")
 end
 
+--- The options of a command that runs something: other programs are told.
+---@param parser table of argparse; changed
+function M.add_events(parser)
+  parser:option("--events", "Tell other programs what happens, over a Unix socket (docs/driving.md): its "
+    .. "path, or a name in your own runtime folder, where moonpulse ctl finds it; without one it gets one of "
+    .. "its own."):args("?"):argname("PATH")
+  parser:option("--events-wait", "With --events: begin when a program has connected; how long to wait for "
+    .. "it, in seconds."):argname("SECONDS"):convert(common.number(0.001, 1000000, "seconds"))
+end
+
 function M.parser()
   local parser = cli.parser("run",
     "Run a protocol or an experiment: check it against the device, connect, arm, send every pulse at its "
@@ -51,7 +61,8 @@ function M.parser()
       .. "moonpulse run my_protocol.lua --rmt 48 --device magventure --port /dev/ttyUSB0\n"
       .. "moonpulse run hf10_neurostar --rmt 50 --speed max\n"
       .. "moonpulse run scripts/threshold.lua --seed 7\n"
-      .. "moonpulse run scripts/threshold.lua --seed 7 --answers FILE --speed max")
+      .. "moonpulse run scripts/threshold.lua --seed 7 --answers FILE --speed max\n"
+      .. "moonpulse run itbs600 --amt 50 --events")
   common.add_protocol(parser, nil, true)
   parser:option("--device", "sim (a simulated MagPro, the default), sim:NAME (another, simulated), a "
     .. "device (see moonpulse devices), or the path of a driver."):default("sim"):argname("NAME")
@@ -86,6 +97,7 @@ function M.parser()
     :choices({ "host", "device", "auto" }):default("auto")
   safety_options.add(parser)
   safety_options.add_overrides(parser)
+  M.add_events(parser)
   parser:option("--answers", "Experiments: a file with an answer a line, instead of asking.")
     :argname("FILE")
   add_triggers(parser)
@@ -118,6 +130,14 @@ end
 local function earlier(options)
   return (options.participant or options.rmt == "last" or options.amt == "last")
     and require "moonpulse.cli.earlier_threshold"
+end
+
+--- --events: the socket is made before anything else of the run is there.
+local function open_feed(options, given, found)
+  if options.events then
+    given.feed = require("moonpulse.run.feed").open(options.events[1], found.id) -- loaded for who asks for it
+    options.feed = given.feed
+  end
 end
 
 --- Is there a run that was killed and that nobody recovered?
@@ -156,7 +176,8 @@ local function build(options, given, found)
   end
 end
 
-local function perform(options)
+--- What can be said of the options before anything is looked for.
+local function check_options(options)
   if options.sign then
     local key, message = require("moonpulse.record.signature").fingerprint(options.sign)
     if not key then
@@ -166,6 +187,13 @@ local function perform(options)
   if options.stop_line ~= "none" and options.speed ~= 1 then
     cli.fail("usage", "--stop-line %s is watched in real time only: leave out --speed", options.stop_line)
   end
+  if options.events_wait and not options.events then
+    cli.fail("usage", "--events-wait is how long --events waits for a program: give --events as well")
+  end
+end
+
+local function perform(options)
+  check_options(options)
   if options.look then
     options.speed = "max"
     require("moonpulse.run.look_bounds").begin()
@@ -188,6 +216,7 @@ local function perform(options)
       earlier(options).offer(options, given, found)
     end
     given.experiment, given.policy = found, policy_of(options, given)
+    open_feed(options, given, found)
     return require("moonpulse.run.experiment").run(options, given) -- loaded for those who need it
   end
   for _, name in ipairs { "answers", "trigger_in", "triggers" } do
@@ -204,16 +233,33 @@ local function perform(options)
   end
   given.policy = policy_of(options, given)
   given.facts = common.measure(given.plan, options.seed)
+  open_feed(options, given, found)
   protocol_runs.run(options, given)
+end
+
+--- With --events other programs are told how it ended, whatever that was.
+local function perform_told(options)
+  if not options.events then
+    return perform(options)
+  end
+  local ok, result = pcall(perform, options)
+  if options.feed then
+    local message, status
+    if not ok then
+      message, status = cli.explain(result)
+    end
+    options.feed:finish(status or cli.status.ok, message)
+  end
+  return ok and result or not ok and error(result, 0) or nil
 end
 
 function M.run(options)
   if not options.json then
-    return perform(options)
+    return perform_told(options)
   end
   local as_json = require "moonpulse.cli.as_json" -- loaded for those who ask for it
   local aside <close> = as_json.aside() -- luacheck: ignore 211
-  local ok, result = pcall(perform, options)
+  local ok, result = pcall(perform_told, options)
   if options.made then
     local message, status
     if not ok then

@@ -23,6 +23,7 @@ local M = {}
 ---@field why string? what the script said when it stopped the run
 ---@field stop_told string? the last stop that was told
 ---@field folders string[]? of this computer, which its texts need not name
+---@field feed moonpulse.Feed? whom its journal tells
 ---@field closed boolean? its last line is written
 ---@field on_jump fun(jump: moonpulse.ClockJump)? the wall clock jumped: it is in the journal already
 local Audit = {}
@@ -91,6 +92,7 @@ function Audit:begin(folder, entry, origin_ns, folders, virtual)
     return nil, message
   end
   local over = virtual and not core.is_virtual()
+  journal.feed = self.feed
   self.journal, self.clock, self.folders = journal, clocks.watch(), folders
   self.origin_ns, self.virtual = over and 0 or origin_ns or core.clock_ns(), virtual or core.is_virtual()
   local at = not self.virtual and clocks.now() or nil

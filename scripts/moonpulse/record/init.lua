@@ -227,7 +227,11 @@ local function write_row(self, row, onset_ns)
   if row.status == "sent" and (row.start and not self.silent or row.awaited) then
     self.left_sent = { count = self.left_sent.count + 1, first = self.left_sent.first or row.pulse }
   end
-  self:put(core.event_row(row))
+  local text = core.event_row(row)
+  self:put(text)
+  if self.feed then
+    self.feed:row(text)
+  end
 end
 
 --- Rows leave in the order of their onsets, so one that waits for the device's reply holds the later
@@ -285,6 +289,9 @@ function Record:pulse(number, planned_ns, sent_ns, late_ns, action, now_ns, stat
     self.worst_us = math.max(self.worst_us, late_ns / 1e3)
   end
   local train = self.trains[action]
+  if self.feed then
+    self.feed:sent(number + self.extra, sent_ns, late_ns, self.actions[action], train and #train.onsets or 1)
+  end
   if train then
     local base = number - 1 + self.extra
     self.extra = self.extra + #train.onsets - 1

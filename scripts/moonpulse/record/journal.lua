@@ -32,6 +32,7 @@ M.most_bytes = journal_lines.most_bytes
 ---@field kept { bytes: integer, lines: string[] } so many bytes it took; what it did not take since
 ---@field disturbed string? what another program did to it: close()
 ---@field before (fun())? of an experiment, called before each line: listen()
+---@field feed moonpulse.Feed? who is told of each line
 ---@field part_of (fun(): integer?)? the same: which part of the script it is of
 local Journal = {}
 Journal.__index = Journal
@@ -112,6 +113,9 @@ function Journal:tell(kind, entry)
     self.kept.bytes = self.kept.bytes + #text
   else
     table.insert(self.kept.lines, text)
+  end
+  if self.feed then
+    self.feed:act(kind, entry)
   end
 end
 

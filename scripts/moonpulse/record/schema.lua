@@ -363,7 +363,7 @@ end
 local acts = {}
 for _, kind in ipairs { "begin", "arm", "disarm", "stop", "threshold", "override", "approval", "question",
   "answer", "trigger", "note", "read", "refused", "clock", "end", "sealed", "recovered", "report",
-  "signature", "noted" } do
+  "signature", "noted", "marked" } do
   acts[kind] = true
 end
 M.acts = acts

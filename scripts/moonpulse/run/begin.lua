@@ -208,6 +208,19 @@ function M.make_record(job, options, refusal)
   return record
 end
 
+--- With --events other programs are told from now on, and may be waited for.
+---@param context moonpulse.Context
+---@param options table of the command
+---@param feed moonpulse.Feed? nil: without it
+function M.tell_others(context, options, feed)
+  if feed then
+    feed:begin(context)
+    if options.events_wait then
+      feed:await(options.events_wait)
+    end
+  end
+end
+
 --- Close the record of a run that was refused, with what it would have read, and raise what refused it.
 ---@param context moonpulse.Context
 ---@param options table of the command; gets refused

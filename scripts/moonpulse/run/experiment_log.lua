@@ -200,6 +200,9 @@ function Show:concerns(report)
       self.said[finding.rule] = true
       table.insert(plays.findings, finding)
       self:say(finding.verdict .. ": " .. judge.sentence(finding))
+      if self.context.job.feed then
+        self.context.job.feed:finding(finding)
+      end
     end
   end
 end

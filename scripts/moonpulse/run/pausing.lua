@@ -16,7 +16,7 @@ local at_once = 20000 -- events that are looked at without a turn of the loop
 
 --- For a run, while it can_pause.
 ---@param job moonpulse.Job with { plan, seed }, and once it plays stimuli and plays_from_ns
----@param stop fun() stops the run
+---@param stop fun(stopper: string?) stops the run, for the other program that asked, or a key
 ---@return table pausing
 function M.new(job, stop)
   return setmetatable({ job = job, stop = stop, asked = 0 }, Pausing)
@@ -75,14 +75,15 @@ local function pause(self, request)
   end
   if is_wanted(self, request) then
     self.job.paused_behind = trial
-    self.stop()
+    self.stop(self.stopper)
   end
 end
 
 --- The operator wants a pause, or wants it no longer.
 ---@param say fun(text: string, ...) tells them on a line of its own
-function Pausing:toggle(say)
-  self.say, self.asked = say, self.asked + 1
+---@param stopper string? the other program that asks; nil: a key
+function Pausing:toggle(say, stopper)
+  self.stopper, self.say, self.asked = stopper, say, self.asked + 1
   if self.asked % 2 == 0 then
     say "no pause: the run goes on"
   elseif not (self.job.plays_from_ns and self.job.stimuli) then

@@ -51,7 +51,7 @@ end
 local function execute(context, options, simulated)
   local job, hooks = context.job, hooks_of(context)
   if simulated and options.speed ~= 1 then
-    job.cuts = options.speed == "max" and { near = true, far = true } or nil
+    job.cuts = options.speed == "max" and not job.feed and { near = true, far = true } or nil
     return require("moonpulse.run.inside").run(job, context.record, options.speed, hooks)
   end
   local opened, message = context.record:open_flight(context.facts.pulses, context.facts.marks)
@@ -163,6 +163,7 @@ function M.run(options, given)
   ending.tell_losses(context)
   local outcome = ending.attempt(context, function()
     keeping.begin(context, options)
+    start.tell_others(context, options, given.feed)
     job.can_pause = true
     local keys <close> = stops.listen_for_keys(job) -- luacheck: ignore 211
     return execute(context, options, given.simulated)

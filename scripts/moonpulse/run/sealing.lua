@@ -48,7 +48,7 @@ function M.end_journal(context, stop, status, result)
     begins.begin(context)
   end
   if stop and stop ~= "finished" then
-    audit:tell_stop(stop, context.job.signal)
+    audit:tell_stop(stop, stop == "program" and context.job.stopper or context.job.signal)
   end
   context.hashes = hashes_of(record.folder)
   local told = { ["events.tsv"] = context.hashes["events.tsv"], ["twin.tsv"] = context.hashes["twin.tsv"],

@@ -24,8 +24,10 @@ function M.explain(context, outcome)
     return outcome.fault
   elseif outcome.stop == "signal" and job.signal then
     return "stopped by " .. job.signal
-  elseif outcome.stop == "key" and job.paused_behind then
-    return ("paused by a key (p), behind trial %d"):format(job.paused_behind)
+  elseif (outcome.stop == "key" or outcome.stop == "program") and job.paused_behind then
+    return ("paused by %s, behind trial %d"):format(job.stopper or "a key (p)", job.paused_behind)
+  elseif outcome.stop == "program" and job.stopper then
+    return "stopped by " .. job.stopper
   elseif outcome.stop == "late" and too_late then
     return ("pulse %d %s %s late (limit %s)"):format(too_late.pulse, too_late.sent and "left up to"
       or "would have left", numbers.seconds(too_late.late_ns / 1e9), numbers.seconds(job.tolerance))
@@ -63,6 +65,19 @@ local function tell(text, ...)
   core.screen("\r" .. text:format(...) .. "\27[K\n")
 end
 
+--- Pause the run behind the trial that goes on, or take that back. While it can_pause.
+---@param job moonpulse.Job
+---@param say fun(text: string, ...) tells whoever asked
+---@param stopper string? the other program that asks; nil: a key
+function M.pause(job, say, stopper)
+  -- loaded for who asks for it
+  job.pausing = job.pausing or require("moonpulse.run.pausing").new(job, function(by)
+    job.stopper = by
+    M.interrupt(job, by and "program" or "key")
+  end)
+  job.pausing:toggle(say, stopper)
+end
+
 --- On a terminal, q and the space bar stop the run, and p pauses it where it can be.
 ---@param job moonpulse.Job
 ---@param quiet boolean? it was said before
@@ -79,12 +94,8 @@ function M.listen_for_keys(job, quiet)
     if bytes and bytes:find("[qQ ]") then
       M.interrupt(job, "key")
     elseif bytes and bytes:find("[pP]") and job.can_pause then
-      -- loaded for who asks for it
-      job.pausing = job.pausing or require("moonpulse.run.pausing").new(job, function()
-        M.interrupt(job, "key")
-      end)
       for _ in bytes:gmatch("[pP]") do
-        job.pausing:toggle(tell)
+        M.pause(job, tell)
       end
     end
   end, true)
@@ -97,7 +108,11 @@ function M.listen_for_signals(job)
   local _, stopped = pcall(refusals.stopped, "stuck")
   core.interrupts(stopped, blame.ours)
   core.phase "run"
-  core.on_signal(function(number)
+  core.on_signal(function(number, by_program)
+    if by_program then
+      job.stopper = job.stopper or "another program (moonpulse ctl)"
+      return M.interrupt(job, "program")
+    end
     job.signal = job.signal or signals[number] or "signal " .. number
     M.interrupt(job, "signal")
   end)

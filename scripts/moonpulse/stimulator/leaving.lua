@@ -52,7 +52,7 @@ local function tell_left(self)
     return
   end
   if stop and stop ~= "finished" then
-    job.audit:tell_stop(stop, job.signal, self.fault, self.halted_ns)
+    job.audit:tell_stop(stop, stop == "program" and job.stopper or job.signal, self.fault, self.halted_ns)
   end
   job.audit:tell("disarm", { old = self.arming and "arming" or "armed",
     new = left.disarmed and "disarmed" or "not confirmed",

@@ -104,9 +104,9 @@ function core.tasks() end
 ---@return string? code
 function core.wire(link, on_bytes, on_line) end
 
---- Call on a signal (SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP) instead of ending; what is armed was
---- stopped before.
----@param call (fun(number: integer))? nil: as it was before; one that came and was not told is raised again
+--- Call on a signal (SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP); what is armed was stopped before.
+---@param call (fun(number: integer, by_ctl: true?))? by_ctl: moonpulse ctl sent it. nil: as before; one that
+---   came and was not told is raised again
 function core.on_signal(call) end
 
 --- Read standard input as it comes. Fails if it cannot be watched (a regular file).

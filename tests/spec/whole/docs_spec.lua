@@ -124,9 +124,21 @@ describe("the pages' command lines", function()
     return line
   end
 
+  --- What other terminals type while a run goes on: there is one, and it is stopped a little later.
+  local function beside_a_run(line)
+    local begin = "moonpulse run itbs600 --amt 50 --tolerance 10000 --events --out driven >/dev/null 2>&1 &"
+    return begin .. " until moonpulse ctl status 2>&1 | grep -q armed; do sleep 0.1; done; "
+      .. "{ sleep 2; moonpulse ctl stop; } >/dev/null 2>&1 & " .. line
+      .. "; is=$?; moonpulse ctl stop; wait; exit $is"
+  end
+
   local function run(line)
     local program = shell.absolute
     local bin = shell.quote(program:match("^(.*)/"))
+    if line:find("^moonpulse ctl ") then
+      return shell.sh(folder, ("cd %s && export PATH=%s:$PATH; %s"):format(shell.quote(folder), bin,
+        beside_a_run(line)))
+    end
     local input = line:find("moonpulse run ", 1, true) and "cat answers.txt" or ":" -- a pipe
     return shell.sh(folder, ("cd %s && export HOME=%s PATH=%s:$PATH; %s | %s"):format(shell.quote(folder),
       shell.quote(folder), bin, input, adapted(line)))

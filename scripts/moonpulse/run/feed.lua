@@ -1,0 +1,262 @@
+--- What a run tells other programs as it goes (--events), and what they may ask of it: docs/driving.md.
+-- Everything is the loop's: nothing here waits, and who does not read is let go of.
+local core = require "moonpulse.core"
+local escapes = require "moonpulse.text.escapes"
+local cjson = require "cjson.safe"
+local judge = require "moonpulse.safety.judge"
+local lines = require "moonpulse.run.feed_lines"
+local notes = require "moonpulse.record.note"
+local places = require "moonpulse.run.feed_place"
+local refusals = require "moonpulse.text.refusal"
+local results = require "moonpulse.run.result"
+local stops = require "moonpulse.run.stop_sources"
+
+local M = {}
+
+local patience_s, most_s = 0.25, 1 -- at the end, for who has not read everything yet
+local most_words = 200 -- of who asks
+
+---@class moonpulse.Feed
+---@field feed moonpulse.core.Feed
+---@field path string
+---@field number integer of the last line
+---@field state string of a status
+---@field context moonpulse.Context? once the run has its folder
+local Feed = {}
+Feed.__index = Feed
+
+--- Make the socket. Leaves with exit status 2 where that cannot be.
+---@param named string? a path or a name; nil: a name of its own
+---@param id string of what is run
+---@return moonpulse.Feed
+function M.open(named, id)
+  local path, message = places.new(named, id)
+  local feed, why, code
+  if path then
+    feed, why, code = core.feed(path)
+    message = why and ("%s%s"):format(why, code == "busy" and "; name another one" or "")
+  end
+  if not feed then
+    refusals.raise("usage", "--events: %s", message)
+  end
+  return setmetatable({ feed = feed, path = path, number = 0, state = "starting", marks = 0, safe = true },
+    Feed)
+end
+
+--- Readers that were let go of. Said when the run is over: nothing waits for a terminal before.
+local function say_dropped(self)
+  local _, _, dropped = self.feed:counts()
+  if dropped > 0 then
+    io.stderr:write(("moonpulse: note: --events: %d of its readers did not read, and %s let go of\n"):format(
+      dropped, dropped == 1 and "was" or "were"))
+  end
+end
+
+--- Tell all readers.
+---@param event string
+---@param fields table
+function Feed:tell(event, fields)
+  self.number = self.number + 1
+  if not self.feed:tell(lines.line(event, self.number, fields)) then
+    self.feed:tell(lines.line(event, self.number, { too_long = true })) -- its number is not missing
+  end
+end
+
+--- A row of events.tsv was written.
+---@param text string
+function Feed:row(text)
+  self.number = self.number + 1
+  self.feed:tell(lines.row(self.number, text))
+end
+
+local states = { begun = "connected", armed = "armed", disarmed = "disarmed", stop = "stopping" }
+
+--- A line of the journal was written.
+---@param kind string
+---@param entry table
+function Feed:act(kind, entry)
+  local event, fields = lines.act(kind, entry)
+  if not event then
+    return
+  end
+  self.state = self.state ~= "stopping" and states[event] or self.state
+  if event == "armed" then
+    self.safe = false
+  elseif event == "disarmed" then
+    self.safe = fields.new == "disarmed"
+    self.state = event
+  end
+  self:tell(event, fields)
+end
+
+--- A pulse has left, or the start of a train of the device's own; its row follows when all of it is known.
+---@param number integer of the pulse in the run
+---@param onset_ns integer from the run's start
+---@param late_ns integer
+---@param action moonpulse.Action
+---@param pulses integer that it starts
+function Feed:sent(number, onset_ns, late_ns, action, pulses)
+  self:tell("sent", { pulse = number, onset = onset_ns / 1e9, lateness_us = late_ns / 1e3,
+    channel = action.channel ~= "" and action.channel or "1", intensity_mso = action.mso, pulses = pulses })
+end
+
+--- What the safety gate has against what is given.
+---@param finding moonpulse.Finding
+function Feed:finding(finding)
+  self:tell("finding", { verdict = finding.verdict, rule = finding.rule, text = judge.sentence(finding) })
+end
+
+-- What is asked --------------------------------------------------------------------------------------------
+
+--- Words of another program, as they may be kept: a line that no terminal obeys.
+local function words(value, most)
+  local text = type(value) == "string" and escapes.shown((value:gsub("%c", " "))) or ""
+  return text ~= "" and text:sub(1, utf8.offset(text, most + 1) and utf8.offset(text, most + 1) - 1 or -1)
+    or nil
+end
+
+local function who(asked, process)
+  return ("%s, process %d"):format(words(asked.by, most_words) or "it gave no name", process)
+end
+
+local asks = {}
+
+function asks.status(self)
+  local context = self.context
+  local record, readers, _, dropped, turned_away = context.record, self.feed:counts()
+  local now_ns = core.clock_ns()
+  return { state = self.state, run = self.run, folder = self.folder, safe = self.safe,
+    kind = context.kind or "protocol", id = context.job.protocol.id, name = context.job.protocol.name,
+    participant = context.job.policy.participant, device = context.device.name,
+    simulated = context.device.simulated, speed = context.speed,
+    stop = context.job.stop_reason,
+    since_start_s = record.start_ns and (now_ns - record.start_ns) / 1e9 or nil,
+    pulses = { planned = context.facts.pulses, sent = record.pulses_sent,
+      confirmed = record.pulses_confirmed, skipped = record.pulses_skipped },
+    readers = readers, dropped = dropped, turned_away = turned_away }
+end
+
+function asks.stop(self, asked, process)
+  local job = self.context.job
+  if job.stop_reason or self.state == "ended" then
+    return { already = job.stop_reason or "ended" }
+  end
+  local why = words(asked.why, most_words)
+  job.stopper = ("another program (%s)%s"):format(who(asked, process), why and ": " .. why or "")
+  stops.interrupt(job, "program")
+  return {}
+end
+
+function asks.mark(self, asked, process)
+  local text = asked.text
+  local problem = type(text) ~= "string"
+    and "a text is needed, like {\"do\":\"mark\",\"text\":\"coil moved\"}" or notes.problem(text)
+  if problem then
+    return nil, problem
+  elseif not self.context.journal or self.state == "ended" then
+    return nil, "the record takes none now: it has not begun, or is being closed"
+  elseif self.marks >= notes.most_notes then
+    return nil, ("a run takes %d marks, and it has them: keep the others yourself"):format(notes.most_notes)
+  end
+  self.marks = self.marks + 1
+  self.context.job.audit:tell("marked", { text = text, source = who(asked, process) })
+  return {}
+end
+
+function asks.pause(self, asked, process)
+  local job = self.context.job
+  if not job.can_pause then
+    return nil, self.context.kind == "experiment" and "only the run of a protocol can be paused: stop it"
+      or "nothing is being given that could be paused"
+  end
+  stops.pause(job, function(text, ...)
+    self:tell("pause", { text = select("#", ...) > 0 and text:format(...) or text })
+  end, ("another program (%s)"):format(who(asked, process)))
+  return {}
+end
+
+local function answer_of(self, process, line)
+  local asked = cjson.decode(line)
+  local is_object = type(asked) == "table" and type(asked["do"]) == "string"
+  local ask = is_object and asks[asked["do"]]
+  if not ask then
+    return { ok = false, why = "one line of JSON is expected, at most 4095 bytes: {\"do\":\"status\"}, stop, "
+      .. "mark (with \"text\") or pause" }, true
+  end
+  local found, why = ask(self, asked, process)
+  local answer = found or {}
+  answer.ok, answer.why, answer.to = found ~= nil, why, asked["do"]
+  return answer
+end
+
+--- The first line of whoever comes.
+local function hello(self)
+  local _, _, _, _, first = self.feed:counts()
+  local status = asks.status(self)
+  status.format, status.version, status.moonpulse = "moonpulse feed", lines.version, core.version
+  status.first_n, status.pid = first, core.host().pid
+  return status
+end
+
+local function hear(self, process, line)
+  if not line then
+    return lines.line("hello", 0, hello(self))
+  end
+  local answer, leave = answer_of(self, process, line)
+  return lines.line("answer", 0, answer), leave
+end
+
+-- The run --------------------------------------------------------------------------------------------------
+
+--- The run has its folder: whoever has connected is heard from now on.
+---@param context moonpulse.Context
+function Feed:begin(context)
+  self.context = context
+  self.run, self.folder = context.record.folder:match "([^/]+)$", context.record.folder
+  context.record.feed, context.job.feed, context.job.audit.feed = self, self, self
+  self.feed:serve(function(_, process, line)
+    local ok, text, leave = pcall(hear, self, process, line)
+    if ok then
+      return text, leave
+    end
+    text = "it failed: " .. escapes.shown(tostring(text))
+    return lines.line("answer", 0, { ok = false, why = text }), true
+  end)
+  for _, finding in ipairs(context.job.safety and judge.concerns(context.job.safety) or {}) do
+    self:finding(finding) -- of a protocol; those of an experiment come with its plans
+  end
+end
+
+--- Wait until somebody reads. Raises where nobody comes, or the run is stopped.
+---@param seconds number
+function Feed:await(seconds)
+  local until_ns = core.real_ns() + math.floor(seconds * 1e9)
+  while self.feed:counts() == 0 do
+    local job = self.context.job
+    if job.stop_reason then
+      refusals.stopped(job.stop_reason)
+    elseif core.real_ns() >= until_ns then
+      refusals.raise("limit", "nobody has connected to %s within %g s (--events-wait); nothing was sent",
+        self.path, seconds)
+    end
+    core.wait(0.01)
+  end
+end
+
+--- The run is over: its last line. The socket goes.
+---@param status integer the exit status
+---@param message string? why it did not come to its end
+function Feed:finish(status, message)
+  if self.folder then
+    local result = results.of(self.folder, status, message)
+    result.what, result.lateness_us, result.run = nil, nil, self.run
+    result.safe, self.state = self.safe, "ended"
+    result.message = result.message and result.message:sub(1, 2000)
+    self:tell("end", result)
+    self.feed:finish(patience_s, most_s)
+    say_dropped(self)
+  end
+  self.feed:close()
+end
+
+return M

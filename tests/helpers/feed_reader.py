@@ -1,0 +1,81 @@
+"""A program that reads a run's feed and knows nothing of Moonpulse: standard library only.
+
+feed_reader.py HOW SOCKET OUT: waits for the socket, then
+  read     writes all that comes to OUT, until the run closes
+  hang     reads the first line, then nothing until OUT.go is there, then all that is left, into OUT
+  say      sends what standard input has at once, and writes what comes to OUT until the run closes
+  storm    connects as often as it can, 60 times at least, until OUT.go is there; writes the first line that each got to OUT
+"""
+import os
+import socket
+import sys
+import time
+
+
+def connect(path):
+    end = time.monotonic() + 60
+    while True:
+        s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            s.connect(path)
+            return s
+        except OSError:
+            s.close()
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.005)
+
+
+def rest_of(s):
+    parts = []
+    while True:
+        try:
+            got = s.recv(1 << 16)
+        except ConnectionResetError:
+            got = b""
+        if not got:
+            return b"".join(parts)
+        parts.append(got)
+
+
+def wait_for(path):
+    while not os.path.exists(path):
+        time.sleep(0.005)
+
+
+def first_line(s):
+    line = b""
+    while not line.endswith(b"\n"):
+        got = s.recv(1)
+        if not got:
+            break
+        line += got
+    return line
+
+
+how, path, out = sys.argv[1:4]
+if how == "storm":
+    held, lines = [], []
+    while len(lines) < 60 or not os.path.exists(out + ".go"):
+        s = connect(path)
+        lines.append(first_line(s))
+        if len(held) < 40:
+            held.append(s)
+        else:
+            s.close()
+    text = b"".join(lines)
+else:
+    s = connect(path)
+    text = b""
+    if how == "hang":
+        text = first_line(s)
+        wait_for(out + ".go")
+    elif how == "say":
+        try:
+            s.sendall(sys.stdin.buffer.read())
+        except BrokenPipeError:
+            pass
+    text += rest_of(s)
+with open(out + ".part", "wb") as f:
+    f.write(text)
+os.rename(out + ".part", out)

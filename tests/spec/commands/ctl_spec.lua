@@ -1,0 +1,216 @@
+-- moonpulse ctl: another terminal follows a run and stops it. Judged by what the simulator gave and by the
+-- record.
+local cjson = require "cjson"
+local fixture = require "job"
+local schema_judge = require "schema_judge"
+local shell = require "shell"
+
+describe("moonpulse ctl", function()
+  local folder, jobs
+  fixture.each_test(function(...) folder, jobs = ... end)
+
+  local function run(name, arguments)
+    return jobs:start(name, ("run %s --tolerance 10000 --timing host --out %s/%s-runs"):format(arguments,
+      folder, name))
+  end
+
+  local function ctl(arguments)
+    return shell.sh(folder, ("exec %s ctl %s"):format(shell.quote(shell.program), arguments))
+  end
+
+  local function twin(name)
+    return shell.rows(fixture.run_in(("%s/%s-runs"):format(folder, name)) .. "/twin.tsv")
+  end
+
+  --- How many pulses the simulator gave so far.
+  local function given(name)
+    local found = shell.names(("%s/%s-runs"):format(folder, name))[1]
+    local log = found and shell.read(("%s/%s-runs/%s/twin.tsv"):format(folder, name, found)) or ""
+    return select(2, log:gsub("\tpulse\t", ""))
+  end
+
+  local function has_given(name, count)
+    shell.await(function() return given(name) >= count end, count .. " pulses")
+  end
+
+  --- The simulator's own word: what it last did of arming and firing is to be disarmed.
+  local function is_disarmed(name)
+    local armed, fired = nil, 0
+    for _, row in ipairs(twin(name)) do
+      if row.event == "arm" then
+        armed = true
+      elseif row.event == "disarm" then
+        armed = false
+      elseif row.event == "pulse" then
+        assert.is_true(armed)
+        fired = fired + 1
+      end
+    end
+    return armed == false, fired
+  end
+
+  local function journal(name)
+    local list = {}
+    for line in shell.read(fixture.run_in(("%s/%s-runs"):format(folder, name)) .. "/journal.jsonl")
+      :gmatch "[^\n]+" do
+      list[#list + 1] = cjson.decode(line)
+    end
+    return list
+  end
+
+  local function entry(name, kind)
+    for _, each in ipairs(journal(name)) do
+      if each.kind == kind then
+        return each
+      end
+    end
+  end
+
+  it("stops a run: the device is safe when it answers, and the record says who did it", function()
+    local job = run("run", "itbs600 --amt 50 --events")
+    has_given("run", 3)
+    local status, out, err = ctl "stop"
+    assert.are.equal(0, status, err)
+    local safe, fired = is_disarmed "run"
+    assert.is_true(safe)
+    assert.matches("%d+ of 600 pulses sent; the device is safe", out)
+    assert.are.equal(tonumber(out:match "(%d+) of 600"), fired)
+    assert.are.equal(5, job:wait())
+    local path = fixture.run_in(folder .. "/run-runs")
+    local result = fixture.manifest(path).result
+    assert.are.same({ "stopped", "program", true }, { result.status, result.stop, result.disarmed })
+    assert.matches("^stopped by another program %(moonpulse ctl, process %d+%)$", result.reason)
+    assert.are.equal("program", entry("run", "stop").reason)
+    assert.matches("stopped by another program", shell.read(path .. "/report.html"), 1, true)
+    assert.are.equal(0, (shell.moonpulse(folder, "verify " .. path)))
+    status, out, err = ctl "stop"
+    assert.are.same({ 2, "" }, { status, out })
+    assert.matches("no run goes on in %S+: a run is followed if it was started with %-%-events", err)
+  end)
+
+  it("says what goes on, follows it to its end, and marks it", function()
+    local job = run("run", "ctbs600 --amt 50 -p bursts=50 --events")
+    has_given("run", 3)
+    os.execute(("{ XDG_RUNTIME_DIR=%s %s ctl follow >%s/seen; echo $? >%s/seen.rc; } &"):format(folder,
+      shell.quote(shell.program), folder, folder))
+    local status, out, err = ctl "status"
+    assert.are.equal(0, status, err)
+    assert.matches("state       armed; the device may fire", out, 1, true)
+    assert.matches("pulses      %d+ of 150 sent", out)
+    assert.are.equal(0, (ctl "mark 'coil put back'"))
+    assert.are.equal(2, (ctl "mark ''"))
+    assert.are.equal(2, (ctl "mark"))
+    local _, json = ctl "status --json"
+    assert.are.equal(0, job:wait(), job:err())
+    assert.are.same({ "coil put back", "number" }, { entry("run", "marked").text,
+      type(tonumber(entry("run", "marked").at_ns)) })
+    assert.are.equal(0, (shell.moonpulse(folder, "verify " .. fixture.run_in(folder .. "/run-runs"))))
+    assert.are.equal("0\n", shell.await(function() return shell.read(folder .. "/seen.rc") end, "its end"))
+    local seen = shell.read(folder .. "/seen")
+    assert.are.equal(150, select(2, seen:gsub("\n *%d+%.%d+ s  pulse ", "")))
+    assert.matches("marked  source moonpulse ctl, process %d+  coil put back", seen)
+    assert.matches("end  completed: the plan is complete\n$", seen)
+    local said = cjson.decode(json).runs[1]
+    assert.are.same({ "itbs", 150 }, { said.id == "ctbs600" and "itbs", said.pulses.planned })
+    shell.write(folder .. "/status.json", json)
+    local judge = schema_judge.new(folder)
+    assert.are.equal("", judge:ask("--any-order docs/schemas/ctl.schema.json " .. folder .. "/status.json"))
+    judge:close()
+  end)
+
+  it("wants a name where several runs go on, and takes the run's, its folder and its socket", function()
+    local first = run("first", "itbs600 --amt 50 --events a")
+    local second = run("second", "itbs600 --amt 40 --events b")
+    local third = run("third", ("itbs600 --amt 30 --events %s/else"):format(folder))
+    for _, name in ipairs { "first", "second", "third" } do
+      has_given(name, 1)
+    end
+    local names = {}
+    for i, name in ipairs { "first", "second", "third" } do
+      names[i] = fixture.run_in(("%s/%s-runs"):format(folder, name)):match "[^/]+$"
+    end
+    local status, out, err = ctl "stop"
+    assert.are.same({ 2, "" }, { status, out })
+    assert.matches("2 runs go on: name one of them: ", err, 1, true)
+    assert.is_truthy(err:find(names[1], 1, true) and err:find(names[2], 1, true))
+    status, out = ctl "status"
+    assert.are.equal(0, status)
+    assert.are.equal(2, select(2, out:gsub("\nwhat  ", "")))
+    assert.are.equal(0, (ctl "stop b"))
+    assert.are.equal(5, second:wait())
+    assert.is_false(first:ended() or third:ended())
+    assert.are.equal(0, (ctl("stop " .. fixture.run_in(folder .. "/first-runs"))))
+    assert.are.equal(5, first:wait())
+    assert.are.equal(0, (ctl(("stop %s/else"):format(folder))))
+    assert.are.equal(5, third:wait())
+    for _, name in ipairs { "first", "second", "third" } do
+      assert.is_true((is_disarmed(name)))
+      assert.are.equal("program", entry(name, "stop").reason)
+    end
+    for _, named in ipairs { "nosuch", folder .. "/nosuch", folder } do
+      status, out, err = ctl("stop " .. named)
+      assert.are.same({ 2, "" }, { status, out }, named)
+      assert.matches("--events", err, 1, true)
+    end
+  end)
+
+  it("names a socket whose run was killed, and passes it over where none was named", function()
+    local job = run("run", "itbs600 --amt 50 --events a")
+    has_given("run", 1)
+    job:kill()
+    local status, _, err = ctl "status a"
+    assert.are.equal(2, status)
+    assert.matches("nobody listens there: its run has ended or was killed", err, 1, true)
+    local other = run("other", "itbs600 --amt 50 --events b")
+    has_given("other", 1)
+    assert.are.equal(0, (ctl "stop"))
+    assert.are.equal(5, other:wait())
+  end)
+
+  it("pauses a protocol behind its trial; an experiment says that it cannot be", function()
+    shell.write(folder .. "/three.lua", [[local mp = require "moonpulse"
+      return mp.protocol { id = "three", name = "Three", plan = function()
+        return mp.train { pulses = 10, hz = 5, intensity = mp.mso(40) }:times(3, { gap = 2 }) end }]])
+    shell.write(folder .. "/waits.lua", [[local mp = require "moonpulse"
+      return mp.experiment { id = "waits", name = "Waits", run = function(run) run:sleep(60) end }]])
+    local job = run("run", folder .. "/three.lua --events a")
+    has_given("run", 3)
+    local status, out = ctl "pause a"
+    assert.are.equal(0, status)
+    assert.matches("pauses behind trial 1", out, 1, true)
+    assert.are.equal(5, job:wait())
+    local result = fixture.manifest(fixture.run_in(folder .. "/run-runs")).result
+    assert.are.equal("program", result.stop)
+    assert.matches("^paused by another program %(moonpulse ctl, process %d+%), behind trial 1$",
+      result.reason)
+    assert.are.equal(10, given "run")
+    local other = run("other", folder .. "/waits.lua --events b")
+    other:says "device "
+    local err
+    status, out, err = ctl "pause b"
+    assert.are.same({ 3, "" }, { status, out })
+    assert.matches("only the run of a protocol can be paused", err, 1, true)
+    assert.are.equal(0, (ctl "mark 'of a script'"))
+    assert.are.equal(0, (ctl "stop b"))
+    assert.are.equal(5, other:wait())
+    assert.are.equal("of a script", entry("other", "marked").text)
+    assert.are.equal(0, (shell.moonpulse(folder, "verify " .. fixture.run_in(folder .. "/other-runs"))))
+  end)
+
+  it("stops a script that does not yield, as a signal would, in real and in virtual time", function()
+    shell.write(folder .. "/busy.lua", [[local mp = require "moonpulse"
+      return mp.experiment { id = "busy", name = "Busy", run = function(run)
+        run:note "begins"
+        while true do end end }]])
+    for i, speed in ipairs { "1", "max" } do
+      local name = "busy" .. i
+      local job = run(name, ("%s/busy.lua --speed %s --events"):format(folder, speed))
+      job:says "begins"
+      local status, _, err = ctl "stop"
+      assert.are.equal(0, status, err)
+      assert.are.equal(5, job:wait())
+      local path = fixture.run_in(("%s/%s-runs"):format(folder, name))
+      assert.are.equal("program", fixture.manifest(path).result.stop)
+    end
+  end)
+end)

@@ -1,0 +1,320 @@
+-- What a run tells other programs: judged by its own record, the simulator's log and a reader in Python that
+-- knows nothing of Moonpulse.
+local cjson = require "cjson"
+local fixture = require "job"
+local lfs = require "lfs"
+local schema_judge = require "schema_judge"
+local shell = require "shell"
+
+local slow = "--timing host --tolerance 10000"
+
+describe("a run's feed", function()
+  local folder, jobs
+  fixture.each_test(function(...) folder, jobs = ... end)
+
+  --- Begin a reader: how as in feed_reader.py.
+  local function read(how, name, socket, input)
+    local out = folder .. "/" .. name
+    os.execute(("cat %s | python3 tests/helpers/feed_reader.py %s %s %s 2>%s.err & echo $! >%s.pid"):format(
+      input and shell.quote(input) or "/dev/null", how, shell.quote(socket or folder .. "/feed"),
+      shell.quote(out), shell.quote(out), shell.quote(out)))
+    return out
+  end
+
+  --- All that a reader got, once it has ended, as data.
+  local function got(out)
+    local text = shell.await(function() return shell.read(out) end, out)
+    local list = {}
+    for line in text:gmatch("([^\n]*)\n") do
+      list[#list + 1] = cjson.decode(line)
+    end
+    return list, text
+  end
+
+  local function run(name, arguments)
+    return jobs:start(name, ("run %s --out %s/%s-runs"):format(arguments, folder, name))
+  end
+
+  local function record(name)
+    return fixture.run_in(("%s/%s-runs"):format(folder, name))
+  end
+
+  local function only(list, ...)
+    local found, wanted = {}, {}
+    for _, event in ipairs { ... } do
+      wanted[event] = true
+    end
+    for _, said in ipairs(list) do
+      found[#found + 1] = wanted[said.event] and said or nil
+    end
+    return found
+  end
+
+  --- The rows of events.tsv, each as what a feed should say of it.
+  local function rows(path)
+    local list, texts = {}, { trial_type = true, event = true, channel = true, intensity_ref = true,
+      status = true, reply = true, timed_by = true, setting_proof = true }
+    for i, row in ipairs(shell.rows(path .. "/events.tsv")) do
+      list[i] = {}
+      for name, value in pairs(row) do
+        if value ~= "n/a" and name ~= "duration" and name ~= "cells" then
+          list[i][name] = texts[name] and value or tonumber(value)
+        end
+      end
+    end
+    return list
+  end
+
+  local function bare(list)
+    local found = {}
+    for i, said in ipairs(list) do
+      found[i] = {}
+      for name, value in pairs(said) do
+        local head = name == "n" or name == "mono_s" or name == "wall_s"
+        found[i][name] = not head and value or nil
+      end
+    end
+    return found
+  end
+
+  --- Lines are numbered from 1, without a gap, and their times do not go back.
+  local function check_numbers(list)
+    assert.are.equal("hello", list[1].event)
+    local before = 0 -- who comes late is greeted now, and told of then
+    for i = 2, #list do
+      assert.are.equal(list[1].first_n + i - 2, list[i].n)
+      assert.is_true(list[i].mono_s >= before)
+      before = list[i].mono_s
+    end
+  end
+
+  local function judged(text)
+    shell.write(folder .. "/lines.jsonl", text)
+    local judge = schema_judge.new(folder)
+    local said = judge:ask("--any-order docs/schemas/feed.schema.json " .. folder .. "/lines.jsonl")
+    judge:close()
+    return said
+  end
+
+  --- The pulses that the simulator gave: its own log.
+  local function given(path)
+    local count = 0
+    for _, row in ipairs(shell.rows(path .. "/twin.tsv")) do
+      count = count + (row.event == "pulse" and 1 or 0)
+    end
+    return count
+  end
+
+  --- A run's feed against its record: all rows, each pulse's going, the end.
+  local function check(list, text, path)
+    check_numbers(list)
+    local wanted = rows(path)
+    assert.is_true(#wanted > 0)
+    assert.are.same(wanted, bare(only(list, "pulse", "mark", "set_intensity", "unasked_pulse")))
+    local pulses = only(list, "pulse")
+    assert.are.equal(given(path), #pulses)
+    local sent = 0
+    for _, said in ipairs(only(list, "sent")) do
+      sent = sent + said.pulses
+    end
+    assert.are.equal(#pulses, sent)
+    local last = list[#list]
+    local manifest = fixture.manifest(path)
+    assert.are.same({ "end", manifest.status, manifest.result.stop, manifest.result.reason, #pulses, true },
+      { last.event, last.status, last.stop, last.reason, last.pulses.sent, last.safe })
+    assert.are.equal("", judged(text))
+  end
+
+  it("says what events.tsv says, to two readers at once, in real time; its socket is the user's", function()
+    local first, second = read("read", "a"), read("read", "b")
+    local job = run("run", "ctbs600 --amt 50 -p bursts=4 " .. slow .. " --events-wait 60 --events " .. folder
+      .. "/feed")
+    shell.await(function() return lfs.symlinkattributes(folder .. "/feed", "mode") end, "the socket")
+    assert.are.same({ "socket", "rw-------" }, { lfs.symlinkattributes(folder .. "/feed", "mode"),
+      lfs.symlinkattributes(folder .. "/feed", "permissions") })
+    assert.are.equal(0, job:wait(), job:err())
+    assert.is_nil(lfs.symlinkattributes(folder .. "/feed", "mode"))
+    local list, text = got(first)
+    check(list, text, record "run")
+    local others = got(second)
+    assert.are.same(only(list, "pulse", "sent", "end"), only(others, "pulse", "sent", "end"))
+    local play = only(list, "play")[1]
+    for _, said in ipairs(only(list, "sent")) do -- told when it left: the device's latency before its onset
+      assert.is_true(said.mono_s > play.starts_mono_s + said.onset - 0.1)
+    end
+    assert.are.equal(1, only(list, "begun")[1].n)
+  end)
+
+  it("says the same in virtual time, of trains that the device times, pairs, an experiment", function()
+    shell.write(folder .. "/hunt.lua", [[local mp = require "moonpulse"
+      return mp.experiment { id = "hunt", name = "Hunt", run = function(run)
+        local stim = run:device()
+        stim:arm()
+        for trial, intensity in run:staircase { start = 45, step = 8, reversals = 6, kind = "RMT" } do
+          run:sleep(5)
+          stim:fire(mp.pulse { intensity = mp.mso(intensity) })
+          trial:answer(intensity > 47)
+        end
+        stim:disarm()
+        run:mark "done"
+        run:note "and noted"
+      end }]])
+    for i, arguments in ipairs { "hf10_neurostar --rmt 50 -p trains=2 --device sim:rapid --timing device",
+      "paired_pulse_block --rmt 40 --device sim:bistim", folder .. "/hunt.lua --seed 3" } do
+      local name = "v" .. i
+      local out = read("read", name .. ".feed", folder .. "/" .. name .. ".sock")
+      local job = run(name, ("%s --speed max --events-wait 60 --events %s/%s.sock"):format(arguments, folder,
+        name))
+      assert.are.equal(0, job:wait(), arguments .. job:err())
+      local list, text = got(out)
+      check(list, text, record(name))
+      if i == 3 then
+        assert.is_true(#only(list, "estimate") > 4)
+        assert.are.equal("and noted", only(list, "note")[1].text)
+        assert.are.equal(fixture.manifest(record(name)).experiment.staircases[1].threshold,
+          only(list, "threshold")[1].new)
+      end
+    end
+  end)
+
+  it("changes no byte of what a run in virtual time records", function()
+    local plain = run("plain", "itbs600 --amt 50 --seed 5 --speed max")
+    assert.are.equal(0, plain:wait())
+    local told = run("told", "itbs600 --amt 50 --seed 5 --speed max --events " .. folder .. "/feed")
+    assert.are.equal(0, told:wait(), told:err())
+    for _, name in ipairs { "events.tsv", "twin.tsv", "journal.jsonl" } do
+      local a, b = shell.read(record "plain" .. "/" .. name), shell.read(record "told" .. "/" .. name)
+      assert.is_true(name == "journal.jsonl" or a == b, name)
+    end
+  end)
+
+  it("lets go of who does not read, says so, and is held up by nobody", function()
+    local out = read("hang", "hung")
+    shell.write(folder .. "/many.lua", [[local mp = require "moonpulse"
+      return mp.protocol { id = "many", name = "Many", plan = function()
+        return mp.train { pulses = 20000, hz = 1, intensity = mp.mso(30) } end }]])
+    local job = run("run", folder .. "/many.lua --speed max --events-wait 60 --events " .. folder .. "/feed")
+    assert.are.equal(0, job:wait(), job:err())
+    assert.matches("note: --events: 1 of its readers did not read, and was let go of", job:err(), 1, true)
+    assert.are.equal(20000, fixture.manifest(record "run").result.pulses_sent)
+    local short = read("hang", "short", folder .. "/other")
+    local other = run("other", "itbs600 --amt 50 --speed max --events-wait 60 --events " .. folder .. "/other")
+    assert.are.equal(0, other:wait(), other:err())
+    assert.matches("note: --events: 1 of its readers did not read, and was let go of", other:err(), 1, true)
+    shell.write(short .. ".go", "")
+    assert.are.equal(0, #only(got(short), "end"))
+    shell.write(out .. ".go", "")
+    local list = got(out)
+    check_numbers(list) -- what it has is a whole beginning
+    assert.are.equal(0, #only(list, "end"))
+  end)
+
+  it("outlives a reader that is killed amid it", function()
+    local out = read("hang", "killed")
+    local job = run("run", "ctbs600 --amt 50 -p bursts=8 " .. slow .. " --events-wait 60 --events " .. folder
+      .. "/feed")
+    job:says "timing "
+    os.execute(("kill -9 $(cat %s.pid)"):format(out))
+    local late = read("read", "late")
+    assert.are.equal(0, job:wait(), job:err())
+    local list, text = got(late)
+    check(list, text, record "run") -- it has come late, and has all of it
+  end)
+
+  it("answers once what it does not know, and goes on: garbage, a long line, a storm", function()
+    shell.write(folder .. "/garbage", "\0\255nonsense\n{\"do\":\"status\"}\n")
+    shell.write(folder .. "/long", ("x"):rep(100000))
+    shell.write(folder .. "/unknown", '{"do":"fire"}\n')
+    shell.write(folder .. "/asked", '{"do":"status"}\n{"do":"mark"}\n{"do":"mark","text":"a\\u0007b"}\n'
+      .. '{"do":"mark","text":""}\n{"do":"mark","text":7}\n')
+    local job = run("run", "ctbs600 --amt 50 -p bursts=40 " .. slow .. " --events-wait 60 --events " .. folder
+      .. "/feed")
+    local storm, outs = read("storm", "storm"), {}
+    for _, name in ipairs { "garbage", "long", "unknown", "asked" } do
+      outs[name] = read("say", name .. ".out", nil, folder .. "/" .. name)
+    end
+    job:says "timing "
+    shell.await(function() return #shell.names(record "run") > 3 end, "the record")
+    for name, out in pairs(outs) do
+      if name ~= "asked" then
+        shell.await(function() return shell.read(out) end, out) -- long before the run's end
+      end
+    end
+    shell.await(function() return shell.read(record "run" .. "/events.tsv"):find "\tpulse\t" end, "a pulse")
+    shell.write(storm .. ".go", "")
+    assert.are.equal(0, job:wait(), job:err())
+    assert.are.equal(120, given(record "run"))
+    for name, out in pairs(outs) do
+      local list, text = got(out)
+      local refused = only(list, "refused")[1]
+      if not refused then -- it was not in the storm
+        local answers = only(list, "answer")
+        assert.are.equal(name == "asked" and 5 or 1, #answers, name .. text)
+        for i, answer in ipairs(answers) do
+          assert.are.equal(name == "asked" and i == 1, answer.ok, name .. i)
+          assert.is_true(answer.ok or #answer.why > 20)
+        end
+      end
+    end
+    local stormed, refused = got(storm), 0
+    for _, said in ipairs(stormed) do
+      refused = refused + (said.event == "refused" and 1 or 0)
+      assert.is_true(said.event == "refused" or said.event == "hello")
+    end
+    assert.is_true(#stormed > 40 and refused > 0)
+  end)
+
+  it("begins with nobody only where nobody is waited for", function()
+    local job = run("run", "ctbs600 --amt 50 --speed max --events-wait 0.05 --events")
+    assert.are.equal(3, job:wait())
+    assert.matches("nobody has connected to %S+/moonpulse/ctbs600%-%d+%.sock within 0%.05 s", job:err())
+    assert.is_nil(shell.read(record "run" .. "/twin.tsv")) -- there was no device
+    assert.are.equal(0, fixture.manifest(record "run").result.pulses_sent)
+    assert.are.same({}, shell.names(folder .. "/moonpulse"))
+    assert.are.equal(2, run("other", "ctbs600 --amt 50 --events-wait 1"):wait())
+  end)
+
+  it("takes the place of a socket at which nobody listens, and of nothing else", function()
+    os.execute(("python3 -c 'import socket;s=socket.socket(socket.AF_UNIX);s.bind(\"%s/feed\")'"):format(
+      folder))
+    assert.are.equal("socket", lfs.symlinkattributes(folder .. "/feed", "mode"))
+    local job = run("dead", "ctbs600 --amt 50 --speed max --events " .. folder .. "/feed")
+    assert.are.equal(0, job:wait(), job:err())
+    assert.is_nil(lfs.symlinkattributes(folder .. "/feed", "mode"))
+    shell.write(folder .. "/feed", "mine")
+    job = run("file", "ctbs600 --amt 50 --speed max --events " .. folder .. "/feed")
+    assert.are.equal(2, job:wait())
+    assert.matches("feed is there already, and it is no socket; name another one", job:err(), 1, true)
+    assert.are.equal("mine", shell.read(folder .. "/feed"))
+    assert.are.same({}, shell.names(folder .. "/file-runs")) -- before there is a record
+    local live = run("live", "itbs600 --amt 50 " .. slow .. " --events mine")
+    live:says "timing "
+    job = run("second", "ctbs600 --amt 50 --speed max --events mine")
+    assert.are.equal(2, job:wait())
+    assert.matches("somebody listens at it: another run?", job:err(), 1, true)
+    live:signal "TERM"
+    assert.are.equal(5, live:wait())
+    os.execute(("chmod 755 %s/moonpulse"):format(folder))
+    job = run("open", "ctbs600 --amt 50 --speed max --events mine")
+    assert.are.equal(2, job:wait())
+    assert.matches("must be a folder that is yours alone", job:err(), 1, true)
+  end)
+
+  it("refuses a program of another user, also where the files let it in", function()
+    if lfs.attributes("/proc/self", "uid") ~= 0 then
+      return pending("for who may become another user")
+    end
+    os.execute(("chmod 755 %s"):format(folder))
+    local job = run("run", "itbs600 --amt 50 " .. slow .. " --events " .. folder .. "/feed")
+    job:says "timing "
+    os.execute(("chmod 666 %s/feed"):format(folder))
+    local status = shell.sh(folder, ("setpriv --reuid 65534 --clear-groups /usr/bin/python3 -c '"
+      .. "import socket,sys;s=socket.socket(socket.AF_UNIX);s.connect(\"%s/feed\");"
+      .. "sys.stdout.write(s.makefile().readline())'"):format(folder))
+    assert.are.equal(0, status, shell.read(folder .. "/.err"))
+    assert.are.same({ event = "refused", why = "the run is another user's" },
+      cjson.decode(shell.read(folder .. "/.out")))
+    job:signal "TERM"
+    assert.are.equal(5, job:wait())
+  end)
+end)
