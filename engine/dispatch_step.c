@@ -29,6 +29,12 @@ static void publish_finished(struct mp_dispatcher *d)
     d->ahead.on = false;
 }
 
+/* Is all of the plan out, down to the last event code? */
+static bool is_out(const struct mp_dispatcher *d)
+{
+    return d->lowering != NULL && d->next == NULL && !d->second.open && !dispatch_codes_wait(d);
+}
+
 /* Its last frame is out. A plan that triggers start waits for the next one, if one may come. */
 static void plan_is_over(struct mp_dispatcher *d)
 {
@@ -200,7 +206,7 @@ static bool second_is_next(const struct mp_dispatcher *d)
 
 static void do_second(struct mp_dispatcher *d)
 {
-    if (dispatch_second(d) && d->lowering != NULL && d->next == NULL && !stopped(d))
+    if (dispatch_second(d) && is_out(d) && !stopped(d))
         plan_is_over(d);
 }
 
@@ -211,7 +217,7 @@ static void do_second(struct mp_dispatcher *d)
  */
 static void wait_for_due(struct mp_dispatcher *d, struct mp_next *next)
 {
-    bool held = !d->second_next && d->next->kind == MP_SEND_PULSE &&
+    bool held = !d->second_next && !d->code_next && d->next->kind == MP_SEND_PULSE &&
                 d->due_ns > d->start_ns + d->next->send_ns;
     d->waits = WAITS_DUE;
     next->at_ns = d->due_ns - (held && d->threaded ? awake_ns : 0);
@@ -233,6 +239,7 @@ static void wait_for_next(struct mp_dispatcher *d, struct mp_next *next)
     d->due_ns = d->second_next    ? d->second.due_ns
                 : d->next != NULL ? next_due_ns(d)
                                   : INT64_MAX;
+    d->code_next = dispatch_code_before(d, &d->due_ns);
     next->spin = false;
     if (d->due_ns > look || d->due_ns == INT64_MAX) {
         d->waits = WAITS_LOOK;
@@ -338,8 +345,17 @@ static void dispatch(struct mp_dispatcher *d)
     if (kind == MP_SEND_PULSE)
         dispatch_came_by(d);
     dispatch_publish(d, out);
+    dispatch_code_of(d, out); // it stays where it is until the ring comes round
     d->next = mp_lowering_draw(d->lowering);
-    if (d->next == NULL && !d->second.open && !stopped(d))
+    if (is_out(d) && !stopped(d))
+        plan_is_over(d);
+}
+
+/* An event code, or the 0 after one. */
+static void do_code(struct mp_dispatcher *d)
+{
+    dispatch_code_now(d);
+    if (is_out(d) && !stopped(d))
         plan_is_over(d);
 }
 
@@ -373,15 +389,17 @@ static bool act(struct mp_dispatcher *d, struct mp_next *next)
     case WAITS_WARM:
         if (!come)
             break;
-        if (!d->second_next)
+        if (!d->second_next && !d->code_next)
             dispatch_warm(d, d->next);
         wait_for_due(d, next);
         return true;
     case WAITS_DUE:
-        if (come && d->second_next)
+        if (come && d->code_next)
+            do_code(d);
+        else if (come && d->second_next)
             do_second(d);
         d->woken_ns = dispatch_now(d);
-        if (come && !d->second_next)
+        if (come && !d->code_next && !d->second_next)
             dispatch(d);
         break;
     }

@@ -72,7 +72,7 @@ function core.channel(plan, name) end
 ---@return moonpulse.Plan the same
 function core.describe(plan, origin, label) end
 
---- Call a plan as another one is called, in whose place it is: its line, its name, its label and its roles;
+--- Call a plan as another one is called, in whose place it is: its line, its name, its label, roles and code;
 --- changes it: for who has just made it.
 ---@param plan moonpulse.Plan
 ---@param other moonpulse.Plan
@@ -86,6 +86,12 @@ function core.like(plan, other) end
 ---@param roles string? "trial", "block", "trials", spaces between
 ---@return moonpulse.Plan another one
 function core.tagged(plan, condition, roles) end
+
+--- The same plan with an event code: of a mark its own, else of each of its pulses. Raises outside 1 to 255.
+---@param plan moonpulse.Plan
+---@param code integer from 1 to 255; parts inside that have one keep it
+---@return moonpulse.Plan another one
+function core.coded(plan, code) end
 
 --- What an author's rate or time is taken as: the simplest fraction that is written so.
 ---@param value number|string
@@ -173,12 +179,14 @@ function Plan:id() end
 ---@field depth integer of nesting
 ---@field random boolean are there rests that are drawn?
 ---@field unnamed boolean are there pulses that nobody gave a channel?
+---@field coded boolean have pulses or marks an event code?
 
 ---@class moonpulse.core.View a node of a plan
 ---@field kind "pulse"|"rest"|"mark"|"sequence"|"repeat"|"parallel"|"channel"
 ---@field label string what it is called: "burst"; "" if nothing
 ---@field origin string where it was written: "file:line"; "" if not known
 ---@field condition string of its own, as plan:label says; "" if it has none
+---@field code integer its own event code; 0: none
 ---@field roles string "trial": one stimulus; "block"; "trials": of mp.trials; spaces between
 ---@field text string? of a mark, name of a channel
 ---@field children integer
