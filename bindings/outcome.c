@@ -50,6 +50,7 @@ static void set_code(lua_State *L, const struct mp_outcome *out)
     set_integer(L, "planned_ns", send->floor_ns + (send->half ? 1 : 0));
     set_integer(L, "due_ns", out->woken_ns - out->start_ns);
     set_integer(L, "entered_ns", out->entered_ns - out->start_ns);
+    set_integer(L, "there_ns", out->returned_ns - out->start_ns);
     lua_pushstring(L, send->kind == MP_SEND_MARK ? "mark" : "pulse");
     lua_setfield(L, -2, "of");
     set_integer(L, "lost", out->lost);

@@ -7,7 +7,8 @@
 
 #include "engine/clock.h"
 
-// a write takes some ten microseconds, of a USB adapter a hundred: what is due sooner goes first
+// a write takes some ten microseconds, of a USB adapter a hundred: a pulse that is due sooner goes
+// first
 static const int64_t clear_ns = 250 * MP_NS_PER_US;
 // a byte that is still in the system's queue after so long is at no box: it hangs
 static const int64_t hangs_ns = 20 * MP_NS_PER_MS;
@@ -30,7 +31,9 @@ static void tell(struct mp_dispatcher *d, const struct dispatch_code *code,
                                    .start_ns = code->start_ns,
                                    .woken_ns = code->due_ns,
                                    .entered_ns = entered_ns,
-                                   .returned_ns = dispatch_now(d)};
+                                   .returned_ns = lost == MP_CODE_WRITTEN
+                                                      ? entered_ns + d->config.code_wire_ns
+                                                      : entered_ns};
     dispatch_publish(d, &out);
 }
 
@@ -78,7 +81,9 @@ bool dispatch_code_before(const struct mp_dispatcher *d, int64_t *due_ns)
     const int64_t now = dispatch_now(d);
     if (next_ns < now)
         next_ns = now;
-    if (*due_ns != INT64_MAX && next_ns > *due_ns - clear_ns)
+    // a setting, or a mark, may wait for a moment
+    const bool exact = d->second_next || (d->next != NULL && d->next->kind == MP_SEND_PULSE);
+    if (*due_ns != INT64_MAX && next_ns >= *due_ns - (exact ? clear_ns : 0))
         return false;
     *due_ns = next_ns;
     return true;

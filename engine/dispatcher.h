@@ -102,9 +102,9 @@ struct mp_outcome {
                        // without its latency) nobody knows whether it has it; 0: of nothing
     struct mp_send send; // sent, skipped, mark, code: which
     int64_t start_ns;    // monotonic instant that the times in send count from
-    int64_t woken_ns;    // when the wait ended
+    int64_t woken_ns;    // when the wait ended; code: when it was due
     int64_t entered_ns;  // stamp before the write
-    int64_t returned_ns; // stamp after it
+    int64_t returned_ns; // stamp after it; code: when its byte is at the box
 };
 
 /* A clock that is not the monotonic one: a virtual world's, or one that tests turn by hand. */

@@ -141,6 +141,11 @@ local function started(self, plan, part, channel)
     end
     return nil
   end
+  if self.codes and totals.coded then
+    keep_refusal(self, part, "its pulses have event codes (--codes), and a code goes with a pulse that we send",
+      plan:view())
+    return nil
+  end
   part.timing = self.mode == "device" and "device" or "auto"
   for _, pulse in ipairs(part.cell) do
     self.resolve(pulse.action)
@@ -305,7 +310,7 @@ end
 ---   least: the smallest that we cannot time
 ---@param driver moonpulse.Driver
 ---@param given { identity: moonpulse.Identity?, resolve: fun(action: moonpulse.Action),
----   host_can: fun(plan: moonpulse.Plan): boolean } resolve brings an action's intensity to %MSO; host_can:
+---   host_can: fun(plan: moonpulse.Plan): boolean, codes: boolean? } codes: there is a box for them; resolve brings an action's intensity to %MSO; host_can:
 ---   can we time all of plan, pulse by pulse?
 ---@return moonpulse.Plan plan in which a pulse may stand for a program
 ---@return { part: moonpulse.Part, program: table }[] programs by their number
@@ -319,7 +324,7 @@ function M.split(plan, mode, driver, given)
   end
   local alive = driver.keepalive or {}
   local self = { mode = mode, identity = given.identity, resolve = given.resolve,
-    host_can = given.host_can, train = driver.encode.train,
+    host_can = given.host_can, codes = given.codes, train = driver.encode.train,
     answered = type(alive) ~= "table" or alive.answered,
     held = {}, known = {}, programs = {}, done = {}, possible = {}, refused = {} }
   local new = replace(self, plan, "")

@@ -336,7 +336,7 @@ end
 --- The plan with what the device times replaced by programs.
 local function split(given, limits, mode)
   return timing.split(given.plan, mode, given.driver, {
-    identity = given.identity,
+    identity = given.identity, codes = given.codes ~= nil,
     resolve = function(action)
       resolve({ action }, given, limits)
     end,

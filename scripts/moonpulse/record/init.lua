@@ -116,16 +116,18 @@ end
 --- of intensity a third.
 ---@param pulses integer
 ---@param marks integer
-function M.records_of(pulses, marks)
-  return 3 * pulses + marks
+---@param coded boolean? some have event codes, and there is a box for these: each may take one more
+function M.records_of(pulses, marks, coded)
+  return (coded and 4 or 3) * pulses + (coded and 2 or 1) * marks
 end
 
 --- Open the flight record: what a killed run leaves.
 ---@param pulses integer planned
 ---@param marks integer planned
 ---@param virtual boolean? the run is in virtual time
-function Record:open_flight(pulses, marks, virtual)
-  local capacity = M.records_of(pulses, marks) + core.flight_spare
+---@param coded boolean? as for records_of
+function Record:open_flight(pulses, marks, virtual, coded)
+  local capacity = M.records_of(pulses, marks, coded) + core.flight_spare
   if capacity > core.flight_most then
     return nil, ("a run of %d pulses and %d marks in real time is more than the flight record "
       .. "holds (%d records): split it"):format(pulses, marks, core.flight_most)

@@ -68,6 +68,7 @@ local function add_played(list, recipe, options)
   for _, name in ipairs { "late", "timing", "guidelines" } do
     plain(list, name, options[name] or from[name])
   end
+  plain(list, "codes", options.codes or options.speed ~= "1" and from.codes or nil)
   plain(list, "tolerance", options.tolerance or from.tolerance_ms)
   local of_run = not options.device and type(from.device_options) == "table" and from.device_options or {}
   for _, set in ipairs { of_run, options.device_option } do

@@ -26,6 +26,7 @@ function M.job(options, given)
     tolerance = options.tolerance / 1e3, late = options.late, stop_line = options.stop_line,
     timing = options.timing, audit = audits.new(given.policy.operator), meta = given.meta,
     unconfirmed = options.unconfirmed and given.protocol and given.protocol.unconfirmed or nil,
+    codes = options.codes, tell_codes = function(text) io.stderr:write("\nmoonpulse: note: ", text, "\n") end,
     coil = options.coil, faults = options.speed ~= 1 and options.fault or nil,
   }
 end
@@ -49,13 +50,17 @@ end
 
 --- What the operator should know of the device before it is opened.
 ---@param driver moonpulse.Driver
-function M.notes(driver)
+---@param codes moonpulse.CodeBox?
+function M.notes(driver, codes)
   if driver.note then
     line("note", "%s", driver.note(driver.settings))
   end
   if driver.trigger then
     line("trigger", "%s%s", triggers.describe(driver.trigger), driver.trigger_latency and ""
       or "; the time from there to the pulse is not known and counts as 0")
+  end
+  if codes then
+    line("codes", "%s", require("moonpulse.driver.code_box").describe(codes))
   end
 end
 
@@ -68,6 +73,17 @@ local function tell_pulse(context, identity)
   for _, key in ipairs(differing) do
     line("note", "CHECK THE DEVICE: it says %s %s, and you say %s: the record has what the device says",
       key:gsub("_", " "), said[key].value, tostring(key == "coil" and job.coil or job.meta[key]))
+  end
+end
+
+--- What becomes of the event codes of a plan.
+---@param job moonpulse.Job
+---@param plan moonpulse.Plan
+---@param say fun(text: string)
+function M.say_codes(job, plan, say)
+  if plan:totals().coded and not job.codes and not job.codes_said then
+    job.codes_said = true
+    say("the plan has event codes, and no box is named for them (--codes PATH): they are not sent")
   end
 end
 
