@@ -51,7 +51,15 @@ local function write_course(options)
     end
     return a.number < b.number
   end)
-  io.stdout:write(header, "\n")
+  local of_pulse, of_mark, coded = {}, {}, course.rows.codes[1] ~= nil
+  for _, row in ipairs(course.rows.codes) do
+    if row.pulse then
+      of_pulse[row.pulse] = row.reply
+    else
+      of_mark[row.planned] = row.reply
+    end
+  end
+  io.stdout:write(header, coded and "\tcode\n" or "\n")
   for i, row in ipairs(rows) do
     local function text(value)
       return value and ("%.9g"):format(value) or "n/a"
@@ -59,6 +67,10 @@ local function write_course(options)
     local cells = { i, math.floor(row.planned + 0.5), row.event, row.channel or "n/a", text(row.intensity),
       row.ref or "n/a", text(row.mso), row.pulse or "n/a", row.event == "mark" and row.reply or "n/a",
       row.trial_type or "n/a", row.trial or "n/a", row.block or "n/a" }
+    if coded then
+      cells[#cells + 1] = row.event == "pulse" and of_pulse[row.pulse]
+        or row.event == "mark" and of_mark[row.planned] or "n/a"
+    end
     io.stdout:write(table.concat(cells, "\t"), "\n")
   end
   io.stdout:flush()

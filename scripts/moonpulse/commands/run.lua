@@ -147,7 +147,8 @@ local function perform(options)
     cli.fail("usage", "--codes %s is the device's own port: a box for codes has a port of its own",
       options.codes.path)
   end
-  if options.look then
+  if options.look then -- what its plans have is shown
+    options.codes = options.codes or require("moonpulse.driver.code_box").for_show()
     options.speed = "max"
     require("moonpulse.run.look_bounds").begin()
   end

@@ -44,6 +44,7 @@ local function record_in(folder, path, file)
     proven_ns = math.mininteger, heard_ns = math.mininteger,
     pulses_unmeasured = 0, -- sent, and timed by the stimulator
     starts = 0, last_number = 0, lasts_ns = 0, left_sent = { count = 0 },
+    recent = {}, -- the last pulses, by their numbers
     had_ns = math.mininteger, claimed_ns = math.mininteger, discards = {}, perhaps = 0, conditions = {},
   }, Record)
 end
@@ -303,7 +304,7 @@ function Record:pulse(number, planned_ns, sent_ns, late_ns, action, now_ns, stat
     late_ns = late_ns, tail = self.tails[action], open = true, status = status or "sent",
     at_ns = now_ns, action = self.actions[action],
   }
-  self.last_number = row.pulse
+  self.last_number, self.recent[number % 32] = row.pulse, row
   self.pulses_sent = self.pulses_sent + 1
   if self.silent then
     row.open, row.over_ns = nil, sent_ns + math.ceil((row.action.over or 0) * 1e9)

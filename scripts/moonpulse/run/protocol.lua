@@ -90,6 +90,10 @@ local function announce(job, facts, admitted, drawn)
   line("plan", "%s, %s from first to last pulse%s", numbers.counted(facts.pulses, "pulse"),
     numbers.duration(facts.first_to_last_s),
     (facts.random or drawn) and (", seed %d"):format(job.seed) or "")
+  local coded = job.plan:totals().coded and require("moonpulse.stimulator.codes").words(job.plan, job.seed)
+  if coded then
+    line("codes", "%s", coded)
+  end
   for i, text in ipairs(lower.dose(admitted.actions, job.thresholds)) do
     line(i == 1 and "intensity" or "", text)
   end

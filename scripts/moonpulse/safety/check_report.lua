@@ -78,7 +78,7 @@ end
 
 --- One JSON object.
 ---@param result { protocol: table, report: table, device: table, judged: table?, seed: table?, lab: table?,
----   history: moonpulse.History? }
+---   codes: string?, history: moonpulse.History? } codes: the plan's event codes in words
 ---@return string
 function M.json(result)
   local report, findings, by_layer = result.report, json.list {}, {}
@@ -97,7 +97,7 @@ function M.json(result)
   return json.encode { protocol = result.protocol.id, profile = report.profile, table = report.table,
     verdict = verdict, layers = by_layer, pulses = report.pulses,
     nerve_pulses = report.nerve_pulses, trains = report.trains,
-    device = result.device, findings = findings, structural = report.structural, warning = tables.warning,
+    codes = result.codes, device = result.device, findings = findings, structural = report.structural, warning = tables.warning,
     judged = result.judged or { how = "the schedule", text = "nothing in it is drawn" },
     seed = result.seed, history = history_of(result.history) }
 end
@@ -116,6 +116,9 @@ function M.print(result)
   end
   if result.judged then
     line("judged", "%s: %s", result.judged.how, result.judged.text)
+  end
+  if result.codes then
+    line("codes", "%s", result.codes)
   end
   line(device.verdict, "%s: %s", device.name, device.message)
   if device.note then

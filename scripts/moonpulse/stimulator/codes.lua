@@ -50,7 +50,7 @@ end
 ---@param box moonpulse.CodeBox?
 ---@param progress fun(walked: integer)? called now and then
 function M.check(plan, seed, box, progress)
-  if not box or not plan:totals().coded then
+  if not box or box.any_distance or not plan:totals().coded then
     return
   end
   local _, closest = core.schedule(plan, seed):codes(progress)
