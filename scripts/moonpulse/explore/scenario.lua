@@ -30,6 +30,8 @@ local M = {}
 ---@field report boolean? with its report.html
 ---@field killed_s number? what a kill at that instant would leave is recovered, too
 ---@field flight boolean? of a protocol: with a flight record, which an experiment always has
+---@field codes boolean? its plans have event codes, and there is a box for them
+---@field box { kind: "full"|"gone", at_s: number }? what that box does wrong
 ---@field long boolean? a session of many pulses
 
 local stops = { "key", "signal", "line", "guard", "key", "signal" }
@@ -303,6 +305,12 @@ function M.draw(seed)
   end
   if waits then
     triggers.draw_around(ahead, scenario)
+  end
+  local codes = chances.new(seed, "codes")
+  if not self.long and codes:once_in(3) then
+    scenario.codes = true
+    scenario.box = codes:once_in(3) and { kind = codes:pick { "full", "gone" }, at_s = codes:instant(self.lasts) }
+      or nil
   end
   local kill = chances.new(seed, "kill")
   if (scenario.script or scenario.flight) and kill:once_in(3) then

@@ -68,7 +68,6 @@ local function add_played(list, recipe, options)
   for _, name in ipairs { "late", "timing", "guidelines" } do
     plain(list, name, options[name] or from[name])
   end
-  plain(list, "codes", options.codes or options.speed ~= "1" and from.codes or nil)
   plain(list, "tolerance", options.tolerance or from.tolerance_ms)
   local of_run = not options.device and type(from.device_options) == "table" and from.device_options or {}
   for _, set in ipairs { of_run, options.device_option } do
@@ -102,6 +101,7 @@ local function add_simulated(list, recipe, options, scratch)
   plain(list, "speed", options.speed or "max")
   plain(list, "fault", not options.continues and from.faults or nil)
   plain(list, "trigger", options.trigger or from.trigger)
+  plain(list, "codes", options.codes or tonumber(options.speed) ~= 1 and from.codes or nil)
   if not options.lab then
     plain(list, "lab", recipe.files["lab limits"])
   end
@@ -133,6 +133,7 @@ function M.of(recipe, options, scratch)
   add_thresholds(list, recipe, options, is_real)
   if is_real then
     plain(list, "trigger", options.trigger)
+    plain(list, "codes", options.codes)
   else
     add_simulated(list, recipe, options, scratch)
   end

@@ -60,7 +60,7 @@ function M.notes(driver, codes)
       or "; the time from there to the pulse is not known and counts as 0")
   end
   if codes then
-    line("codes", "%s", require("moonpulse.driver.code_box").describe(codes))
+    line("code box", "%s", require("moonpulse.driver.code_box").describe(codes))
   end
 end
 

@@ -191,8 +191,8 @@ local function say_result(context, outcome, result, complete)
   end
   local codes = context.record.codes
   if codes and codes.sent + codes.lost > 0 then
-    M.line("codes", "%s of %s given to the box", numbers.count(codes.sent),
-      numbers.counted(codes.sent + codes.lost, "event code"))
+    M.line("event codes", "%s of %s given to the box", numbers.count(codes.sent),
+      numbers.count(codes.sent + codes.lost))
   end
   if outcome.took_s then
     M.line("took", "%s, %s times real time", numbers.seconds(outcome.took_s),

@@ -88,11 +88,11 @@ local function start_of(context)
   return start
 end
 
---- The box of event codes, and how many it got.
-local function codes_of(context)
+--- The box of event codes, and, once it is over, how many it got.
+local function codes_of(context, status)
   local box, counts = context.job.codes, context.record.codes
   local facts = box and require("moonpulse.driver.code_box").facts(box)
-  if facts and counts then
+  if facts and counts and status ~= "running" then
     facts.sent, facts.lost = counts.sent, counts.lost
   end
   return facts
@@ -122,7 +122,7 @@ function M.of(context, status, result)
     moonpulse = { version = core.version, commit = core.commit ~= "" and core.commit or nil,
       compiler = core.compiler },
   }, M.folders_of(context))
-  manifest.begins_at, manifest.codes = job.begins_at, codes_of(context)
+  manifest.begins_at, manifest.codes = job.begins_at, codes_of(context, status)
   manifest.parameters, manifest.seed, manifest.speed = context.parameters, job.seed, context.speed
   manifest.clock = job.audit.clock and job.audit.clock:facts()
   manifest.conditions = next(context.conditions) and context.conditions or nil

@@ -92,7 +92,7 @@ local function announce(job, facts, admitted, drawn)
     (facts.random or drawn) and (", seed %d"):format(job.seed) or "")
   local coded = job.plan:totals().coded and require("moonpulse.stimulator.codes").words(job.plan, job.seed)
   if coded then
-    line("codes", "%s", coded)
+    line("event codes", "%s", coded)
   end
   for i, text in ipairs(lower.dose(admitted.actions, job.thresholds)) do
     line(i == 1 and "intensity" or "", text)
