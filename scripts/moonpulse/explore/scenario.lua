@@ -208,6 +208,15 @@ function M.is_triggered(scenario)
   return false
 end
 
+--- Event codes, and a box that may fail.
+local function draw_codes(chance, scenario, self)
+  if not self.long and chance:once_in(3) then
+    scenario.codes = true
+    scenario.box = chance:once_in(3) and { kind = chance:pick { "full", "gone" },
+      at_s = chance:instant(self.lasts) } or nil
+  end
+end
+
 --- How long a plan or script takes about, for the instants of what goes wrong.
 local function lasts_of(scenario)
   local lasts = 2
@@ -306,12 +315,7 @@ function M.draw(seed)
   if waits then
     triggers.draw_around(ahead, scenario)
   end
-  local codes = chances.new(seed, "codes")
-  if not self.long and codes:once_in(3) then
-    scenario.codes = true
-    scenario.box = codes:once_in(3) and { kind = codes:pick { "full", "gone" }, at_s = codes:instant(self.lasts) }
-      or nil
-  end
+  draw_codes(chances.new(seed, "codes"), scenario, self)
   local kill = chances.new(seed, "kill")
   if (scenario.script or scenario.flight) and kill:once_in(3) then
     scenario.killed_s = kill:instant(self.lasts)

@@ -81,8 +81,7 @@ end
 ---@param plan moonpulse.Plan
 ---@param say fun(text: string)
 function M.say_codes(job, plan, say)
-  if plan:totals().coded and not job.codes and not job.codes_said then
-    job.codes_said = true
+  if plan:totals().coded and not job.codes then
     say("the plan has event codes, and no box is named for them (--codes PATH): they are not sent")
   end
 end

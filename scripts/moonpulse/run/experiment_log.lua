@@ -215,7 +215,12 @@ local function say_plan(self, admitted, pulses, at_ns, more)
   self:say(("%s: %s%s"):format(pulses == 1 and "1 pulse" or numbers.count(pulses) .. " pulses",
     table.concat(doses, ", "), more or ""), at_ns)
   self:concerns(admitted.report)
-  begin.say_codes(self.context.job, admitted.plan, function(text) self:say("note: " .. text) end)
+  begin.say_codes(self.context.job, admitted.plan, function(text)
+    if not self.said.codes then
+      self.said.codes = true
+      self:say("note: " .. text)
+    end
+  end)
 end
 
 --- Play number k begins: its pulses are counted on from the last one.

@@ -215,6 +215,7 @@ local Schedule = {}
 ---@return integer number from 1, over pulses or over marks
 ---@return integer|string action of a pulse, from 1; of a mark its text
 ---@return integer onset_ns
+---@return integer code its event code; 0: none
 function Schedule:next() end
 
 --- Begin again.
@@ -232,16 +233,24 @@ function Schedule:actions() end
 ---@return integer end_ns of the plan
 function Schedule:measure(progress) end
 
---- Write a line for each event: index, onset_us, event, tail, pulse number, text of a mark, and its
---- condition, trial and block.
+--- The event codes of all its pulses and marks; then it is rewound.
+---@param progress (fun(walked: integer))? called now and then with the events so far
+---@return table<integer, integer> counts how many there are, by code
+---@return { least_ns: integer, first: integer, second: integer, first_line: string, second_line: string }?
+---   closest the two that come closest, and the lines that made them; nil: there are fewer than two
+function Schedule:codes(progress) end
+
+--- Write a line for each event: index, onset_us, event, tail, pulse number, text of a mark, its condition,
+--- trial and block, and where asked for its event code.
 ---@param file file*
 ---@param tails table<integer|"mark", string> columns of each action, and of marks
 ---@param place fun(number: integer): string, integer?, integer?, integer, integer? condition, trial and block
 ---   of that pulse; up to which pulse they hold, with how many pulses a trial (nil: all are of one)
+---@param coded boolean? with a column of event codes
 ---@return boolean? ok
 ---@return string? message
 ---@return string? code "closed": the reader went away
-function Schedule:write(file, tails, place) end
+function Schedule:write(file, tails, place, coded) end
 
 --- The frames of a plan. What changes it takes back that the safety gate has cleared it; none of that
 --- may be done while it is being played.
