@@ -150,7 +150,8 @@ function M.run(options)
   local codes
   local function judged_of(list, how)
     local report = worst.judge(list, report_of)
-    return { protocol = protocol, report = report, codes = codes, device = check_device(options, list, driver, bar),
+    return { protocol = protocol, report = report, codes = codes,
+      device = check_device(options, list, driver, bar),
       judged = worst.told(how, report), lab = policy.lab, history = policy.history,
       participant = options.participant }
   end

@@ -63,9 +63,9 @@ function M.parser()
     .. "(rts, dtr, break, with :width=MS), or over a second port: PATH, PATH:byte=4,width=10,baud=9600, "
     .. "PATH:text=T, PATH:rts; sim is the simulator's trigger input. All else stays on --port.")
     :argname("WHERE"):convert(triggers.parse)
-  parser:option("--codes", "The box that the event codes of a plan go to (docs/codes.md): the path of its serial "
-    .. "port, with settings like PATH,width=5,baud=115200 (ms that a code stands; 8 bits, no parity). In virtual "
-    .. "time a simulated box stands in for it; sim is that one."):argname("PATH[,...]")
+  parser:option("--codes", "The box that the event codes of a plan go to (docs/codes.md): the path of its "
+    .. "serial port, with settings like PATH,width=5,baud=115200 (ms that a code stands; 8 bits, no parity). In "
+    .. "virtual time a simulated box stands in for it; sim is that one."):argname("PATH[,...]")
     :convert(function(text) return require("moonpulse.driver.code_box").parse(text) end)
   records.add(parser, "The folder that run folders are made in.")
   parser:flag("--share-with-group", "The run's folder may be read by its group too (0750, its files 0640); "
@@ -141,8 +141,8 @@ local function perform(options)
     cli.fail("usage", "--stop-line %s is watched in real time only: leave out --speed", options.stop_line)
   end
   if options.codes and options.codes.path == "sim" and options.speed == 1 then
-    cli.fail("usage", "--codes sim is the simulated box of virtual time: take --speed max, or name the port of "
-      .. "your box")
+    cli.fail("usage", "--codes sim is the simulated box of virtual time: take --speed max, or name the port "
+      .. "of your box")
   elseif options.codes and options.codes.path == options.port then
     cli.fail("usage", "--codes %s is the device's own port: a box for codes has a port of its own",
       options.codes.path)

@@ -176,7 +176,8 @@ function M.run(options)
     local data = data_of(protocol, values, options.protocol)
     data.outline, data.pulses = outline.of(plan), facts.pulses
     data.conditions = conditions_data(conditions.of_plan(plan))
-    data.codes = plan:totals().coded and require("moonpulse.stimulator.codes").words(plan, options.seed or 1) or nil
+    data.codes = plan:totals().coded
+      and require("moonpulse.stimulator.codes").words(plan, options.seed or 1) or nil
     for _, key in ipairs { "first_to_last_s", "nominal_end_s", "whole_cycles_s" } do
       data[key] = facts[key]
     end

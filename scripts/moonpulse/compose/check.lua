@@ -94,7 +94,8 @@ function M.code(who, code)
   if math.type(code) ~= "integer" or code < 1 or code > 255 then
     local shown = type(code) == "number" and tostring(code) or type(code) == "string" and ("%q"):format(code)
       or type(code)
-    fail("%s: a code is a whole number from 1 to 255 (0 is the box at rest), like code = 7, not %s", who, shown)
+    fail("%s: a code is a whole number from 1 to 255 (0 is the box at rest), like code = 7, not %s", who,
+      shown)
   end
   return code
 end

@@ -63,7 +63,8 @@ function M.pair(spec)
   end
   local first, second = one_pulse("pair", both[1]), one_pulse("pair", both[2])
   local gap = build(core.rest, spec.isi)
-  return coded("pair", named(build(core.sequence, build(core.sequence, first, gap), second), "pair"), spec.code)
+  local both_in_order = build(core.sequence, build(core.sequence, first, gap), second)
+  return coded("pair", named(both_in_order, "pair"), spec.code)
 end
 
 --- pulses at hz (inside the burst). Span: pulses / hz.
@@ -390,7 +391,8 @@ M.is_plan = check.is_plan
 
 setmetatable(core.plan_methods, { __index = function(_, name)
   fail("a plan has no %s: it has :times(n, { every = seconds }), :at(channel), :label(condition), "
-    .. ":code(n) and :block(); plans are put together with a .. b (one after the other), a * 3 and mp.together",
+    .. ":code(n) and :block(); plans are put together with a .. b (one after the other), a * 3 and "
+    .. "mp.together",
     tostring(name))
 end })
 

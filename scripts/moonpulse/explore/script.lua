@@ -55,8 +55,8 @@ end
 local function play(self, run, stim, step)
   local device = self.device -- behind the handle that a script has
   local before = device.plays
-  local ok, result = pcall(stim[step.what == "fire" and "fire" or "play"], stim, plans.build(step.plan, self.scenario.codes),
-    step.ahead and { at = run:now() + step.ahead } or nil)
+  local ok, result = pcall(stim[step.what == "fire" and "fire" or "play"], stim,
+    plans.build(step.plan, self.scenario.codes), step.ahead and { at = run:now() + step.ahead } or nil)
   if device.plays > before then
     self.plays[device.plays] = { plan = step.plan, start_s = ok and result or nil, whole = ok }
   end

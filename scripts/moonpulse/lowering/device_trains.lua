@@ -142,8 +142,8 @@ local function started(self, plan, part, channel)
     return nil
   end
   if self.codes and (totals.coded or self.within > 0) then
-    keep_refusal(self, part, "its pulses have event codes (--codes), and only what we send has a time for one: give the code to a mark "
-      .. "in front instead, mp.mark(\"S1\", { code = 7 })",
+    keep_refusal(self, part, "its pulses have event codes (--codes), and only what we send has a time for "
+      .. "one: give the code to a mark in front instead, mp.mark(\"S1\", { code = 7 })",
       plan:view())
     return nil
   end
@@ -314,7 +314,8 @@ end
 ---   least: the smallest that we cannot time
 ---@param driver moonpulse.Driver
 ---@param given { identity: moonpulse.Identity?, resolve: fun(action: moonpulse.Action),
----   host_can: fun(plan: moonpulse.Plan): boolean, codes: boolean? } codes: there is a box for them; resolve brings an action's intensity to %MSO; host_can:
+---   host_can: fun(plan: moonpulse.Plan): boolean, codes: boolean? } resolve
+---   brings an action's intensity to %MSO; codes: there is a box for event codes; host_can:
 ---   can we time all of plan, pulse by pulse?
 ---@return moonpulse.Plan plan in which a pulse may stand for a program
 ---@return { part: moonpulse.Part, program: table }[] programs by their number

@@ -274,7 +274,8 @@ local MOST_PARTS, MOST_NODES, MOST_BYTES = 1000000, 250000, 1 << 24
 --- How many parts a child is in a row: short sequences without a name dissolve into it (engine/plan.h).
 local function parts_of(child)
   local view = child:view()
-  local dissolves = view.kind == "sequence" and view.label .. view.condition .. view.roles == "" and view.code == 0
+  local dissolves = view.kind == "sequence" and view.code == 0
+    and view.label .. view.condition .. view.roles == ""
   return dissolves and view.children <= 64 and view.children or 1
 end
 

@@ -49,7 +49,8 @@ end
 --- A record of the dispatcher as it told it when it was live.
 local function outcome_of(entry, begin_ns, facts)
   if entry.kind == "code" then
-    return { what = "code", of = entry.send, number = entry.number, code = entry.action - 1, lost = entry.detail, planned_ns = entry.planned_ns,
+    return { what = "code", of = entry.send, number = entry.number, code = entry.action - 1,
+      lost = entry.detail, planned_ns = entry.planned_ns,
       due_ns = entry.due_ns - begin_ns, entered_ns = entry.sent_ns - begin_ns,
       there_ns = entry.returned_ns - begin_ns }
   end

@@ -159,7 +159,8 @@ end
 ---@param starts integer? of a plan that triggers start: so often at most
 function Show:check_room(who, plan, starts)
   local totals, room = plan:totals(), self.record:room()
-  local needed = records.records_of(totals.pulses, totals.marks, totals.coded and self.context.job.codes ~= nil) + 2 * (starts or 0) -- its begin, its end
+  local needed = records.records_of(totals.pulses, totals.marks, totals.coded
+    and self.context.job.codes ~= nil) + 2 * (starts or 0) -- its begin, its end
   if needed > room then
     blame.fail("%s: this run has planned %d pulses, and its record has room for some %d more; this plan has "
       .. "%d pulses and %d marks: begin another run", who, self.context.facts.pulses, math.max(0, room // 3),

@@ -97,7 +97,8 @@ function M.json(result)
   return json.encode { protocol = result.protocol.id, profile = report.profile, table = report.table,
     verdict = verdict, layers = by_layer, pulses = report.pulses,
     nerve_pulses = report.nerve_pulses, trains = report.trains,
-    codes = result.codes, device = result.device, findings = findings, structural = report.structural, warning = tables.warning,
+    codes = result.codes,
+    device = result.device, findings = findings, structural = report.structural, warning = tables.warning,
     judged = result.judged or { how = "the schedule", text = "nothing in it is drawn" },
     seed = result.seed, history = history_of(result.history) }
 end

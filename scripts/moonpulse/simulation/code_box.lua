@@ -1,5 +1,5 @@
---- A box for event codes at the far end of a wire, in virtual time: it writes down each byte that stands at its
---- outputs, and when its last bit had come.
+--- A box for event codes at the far end of a wire, in virtual time: it writes down each byte that stands at
+--- its outputs, and when its last bit had come.
 local core = require "moonpulse.core"
 local refusals = require "moonpulse.text.refusal"
 

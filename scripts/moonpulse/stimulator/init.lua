@@ -164,7 +164,8 @@ function Stimulator:admit(plan, seed, dose, progress)
     progress = progress,
     plan = plan, seed = seed, driver = self.driver, identity = self.identity,
     thresholds = self.job.thresholds, timing = self.job.timing,
-    codes = self.job.codes, policy = self.job.policy, earlier = dose and dose.earlier, starts = dose and dose.starts,
+    codes = self.job.codes, policy = self.job.policy,
+    earlier = dose and dose.earlier, starts = dose and dose.starts,
   }
 end
 

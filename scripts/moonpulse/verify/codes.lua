@@ -1,5 +1,5 @@
---- The event codes of a run: each is of a pulse that was sent, or of a mark, at its own time and once; and of a
---- protocol they are the codes of its plan.
+--- The event codes of a run: each is of a pulse that was sent, or of a mark, at its own time and once; and of
+--- a protocol they are the codes of its plan.
 local core = require "moonpulse.core"
 local read = require "moonpulse.record.read"
 

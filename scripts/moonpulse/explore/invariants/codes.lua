@@ -46,7 +46,8 @@ return {
       end
       for _, pulse in ipairs(run.pulses) do
         local code = of[pulse.number]
-        local must, may = gave[pulse.status] or pulse.status == "late" and pulse.sent ~= nil, pulse.sent ~= nil
+        local may = pulse.sent ~= nil
+        local must = gave[pulse.status] or pulse.status == "late" and may
         if must and pulse.timed_by == "host" and not code then
           return ("pulse %d (%s) has no event code"):format(pulse.number, pulse.status)
         elseif code and not may then
@@ -63,7 +64,7 @@ return {
       local stray = next(of)
       local there = 0
       for _, row in ipairs(run.rows) do
-        there = there + (row.event == "mark" and row.reply:find "^mark %d" and 1 or 0)
+        there = there + (row.event == "mark" and 1 or 0)
       end
       return stray and ("an event code is of pulse %d, which has no row"):format(stray)
         or marks > there and ("%d event codes of marks, and %d marks"):format(marks, there) or nil
@@ -82,7 +83,8 @@ return {
       for _, row in ipairs(code_rows(run)) do
         local there = row.sent and next_code()
         if row.sent and (not there or tostring(there.byte) ~= row.reply) then
-          return ("event code %s of the record: the box got %s"):format(row.reply, there and there.byte or "none")
+          return ("event code %s of the record: the box got %s"):format(row.reply,
+            there and there.byte or "none")
         elseif there and math.abs(there.ns - row.sent) > 2000 + run.facts.clock_ns then
           return ("event code %s was at the box %d ns after the record says"):format(row.reply,
             there.ns - row.sent)
