@@ -1,4 +1,5 @@
-/* codes.c - event codes for scripts: the box of a session, and how close those of a plan come. */
+/* codes.c - event codes for scripts: the box of a session, and how close those of a plan come.
+ */
 #include "bindings/codes.h"
 
 #include "bindings/modules.h"

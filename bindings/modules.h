@@ -55,7 +55,8 @@ int luaopen_moonpulse_core(lua_State *L);
 struct mp_plan *mp_check_plan(lua_State *L, int arg);
 /* Push a plan that is still NULL: made first, so that an error on the way leaks nothing. */
 struct mp_plan **mp_new_plan_box(lua_State *L);
-/* core.tagged and core.coded (bindings/plan_names.c); push a plan's roles as core.tagged takes them. */
+/* core.tagged and core.coded (bindings/plan_names.c); push a plan's roles as core.tagged takes
+ * them. */
 int mp_plan_is_tagged(lua_State *L);
 int mp_plan_is_coded(lua_State *L);
 void mp_push_roles(lua_State *L, const struct mp_plan *plan);

@@ -4,10 +4,9 @@
 #include <lauxlib.h>
 
 static const char *const outcome_names[] = {
-    [MP_OUT_SENT] = "sent",         [MP_OUT_SKIPPED] = "skipped",
-    [MP_OUT_MARK] = "mark",         [MP_OUT_ONEOFF] = "oneoff",
-    [MP_OUT_FINISHED] = "finished", [MP_OUT_STOPPED] = "stopped",
-    [MP_OUT_CODE] = "code",         [MP_OUT_UNTAKEN] = "not_taken", [MP_OUT_BEGUN] = "begun",
+    [MP_OUT_SENT] = "sent",     [MP_OUT_SKIPPED] = "skipped",   [MP_OUT_MARK] = "mark",
+    [MP_OUT_ONEOFF] = "oneoff", [MP_OUT_FINISHED] = "finished", [MP_OUT_STOPPED] = "stopped",
+    [MP_OUT_CODE] = "code",     [MP_OUT_UNTAKEN] = "not_taken", [MP_OUT_BEGUN] = "begun",
 };
 
 _Static_assert(sizeof outcome_names / sizeof outcome_names[0] == MP_OUT_BEGUN + 1, "names");

@@ -268,8 +268,8 @@ static void set_every(lua_State *L, const struct mp_plan *plan, const struct mp_
 
 /*
  * plan:totals() -> {pulses=, marks=, leaves=, first=, last=, span=, span_max=, whole=, depth=,
- * random=, unnamed=, coded=}. leaves: pulses, marks and rests, as a number, for there may be more than
- * 2^63.
+ * random=, unnamed=, coded=}. leaves: pulses, marks and rests, as a number, for there may be
+ * more than 2^63.
  */
 static int plan_totals(lua_State *L)
 {

@@ -33,8 +33,8 @@ static int schedule_new(lua_State *L)
     return 1;
 }
 
-/* schedule:next() -> kind, onset_us, number, action (from 1) | mark text, onset_ns, event code (0:
- * none); nil at the end */
+/* schedule:next() -> kind, onset_us, number, action (from 1) | mark text, onset_ns, event code
+ * (0: none); nil at the end */
 static int schedule_next(lua_State *L)
 {
     struct mp_schedule *schedule = mp_check_schedule_box(L, 1);
@@ -191,7 +191,8 @@ static char *put_place(char *at, struct place *place, uint64_t number)
 }
 
 static void write_event(struct listing *listing, const struct mp_schedule *schedule,
-                        const struct mp_event *event, const struct mp_tail *tail, uint64_t index)
+                        const struct mp_event *event, const struct mp_tail *tail,
+                        uint64_t index)
 {
     char *at = mp_text_room(&listing->text, LINE_MAX_BYTES);
     at = mp_put_integer(at, index);
@@ -221,12 +222,12 @@ static void write_event(struct listing *listing, const struct mp_schedule *sched
 }
 
 /*
- * schedule:write(file, tails, place[, coded]) -> true | nil, message, code. One line an event: index,
- * onset_us, event, tail, pulse number, mark text, condition, trial, block, and if coded the event
- * code. tails[i] is the text
- * of action i; tails.mark that of marks. place(number) -> condition, trial, block (nil: none),
- * last, per: of pulse number, which is the first of its trial; up to pulse last the same holds,
- * with per (nil: all) pulses a trial. code is "closed" when the reader went away.
+ * schedule:write(file, tails, place[, coded]) -> true | nil, message, code. One line an event:
+ * index, onset_us, event, tail, pulse number, mark text, condition, trial, block, and if coded
+ * the event code. tails[i] is the text of action i; tails.mark that of marks. place(number) ->
+ * condition, trial, block (nil: none), last, per: of pulse number, which is the first of its
+ * trial; up to pulse last the same holds, with per (nil: all) pulses a trial. code is "closed"
+ * when the reader went away.
  */
 static int schedule_write(lua_State *L)
 {
@@ -288,11 +289,13 @@ static int schedule_gc(lua_State *L)
 void mp_open_schedule(lua_State *L)
 {
     static const luaL_Reg functions[] = {{"schedule", schedule_new}, {NULL, NULL}};
-    static const luaL_Reg methods[] = {
-        {"next", schedule_next},       {"rewind", schedule_rewind},
-        {"actions", schedule_actions}, {"measure", schedule_measure},
-        {"write", schedule_write},     {"codes", mp_schedule_codes},
-        {NULL, NULL}};
+    static const luaL_Reg methods[] = {{"next", schedule_next},
+                                       {"rewind", schedule_rewind},
+                                       {"actions", schedule_actions},
+                                       {"measure", schedule_measure},
+                                       {"write", schedule_write},
+                                       {"codes", mp_schedule_codes},
+                                       {NULL, NULL}};
     static const luaL_Reg metamethods[] = {{"__gc", schedule_gc}, {NULL, NULL}};
     luaL_setfuncs(L, functions, 0);
     mp_new_class(L, SCHEDULE, methods, metamethods);

@@ -1,8 +1,8 @@
 /* session.c - a device on the loop, with Lua functions for what it reports. */
 #include "bindings/armed.h"
 #include "bindings/arming.h"
-#include "bindings/codes.h"
 #include "bindings/backstop.h"
+#include "bindings/codes.h"
 #include "bindings/modules.h"
 #include "bindings/near_cut.h"
 #include "bindings/outcome.h"

@@ -1,14 +1,14 @@
 /*
- * dispatch_codes.c - event codes: a byte at a box beside the recording, at the time of a pulse or
- * mark, and 0 after it. They are the least of what is to be done: the device comes first, and a
- * box that fails costs no pulse. As all on this thread: no wait, no lock, no malloc.
+ * dispatch_codes.c - event codes: a byte at a box beside the recording, at the time of a pulse
+ * or mark, and 0 after it. They are the least of what is to be done: the device comes first,
+ * and a box that fails costs no pulse. As all on this thread: no wait, no lock, no malloc.
  */
 #include "engine/dispatcher_core.h"
 
 #include "engine/clock.h"
 
-// a write takes some ten microseconds, of a USB adapter a hundred: a pulse that is due sooner goes
-// first
+// a write takes some ten microseconds, of a USB adapter a hundred: a pulse that is due sooner
+// goes first
 static const int64_t clear_ns = 250 * MP_NS_PER_US;
 // a byte that is still in the system's queue after so long is at no box: it hangs
 static const int64_t hangs_ns = 20 * MP_NS_PER_MS;

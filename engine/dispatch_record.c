@@ -4,10 +4,10 @@
 static struct mp_flight_record flight_record(const struct mp_outcome *out)
 {
     static const enum mp_flight_kind kinds[] = {
-        [MP_OUT_SENT] = MP_FLIGHT_SENT,         [MP_OUT_SKIPPED] = MP_FLIGHT_SKIPPED,
-        [MP_OUT_MARK] = MP_FLIGHT_MARK,         [MP_OUT_ONEOFF] = MP_FLIGHT_ONEOFF,
-        [MP_OUT_CODE] = MP_FLIGHT_CODE,
-        [MP_OUT_FINISHED] = MP_FLIGHT_FINISHED, [MP_OUT_STOPPED] = MP_FLIGHT_STOPPED,
+        [MP_OUT_SENT] = MP_FLIGHT_SENT,       [MP_OUT_SKIPPED] = MP_FLIGHT_SKIPPED,
+        [MP_OUT_MARK] = MP_FLIGHT_MARK,       [MP_OUT_ONEOFF] = MP_FLIGHT_ONEOFF,
+        [MP_OUT_CODE] = MP_FLIGHT_CODE,       [MP_OUT_FINISHED] = MP_FLIGHT_FINISHED,
+        [MP_OUT_STOPPED] = MP_FLIGHT_STOPPED,
     };
     const struct mp_send *send = &out->send;
     uint32_t action = send->action;

@@ -75,7 +75,7 @@ enum mp_outcome_kind {
     MP_OUT_FINISHED, // the plan is over; the dispatcher waits for the next command
     MP_OUT_STOPPED,  // the last outcome: the safe frame is out (or could not be sent)
     MP_OUT_UNTAKEN,  // the port did not take the whole of a frame of the plan: it stopped
-    MP_OUT_CODE,    // an event code was handed to the box, or, with lost, was not
+    MP_OUT_CODE,     // an event code was handed to the box, or, with lost, was not
     MP_OUT_BEGUN // a trigger, which came at woken_ns, has started the plan: send.number, which
                  // start it is; what follows counts from start_ns
 };
@@ -92,14 +92,14 @@ enum mp_code_lost {
 
 struct mp_outcome {
     enum mp_outcome_kind kind;
-    enum mp_stop stop; // stopped: why; skipped, sent: late, close or setting
-    bool safe_sent;    // stopped: the whole safe frame was taken by the port
+    enum mp_stop stop;      // stopped: why; skipped, sent: late, close or setting
+    bool safe_sent;         // stopped: the whole safe frame was taken by the port
     enum mp_code_lost lost; // code: why the box did not get it
     uint8_t code;           // code: its value
-    bool in_part;      // untaken: a part of it was, and what came next may have completed it
-    uint8_t safes;     // stopped: so many of them, each with an answer if the device gives one
-    int64_t cut_ns;    // stopped: of what the device should have had from then on (monotonic,
-                       // without its latency) nobody knows whether it has it; 0: of nothing
+    bool in_part;   // untaken: a part of it was, and what came next may have completed it
+    uint8_t safes;  // stopped: so many of them, each with an answer if the device gives one
+    int64_t cut_ns; // stopped: of what the device should have had from then on (monotonic,
+                    // without its latency) nobody knows whether it has it; 0: of nothing
     struct mp_send send; // sent, skipped, mark, code: which
     int64_t start_ns;    // monotonic instant that the times in send count from
     int64_t woken_ns;    // when the wait ended; code: when it was due
@@ -122,9 +122,9 @@ struct mp_dispatch_config {
                                           // has checked it. It is dropped at every stop
     uint8_t rest[MP_FRAME_MAX];           // what a trigger box at rest was last told, for stops
     size_t rest_length;                   // 0: nothing
-    struct mp_port *codes;  // borrowed, as port; the box for event codes; NULL: none
-    int64_t code_wire_ns;   // that one byte takes on its wire
-    int64_t code_width_ns;  // a code stands so long, then 0 is written
+    struct mp_port *codes; // borrowed, as port; the box for event codes; NULL: none
+    int64_t code_wire_ns;  // that one byte takes on its wire
+    int64_t code_width_ns; // a code stands so long, then 0 is written
     struct mp_arming arming;
     const struct mp_time *time; // borrowed; NULL: the monotonic clock
     bool any_distance; // for tests on busy machines: pulses may come closer than planned. A

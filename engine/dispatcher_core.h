@@ -183,8 +183,8 @@ bool dispatch_rest(struct mp_dispatcher *dispatcher);
 /* dispatch_codes.c: a pulse or a mark of the plan has come by, as out says; its code, if it has
  * one, is written at the pulse's own time. */
 void dispatch_code_of(struct mp_dispatcher *dispatcher, const struct mp_outcome *out);
-/* Is a code, or the 0 after one, to be written before *due_ns, with time enough that what is due
- * then is not kept waiting? Then *due_ns is when. */
+/* Is a code, or the 0 after one, to be written before *due_ns, with time enough that what is
+ * due then is not kept waiting? Then *due_ns is when. */
 bool dispatch_code_before(const struct mp_dispatcher *dispatcher, int64_t *due_ns);
 /* Write what is due of them. */
 void dispatch_code_now(struct mp_dispatcher *dispatcher);

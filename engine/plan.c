@@ -282,7 +282,8 @@ enum mp_status mp_plan_coded(struct mp_plan **out, struct mp_plan *plan, int64_t
 {
     if (code < 1 || code > MP_CODE_MAX)
         return mp_fail(err, MP_ERANGE,
-                       "a code is a whole number from 1 to %d: 0 is the box at rest", MP_CODE_MAX);
+                       "a code is a whole number from 1 to %d: 0 is the box at rest",
+                       MP_CODE_MAX);
     struct mp_plan *made = plan_copy(plan, err);
     if (made == NULL)
         return MP_ENOMEM;

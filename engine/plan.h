@@ -148,8 +148,8 @@ enum mp_status mp_plan_tagged(struct mp_plan **out, struct mp_plan *plan, const 
 enum { MP_CODE_MAX = 255 };
 
 /*
- * The same plan with an event code (dispatcher.h): of a mark its own, else of each of its pulses.
- * Parts that have a code of their own keep it. MP_ERANGE outside 1 to MP_CODE_MAX.
+ * The same plan with an event code (dispatcher.h): of a mark its own, else of each of its
+ * pulses. Parts that have a code of their own keep it. MP_ERANGE outside 1 to MP_CODE_MAX.
  */
 enum mp_status mp_plan_coded(struct mp_plan **out, struct mp_plan *plan, int64_t code,
                              struct mp_error *err);

@@ -14,7 +14,8 @@ struct around {
     uint8_t code;     // 0: none
 };
 
-/* Plans share parts, so each part is compiled once for what is around it: this remembers which. */
+/* Plans share parts, so each part is compiled once for what is around it: this remembers which.
+ */
 struct memo_entry {
     const struct mp_plan *plan;
     struct around around;
@@ -62,7 +63,8 @@ static size_t memo_slot(const struct compiler *c, const struct mp_plan *plan,
                         struct around around)
 {
     uint64_t hash = ((uint64_t)(uintptr_t)plan >> 4) * UINT64_C(0x9E3779B97F4A7C15);
-    size_t slot = (size_t)(hash ^ (hash >> 32) ^ around.channel ^ (size_t)around.code << 8) & (c->memo_size - 1);
+    size_t slot = (size_t)(hash ^ (hash >> 32) ^ around.channel ^ (size_t)around.code << 8) &
+                  (c->memo_size - 1);
     while (c->memo[slot].plan != NULL &&
            (c->memo[slot].plan != plan || !is_same(c->memo[slot].around, around)))
         slot = (slot + 1) & (c->memo_size - 1);
@@ -289,7 +291,8 @@ static enum mp_status compile_node(struct compiler *c, const struct mp_plan *pla
     case MP_PLAN_PULSE:
         op->kind = OP_PULSE;
         status = intern_action(p, &action, &op->action, c->err);
-        return status == MP_OK ? add_source(p, plan, NULL, around.code, &op->source, c->err) : status;
+        return status == MP_OK ? add_source(p, plan, NULL, around.code, &op->source, c->err)
+                               : status;
     case MP_PLAN_MARK:
         op->kind = OP_MARK;
         return add_source(p, plan, view->text, mp_plan_code(plan), &op->source, c->err);

@@ -14,8 +14,8 @@ enum mp_status mp_session_codes(struct mp_session *s, const char *path,
     if (status == MP_OK)
         status = mp_port_write(port, "", 1, &written, err);
     if (status == MP_OK && written == 0)
-        status = mp_fail(err, MP_EIO, "%s takes no bytes: is the box switched on and listening?",
-                         path);
+        status = mp_fail(err, MP_EIO,
+                         "%s takes no bytes: is the box switched on and listening?", path);
     if (status != MP_OK) {
         mp_port_close(port);
         return status;

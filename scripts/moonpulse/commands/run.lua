@@ -64,8 +64,8 @@ function M.parser()
     .. "PATH:text=T, PATH:rts; sim is the simulator's trigger input. All else stays on --port.")
     :argname("WHERE"):convert(triggers.parse)
   parser:option("--codes", "The box that the event codes of a plan go to (docs/codes.md): the path of its "
-    .. "serial port, with settings like PATH,width=5,baud=115200 (ms that a code stands; 8 bits, no parity). In "
-    .. "virtual time a simulated box stands in for it; sim is that one."):argname("PATH[,...]")
+    .. "serial port, with settings like PATH,width=5,baud=115200 (ms that a code stands; 8 bits, no parity). "
+    .. "In virtual time a simulated box stands in for it; sim is that one."):argname("PATH[,...]")
     :convert(function(text) return require("moonpulse.driver.code_box").parse(text) end)
   records.add(parser, "The folder that run folders are made in.")
   parser:flag("--share-with-group", "The run's folder may be read by its group too (0750, its files 0640); "

@@ -11,8 +11,8 @@ local events = {
   { "mark", "A named instant of the protocol, of the script or of a trigger; its text is in reply" },
   { "unasked_pulse", "The stimulator reported a pulse that nobody sent" },
 }
-local code = { "code", "An event code that was given to the box of --codes, at its onset_sent_us; its value is "
-  .. "in reply" }
+local code = { "code", "An event code that was given to the box of --codes, at its onset_sent_us; its value "
+  .. "is in reply" }
 
 --- Those that a run can have.
 local function events_of(coded)
