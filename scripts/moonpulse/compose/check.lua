@@ -100,6 +100,19 @@ function M.code(who, code)
   return code
 end
 
+--- An event code, as it may be, for a plan with pulses, or a mark.
+---@param plan moonpulse.Plan that is to get it
+---@param code any
+---@return integer
+function M.coded(plan, code)
+  M.code("code", code)
+  if plan:totals().pulses == 0 and plan:view().kind ~= "mark" then
+    fail("code: there is no pulse in this plan that code %d could go with; a mark gets its own: "
+      .. "mp.mark(\"S1\", { code = %d })", code, code)
+  end
+  return code
+end
+
 --- Has a plan pulses that have no label yet?
 ---@param plan moonpulse.Plan
 ---@return boolean

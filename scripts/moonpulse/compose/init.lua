@@ -368,12 +368,7 @@ end
 ---@return moonpulse.Plan
 function M.code(plan, code)
   check.object("code", plan)
-  check.code("code", code)
-  if plan:totals().pulses == 0 and plan:view().kind ~= "mark" then
-    fail("code: there is no pulse in this plan that code %d could go with; a mark gets its own: "
-      .. "mp.mark(\"S1\", { code = %d })", code, code)
-  end
-  return build(core.coded, plan, code)
+  return build(core.coded, plan, check.coded(plan, code))
 end
 
 --- plan:block(): a block of trials, in the record.

@@ -57,10 +57,11 @@ function M.check(plan, seed, box, progress)
   local apart_s = boxes.apart(box)
   if closest and closest.least_ns < math.ceil(apart_s * 1e9) then
     local line = closest.second_line ~= "" and (" (%s)"):format(closest.second_line) or ""
-    error({ code = "limit", message = ("event codes %d and %d come %g ms apart%s, and the box needs %.4g ms: a "
-      .. "code stands %g ms, then 0 for 1 ms. Take a shorter width (--codes PATH,width=MS), or give one "
-      .. "code to both: mp.mark(\"S1\", { code = %d }) in front of them"):format(closest.first, closest.second,
-      closest.least_ns / 1e6, line, apart_s * 1e3, box.width * 1e3, closest.first) }, 0)
+    local text = "event codes %d and %d come %g ms apart%s, and the box needs %.4g ms: a code stands %g ms, "
+      .. "then 0 for 1 ms. Take a shorter width (--codes PATH,width=MS), or give one code to both: "
+      .. "mp.mark(\"S1\", { code = %d }) in front of them"
+    error({ code = "limit", message = text:format(closest.first, closest.second, closest.least_ns / 1e6, line,
+      apart_s * 1e3, box.width * 1e3, closest.first) }, 0)
   end
 end
 
