@@ -74,6 +74,34 @@ describe("event codes of a run", function()
     end
   end)
 
+  it("wait for the pulse that is due next, which does not wait for them", function()
+    shell.write(folder .. "/fast.lua", [[
+local mp = require "moonpulse"
+return mp.protocol { id = "fast", name = "Fast", plan = function()
+  return mp.train { pulses = 3, hz = 100, intensity = mp.mso(40), code = 5 }
+end }
+]])
+    assert.are.equal(0, (run("--speed max --codes sim,width=8.5", "fast")))
+    local line = { bits = 8, parity = "none", stop_bits = 1, flow = "none", baud = 115200 }
+    local byte_ns, pulses = core.wire_ns(line, 1), {}
+    line.baud = 38400
+    for _, row in ipairs(timed "twin.tsv") do
+      if row.event == "pulse" then
+        pulses[#pulses + 1] = row.ns
+        line.frame_ns = core.wire_ns(line, #row.bytes // 2)
+      end
+    end
+    assert.are.same({ 10000000, 10000000 }, { pulses[2] - pulses[1], pulses[3] - pulses[2] })
+    local box = timed "codes.tsv"
+    assert.are.same({ "0", "5", "0", "5", "0", "5", "0" }, column(box, "byte"))
+    -- the 0 would be due 0.1 ms before the next command: it leaves with it, behind it
+    assert.is_true(pulses[2] - line.frame_ns - (box[2].ns + 8500000) < 250000)
+    for i = 1, 2 do
+      assert.are.equal(pulses[i + 1] - line.frame_ns + byte_ns, box[2 * i + 1].ns)
+    end
+    assert.are.equal(box[6].ns + 8500000 + byte_ns, box[7].ns) -- nothing is due after the last
+  end)
+
   it("are in the record with their pulses, which verify, rerun, check, show and events know", function()
     assert.are.equal(0, (run "--speed max --codes sim"))
     local found = fixture.run_in(folder .. "/runs")
