@@ -63,9 +63,14 @@ void dispatch_code_of(struct mp_dispatcher *d, const struct mp_outcome *out)
     codes->waits[codes->end++ % CODES_WAIT] = code;
 }
 
+bool dispatch_codes_come(const struct mp_dispatcher *d)
+{
+    return d->codes.first != d->codes.end;
+}
+
 bool dispatch_codes_wait(const struct mp_dispatcher *d)
 {
-    return d->codes.first != d->codes.end || d->codes.stands;
+    return dispatch_codes_come(d) || d->codes.stands;
 }
 
 bool dispatch_code_before(const struct mp_dispatcher *d, int64_t *due_ns)

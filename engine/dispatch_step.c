@@ -29,10 +29,14 @@ static void publish_finished(struct mp_dispatcher *d)
     d->ahead.on = false;
 }
 
-/* Is all of the plan out, down to the last event code? */
+/*
+ * Is all of the plan out, down to the last event code? Of a plan that triggers start, which may
+ * begin again while that still stands, its 0 is not waited for.
+ */
 static bool is_out(const struct mp_dispatcher *d)
 {
-    return d->lowering != NULL && d->next == NULL && !d->second.open && !dispatch_codes_wait(d);
+    return d->lowering != NULL && d->next == NULL && !d->second.open &&
+           (d->ahead.on ? !dispatch_codes_come(d) : !dispatch_codes_wait(d));
 }
 
 /* Its last frame is out. A plan that triggers start waits for the next one, if one may come. */
@@ -41,7 +45,8 @@ static void plan_is_over(struct mp_dispatcher *d)
     d->ahead.past.playing = false;
     if (d->ahead.on)
         dispatch_record_finished(d);
-    if (!d->ahead.on || (!d->ahead.telling && dispatch_ahead_is_over(d)))
+    if (!d->ahead.on ||
+        (!d->ahead.telling && dispatch_ahead_is_over(d) && !dispatch_codes_wait(d)))
         publish_finished(d);
 }
 
@@ -233,7 +238,8 @@ static void wait_for_next(struct mp_dispatcher *d, struct mp_next *next)
     if (config->arming.keepalive_length > 0 && d->keepalive_due_ns < look &&
         fits(d, config->arming.keepalive_length))
         look = d->keepalive_due_ns;
-    if (d->ahead.on && !d->ahead.past.playing && d->ahead.rule.until_ns < look) // it is over
+    if (d->ahead.on && !d->ahead.past.playing && d->ahead.rule.until_ns < look &&
+        !dispatch_codes_wait(d)) // it is over
         look = d->ahead.rule.until_ns + 1;
     d->second_next = second_is_next(d);
     d->due_ns = d->second_next    ? d->second.due_ns
@@ -354,8 +360,9 @@ static void dispatch(struct mp_dispatcher *d)
 /* An event code, or the 0 after one. */
 static void do_code(struct mp_dispatcher *d)
 {
+    const bool was_out = is_out(d);
     dispatch_code_now(d);
-    if (is_out(d) && !stopped(d))
+    if (!was_out && is_out(d) && !stopped(d))
         plan_is_over(d);
 }
 
@@ -417,7 +424,8 @@ bool dispatch_step(struct mp_dispatcher *d, struct mp_next *next)
         dispatch_hear(d); // first: nothing may come between a trigger and its pulse
     if (!stopped(d)) {
         take_commands(d);
-        if (d->ahead.on && !d->ahead.past.playing && dispatch_ahead_is_over(d))
+        if (d->ahead.on && !d->ahead.past.playing && dispatch_ahead_is_over(d) &&
+            !dispatch_codes_wait(d))
             publish_finished(d);
         dispatch_look_settled(d);
     }

@@ -188,7 +188,9 @@ void dispatch_code_of(struct mp_dispatcher *dispatcher, const struct mp_outcome 
 bool dispatch_code_before(const struct mp_dispatcher *dispatcher, int64_t *due_ns);
 /* Write what is due of them. */
 void dispatch_code_now(struct mp_dispatcher *dispatcher);
-/* Is one still to come, or does one still stand? */
+/* Is one still to come? */
+bool dispatch_codes_come(const struct mp_dispatcher *dispatcher);
+/* Or does one still stand? */
 bool dispatch_codes_wait(const struct mp_dispatcher *dispatcher);
 /* After a stop: those that wait are told as lost, and the box gets its 0. */
 void dispatch_codes_rest(struct mp_dispatcher *dispatcher);

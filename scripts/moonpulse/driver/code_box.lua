@@ -57,9 +57,11 @@ function M.parse(text)
 end
 
 --- A simulated box for whoever only looks at what a plan has: it takes codes as close as they come.
+---@param width number? seconds that a code stands, if no other comes
 ---@return moonpulse.CodeBox
-function M.for_show()
+function M.for_show(width)
   local box = assert(M.parse "sim,width=0.1,baud=4000000")
+  box.width = width or box.width
   box.any_distance = true
   return box
 end
