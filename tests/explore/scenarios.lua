@@ -64,7 +64,7 @@ M.mute = protocol { participant = "P1", troubles = { { what = "device", kind = "
 M.coded = protocol { codes = true }
 M.coded_skips = protocol { codes = true, late = "skip", troubles = { { what = "clock", kind = "stall",
   who = "sender", at_s = 1.8, for_ms = 1500 } } }
-M.coded_stop = protocol { codes = true, troubles = { key } }
+M.coded_stop = protocol { codes = true, troubles = { { what = "stop", source = "key", at_s = 2.5 } } }
 M.coded_hang = protocol { codes = true, box = { kind = "full", at_s = 2.5 } }
 M.coded_gone = protocol { codes = true, box = { kind = "gone", at_s = 2.5 } }
 
