@@ -123,7 +123,9 @@ local function options_of(scenario, folder)
   return { speed = "max", seed = scenario.seed, out = folder, tolerance = scenario.tolerance_ms,
     late = scenario.late, stop_line = "none", timing = scenario.timing, rmt = plans.thresholds.rmt,
     amt = plans.thresholds.amt, guidelines = "rossi2009", fault = text and assert(faults.parse(text)) or {},
-    participant = scenario.participant, codes = scenario.codes and code_boxes.for_show(0.3) or nil } -- so a stop often meets one that stands
+    participant = scenario.participant,
+    -- they stand for long, so that a stop often meets one
+    codes = scenario.codes and code_boxes.for_show(0.3) or nil }
 end
 
 local function driver_of(scenario)
