@@ -10,9 +10,9 @@
 #define FLIGHT "moonpulse.flight"
 #define READER "moonpulse.flight_reader"
 
-static const char *const record_names[] = {"empty",  "sent",    "skipped",  "mark",
-                                           "oneoff", "confirm", "finished", "stopped",
-                                           "start",  "play",    "left",     "alive"};
+static const char *const record_names[] = {"empty",   "sent",     "skipped", "mark",  "oneoff",
+                                           "confirm", "finished", "stopped", "start", "play",
+                                           "left",    "alive",    "code"};
 _Static_assert(sizeof record_names / sizeof record_names[0] == MP_FLIGHT_KINDS, "names");
 
 struct mp_flight *mp_check_flight(lua_State *L, int arg)

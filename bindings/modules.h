@@ -57,6 +57,11 @@ int luaopen_moonpulse_core(lua_State *L);
 struct mp_plan *mp_check_plan(lua_State *L, int arg);
 /* Push a plan that is still NULL: made first, so that an error on the way leaks nothing. */
 struct mp_plan **mp_new_plan_box(lua_State *L);
+/* core.tagged and core.coded (bindings/plan_names.c); push a plan's roles as core.tagged takes
+ * them. */
+int mp_plan_is_tagged(lua_State *L);
+int mp_plan_is_coded(lua_State *L);
+void mp_push_roles(lua_State *L, const struct mp_plan *plan);
 /* core.rest (bindings/rest.c): (min seconds [, max seconds [, law]]) -> plan */
 int mp_new_rest(lua_State *L);
 /* Push a law as core.rest takes it: "normal 6/1 1/2"; nil for none, false for one

@@ -4,11 +4,12 @@
 #include <lauxlib.h>
 
 static const char *const outcome_names[] = {
-    [MP_OUT_SENT] = "sent",         [MP_OUT_SKIPPED] = "skipped",
-    [MP_OUT_MARK] = "mark",         [MP_OUT_ONEOFF] = "oneoff",
-    [MP_OUT_FINISHED] = "finished", [MP_OUT_STOPPED] = "stopped",
-    [MP_OUT_UNTAKEN] = "not_taken", [MP_OUT_BEGUN] = "begun",
+    [MP_OUT_SENT] = "sent",     [MP_OUT_SKIPPED] = "skipped",   [MP_OUT_MARK] = "mark",
+    [MP_OUT_ONEOFF] = "oneoff", [MP_OUT_FINISHED] = "finished", [MP_OUT_STOPPED] = "stopped",
+    [MP_OUT_CODE] = "code",     [MP_OUT_UNTAKEN] = "not_taken", [MP_OUT_BEGUN] = "begun",
 };
+
+_Static_assert(sizeof outcome_names / sizeof outcome_names[0] == MP_OUT_BEGUN + 1, "names");
 
 static void set_integer(lua_State *L, const char *key, lua_Integer value)
 {
@@ -39,6 +40,21 @@ static void set_send(lua_State *L, const struct mp_outcome *out,
     }
 }
 
+/* Of an event code: whose it is, when it was to be there and when it was handed to its box. */
+static void set_code(lua_State *L, const struct mp_outcome *out)
+{
+    const struct mp_send *send = &out->send;
+    set_integer(L, "code", out->code);
+    set_integer(L, "number", (lua_Integer)send->number);
+    set_integer(L, "planned_ns", send->floor_ns + (send->half ? 1 : 0));
+    set_integer(L, "due_ns", out->woken_ns - out->start_ns);
+    set_integer(L, "entered_ns", out->entered_ns - out->start_ns);
+    set_integer(L, "there_ns", out->returned_ns - out->start_ns);
+    lua_pushstring(L, send->kind == MP_SEND_MARK ? "mark" : "pulse");
+    lua_setfield(L, -2, "of");
+    set_integer(L, "lost", out->lost);
+}
+
 void mp_push_outcome(lua_State *L, const struct mp_outcome *out,
                      const struct mp_schedule *schedule)
 {
@@ -60,6 +76,8 @@ void mp_push_outcome(lua_State *L, const struct mp_outcome *out,
         set_integer(L, "number", (lua_Integer)out->send.number);
         set_integer(L, "start_ns", out->start_ns);
         set_integer(L, "trigger_ns", out->woken_ns);
+    } else if (out->kind == MP_OUT_CODE) {
+        set_code(L, out);
     } else if (out->kind != MP_OUT_FINISHED && out->kind != MP_OUT_ONEOFF) {
         set_send(L, out, schedule);
     }

@@ -202,52 +202,6 @@ static int plan_like(lua_State *L)
     return 1;
 }
 
-/* In the order of enum mp_role. */
-static const char *const role_names[] = {"trial", "block", "trials"};
-enum { ROLES = sizeof role_names / sizeof role_names[0] };
-
-/* "trial block" -> flags; words that are none are an error. */
-static unsigned check_roles(lua_State *L, int arg)
-{
-    const char *at = luaL_optstring(L, arg, "");
-    unsigned roles = 0;
-    while (*at != '\0') {
-        size_t length = strcspn(at, " ");
-        int i = 0;
-        while (i < ROLES &&
-               (strlen(role_names[i]) != length || memcmp(role_names[i], at, length) != 0))
-            i++;
-        luaL_argcheck(L, i < ROLES, arg, "a role is trial, block or trials");
-        roles |= 1U << i;
-        at += length + (at[length] == ' ' ? 1 : 0);
-    }
-    return roles;
-}
-
-/* Push roles as check_roles reads them. */
-static void push_roles(lua_State *L, unsigned roles)
-{
-    luaL_Buffer buffer;
-    luaL_buffinit(L, &buffer);
-    for (int i = 0; i < ROLES; i++)
-        if ((roles & 1U << i) != 0) {
-            luaL_addstring(&buffer, luaL_bufflen(&buffer) > 0 ? " " : "");
-            luaL_addstring(&buffer, role_names[i]);
-        }
-    luaL_pushresult(&buffer);
-}
-
-/* (plan, condition or nil [, roles]) -> the same plan with these: "trial", "block trials" */
-static int plan_tagged(lua_State *L)
-{
-    struct mp_error err = {0};
-    struct mp_plan *plan = mp_check_plan(L, 1);
-    const char *condition = luaL_optstring(L, 2, NULL);
-    unsigned roles = check_roles(L, 3);
-    struct mp_plan **box = mp_new_plan_box(L);
-    return finish(L, mp_plan_tagged(box, plan, condition, roles, &err), &err);
-}
-
 static int is_plan(lua_State *L)
 {
     lua_pushboolean(L, luaL_testudata(L, 1, MP_PLAN) != NULL);
@@ -314,13 +268,13 @@ static void set_every(lua_State *L, const struct mp_plan *plan, const struct mp_
 
 /*
  * plan:totals() -> {pulses=, marks=, leaves=, first=, last=, span=, span_max=, whole=, depth=,
- * random=, unnamed=}. leaves: pulses, marks and rests, as a number, for there may be more than
- * 2^63.
+ * random=, unnamed=, coded=}. leaves: pulses, marks and rests, as a number, for there may be
+ * more than 2^63.
  */
 static int plan_totals(lua_State *L)
 {
     const struct mp_totals *totals = mp_plan_totals(mp_check_plan(L, 1));
-    lua_createtable(L, 0, 12);
+    lua_createtable(L, 0, 13);
     lua_pushinteger(L, (lua_Integer)totals->pulses);
     lua_setfield(L, -2, "pulses");
     lua_pushinteger(L, (lua_Integer)totals->marks);
@@ -339,6 +293,8 @@ static int plan_totals(lua_State *L)
     lua_setfield(L, -2, "random");
     lua_pushboolean(L, totals->unnamed);
     lua_setfield(L, -2, "unnamed");
+    lua_pushboolean(L, totals->coded);
+    lua_setfield(L, -2, "coded");
     return 1;
 }
 
@@ -356,8 +312,10 @@ static int plan_view(lua_State *L)
     lua_setfield(L, -2, "origin");
     lua_pushstring(L, mp_plan_condition(plan));
     lua_setfield(L, -2, "condition");
-    push_roles(L, mp_plan_roles(plan));
+    mp_push_roles(L, plan);
     lua_setfield(L, -2, "roles");
+    lua_pushinteger(L, mp_plan_code(plan));
+    lua_setfield(L, -2, "code");
     lua_pushstring(L, view.text);
     lua_setfield(L, -2, "text");
     lua_pushinteger(L, (lua_Integer)view.children);
@@ -462,7 +420,8 @@ void mp_open_plan(lua_State *L)
                                          {"channel", plan_channel},
                                          {"describe", plan_describe},
                                          {"like", plan_like},
-                                         {"tagged", plan_tagged},
+                                         {"tagged", mp_plan_is_tagged},
+                                         {"coded", mp_plan_is_coded},
                                          {"exact", exact},
                                          {"is_plan", is_plan},
                                          {"framed", framed},

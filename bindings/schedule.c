@@ -1,4 +1,5 @@
 /* schedule.c - the stream of events of a plan, for listings and checks in Lua. */
+#include "bindings/codes.h"
 #include "bindings/modules.h"
 #include "bindings/raise.h"
 
@@ -12,7 +13,7 @@
 
 static const char *const event_names[] = {"pulse", "mark"};
 
-static struct mp_schedule *check_schedule(lua_State *L, int arg)
+struct mp_schedule *mp_check_schedule_box(lua_State *L, int arg)
 {
     struct mp_schedule **box = luaL_checkudata(L, arg, SCHEDULE);
     return *box;
@@ -32,11 +33,11 @@ static int schedule_new(lua_State *L)
     return 1;
 }
 
-/* schedule:next() -> kind, onset_us, number, action (from 1) | mark text, onset_ns; nil at the
- * end */
+/* schedule:next() -> kind, onset_us, number, action (from 1) | mark text, onset_ns, event code
+ * (0: none); nil at the end */
 static int schedule_next(lua_State *L)
 {
-    struct mp_schedule *schedule = check_schedule(L, 1);
+    struct mp_schedule *schedule = mp_check_schedule_box(L, 1);
     struct mp_event event;
     if (!mp_schedule_next(schedule, &event))
         return 0;
@@ -48,12 +49,13 @@ static int schedule_next(lua_State *L)
     else
         lua_pushstring(L, mp_schedule_mark(schedule, event.source));
     lua_pushinteger(L, mp_event_ns(&event));
-    return 5;
+    lua_pushinteger(L, mp_schedule_code(schedule, event.source));
+    return 6;
 }
 
 static int schedule_rewind(lua_State *L)
 {
-    mp_schedule_rewind(check_schedule(L, 1));
+    mp_schedule_rewind(mp_check_schedule_box(L, 1));
     return 0;
 }
 
@@ -79,7 +81,7 @@ void mp_push_actions(lua_State *L, const struct mp_schedule *schedule)
 /* schedule:actions() -> {{channel=, intensity=, reference=}, ...} */
 static int schedule_actions(lua_State *L)
 {
-    mp_push_actions(L, check_schedule(L, 1));
+    mp_push_actions(L, mp_check_schedule_box(L, 1));
     return 1;
 }
 
@@ -102,7 +104,7 @@ static void tell_progress(lua_State *L, uint64_t walked)
 static int schedule_measure(lua_State *L)
 {
     enum { EVENTS_A_CALL = 1024 * MP_EVENTS };
-    struct mp_schedule *schedule = check_schedule(L, 1);
+    struct mp_schedule *schedule = mp_check_schedule_box(L, 1);
     struct mp_event events[MP_EVENTS];
     int64_t first = -1, last = -1;
     uint64_t pulses = 0, walked = 0;
@@ -140,6 +142,7 @@ struct place {
 struct listing {
     struct mp_text text;
     struct place place;
+    bool coded;             // there is a column of codes
     struct mp_tail tails[]; // alive in the table of tails
 };
 
@@ -187,11 +190,11 @@ static char *put_place(char *at, struct place *place, uint64_t number)
     return put_from_1(at, place->block);
 }
 
-static void write_event(struct mp_text *text, const struct mp_schedule *schedule,
+static void write_event(struct listing *listing, const struct mp_schedule *schedule,
                         const struct mp_event *event, const struct mp_tail *tail,
-                        struct place *place, uint64_t index)
+                        uint64_t index)
 {
-    char *at = mp_text_room(text, LINE_MAX_BYTES);
+    char *at = mp_text_room(&listing->text, LINE_MAX_BYTES);
     at = mp_put_integer(at, index);
     *at++ = '\t';
     at = mp_put_integer(at, (uint64_t)mp_event_us(event));
@@ -201,29 +204,34 @@ static void write_event(struct mp_text *text, const struct mp_schedule *schedule
         *at++ = '\t';
         at = mp_put_integer(at, event->number);
         at = mp_put_bytes(at, "\tn/a", 4);
-        at = put_place(at, place, event->number);
-        *at++ = '\n';
+        at = put_place(at, &listing->place, event->number);
     } else {
         const char *mark = mp_schedule_mark(schedule, event->source);
         at = mp_put_bytes(at, "\tmark\t", 6);
         at = mp_put_bytes(at, tail->bytes, tail->length);
         at = mp_put_bytes(at, "\tn/a\t", 5);
         at = mp_put_bytes(at, mark, strlen(mark));
-        at = mp_put_bytes(at, "\tmark\tn/a\tn/a\n", 14);
+        at = mp_put_bytes(at, "\tmark\tn/a\tn/a", 13);
     }
-    mp_text_end(text, at);
+    if (listing->coded) {
+        *at++ = '\t';
+        at = put_from_1(at, mp_schedule_code(schedule, event->source));
+    }
+    *at++ = '\n';
+    mp_text_end(&listing->text, at);
 }
 
 /*
- * schedule:write(file, tails, place) -> true | nil, message, code. One line an event: index,
- * onset_us, event, tail, pulse number, mark text, condition, trial, block. tails[i] is the text
- * of action i; tails.mark that of marks. place(number) -> condition, trial, block (nil: none),
- * last, per: of pulse number, which is the first of its trial; up to pulse last the same holds,
- * with per (nil: all) pulses a trial. code is "closed" when the reader went away.
+ * schedule:write(file, tails, place[, coded]) -> true | nil, message, code. One line an event:
+ * index, onset_us, event, tail, pulse number, mark text, condition, trial, block, and if coded
+ * the event code. tails[i] is the text of action i; tails.mark that of marks. place(number) ->
+ * condition, trial, block (nil: none), last, per: of pulse number, which is the first of its
+ * trial; up to pulse last the same holds, with per (nil: all) pulses a trial. code is "closed"
+ * when the reader went away.
  */
 static int schedule_write(lua_State *L)
 {
-    struct mp_schedule *schedule = check_schedule(L, 1);
+    struct mp_schedule *schedule = mp_check_schedule_box(L, 1);
     luaL_Stream *stream = luaL_checkudata(L, 2, LUA_FILEHANDLE);
     luaL_argcheck(L, stream->closef != NULL, 2, "the file is closed");
     luaL_checktype(L, 3, LUA_TTABLE);
@@ -247,6 +255,7 @@ static int schedule_write(lua_State *L)
     uint32_t count;
     mp_text_init(&listing->text, stream->f);
     listing->place = (struct place){0};
+    listing->coded = lua_toboolean(L, 5);
     mp_schedule_rewind(schedule);
     while (listing->text.failed == 0 &&
            (count = mp_schedule_next_many(schedule, events, MP_EVENTS)) > 0)
@@ -254,9 +263,8 @@ static int schedule_write(lua_State *L)
             bool pulse = events[i].kind == MP_EVENT_PULSE;
             if (pulse && events[i].number > listing->place.last)
                 find_place(L, &listing->place, events[i].number);
-            write_event(&listing->text, schedule, &events[i],
-                        &listing->tails[pulse ? events[i].action : actions], &listing->place,
-                        ++index);
+            write_event(listing, schedule, &events[i],
+                        &listing->tails[pulse ? events[i].action : actions], ++index);
         }
     if (mp_text_flush(&listing->text, &err) != MP_OK) {
         mp_push_failure(L, &err);
@@ -281,10 +289,13 @@ static int schedule_gc(lua_State *L)
 void mp_open_schedule(lua_State *L)
 {
     static const luaL_Reg functions[] = {{"schedule", schedule_new}, {NULL, NULL}};
-    static const luaL_Reg methods[] = {
-        {"next", schedule_next},       {"rewind", schedule_rewind},
-        {"actions", schedule_actions}, {"measure", schedule_measure},
-        {"write", schedule_write},     {NULL, NULL}};
+    static const luaL_Reg methods[] = {{"next", schedule_next},
+                                       {"rewind", schedule_rewind},
+                                       {"actions", schedule_actions},
+                                       {"measure", schedule_measure},
+                                       {"write", schedule_write},
+                                       {"codes", mp_schedule_codes},
+                                       {NULL, NULL}};
     static const luaL_Reg metamethods[] = {{"__gc", schedule_gc}, {NULL, NULL}};
     luaL_setfuncs(L, functions, 0);
     mp_new_class(L, SCHEDULE, methods, metamethods);

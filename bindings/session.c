@@ -2,6 +2,7 @@
 #include "bindings/armed.h"
 #include "bindings/arming.h"
 #include "bindings/backstop.h"
+#include "bindings/codes.h"
 #include "bindings/modules.h"
 #include "bindings/near_cut.h"
 #include "bindings/outcome.h"
@@ -480,6 +481,7 @@ void mp_open_session(lua_State *L)
                                        {"realtime", session_realtime},
                                        {"backend", mp_session_backend},
                                        {"trigger", session_trigger},
+                                       {"codes", mp_session_takes_codes},
                                        {"lines", mp_session_lines},
                                        {"believed", session_believed},
                                        {"near", mp_near_begin},

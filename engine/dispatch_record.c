@@ -4,9 +4,10 @@
 static struct mp_flight_record flight_record(const struct mp_outcome *out)
 {
     static const enum mp_flight_kind kinds[] = {
-        [MP_OUT_SENT] = MP_FLIGHT_SENT,         [MP_OUT_SKIPPED] = MP_FLIGHT_SKIPPED,
-        [MP_OUT_MARK] = MP_FLIGHT_MARK,         [MP_OUT_ONEOFF] = MP_FLIGHT_ONEOFF,
-        [MP_OUT_FINISHED] = MP_FLIGHT_FINISHED, [MP_OUT_STOPPED] = MP_FLIGHT_STOPPED,
+        [MP_OUT_SENT] = MP_FLIGHT_SENT,       [MP_OUT_SKIPPED] = MP_FLIGHT_SKIPPED,
+        [MP_OUT_MARK] = MP_FLIGHT_MARK,       [MP_OUT_ONEOFF] = MP_FLIGHT_ONEOFF,
+        [MP_OUT_CODE] = MP_FLIGHT_CODE,       [MP_OUT_FINISHED] = MP_FLIGHT_FINISHED,
+        [MP_OUT_STOPPED] = MP_FLIGHT_STOPPED,
     };
     const struct mp_send *send = &out->send;
     uint32_t action = send->action;
@@ -14,16 +15,18 @@ static struct mp_flight_record flight_record(const struct mp_outcome *out)
         action = out->safe_sent ? 1 : 0;
     else if (out->kind == MP_OUT_MARK)
         action = send->source; // which text
+    else if (out->kind == MP_OUT_CODE)
+        action = out->code;
     return (struct mp_flight_record){
         .kind = (uint8_t)kinds[out->kind],
         .send_kind = (uint8_t)send->kind,
-        .detail = (uint16_t)out->stop,
+        .detail = out->kind == MP_OUT_CODE ? (uint16_t)out->lost : (uint16_t)out->stop,
         .action = action,
         .frame = send->frame,
         .number = send->number,
         .planned_ns =
             out->kind == MP_OUT_STOPPED ? out->cut_ns : send->floor_ns + (send->half ? 1 : 0),
-        .due_ns = out->start_ns + send->send_ns,
+        .due_ns = out->kind == MP_OUT_CODE ? out->woken_ns : out->start_ns + send->send_ns,
         .woken_ns = out->woken_ns,
         .sent_ns = out->entered_ns,
         .returned_ns = out->returned_ns,

@@ -37,6 +37,7 @@ static void send_safe(struct mp_dispatcher *d)
     }
     if (!early)
         rested = dispatch_rest(d);
+    dispatch_codes_rest(d); // the device is safe by now
     out.returned_ns = dispatch_now(d);
     out.safe_sent = copies == 0 && rested;
     atomic_store(&d->safe_sent, out.safe_sent);

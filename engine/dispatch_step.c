@@ -29,13 +29,24 @@ static void publish_finished(struct mp_dispatcher *d)
     d->ahead.on = false;
 }
 
+/*
+ * Is all of the plan out, down to the last event code? Of a plan that triggers start, which may
+ * begin again while that still stands, its 0 is not waited for.
+ */
+static bool is_out(const struct mp_dispatcher *d)
+{
+    return d->lowering != NULL && d->next == NULL && !d->second.open &&
+           (d->ahead.on ? !dispatch_codes_come(d) : !dispatch_codes_wait(d));
+}
+
 /* Its last frame is out. A plan that triggers start waits for the next one, if one may come. */
 static void plan_is_over(struct mp_dispatcher *d)
 {
     d->ahead.past.playing = false;
     if (d->ahead.on)
         dispatch_record_finished(d);
-    if (!d->ahead.on || (!d->ahead.telling && dispatch_ahead_is_over(d)))
+    if (!d->ahead.on ||
+        (!d->ahead.telling && dispatch_ahead_is_over(d) && !dispatch_codes_wait(d)))
         publish_finished(d);
 }
 
@@ -200,7 +211,7 @@ static bool second_is_next(const struct mp_dispatcher *d)
 
 static void do_second(struct mp_dispatcher *d)
 {
-    if (dispatch_second(d) && d->lowering != NULL && d->next == NULL && !stopped(d))
+    if (dispatch_second(d) && is_out(d) && !stopped(d))
         plan_is_over(d);
 }
 
@@ -211,7 +222,7 @@ static void do_second(struct mp_dispatcher *d)
  */
 static void wait_for_due(struct mp_dispatcher *d, struct mp_next *next)
 {
-    bool held = !d->second_next && d->next->kind == MP_SEND_PULSE &&
+    bool held = !d->second_next && !d->code_next && d->next->kind == MP_SEND_PULSE &&
                 d->due_ns > d->start_ns + d->next->send_ns;
     d->waits = WAITS_DUE;
     next->at_ns = d->due_ns - (held && d->threaded ? awake_ns : 0);
@@ -227,12 +238,14 @@ static void wait_for_next(struct mp_dispatcher *d, struct mp_next *next)
     if (config->arming.keepalive_length > 0 && d->keepalive_due_ns < look &&
         fits(d, config->arming.keepalive_length))
         look = d->keepalive_due_ns;
-    if (d->ahead.on && !d->ahead.past.playing && d->ahead.rule.until_ns < look) // it is over
+    if (d->ahead.on && !d->ahead.past.playing && d->ahead.rule.until_ns < look &&
+        !dispatch_codes_wait(d)) // it is over
         look = d->ahead.rule.until_ns + 1;
     d->second_next = second_is_next(d);
     d->due_ns = d->second_next    ? d->second.due_ns
                 : d->next != NULL ? next_due_ns(d)
                                   : INT64_MAX;
+    d->code_next = dispatch_code_before(d, &d->due_ns);
     next->spin = false;
     if (d->due_ns > look || d->due_ns == INT64_MAX) {
         d->waits = WAITS_LOOK;
@@ -338,8 +351,18 @@ static void dispatch(struct mp_dispatcher *d)
     if (kind == MP_SEND_PULSE)
         dispatch_came_by(d);
     dispatch_publish(d, out);
+    dispatch_code_of(d, out); // it stays where it is until the ring comes round
     d->next = mp_lowering_draw(d->lowering);
-    if (d->next == NULL && !d->second.open && !stopped(d))
+    if (is_out(d) && !stopped(d))
+        plan_is_over(d);
+}
+
+/* An event code, or the 0 after one. */
+static void do_code(struct mp_dispatcher *d)
+{
+    const bool was_out = is_out(d);
+    dispatch_code_now(d);
+    if (!was_out && is_out(d) && !stopped(d))
         plan_is_over(d);
 }
 
@@ -373,15 +396,17 @@ static bool act(struct mp_dispatcher *d, struct mp_next *next)
     case WAITS_WARM:
         if (!come)
             break;
-        if (!d->second_next)
+        if (!d->second_next && !d->code_next)
             dispatch_warm(d, d->next);
         wait_for_due(d, next);
         return true;
     case WAITS_DUE:
-        if (come && d->second_next)
+        if (come && d->code_next)
+            do_code(d);
+        else if (come && d->second_next)
             do_second(d);
         d->woken_ns = dispatch_now(d);
-        if (come && !d->second_next)
+        if (come && !d->code_next && !d->second_next)
             dispatch(d);
         break;
     }
@@ -399,7 +424,8 @@ bool dispatch_step(struct mp_dispatcher *d, struct mp_next *next)
         dispatch_hear(d); // first: nothing may come between a trigger and its pulse
     if (!stopped(d)) {
         take_commands(d);
-        if (d->ahead.on && !d->ahead.past.playing && dispatch_ahead_is_over(d))
+        if (d->ahead.on && !d->ahead.past.playing && dispatch_ahead_is_over(d) &&
+            !dispatch_codes_wait(d))
             publish_finished(d);
         dispatch_look_settled(d);
     }

@@ -29,6 +29,12 @@
  * ioctl that on a USB adapter takes a message to it: some tenths of a millisecond), and, after
  * a stop, the tries to get the safe frame into a full port (at most 20 of 1 ms).
  *
+ * Event codes (dispatch_codes.c): a pulse or mark whose source has one (mp_schedule_code) gives
+ * it to the box of config->codes, so that its byte is there at the pulse's own time: after the
+ * pulse's frame was taken, never for one that was not. A code, and the 0 that follows it, waits
+ * until no frame of the plan is due soon; a box that fails costs its code and nothing else.
+ * MP_OUT_FINISHED waits for the last 0, and after a stop the box stands at 0.
+ *
  * A frame that cannot leave in time is never made up for, and no pulse leaves closer to the
  * one before than the plan has it (less the tolerance), whatever happened in between. Two
  * pulses are never closer than the device's shortest interval, to the nanosecond: if a late
@@ -69,23 +75,36 @@ enum mp_outcome_kind {
     MP_OUT_FINISHED, // the plan is over; the dispatcher waits for the next command
     MP_OUT_STOPPED,  // the last outcome: the safe frame is out (or could not be sent)
     MP_OUT_UNTAKEN,  // the port did not take the whole of a frame of the plan: it stopped
+    MP_OUT_CODE,     // an event code was handed to the box, or, with lost, was not
     MP_OUT_BEGUN // a trigger, which came at woken_ns, has started the plan: send.number, which
                  // start it is; what follows counts from start_ns
 };
 
+/* Why an event code did not get to its box. The numbers are the flight record's. */
+enum mp_code_lost {
+    MP_CODE_WRITTEN,
+    MP_CODE_BOX_FULL, // the box takes no bytes: it hangs, or is switched off
+    MP_CODE_BOX_GONE, // its port is lost
+    MP_CODE_CROWDED,  // too many pulses were on their way at once
+    MP_CODE_STOPPED,  // the stop came before it
+    MP_CODE_LOST_COUNT
+};
+
 struct mp_outcome {
     enum mp_outcome_kind kind;
-    enum mp_stop stop; // stopped: why; skipped, sent: late, close or setting
-    bool safe_sent;    // stopped: the whole safe frame was taken by the port
-    bool in_part;      // untaken: a part of it was, and what came next may have completed it
-    uint8_t safes;     // stopped: so many of them, each with an answer if the device gives one
-    int64_t cut_ns;    // stopped: of what the device should have had from then on (monotonic,
-                       // without its latency) nobody knows whether it has it; 0: of nothing
-    struct mp_send send; // sent, skipped, mark: which
+    enum mp_stop stop;      // stopped: why; skipped, sent: late, close or setting
+    bool safe_sent;         // stopped: the whole safe frame was taken by the port
+    enum mp_code_lost lost; // code: why the box did not get it
+    uint8_t code;           // code: its value
+    bool in_part;   // untaken: a part of it was, and what came next may have completed it
+    uint8_t safes;  // stopped: so many of them, each with an answer if the device gives one
+    int64_t cut_ns; // stopped: of what the device should have had from then on (monotonic,
+                    // without its latency) nobody knows whether it has it; 0: of nothing
+    struct mp_send send; // sent, skipped, mark, code: which
     int64_t start_ns;    // monotonic instant that the times in send count from
-    int64_t woken_ns;    // when the wait ended
+    int64_t woken_ns;    // when the wait ended; code: when it was due
     int64_t entered_ns;  // stamp before the write
-    int64_t returned_ns; // stamp after it
+    int64_t returned_ns; // stamp after it; code: when its byte is at the box
 };
 
 /* A clock that is not the monotonic one: a virtual world's, or one that tests turn by hand. */
@@ -103,6 +122,9 @@ struct mp_dispatch_config {
                                           // has checked it. It is dropped at every stop
     uint8_t rest[MP_FRAME_MAX];           // what a trigger box at rest was last told, for stops
     size_t rest_length;                   // 0: nothing
+    struct mp_port *codes; // borrowed, as port; the box for event codes; NULL: none
+    int64_t code_wire_ns;  // that one byte takes on its wire
+    int64_t code_width_ns; // a code stands so long, then 0 is written
     struct mp_arming arming;
     const struct mp_time *time; // borrowed; NULL: the monotonic clock
     bool any_distance; // for tests on busy machines: pulses may come closer than planned. A

@@ -46,6 +46,26 @@ struct dispatch_second {
     uint8_t bytes[MP_FRAME_MAX];
 };
 
+enum { CODES_WAIT = 16 }; // a power of two; pulses that are on their way at once
+
+/* An event code whose time comes. */
+struct dispatch_code {
+    uint8_t value;
+    int64_t due_ns, start_ns; // monotonic: of the byte's first bit; of its plan
+    struct mp_send send;      // of its pulse or mark
+};
+
+/* The box that they go to. */
+struct dispatch_codes {
+    struct dispatch_code waits[CODES_WAIT];
+    uint32_t first, end; // places in waits, modulo CODES_WAIT
+    bool stands;         // a code stands at the box until zero_ns
+    bool gone;           // its port is
+    uint8_t tries;       // to write the 0
+    int64_t zero_ns;
+    int64_t wrote_ns; // when it took a byte last
+};
+
 enum { FRAMES_KEPT = 256 }; // a power of two
 
 /* What the ports were given since arming, for a stop that throws away what they still hold. */
@@ -105,6 +125,7 @@ struct mp_dispatcher {
     // the dispatcher thread's own; without a thread, whose step it is
     enum dispatch_waits waits;
     bool second_next; // the wait is for a second part
+    bool code_next;   // or for an event code, or the 0 after it
     int64_t due_ns;   // of what the wait is for
     struct mp_lowering *lowering;
     int64_t start_ns;
@@ -125,6 +146,7 @@ struct mp_dispatcher {
     bool cut; // part of a frame is on the device's wire
     struct dispatch_second second;
     struct dispatch_handed handed;
+    struct dispatch_codes codes;
 };
 
 /* What is about to be written goes into the flight record first: see flight.h. False: the
@@ -157,6 +179,21 @@ void dispatch_plan_second(struct mp_dispatcher *dispatcher, const struct mp_fram
 bool dispatch_second(struct mp_dispatcher *dispatcher);
 /* After a stop: the second part at once, the lines down, the trigger box at rest. */
 bool dispatch_rest(struct mp_dispatcher *dispatcher);
+
+/* dispatch_codes.c: a pulse or a mark of the plan has come by, as out says; its code, if it has
+ * one, is written at the pulse's own time. */
+void dispatch_code_of(struct mp_dispatcher *dispatcher, const struct mp_outcome *out);
+/* Is a code, or the 0 after one, to be written before *due_ns, with time enough that what is
+ * due then is not kept waiting? Then *due_ns is when. */
+bool dispatch_code_before(const struct mp_dispatcher *dispatcher, int64_t *due_ns);
+/* Write what is due of them. */
+void dispatch_code_now(struct mp_dispatcher *dispatcher);
+/* Is one still to come? */
+bool dispatch_codes_come(const struct mp_dispatcher *dispatcher);
+/* Or does one still stand? */
+bool dispatch_codes_wait(const struct mp_dispatcher *dispatcher);
+/* After a stop: those that wait are told as lost, and the box gets its 0. */
+void dispatch_codes_rest(struct mp_dispatcher *dispatcher);
 
 /* dispatch_cut.c: a frame of the plan was written, and the device should have it at had_ns. */
 void dispatch_keep(struct mp_dispatcher *dispatcher, uint8_t port, int64_t had_ns);

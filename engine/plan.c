@@ -135,6 +135,8 @@ void mp_plan_like(struct mp_plan *plan, const struct mp_plan *other)
     mp_plan_describe(plan, other->origin, other->label);
     copy_text(plan->condition, sizeof plan->condition, other->condition);
     plan->roles = other->roles;
+    plan->code = other->code;
+    plan->totals.coded = plan->totals.coded || other->code != 0;
 }
 
 enum mp_status mp_plan_pulse(struct mp_plan **out, const struct mp_pulse *pulse,
@@ -240,6 +242,21 @@ enum mp_status mp_plan_mark(struct mp_plan **out, const char *text, struct mp_er
     return MP_OK;
 }
 
+/* Another plan of the same parts, to be called otherwise. */
+static struct mp_plan *plan_copy(struct mp_plan *plan, struct mp_error *err)
+{
+    struct mp_plan *made = plan_new(plan->kind, err);
+    if (made == NULL)
+        return NULL;
+    *made = *plan;
+    made->refs = 1;
+    mp_law_ref(made->law);
+    made->children = NULL;
+    made->shorter = made->longer = NULL;
+    share_children(made, plan);
+    return made;
+}
+
 enum mp_status mp_plan_tagged(struct mp_plan **out, struct mp_plan *plan, const char *condition,
                               unsigned roles, struct mp_error *err)
 {
@@ -250,18 +267,28 @@ enum mp_status mp_plan_tagged(struct mp_plan **out, struct mp_plan *plan, const 
             "a label is text of 1 to %d bytes without tabs, line ends or other control "
             "characters",
             MP_NAME_MAX - 1);
-    struct mp_plan *made = plan_new(plan->kind, err);
+    struct mp_plan *made = plan_copy(plan, err);
     if (made == NULL)
         return MP_ENOMEM;
-    *made = *plan;
-    made->refs = 1;
-    mp_law_ref(made->law);
-    made->children = NULL;
-    made->shorter = made->longer = NULL;
-    share_children(made, plan);
     if (condition != NULL)
         copy_text(made->condition, sizeof made->condition, condition);
     made->roles |= roles;
+    *out = made;
+    return MP_OK;
+}
+
+enum mp_status mp_plan_coded(struct mp_plan **out, struct mp_plan *plan, int64_t code,
+                             struct mp_error *err)
+{
+    if (code < 1 || code > MP_CODE_MAX)
+        return mp_fail(err, MP_ERANGE,
+                       "a code is a whole number from 1 to %d: 0 is the box at rest",
+                       MP_CODE_MAX);
+    struct mp_plan *made = plan_copy(plan, err);
+    if (made == NULL)
+        return MP_ENOMEM;
+    made->code = (uint8_t)code;
+    made->totals.coded = true;
     *out = made;
     return MP_OK;
 }
@@ -282,7 +309,7 @@ static enum mp_status check_size(const struct mp_totals *totals, struct mp_error
 static bool dissolves(const struct mp_plan *plan)
 {
     return plan->kind == MP_PLAN_SEQUENCE && plan->label[0] == '\0' &&
-           plan->condition[0] == '\0' && plan->roles == 0;
+           plan->condition[0] == '\0' && plan->roles == 0 && plan->code == 0;
 }
 
 /* The children of first with room for one more, sharing its array if it is the newest user.

@@ -86,6 +86,7 @@ struct mp_totals {
     uint32_t depth;
     bool random;
     bool unnamed; // are there pulses that nobody gave a channel?
+    bool coded;   // have pulses or marks an event code?
     struct mp_work work;
 };
 
@@ -144,6 +145,15 @@ enum mp_role {
 enum mp_status mp_plan_tagged(struct mp_plan **out, struct mp_plan *plan, const char *condition,
                               unsigned roles, struct mp_error *err);
 
+enum { MP_CODE_MAX = 255 };
+
+/*
+ * The same plan with an event code (dispatcher.h): of a mark its own, else of each of its
+ * pulses. Parts that have a code of their own keep it. MP_ERANGE outside 1 to MP_CODE_MAX.
+ */
+enum mp_status mp_plan_coded(struct mp_plan **out, struct mp_plan *plan, int64_t code,
+                             struct mp_error *err);
+
 /* One owner more; returns plan. */
 struct mp_plan *mp_plan_ref(struct mp_plan *plan);
 void mp_plan_unref(struct mp_plan *plan); // NULL is accepted
@@ -165,6 +175,7 @@ const char *mp_plan_origin(const struct mp_plan *plan);    // "" if unknown
 const char *mp_plan_label(const struct mp_plan *plan);     // "" if unnamed
 const char *mp_plan_condition(const struct mp_plan *plan); // its own; "" if it has none
 unsigned mp_plan_roles(const struct mp_plan *plan);        // of enum mp_role
+uint8_t mp_plan_code(const struct mp_plan *plan);          // its own; 0 if it has none
 
 /* The inside of one node; what does not belong to its kind is 0 or NULL. */
 struct mp_plan_view {

@@ -35,6 +35,7 @@ struct mp_plan {
     char label[MP_NAME_MAX];
     char condition[MP_NAME_MAX];
     unsigned roles; // of enum mp_role
+    uint8_t code;   // 0: none
 };
 
 #endif

@@ -77,6 +77,7 @@ enum mp_status totals_then(struct mp_totals *out, const struct mp_totals *a,
         sum.last = last_b;
     sum.random = a->random || b->random;
     sum.unnamed = a->unnamed || b->unnamed;
+    sum.coded = a->coded || b->coded;
     if (b->depth + 1 > sum.depth)
         sum.depth = b->depth + 1;
     *out = sum;
@@ -143,6 +144,7 @@ enum mp_status totals_beside(struct mp_totals *sum, const struct mp_totals *othe
     sum->whole = later(sum->whole, other->whole);
     sum->random = sum->random || other->random;
     sum->unnamed = sum->unnamed || other->unnamed;
+    sum->coded = sum->coded || other->coded;
     if (other->depth > sum->depth)
         sum->depth = other->depth;
     return MP_OK;

@@ -31,6 +31,11 @@ unsigned mp_plan_roles(const struct mp_plan *plan)
     return plan->roles;
 }
 
+uint8_t mp_plan_code(const struct mp_plan *plan)
+{
+    return plan->code;
+}
+
 struct mp_plan_view mp_plan_view(const struct mp_plan *plan)
 {
     bool named = plan->kind == MP_PLAN_MARK || plan->kind == MP_PLAN_CHANNEL;

@@ -452,6 +452,11 @@ const char *mp_schedule_mark(const struct mp_schedule *schedule, uint32_t source
     return schedule->program.sources[source].text;
 }
 
+uint8_t mp_schedule_code(const struct mp_schedule *schedule, uint32_t source)
+{
+    return schedule->program.sources[source].code;
+}
+
 size_t mp_schedule_bytes(const struct mp_schedule *s)
 {
     const struct program *p = &s->program;

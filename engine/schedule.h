@@ -86,6 +86,8 @@ const char *mp_schedule_origin(const struct mp_schedule *schedule, uint32_t sour
 uint32_t mp_schedule_source_count(const struct mp_schedule *schedule);
 /* The text of a mark event. */
 const char *mp_schedule_mark(const struct mp_schedule *schedule, uint32_t source);
+/* The event code that goes with it (dispatcher.h); 0: none. */
+uint8_t mp_schedule_code(const struct mp_schedule *schedule, uint32_t source);
 /* Bytes that the schedule holds, for tests of the memory bound. */
 size_t mp_schedule_bytes(const struct mp_schedule *schedule);
 

@@ -8,10 +8,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Plans share parts, so each part is compiled once a channel: this remembers which. */
+/* What a part takes over from what is around it. */
+struct around {
+    uint32_t channel; // 0: not named yet; else 1 + its index
+    uint8_t code;     // 0: none
+};
+
+/* Plans share parts, so each part is compiled once for what is around it: this remembers which.
+ */
 struct memo_entry {
     const struct mp_plan *plan;
-    uint32_t channel;
+    struct around around;
     uint32_t op;
 };
 
@@ -23,8 +30,8 @@ struct compiler {
     struct mp_error *err;
 };
 
-static enum mp_status compile(struct compiler *c, const struct mp_plan *plan, uint32_t channel,
-                              uint32_t *op);
+static enum mp_status compile(struct compiler *c, const struct mp_plan *plan,
+                              struct around around, uint32_t *op);
 
 /* The most of everything: some 250 MB in all. What a device is asked for is a thousandth of it.
  */
@@ -47,12 +54,19 @@ static enum mp_status reserve(void **array, uint32_t count, size_t size, uint32_
     return MP_OK;
 }
 
-static size_t memo_slot(const struct compiler *c, const struct mp_plan *plan, uint32_t channel)
+static bool is_same(struct around a, struct around b)
+{
+    return a.channel == b.channel && a.code == b.code;
+}
+
+static size_t memo_slot(const struct compiler *c, const struct mp_plan *plan,
+                        struct around around)
 {
     uint64_t hash = ((uint64_t)(uintptr_t)plan >> 4) * UINT64_C(0x9E3779B97F4A7C15);
-    size_t slot = (size_t)(hash ^ (hash >> 32) ^ channel) & (c->memo_size - 1);
+    size_t slot = (size_t)(hash ^ (hash >> 32) ^ around.channel ^ (size_t)around.code << 8) &
+                  (c->memo_size - 1);
     while (c->memo[slot].plan != NULL &&
-           (c->memo[slot].plan != plan || c->memo[slot].channel != channel))
+           (c->memo[slot].plan != plan || !is_same(c->memo[slot].around, around)))
         slot = (slot + 1) & (c->memo_size - 1);
     return slot;
 }
@@ -70,10 +84,10 @@ static enum mp_status memo_add(struct compiler *c, struct memo_entry entry)
         c->memo_size = size;
         for (size_t i = 0; i < old_size; i++)
             if (old[i].plan != NULL)
-                c->memo[memo_slot(c, old[i].plan, old[i].channel)] = old[i];
+                c->memo[memo_slot(c, old[i].plan, old[i].around)] = old[i];
         free(old);
     }
-    c->memo[memo_slot(c, entry.plan, entry.channel)] = entry;
+    c->memo[memo_slot(c, entry.plan, entry.around)] = entry;
     c->memo_used++;
     return MP_OK;
 }
@@ -135,7 +149,8 @@ static enum mp_status intern_action(struct program *p, const struct mp_action *a
 }
 
 static enum mp_status add_source(struct program *p, const struct mp_plan *plan,
-                                 const char *text, uint32_t *index, struct mp_error *err)
+                                 const char *text, uint8_t code, uint32_t *index,
+                                 struct mp_error *err)
 {
     enum mp_status status =
         reserve((void **)&p->sources, p->source_count, sizeof *p->sources, MOST_OPS,
@@ -145,6 +160,7 @@ static enum mp_status add_source(struct program *p, const struct mp_plan *plan,
     struct source *source = &p->sources[p->source_count];
     (void)snprintf(source->origin, sizeof source->origin, "%s", mp_plan_origin(plan));
     (void)snprintf(source->text, sizeof source->text, "%s", text == NULL ? "" : text);
+    source->code = code;
     *index = p->source_count++;
     return MP_OK;
 }
@@ -213,7 +229,7 @@ static enum mp_status compile_rest(struct compiler *c, const struct mp_plan_view
 
 /* Sequences and parallels: compile the children, then link them in a row. */
 static enum mp_status compile_children(struct compiler *c, const struct mp_plan *plan,
-                                       size_t count, uint32_t channel, struct op *op)
+                                       size_t count, struct around around, struct op *op)
 {
     struct program *p = c->program;
     uint32_t *list = malloc(count * sizeof *list);
@@ -222,7 +238,7 @@ static enum mp_status compile_children(struct compiler *c, const struct mp_plan 
     enum mp_status status = MP_OK;
     bool parallel = op->kind == OP_PARALLEL;
     for (size_t i = 0; i < count && status == MP_OK; i++) {
-        status = compile(c, mp_plan_child(plan, i), channel, &list[i]);
+        status = compile(c, mp_plan_child(plan, i), around, &list[i]);
         if (status != MP_OK)
             break;
         const struct op *child = &p->ops[list[i]];
@@ -248,10 +264,10 @@ static enum mp_status compile_children(struct compiler *c, const struct mp_plan 
 }
 
 static enum mp_status compile_repeat(struct compiler *c, const struct mp_plan *plan,
-                                     const struct mp_plan_view *view, uint32_t channel,
+                                     const struct mp_plan_view *view, struct around around,
                                      struct op *op)
 {
-    enum mp_status status = compile(c, mp_plan_child(plan, 0), channel, &op->first);
+    enum mp_status status = compile(c, mp_plan_child(plan, 0), around, &op->first);
     if (status != MP_OK)
         return status;
     const struct op *child = &c->program->ops[op->first];
@@ -265,58 +281,63 @@ static enum mp_status compile_repeat(struct compiler *c, const struct mp_plan *p
 }
 
 static enum mp_status compile_node(struct compiler *c, const struct mp_plan *plan,
-                                   const struct mp_plan_view *view, uint32_t channel,
+                                   const struct mp_plan_view *view, struct around around,
                                    struct op *op)
 {
     struct program *p = c->program;
-    struct mp_action action = {.channel = channel, .pulse = view->pulse};
+    struct mp_action action = {.channel = around.channel, .pulse = view->pulse};
     enum mp_status status = MP_OK;
     switch (mp_plan_kind(plan)) {
     case MP_PLAN_PULSE:
         op->kind = OP_PULSE;
         status = intern_action(p, &action, &op->action, c->err);
-        return status == MP_OK ? add_source(p, plan, NULL, &op->source, c->err) : status;
+        return status == MP_OK ? add_source(p, plan, NULL, around.code, &op->source, c->err)
+                               : status;
     case MP_PLAN_MARK:
         op->kind = OP_MARK;
-        return add_source(p, plan, view->text, &op->source, c->err);
+        return add_source(p, plan, view->text, mp_plan_code(plan), &op->source, c->err);
     case MP_PLAN_REST:
         return compile_rest(c, view, op);
     case MP_PLAN_REPEAT:
-        return compile_repeat(c, plan, view, channel, op);
+        return compile_repeat(c, plan, view, around, op);
     case MP_PLAN_PARALLEL:
         op->kind = OP_PARALLEL;
-        return compile_children(c, plan, view->children, channel, op);
+        return compile_children(c, plan, view->children, around, op);
     case MP_PLAN_SEQUENCE:
     case MP_PLAN_CHANNEL: // replaced by its child before it gets here
         break;
     }
     op->kind = OP_SEQUENCE;
-    return compile_children(c, plan, view->children, channel, op);
+    return compile_children(c, plan, view->children, around, op);
 }
 
-/* channel is 0 for "not named yet", else 1 + its index. */
-static enum mp_status compile(struct compiler *c, const struct mp_plan *plan, uint32_t channel,
-                              uint32_t *index)
+static enum mp_status compile(struct compiler *c, const struct mp_plan *plan,
+                              struct around around, uint32_t *index)
 {
     struct program *p = c->program;
     struct mp_plan_view view = mp_plan_view(plan);
+    if (mp_plan_code(plan) != 0) // the innermost one holds
+        around.code = mp_plan_code(plan);
     if (mp_plan_kind(plan) == MP_PLAN_CHANNEL) {
-        uint32_t named;
+        uint32_t named = 0;
         // the innermost name wins; "1" is what a pulse without a name goes to anyway
-        if (strcmp(view.text, "1") == 0)
-            return compile(c, mp_plan_child(plan, 0), 0, index);
-        enum mp_status status = intern_channel(p, view.text, &named, c->err);
-        return status == MP_OK ? compile(c, mp_plan_child(plan, 0), named + 1, index) : status;
+        enum mp_status status = MP_OK;
+        around.channel = 0;
+        if (strcmp(view.text, "1") != 0) {
+            status = intern_channel(p, view.text, &named, c->err);
+            around.channel = named + 1;
+        }
+        return status == MP_OK ? compile(c, mp_plan_child(plan, 0), around, index) : status;
     }
     if (c->memo_size != 0) {
-        const struct memo_entry *known = &c->memo[memo_slot(c, plan, channel)];
+        const struct memo_entry *known = &c->memo[memo_slot(c, plan, around)];
         if (known->plan != NULL) {
             *index = known->op;
             return MP_OK;
         }
     }
     struct op op = {.random = mp_plan_totals(plan)->random};
-    enum mp_status status = compile_node(c, plan, &view, channel, &op);
+    enum mp_status status = compile_node(c, plan, &view, around, &op);
     if (status == MP_OK)
         status = reserve((void **)&p->ops, p->op_count, sizeof *p->ops, MOST_OPS,
                          "different parts: repeat parts with :times()", c->err);
@@ -324,7 +345,7 @@ static enum mp_status compile(struct compiler *c, const struct mp_plan *plan, ui
         return status;
     p->ops[p->op_count] = op;
     *index = p->op_count++;
-    return memo_add(c, (struct memo_entry){plan, channel, *index});
+    return memo_add(c, (struct memo_entry){plan, around, *index});
 }
 
 enum mp_status program_compile(struct program *program, const struct mp_plan *plan,
@@ -332,7 +353,7 @@ enum mp_status program_compile(struct program *program, const struct mp_plan *pl
 {
     *program = (struct program){.denominator = mp_plan_totals(plan)->denominator};
     struct compiler c = {.program = program, .err = err};
-    enum mp_status status = compile(&c, plan, 0, &program->root);
+    enum mp_status status = compile(&c, plan, (struct around){0}, &program->root);
     free(c.memo);
     // channels were counted from 1 so that 0 could mean "not named": give those a name now
     bool open = false;

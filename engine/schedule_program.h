@@ -39,6 +39,7 @@ struct choice;
 struct source {
     char origin[MP_ORIGIN_MAX];
     char text[MP_NAME_MAX]; // marks only
+    uint8_t code;           // 0: none
 };
 
 struct program {

@@ -63,6 +63,8 @@ static void drop_port(struct mp_session *s)
     s->port = NULL;
     s->connection++;
     drop_trigger(s);
+    mp_port_close(s->codes);
+    s->codes = NULL;
     s->halted = false;
     s->state = MP_CLOSED;
 }

@@ -103,6 +103,16 @@ enum mp_status mp_session_trigger(struct mp_session *session, const char *path,
                                   const void *rest, size_t rest_length, struct mp_error *err);
 
 /*
+ * Event codes go to the box on path (dispatcher.h): each byte stands for width_ns. It is
+ * brought to 0 before this returns. What it says is not read, and its loss costs codes, not the
+ * run. Only when connected, once. Fails as mp_port_open does, and with MP_EIO if it does not
+ * take the 0.
+ */
+enum mp_status mp_session_codes(struct mp_session *session, const char *path,
+                                const struct mp_serial *serial, int64_t width_ns,
+                                struct mp_error *err);
+
+/*
  * Write a frame: at once when connected, in the next gap when armed or running. After a stop
  * nothing is written until mp_session_acknowledge or a new arm: whoever was in the middle of
  * arming must not go on.

@@ -50,6 +50,9 @@ static enum mp_status start_guard(struct mp_session *s, const struct mp_arming *
                                 .lines = s->lines[MP_PORT_TRIGGER] != MP_TRIGGER_NONE,
                                 .safe = s->rest,
                                 .safe_length = s->rest_length};
+    if (s->codes != NULL && mp_port_fd(s->codes) >= 0)
+        ports[count++] = (struct mp_guarded){
+            .fd = mp_port_fd(s->codes), .safe = "", .safe_length = 1}; // its 0
     return mp_guard_start(&s->guard, ports, count, err);
 }
 
@@ -65,6 +68,9 @@ enum mp_status mp_session_arm(struct mp_session *s, const struct mp_arming *armi
         .trigger = s->trigger,
         .lines = {s->lines[MP_PORT_DEVICE], s->lines[MP_PORT_TRIGGER]},
         .rest_length = s->rest_length,
+        .codes = s->codes,
+        .code_wire_ns = s->code_wire_ns,
+        .code_width_ns = s->code_width_ns,
         .arming = *arming,
         .wake = wake_loop,
         .context = s,

@@ -29,6 +29,8 @@ struct mp_session {
     struct mp_serial serial;
     struct mp_port *port;
     struct mp_port *trigger; // the second port; NULL: none
+    struct mp_port *codes;   // the box for event codes; NULL: none
+    int64_t code_wire_ns, code_width_ns;
     enum mp_trigger_line lines[MP_PORTS];
     uint8_t rest[MP_FRAME_MAX];
     size_t rest_length;

@@ -275,6 +275,8 @@
 ---@field meta table<string, string|number|boolean>? what --meta says: record/meta.lua
 ---@field unconfirmed string? what --unconfirmed takes of its protocol: numbers that nobody compared
 ---@field coil string? what --coil says
+---@field codes moonpulse.CodeBox? the box of event codes: driver/code_box.lua
+---@field tell_codes fun(text: string) an event code was lost: run/begin.lua
 ---@field stop_line "none"|"cts"|"dsr"
 ---@field start_on moonpulse.StartSource? what the start waits for: run/start_on.lua
 ---@field timing "host"|"device"|"auto"
@@ -411,7 +413,11 @@
 -- The record ------------------------------------------------------------------------------------------
 
 ---@class moonpulse.Outcome what became of a frame or a mark: core.session tells it, or record/replay.lua
----@field what "sent"|"skipped"|"not_taken"|"mark"
+---@field what "sent"|"skipped"|"not_taken"|"mark"|"code"
+---@field of "pulse"|"mark"|nil of an event code: whose it is; it has no send, and number is that one's
+---@field code integer? of an event code
+---@field lost integer? of an event code: 0, or why it was not given to its box (stimulator/codes.lua)
+---@field there_ns integer? of an event code: when its byte was at the box
 ---@field send "pulse"|"set"|"mark"|"ask" a question before a setting has no row
 ---@field number integer
 ---@field planned_ns integer
@@ -459,6 +465,9 @@
 ---@field punctual integer starts that left in time, to the nanosecond
 ---@field worst_us number
 ---@field starts integer commands that fired
+---@field recent table<integer, moonpulse.Row> the last pulses, by their number in the plan modulo 32
+---@field codes { sent: integer, lost: integer }? of event codes, where there is a box: stimulator/codes.lua
+---@field coded boolean? it has rows of event codes
 ---@field extra integer pulses of trains beyond one a start
 ---@field plan integer? the number of the plan in the run, once there is one
 ---@field last_number integer of the last pulse

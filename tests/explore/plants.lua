@@ -309,6 +309,16 @@ return {
     run.status = 0
   end },
   { "ends-in-time", runs.quiet, function(run) run.ended_ns = run.ended_ns + 1000 * s end },
+  -- event codes
+  { "codes-equal-pulses", runs.coded, function(run)
+    for _, row in ipairs(run.rows) do
+      row.planned = row.event == "code" and row.planned + ms or row.planned
+    end
+  end },
+  { "codes-stood-at-the-box", runs.coded, function(run)
+    run.box_text = run.box_text:gsub("\t51\n", "\t50\n", 1)
+  end },
+  { "box-at-rest", runs.coded_stop, function(run) run.box_text = run.box_text:gsub("[^\n]*\t0\n$", "") end },
   -- history
   { "history-adds-up", runs.earlier, function(run)
     run.policy.history.week = run.policy.history.week + 100

@@ -61,6 +61,13 @@ M.silent = protocol { device = "bistim", plan = { parts = { train(3, 69, { 1, 4 
   troubles = { { what = "port", kind = "stalled", at_s = 12.667, take = 3, stall_ms = 700 } } }
 M.mute = protocol { participant = "P1", troubles = { { what = "device", kind = "half-open", at = 0 } } }
 
+M.coded = protocol { codes = true }
+M.coded_skips = protocol { codes = true, late = "skip", troubles = { { what = "clock", kind = "stall",
+  who = "sender", at_s = 1.8, for_ms = 1500 } } }
+M.coded_stop = protocol { codes = true, troubles = { { what = "stop", source = "key", at_s = 2.5 } } }
+M.coded_hang = protocol { codes = true, box = { kind = "full", at_s = 2.5 } }
+M.coded_gone = protocol { codes = true, box = { kind = "gone", at_s = 2.5 } }
+
 -- for faults of the product
 M.held = protocol { late = "skip", troubles = { { what = "clock", kind = "stall", who = "sender", at_s = 0.9,
   for_ms = 700 } } }

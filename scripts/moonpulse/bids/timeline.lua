@@ -30,17 +30,31 @@ local function words_from(text)
   end
 end
 
---- Its rows that happened, sorted by onset, with one more cell.
-local function happened(found, last)
+--- Has a run event codes? Then its timeline has BIDS' column for them.
+local function is_coded(text)
+  return text:find("\tcode\t", 1, true) ~= nil
+end
+
+--- Did what a row tells of happen?
+local function has_happened(found, row, event)
+  local was_sent = tsv.cell(found, row, "onset_sent_us") ~= nil
+  if event == "pulse" or event == "unasked_pulse" then
+    return delivered.is_given(event, tsv.cell(found, row, "status"), was_sent)
+  end
+  return event ~= "code" or was_sent -- one that the box did not get is no event
+end
+
+--- Its rows that happened, sorted by onset, with one more cell, and with that of their code.
+local function happened(found, last, coded)
   local list, before, sorted = {}, -math.huge, true
   for _, row in ipairs(found.rows) do
     local onset, event = tonumber(tsv.cell(found, row, "onset")), tsv.cell(found, row, "event")
-    local is_pulse = event == "pulse" or event == "unasked_pulse"
-    if onset and #row == #found.columns and (not is_pulse or delivered.is_given(event,
-        tsv.cell(found, row, "status"), tsv.cell(found, row, "onset_sent_us") ~= nil)) then
+    if onset and #row == #found.columns and has_happened(found, row, event) then
+      local value = event == "code" and tsv.cell(found, row, "reply") or "n/a"
       for i, cell in ipairs(row) do
         row[i] = cell == "" and "n/a" or cell
       end
+      row[#row + 1] = coded and value or nil
       row[#row + 1] = last
       list[#list + 1] = { onset = onset, at = #list, text = table.concat(row, "\t") }
       sorted, before = sorted and onset >= before, onset
@@ -71,14 +85,15 @@ end
 --- What the timeline is: its header, and all of it, as a dataset takes it.
 local function made_of(text, whole, plan)
   local header, from = text:match("^([^\r\n]*)\r?\n?()")
-  header = plan and header .. "\tstim_file" or header
+  local coded = is_coded(text)
+  header = (coded and header .. "\tvalue" or header) .. (plan and "\tstim_file" or "")
   -- a million rows are a usual session of a fast device: what can stay as it is is not taken apart
-  if whole and core.plain_rows(text, from) then
+  if whole and not coded and core.plain_rows(text, from) then
     return header, plan and { parts = function() return lengthened(text, from, plan, header .. "\n") end }
       or header .. "\n" .. text:sub(from)
   end
   local lines = { header }
-  for i, row in ipairs(happened(tsv.parse(text), plan)) do
+  for i, row in ipairs(happened(tsv.parse(text), plan, coded)) do
     lines[i + 1] = row.text
   end
   return header, table.concat(lines, "\n") .. "\n"
@@ -127,7 +142,7 @@ end
 ---@return boolean
 function M.is_copy(text, own)
   local plan = text:match("^[^\n]*\tstim_file\n[^\n]*\t([^\t\n]*)\n")
-  if text == own or not plan then
+  if text == own or not plan and not is_coded(own) then
     return text == own
   end
   local _, made = made_of(own, true, plan)

@@ -181,13 +181,15 @@ function M.run(options)
       progress = function(walked, total, of) bar:show("checking the guidelines", walked, total, of) end,
     }
   end
+  local codes
   local function judged_of(list, how)
     local report = worst.judge(list, report_of)
     local device = check_device(options, list, driver, bar)
-    return { protocol = protocol, begins_at = begun, report = report, device = device,
+    return { protocol = protocol, begins_at = begun, report = report, codes = codes, device = device,
       judged = worst.told(how, report), lab = policy.lab, history = policy.history,
       participant = options.participant }
   end
+  codes = plan:totals().coded and require("moonpulse.stimulator.codes").words(plan, options.seed or 1) or nil
   local result = judged_of(cases, judged)
   if named and #cases > 1 then -- what run --seed N plays; of all others one line
     local _, verdict = check_report.layers(result)

@@ -18,7 +18,7 @@ function M.parser()
     "Print every pulse and mark as tab-separated lines: index, onset_us (whole microseconds from "
       .. "the protocol's start), event, channel, intensity (percent of intensity_ref), "
       .. "intensity_ref, intensity_mso (with --rmt or --amt), pulse (number), label (text of a mark), "
-      .. "trial_type (condition), trial and block (numbers from 1). "
+      .. "trial_type (condition), trial and block (numbers from 1), and of a plan with event codes code. "
       .. "intensity_mso is as written; with --device, what that device will be set to, rounded to its step.",
     "moonpulse events itbs600 | head\nmoonpulse events itbs600 --amt 50 > itbs600.tsv\n"
       .. "moonpulse events mine.lua --rmt 48 --device magventure")
@@ -31,7 +31,7 @@ function M.parser()
 end
 
 local header = "index\tonset_us\tevent\tchannel\tintensity\tintensity_ref\tintensity_mso\tpulse\t"
-  .. "label\ttrial_type\ttrial\tblock\n"
+  .. "label\ttrial_type\ttrial\tblock"
 
 --- An experiment decides as it goes: what it gives when it is run once.
 local function write_course(options)
@@ -51,7 +51,15 @@ local function write_course(options)
     end
     return a.number < b.number
   end)
-  io.stdout:write(header)
+  local of_pulse, of_mark, coded = {}, {}, course.rows.codes[1] ~= nil
+  for _, row in ipairs(course.rows.codes) do
+    if row.pulse then
+      of_pulse[row.pulse] = row.reply
+    else
+      of_mark[row.planned] = row.reply
+    end
+  end
+  io.stdout:write(header, coded and "\tcode\n" or "\n")
   for i, row in ipairs(rows) do
     local function text(value)
       return value and ("%.9g"):format(value) or "n/a"
@@ -59,6 +67,10 @@ local function write_course(options)
     local cells = { i, math.floor(row.planned + 0.5), row.event, row.channel or "n/a", text(row.intensity),
       row.ref or "n/a", text(row.mso), row.pulse or "n/a", row.event == "mark" and row.reply or "n/a",
       row.trial_type or "n/a", row.trial or "n/a", row.block or "n/a" }
+    if coded then
+      cells[#cells + 1] = row.event == "pulse" and of_pulse[row.pulse]
+        or row.event == "mark" and of_mark[row.planned] or "n/a"
+    end
     io.stdout:write(table.concat(cells, "\t"), "\n")
   end
   io.stdout:flush()
@@ -121,9 +133,10 @@ function M.run(options)
       mso and ("%.9g"):format(mso) or "n/a")
   end
   io.stdout:setvbuf("full", 1 << 16)
-  local ok, message, code = io.stdout:write(header)
+  local coded = plan:totals().coded
+  local ok, message, code = io.stdout:write(header, coded and "\tcode\n" or "\n")
   if ok then
-    ok, message, code = schedule:write(io.stdout, tails, places_of(plan, options.seed or 1))
+    ok, message, code = schedule:write(io.stdout, tails, places_of(plan, options.seed or 1), coded)
   end
   if ok then
     ok, message, code = io.stdout:flush()

@@ -74,6 +74,10 @@ function M.parser()
     .. "(rts, dtr, break, with :width=MS), or over a second port: PATH, PATH:byte=4,width=10,baud=9600, "
     .. "PATH:text=T, PATH:rts; sim is the simulator's trigger input. All else stays on --port.")
     :argname("WHERE"):convert(triggers.parse)
+  parser:option("--codes", "The box that the event codes of a plan go to (docs/codes.md): the path of its "
+    .. "serial port, with settings like PATH,width=5,baud=115200 (ms that a code stands; 8 bits, no parity). "
+    .. "In virtual time a simulated box stands in for it; sim is that one."):argname("PATH[,...]")
+    :convert(function(text) return require("moonpulse.driver.code_box").parse(text) end)
   records.add(parser, "The folder that run folders are made in.")
   parser:flag("--share-with-group", "The run's folder may be read by its group too (0750, its files 0640); "
     .. "without it by its owner only (0700, 0600), whatever the umask.")
@@ -190,11 +194,19 @@ local function check_options(options)
   if options.events_wait and not options.events then
     cli.fail("usage", "--events-wait is how long --events waits for a program: give --events as well")
   end
+  if options.codes and options.codes.path == "sim" and options.speed == 1 and not options.look then
+    cli.fail("usage", "--codes sim is the simulated box of virtual time: take --speed max, or name the port "
+      .. "of your box")
+  elseif options.codes and options.codes.path == options.port then
+    cli.fail("usage", "--codes %s is the device's own port: a box for codes has a port of its own",
+      options.codes.path)
+  end
 end
 
 local function perform(options)
   check_options(options)
-  if options.look then
+  if options.look then -- what its plans have is shown
+    options.codes = options.codes or require("moonpulse.driver.code_box").for_show()
     options.speed = "max"
     require("moonpulse.run.look_bounds").begin()
   end

@@ -176,6 +176,8 @@ function M.run(options)
     local data = data_of(protocol, values, options.protocol)
     data.outline, data.pulses = outline.of(plan), facts.pulses
     data.conditions = conditions_data(conditions.of_plan(plan))
+    data.codes = plan:totals().coded
+      and require("moonpulse.stimulator.codes").words(plan, options.seed or 1) or nil
     for _, key in ipairs { "first_to_last_s", "nominal_end_s", "whole_cycles_s" } do
       data[key] = facts[key]
     end
@@ -191,6 +193,10 @@ function M.run(options)
   print()
   print(("%-28s%s"):format("pulses", numbers.count(facts.pulses)))
   print_conditions(conditions.of_plan(plan))
+  local coded = plan:totals().coded and require("moonpulse.stimulator.codes").words(plan, options.seed or 1)
+  if coded then
+    print(("%-28s%s"):format("event codes", coded))
+  end
   print(("%-28s%s"):format("first to last pulse", numbers.duration(facts.first_to_last_s)))
   print(("%-28s%s"):format("nominal end", numbers.duration(facts.nominal_end_s)))
   print(("%-28s%s"):format("whole cycles", numbers.duration(facts.whole_cycles_s)))

@@ -86,6 +86,33 @@ local function has_unlabelled(plan, seen)
   return view.kind == "pulse"
 end
 
+--- An event code, as it may be.
+---@param who string
+---@param code any
+---@return integer
+function M.code(who, code)
+  if math.type(code) ~= "integer" or code < 1 or code > 255 then
+    local shown = type(code) == "number" and tostring(code) or type(code) == "string" and ("%q"):format(code)
+      or type(code)
+    fail("%s: a code is a whole number from 1 to 255 (0 is the box at rest), like code = 7, not %s", who,
+      shown)
+  end
+  return code
+end
+
+--- An event code, as it may be, for a plan with pulses, or a mark.
+---@param plan moonpulse.Plan that is to get it
+---@param code any
+---@return integer
+function M.coded(plan, code)
+  M.code("code", code)
+  if plan:totals().pulses == 0 and plan:view().kind ~= "mark" then
+    fail("code: there is no pulse in this plan that code %d could go with; a mark gets its own: "
+      .. "mp.mark(\"S1\", { code = %d })", code, code)
+  end
+  return code
+end
+
 --- Has a plan pulses that have no label yet?
 ---@param plan moonpulse.Plan
 ---@return boolean

@@ -24,27 +24,33 @@ function M.number(who, value)
   return value
 end
 
+--- The same plan with its event code, where one is given.
+local function coded(who, plan, code)
+  return code == nil and plan or build(core.coded, plan, check.code(who, code))
+end
+
 local function one_pulse(who, intensity)
   check.intensity(who, intensity)
   intensity = building.intensity() or intensity
   return named(build(core.pulse, intensity.value, intensity.reference), "pulse")
 end
 
---- One pulse: mp.pulse(mp.rmt(110)) or mp.pulse { intensity = mp.rmt(110) }. Span 0.
----@param spec moonpulse.Intensity | { intensity: moonpulse.Intensity }
+--- One pulse: mp.pulse(mp.rmt(110)) or mp.pulse { intensity = mp.rmt(110), code = 7 }. Span 0.
+---@param spec moonpulse.Intensity | { intensity: moonpulse.Intensity, code: integer? }
 ---@return moonpulse.Plan
 function M.pulse(spec)
   if type(spec) ~= "table" or intensities.is(spec) then
     return one_pulse("pulse", spec)
   end
-  return one_pulse("pulse", options("pulse", spec, { intensity = "intensity" }).intensity)
+  options("pulse", spec, { intensity = "intensity", code = "?code" })
+  return coded("pulse", one_pulse("pulse", spec.intensity), spec.code)
 end
 
 --- Two pulses, isi seconds from onset to onset: conditioning, then test. Span: isi.
----@param spec { isi: number|string, intensity: moonpulse.Intensity[] | moonpulse.Intensity }
+---@param spec { isi: number|string, intensity: moonpulse.Intensity[] | moonpulse.Intensity, code: integer? }
 ---@return moonpulse.Plan
 function M.pair(spec)
-  options("pair", spec, { isi = "seconds", intensity = "intensity, or two of them" })
+  options("pair", spec, { isi = "seconds", intensity = "intensity, or two of them", code = "?code" })
   check.positive("pair", "isi", spec.isi)
   notes.isi(spec.isi)
   local both = spec.intensity
@@ -57,23 +63,25 @@ function M.pair(spec)
   end
   local first, second = one_pulse("pair", both[1]), one_pulse("pair", both[2])
   local gap = build(core.rest, spec.isi)
-  return named(build(core.sequence, build(core.sequence, first, gap), second), "pair")
+  local both_in_order = build(core.sequence, build(core.sequence, first, gap), second)
+  return coded("pair", named(both_in_order, "pair"), spec.code)
 end
 
 --- pulses at hz (inside the burst). Span: pulses / hz.
----@param spec { pulses: integer, hz: number|string, intensity: moonpulse.Intensity }
+---@param spec { pulses: integer, hz: number|string, intensity: moonpulse.Intensity, code: integer? }
 ---@return moonpulse.Plan
 function M.burst(spec)
-  options("burst", spec, { pulses = "number of pulses", hz = "rate", intensity = "intensity" })
+  options("burst", spec, { pulses = "number of pulses", hz = "rate", intensity = "intensity",
+    code = "?code" })
   local count = check.count("burst", "pulses", spec.pulses)
   check.positive("burst", "hz", spec.hz)
   local pulse = one_pulse("burst", spec.intensity)
-  return named(build(core.train, pulse, count, spec.hz), "burst")
+  return coded("burst", named(build(core.train, pulse, count, spec.hz), "burst"), spec.code)
 end
 
 local train_keys = {
   of = "?plan", hz = "?rate", every = "?seconds", pulses = "?number of pulses",
-  count = "?number of repetitions", duration = "?seconds", intensity = "?intensity",
+  count = "?number of repetitions", duration = "?seconds", intensity = "?intensity", code = "?code",
 }
 
 --- How many repetitions fit duration exactly.
@@ -101,7 +109,7 @@ end
 --- Give hz (or every, its inverse), and either pulses (count with of) or duration.
 ---@param spec { of: moonpulse.Plan?, hz: number|string|nil, every: number|string|nil,
 ---   pulses: integer?, count: integer?, duration: number|string|nil,
----   intensity: moonpulse.Intensity? }
+---   intensity: moonpulse.Intensity?, code: integer? }
 ---@return moonpulse.Plan
 function M.train(spec)
   options("train", spec, train_keys)
@@ -137,7 +145,7 @@ function M.train(spec)
   else
     plan = build(core.repeat_plan, child, count, "train", spec.every)
   end
-  return named(plan, "train")
+  return coded("train", named(plan, "train"), spec.code)
 end
 
 --- Theta burst in one call: bursts of pulses at hz, repeated at theta_hz for on seconds; with
@@ -202,14 +210,17 @@ function M.rest(spec)
   return named(build(core.rest, spec.min, spec.max), "rest")
 end
 
---- A named instant in the record: mp.mark "block 1". Takes no time.
+--- A named instant in the record: mp.mark "block 1", or with an event code mp.mark("S1", { code = 7 }). Takes
+--- no time.
 ---@param text string 1 to 63 bytes, no control characters
+---@param spec { code: integer? }? from 1 to 255
 ---@return moonpulse.Plan
-function M.mark(text)
+function M.mark(text, spec)
   if type(text) ~= "string" then
     fail("mark: text expected, like mp.mark \"block 1\", not %s", type(text))
   end
-  return named(build(core.mark, check.name("mark", text)), "mark")
+  options("mark", spec or {}, { code = "?code" })
+  return coded("mark", named(build(core.mark, check.name("mark", text)), "mark"), spec and spec.code)
 end
 
 --- Raise where nobody said which coil an entry comes from, or said it in vain.
@@ -350,6 +361,16 @@ function M.label(plan, condition)
   return build(core.tagged, plan, check.label(plan, condition))
 end
 
+--- plan:code(n): the event code of each of its pulses, for the box of --codes: 1 to 255. Parts that have a
+--- code keep it.
+---@param plan moonpulse.Plan
+---@param code integer
+---@return moonpulse.Plan
+function M.code(plan, code)
+  check.object("code", plan)
+  return build(core.coded, plan, check.coded(plan, code))
+end
+
 --- plan:block(): a block of trials, in the record.
 ---@param plan moonpulse.Plan
 ---@return moonpulse.Plan
@@ -364,8 +385,9 @@ end
 M.is_plan = check.is_plan
 
 setmetatable(core.plan_methods, { __index = function(_, name)
-  fail("a plan has no %s: it has :times(n, { every = seconds }), :at(channel), :label(condition) and "
-    .. ":block(); plans are put together with a .. b (one after the other), a * 3 and mp.together",
+  fail("a plan has no %s: it has :times(n, { every = seconds }), :at(channel), :label(condition), "
+    .. ":code(n) and :block(); plans are put together with a .. b (one after the other), a * 3 and "
+    .. "mp.together",
     tostring(name))
 end })
 
@@ -375,6 +397,7 @@ end
 
 method("times", M.times)
 method("label", M.label, "a plan has one label: plan:label \"SICI\"")
+method("code", M.code, "a plan has one code: plan:code(7)")
 method("block", M.block, "a block has no name: plan:block()")
 method("at", M.at, "a plan has one channel for its pulses: mp.together { left = a, right = b } gives each of "
   .. "two plans its own")

@@ -77,7 +77,8 @@ local function named(made, plan, view)
     roles[#roles + 1] = not is_undone and role or nil
   end
   local condition = view.condition ~= "" and view.condition or nil
-  return (condition or roles[1]) and core.tagged(made, condition, table.concat(roles, " ")) or made
+  made = (condition or roles[1]) and core.tagged(made, condition, table.concat(roles, " ")) or made
+  return view.code > 0 and made:view().code == 0 and core.coded(made, view.code) or made
 end
 
 local function rest_of_sequence(plan, view, skipped)

@@ -116,11 +116,22 @@ local function label_of(part)
   return part.value and part.value % 3 == 0 and "at " .. part.value or nil
 end
 
-local makers
+--- The event code of pulses with that intensity, in plans that have codes.
+---@param value integer
+---@return integer
+function M.code_of(value)
+  return 1 + value % 200
+end
 
---- A part as moonpulse has it, with its label.
+local mark_code = 255
+local makers, coded
+
+--- A part as moonpulse has it, with its label and its event code.
 local function make(part)
   local made, label = makers[part.kind](part), label_of(part)
+  if coded and (part.value or part.kind == "mark") then
+    made = made:code(part.value and M.code_of(part.value) or mark_code)
+  end
   return label and made:label(label) or made
 end
 
@@ -148,9 +159,11 @@ makers = {
 
 --- The plan as moonpulse takes it.
 ---@param plan table
+---@param codes boolean? its pulses and marks have event codes
 ---@return moonpulse.Plan
-function M.build(plan)
+function M.build(plan, codes)
   local whole
+  coded = codes
   for _, part in ipairs(plan.parts) do
     local made = make(part)
     whole = whole and whole .. made or made

@@ -1,6 +1,7 @@
 --- One scenario as a whole run, in this process and in virtual time: what `moonpulse run` does, with nothing
 --- left out but the terminal. What comes of it is evidence for moonpulse.explore.invariants.
 local cjson = require "cjson.safe"
+local code_boxes = require "moonpulse.driver.code_box"
 local common = require "moonpulse.cli.protocol_argument"
 local core = require "moonpulse.core"
 local devices = require "moonpulse.driver.find"
@@ -10,6 +11,7 @@ local facts = require "moonpulse.explore.devices"
 local faults = require "moonpulse.simulation.faults"
 local history_of = require "moonpulse.explore.history"
 local histories = require "moonpulse.safety.history"
+local box_inside = require "moonpulse.simulation.code_box"
 local insides = require "moonpulse.simulation.inside"
 local kills = require "moonpulse.explore.kill"
 local lfs = require "lfs"
@@ -121,7 +123,9 @@ local function options_of(scenario, folder)
   return { speed = "max", seed = scenario.seed, out = folder, tolerance = scenario.tolerance_ms,
     late = scenario.late, stop_line = "none", timing = scenario.timing, rmt = plans.thresholds.rmt,
     amt = plans.thresholds.amt, guidelines = "rossi2009", fault = text and assert(faults.parse(text)) or {},
-    participant = scenario.participant }
+    participant = scenario.participant,
+    -- they stand for long, so that a stop often meets one
+    codes = scenario.codes and code_boxes.for_show(0.3) or nil }
 end
 
 local function driver_of(scenario)
@@ -136,7 +140,7 @@ end
 local kinds = {}
 
 function kinds.protocol(run, options, given)
-  local plan = plans.build(run.scenario.plan)
+  local plan = plans.build(run.scenario.plan, run.scenario.codes)
   run.plan = plan
   given.protocol = protocols.protocol { id = "explored", name = "Explored",
     plan = function() return plan end }
@@ -185,7 +189,7 @@ local function put_swaps(run, swaps)
   end)
   swaps:put(insides, "start", function(driver, log, wrong, simulator, far)
     if run.planned and run.scenario.flight then -- what only a run in real time has of its own
-      assert(run.record:open_flight(run.planned.pulses, run.planned.marks, true))
+      assert(run.record:open_flight(run.planned.pulses, run.planned.marks, true, run.scenario.codes))
     end
     if run.without_cuts then
       run.job.cuts = nil
@@ -193,6 +197,14 @@ local function put_swaps(run, swaps)
     far = far and not run.without_cuts and not troubles.has(run.scenario,
       "disk") -- its witness writes elsewhere
     return attend(run, start(driver, log, wrong, simulator, far), function(...) swaps:put(...) end)
+  end)
+  local start_box = box_inside.start
+  swaps:put(box_inside, "start", function(log)
+    run.box = start_box(log)
+    if run.scenario.box then
+      core.spawn(troubles.at_box, run.box, run.scenario.box)
+    end
+    return run.box
   end)
   swaps:put(stim_verbs, "new", function(...)
     run.device = stim(...)
@@ -236,6 +248,7 @@ local function gather(run)
   end
   run.events_text = read(folder .. "/events.tsv")
   run.simulator_text = run.noted and table.concat(run.noted) or read(folder .. "/twin.tsv")
+  run.box_text = read(folder .. "/codes.tsv")
   run.manifest_text, run.journal_text = read(folder .. "/manifest.json"), read(folder .. "/journal.jsonl")
   run.internals_text = read(folder .. "/recover.json")
   run.manifest = run.manifest_text and cjson.decode(run.manifest_text)

@@ -30,6 +30,8 @@ local M = {}
 ---@field report boolean? with its report.html
 ---@field killed_s number? what a kill at that instant would leave is recovered, too
 ---@field flight boolean? of a protocol: with a flight record, which an experiment always has
+---@field codes boolean? its plans have event codes, and there is a box for them
+---@field box { kind: "full"|"gone", at_s: number }? what that box does wrong
 ---@field long boolean? a session of many pulses
 
 local stops = { "key", "signal", "line", "guard", "key", "signal" }
@@ -206,6 +208,15 @@ function M.is_triggered(scenario)
   return false
 end
 
+--- Event codes, and a box that may fail.
+local function draw_codes(chance, scenario, self)
+  if not self.long and chance:once_in(3) then
+    scenario.codes = true
+    scenario.box = chance:once_in(3) and { kind = chance:pick { "full", "gone" },
+      at_s = chance:instant(self.lasts) } or nil
+  end
+end
+
 --- How long a plan or script takes about, for the instants of what goes wrong.
 local function lasts_of(scenario)
   local lasts = 2
@@ -304,6 +315,7 @@ function M.draw(seed)
   if waits then
     triggers.draw_around(ahead, scenario)
   end
+  draw_codes(chances.new(seed, "codes"), scenario, self)
   local kill = chances.new(seed, "kill")
   if (scenario.script or scenario.flight) and kill:once_in(3) then
     scenario.killed_s = kill:instant(self.lasts)

@@ -8,7 +8,7 @@ local actions = {}
 
 function actions.arm(self, _, stim, step)
   self.arms[#self.arms + 1] = core.clock_ns()
-  stim:arm(step.plan and plans.build(step.plan))
+  stim:arm(step.plan and plans.build(step.plan, self.scenario.codes))
 end
 
 function actions.stop(self, run)
@@ -39,7 +39,7 @@ function actions.on_trigger(self, run, stim, step)
   local device, call = self.device, { step = step, called_ns = core.clock_ns() }
   call.first, call.timeout_s = device.plays + 1, step.until_s and math.max(0, step.until_s - run:now())
   table.insert(self.calls, call)
-  call.ok, call.starts, call.came = pcall(stim.on_trigger, stim, plans.build(step.plan),
+  call.ok, call.starts, call.came = pcall(stim.on_trigger, stim, plans.build(step.plan, self.scenario.codes),
     { count = step.count, refractory = step.refractory, byte = step.byte, every = step.every,
       delay = step.delay, timeout = call.timeout_s })
   call.returned_ns = core.clock_ns()
@@ -55,8 +55,8 @@ end
 local function play(self, run, stim, step)
   local device = self.device -- behind the handle that a script has
   local before = device.plays
-  local ok, result = pcall(stim[step.what == "fire" and "fire" or "play"], stim, plans.build(step.plan),
-    step.ahead and { at = run:now() + step.ahead } or nil)
+  local ok, result = pcall(stim[step.what == "fire" and "fire" or "play"], stim,
+    plans.build(step.plan, self.scenario.codes), step.ahead and { at = run:now() + step.ahead } or nil)
   if device.plays > before then
     self.plays[device.plays] = { plan = step.plan, start_s = ok and result or nil, whole = ok }
   end

@@ -141,6 +141,12 @@ local function started(self, plan, part, channel)
     end
     return nil
   end
+  if self.codes and (totals.coded or self.within > 0) then
+    keep_refusal(self, part, "its pulses have event codes (--codes), and only what we send has a time for "
+      .. "one: give the code to a mark in front instead, mp.mark(\"S1\", { code = 7 })",
+      plan:view())
+    return nil
+  end
   part.timing = self.mode == "device" and "device" or "auto"
   for _, pulse in ipairs(part.cell) do
     self.resolve(pulse.action)
@@ -289,13 +295,16 @@ end
 
 --- The same part is looked at once, however often a plan holds it.
 function replace(self, plan, channel)
-  local key = plan:id() .. " " .. channel
+  local own = plan:view().code > 0 and 1 or 0
+  self.within = self.within + own
+  local key = plan:id() .. (self.within > 0 and " code " or " ") .. channel
   local done = self.done[key]
   if done == nil then
     local new = replaced(self, plan, channel)
     done = new ~= plan and new -- false: nothing of it
     self.done[key] = done
   end
+  self.within = self.within - own
   return done or plan
 end
 
@@ -305,7 +314,8 @@ end
 ---   least: the smallest that we cannot time
 ---@param driver moonpulse.Driver
 ---@param given { identity: moonpulse.Identity?, resolve: fun(action: moonpulse.Action),
----   host_can: fun(plan: moonpulse.Plan): boolean } resolve brings an action's intensity to %MSO; host_can:
+---   host_can: fun(plan: moonpulse.Plan): boolean, codes: boolean? } resolve
+---   brings an action's intensity to %MSO; codes: there is a box for event codes; host_can:
 ---   can we time all of plan, pulse by pulse?
 ---@return moonpulse.Plan plan in which a pulse may stand for a program
 ---@return { part: moonpulse.Part, program: table }[] programs by their number
@@ -319,7 +329,7 @@ function M.split(plan, mode, driver, given)
   end
   local alive = driver.keepalive or {}
   local self = { mode = mode, identity = given.identity, resolve = given.resolve,
-    host_can = given.host_can, train = driver.encode.train,
+    host_can = given.host_can, codes = given.codes, within = 0, train = driver.encode.train,
     answered = type(alive) ~= "table" or alive.answered,
     held = {}, known = {}, programs = {}, done = {}, possible = {}, refused = {} }
   local new = replace(self, plan, "")

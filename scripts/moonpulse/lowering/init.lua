@@ -336,7 +336,7 @@ end
 --- The plan with what the device times replaced by programs.
 local function split(given, limits, mode)
   return timing.split(given.plan, mode, given.driver, {
-    identity = given.identity,
+    identity = given.identity, codes = given.codes ~= nil,
     resolve = function(action)
       resolve({ action }, given, limits)
     end,
@@ -353,6 +353,7 @@ end
 ---@field identity moonpulse.Identity? what the device said it is; nil before it was asked
 ---@field thresholds { rmt: number?, amt: number? } in %MSO
 ---@field timing "host"|"device"|"auto"|nil host
+---@field codes moonpulse.CodeBox? the box of event codes
 ---@field progress fun(walked: integer)?
 
 --- A plan that was split, with what the device is set to and the bytes of every action and change.

@@ -13,7 +13,9 @@ local text_files = require "moonpulse.text.text_file"
 local M = {}
 
 -- 2: with labels, or roles of parts; 3: with rests that are not drawn all alike; else it is written as ever
-local FORMAT, FORMAT_2, FORMAT_3 = "moonpulse-plan 1", "moonpulse-plan 2", "moonpulse-plan 3"
+local FORMAT, FORMAT_2, FORMAT_3, FORMAT_4 = "moonpulse-plan 1", "moonpulse-plan 2", "moonpulse-plan 3",
+  "moonpulse-plan 4"
+local known = { [FORMAT] = true, [FORMAT_2] = true, [FORMAT_3] = true, [FORMAT_4] = true }
 
 --- SHA-256 in hexadecimal digits.
 M.sha256 = sha256.of
@@ -97,6 +99,9 @@ local function write_node(self, plan)
   if view.condition ~= "" then
     text = text .. " label " .. quoted(view.condition)
   end
+  if view.code > 0 then
+    text, self.coded = ("%s code \"%d\""):format(text, view.code), true
+  end
   self.lawful = self.lawful or view.law ~= nil
   self.tagged = self.tagged or view.roles ~= "" or view.condition ~= ""
   if view.label ~= "" then
@@ -146,7 +151,7 @@ end
 function M.write(plan, facts)
   local self = { by_id = {}, by_text = {}, lines = {}, kept = {} }
   local root = write_node(self, plan)
-  local lines = { self.lawful and FORMAT_3 or self.tagged and FORMAT_2 or FORMAT }
+  local lines = { self.coded and FORMAT_4 or self.lawful and FORMAT_3 or self.tagged and FORMAT_2 or FORMAT }
   for _, key in ipairs(texts) do
     if facts[key] then
       lines[#lines + 1] = ("%s %s"):format(key, quoted(facts[key]))
@@ -269,7 +274,8 @@ local MOST_PARTS, MOST_NODES, MOST_BYTES = 1000000, 250000, 1 << 24
 --- How many parts a child is in a row: short sequences without a name dissolve into it (engine/plan.h).
 local function parts_of(child)
   local view = child:view()
-  local dissolves = view.kind == "sequence" and view.label .. view.condition .. view.roles == ""
+  local dissolves = view.kind == "sequence" and view.code == 0
+    and view.label .. view.condition .. view.roles == ""
   return dissolves and view.children <= 64 and view.children or 1
 end
 
@@ -307,11 +313,11 @@ function make.parallel(self, rest)
 end
 
 --- The plan with what else its line says of it.
-local function tagged(plan, condition, roles)
-  if condition == "" and roles == "" then
-    return plan
+local function tagged(plan, condition, roles, code)
+  if condition ~= "" or roles ~= "" then
+    plan = core.tagged(plan, condition ~= "" and condition or nil, roles)
   end
-  return core.tagged(plan, condition ~= "" and condition or nil, roles)
+  return code ~= "" and core.coded(plan, math.tointeger(tonumber(code)) or 0) or plan
 end
 
 local function read_node(self, rest)
@@ -325,9 +331,10 @@ local function read_node(self, rest)
   if self.count > MOST_NODES then
     bad(self, "more than %d nodes: write what repeats as one repeat", MOST_NODES)
   end
-  local origin, label, condition, roles
+  local origin, label, condition, roles, code
   more, origin = tail(more, "from")
   more, label = tail(more, "as")
+  more, code = tail(more, "code")
   more, condition = tail(more, "label")
   more, roles = tail(more, "is")
   local problem = condition ~= "" and checks.label_problem(condition)
@@ -338,7 +345,7 @@ local function read_node(self, rest)
   plain(self, "from", origin)
   local ok, plan = pcall(make[kind], self, more)
   if ok then
-    ok, plan = pcall(tagged, core.describe(plan, origin, label), condition, roles)
+    ok, plan = pcall(tagged, core.describe(plan, origin, label), condition, roles, code)
   end
   if not ok then
     if type(plan) == "table" then
@@ -419,9 +426,8 @@ local function check_canonical(self, text)
 end
 
 local function check_signature(path, text)
-  local first = text:sub(1, #FORMAT + 1)
-  if first ~= FORMAT .. "\n" and first ~= FORMAT_2 .. "\n" and first ~= FORMAT_3 .. "\n" then
-    return ("%s is no plan file of format 1 to 3: make one with moonpulse compile"):format(path)
+  if not known[text:sub(1, #FORMAT + 1):match("^(.*)\n$") or ""] then
+    return ("%s is no plan file of format 1 to 4: make one with moonpulse compile"):format(path)
   end
   local signed, hash = text:match("^(.*\n)sha256 (%x+)\n$")
   if not signed then

@@ -8,7 +8,7 @@ local files = require "moonpulse.record.file"
 local M = {}
 
 local function is_claimed(row, from_ns)
-  return row.status == "sent" and row.sent_ns ~= nil and row.sent_ns >= from_ns
+  return row.status == "sent" and row.event ~= "code" and row.sent_ns ~= nil and row.sent_ns >= from_ns
 end
 
 --- Of what the device should have had from from_ns on nobody knows whether it has it: but a pulse that it
@@ -33,7 +33,7 @@ end
 ---@param self moonpulse.Record
 ---@param row moonpulse.Row
 function M.written(self, row)
-  if row.status == "sent" and row.sent_ns and row.sent_ns > self.claimed_ns then
+  if row.status == "sent" and row.event ~= "code" and row.sent_ns and row.sent_ns > self.claimed_ns then
     self.claimed_ns = row.sent_ns
   elseif row.discarded and row.status == "perhaps_sent" and row.event == "pulse" then
     self.perhaps = self.perhaps + 1
@@ -44,7 +44,7 @@ end
 local function claim(line, discards)
   local index, event, sent_us, status, at = line:match("^[^\t]*\t[^\t]*\t[^\t]*\t(%d+)\t([^\t]*)\t[^\t]*\t"
     .. "[^\t]*\t([^\t]*)\t[^\t]*\t[^\t]*\t[^\t]*\t[^\t]*\t[^\t]*\t[^\t]*\t()([^\t]*)")
-  if at ~= "sent" then
+  if at ~= "sent" or event == "code" then -- that is on no port of the device
     return nil
   end
   local number, sent_ns = tonumber(index), (tonumber(sent_us) or -math.huge) * 1000

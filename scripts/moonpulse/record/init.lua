@@ -44,6 +44,7 @@ local function record_in(folder, path, file)
     proven_ns = math.mininteger, heard_ns = math.mininteger,
     pulses_unmeasured = 0, -- sent, and timed by the stimulator
     starts = 0, last_number = 0, lasts_ns = 0, left_sent = { count = 0 },
+    recent = {}, -- the last pulses, by their numbers
     had_ns = math.mininteger, claimed_ns = math.mininteger, discards = {}, perhaps = 0, conditions = {},
   }, Record)
 end
@@ -116,16 +117,18 @@ end
 --- of intensity a third.
 ---@param pulses integer
 ---@param marks integer
-function M.records_of(pulses, marks)
-  return 3 * pulses + marks
+---@param coded boolean? some have event codes, and there is a box for these: each may take one more
+function M.records_of(pulses, marks, coded)
+  return (coded and 4 or 3) * pulses + (coded and 2 or 1) * marks
 end
 
 --- Open the flight record: what a killed run leaves.
 ---@param pulses integer planned
 ---@param marks integer planned
 ---@param virtual boolean? the run is in virtual time
-function Record:open_flight(pulses, marks, virtual)
-  local capacity = M.records_of(pulses, marks) + core.flight_spare
+---@param coded boolean? as for records_of
+function Record:open_flight(pulses, marks, virtual, coded)
+  local capacity = M.records_of(pulses, marks, coded) + core.flight_spare
   if capacity > core.flight_most then
     return nil, ("a run of %d pulses and %d marks in real time is more than the flight record "
       .. "holds (%d records): split it"):format(pulses, marks, core.flight_most)
@@ -308,7 +311,7 @@ function Record:pulse(number, planned_ns, sent_ns, late_ns, action, now_ns, stat
     late_ns = late_ns, tail = self.tails[action], open = true, status = status or "sent",
     at_ns = now_ns, action = self.actions[action],
   }
-  self.last_number = row.pulse
+  self.last_number, self.recent[number % 32] = row.pulse, row
   self.pulses_sent = self.pulses_sent + 1
   if self.silent then
     row.open, row.over_ns = nil, sent_ns + math.ceil((row.action.over or 0) * 1e9)

@@ -43,13 +43,28 @@ local function enter_held(record, out, facts)
   record:skipped(out.number, facts.offset_ns + out.planned_ns, nil, out.action, out.stop)
 end
 
+--- An event code that was given to its box, or was not: its row has the onset that its pulse or mark was
+--- planned at, and stands where its byte was there.
+local function enter_code(record, out, facts)
+  local is_written, row = out.lost == 0, record.recent[out.number % 32]
+  local number = row and row.engine_number == out.number and row.pulse or out.number + record.extra
+  record.coded = true
+  record:add { event = "code", pulse = out.of == "pulse" and number or nil,
+    planned_ns = facts.offset_ns + out.planned_ns,
+    sent_ns = is_written and facts.offset_ns + out.there_ns or nil,
+    late_ns = is_written and out.entered_ns - out.due_ns or nil,
+    status = is_written and "sent" or out.lost == 4 and "stopped" or "not_taken", reply = tostring(out.code) }
+end
+
 --- Write the rows of an outcome.
 ---@param record moonpulse.Record
 ---@param out moonpulse.Outcome
 ---@param facts moonpulse.OutcomeFacts
 ---@param now_ns integer when it is told (monotonic)
 function M.enter(record, out, facts, now_ns)
-  if out.what == "mark" then
+  if out.what == "code" then
+    enter_code(record, out, facts)
+  elseif out.what == "mark" then
     record:event("mark", facts.offset_ns + out.planned_ns, nil, "passed", out.text)
   elseif out.send == "pulse" then
     enter_pulse(record, out, facts, now_ns)

@@ -150,8 +150,8 @@ end
 
 --- Read an events table.
 ---@param path string
----@return table? events { pulses, unasked, marks, incomplete }: rows in planned order; unasked: pulses that
----   the device reported and nobody sent
+---@return table? events { pulses, unasked, marks, codes, incomplete }: rows in planned order; unasked: pulses
+---   that the device reported and nobody sent; codes: event codes, as the rows have them
 ---@return string? message
 function M.events(path)
   local text, err = core.read_file(path, most_events)
@@ -181,8 +181,9 @@ function M.parse(text, path)
   if not columns then
     return nil, shared
   end
-  local events, kinds = { pulses = {}, unasked = {}, marks = {}, incomplete = 0 }, {}
-  local lists = { pulse = events.pulses, unasked_pulse = events.unasked, mark = events.marks }
+  local events, kinds = { pulses = {}, unasked = {}, marks = {}, codes = {}, incomplete = 0 }, {}
+  local lists = { pulse = events.pulses, unasked_pulse = events.unasked, mark = events.marks,
+    code = events.codes }
   local before, has, kind, list -- of the last row
   for row, rest, found in core.rows(text, at, columns) do
     if not row then

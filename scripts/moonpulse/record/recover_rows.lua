@@ -44,7 +44,8 @@ local function describe(folder, events)
     for _, row in ipairs(events.pulses) do
       names[row.trial_type or row.event] = true
     end
-    sidecar.write { folder = folder, conditions = names } -- the table is whole without it
+    local coded = text:find("\tcode\t", 1, true) ~= nil
+    sidecar.write { folder = folder, conditions = names, coded = coded } -- the table is whole without it
   end
 end
 

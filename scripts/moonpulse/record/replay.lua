@@ -48,6 +48,12 @@ end
 
 --- A record of the dispatcher as it told it when it was live.
 local function outcome_of(entry, begin_ns, facts)
+  if entry.kind == "code" then
+    return { what = "code", of = entry.send, number = entry.number, code = entry.action - 1,
+      lost = entry.detail, planned_ns = entry.planned_ns,
+      due_ns = entry.due_ns - begin_ns, entered_ns = entry.sent_ns - begin_ns,
+      there_ns = entry.returned_ns - begin_ns }
+  end
   local returned_ns = entry.returned_ns
   return { what = entry.kind == "sent" and returned_ns < 0 and "not_taken" or entry.kind,
     in_part = returned_ns == -2,
@@ -60,7 +66,7 @@ end
 
 --- Does a record name a frame and an action that its plan has?
 local function fits(entry, play)
-  return entry.kind == "mark" and play.marks[entry.action] ~= nil
+  return entry.kind == "code" or entry.kind == "mark" and play.marks[entry.action] ~= nil
     or entry.kind ~= "mark" and play.wire_ns[entry.frame] ~= nil and play.actions[entry.action] ~= nil
 end
 
@@ -83,7 +89,7 @@ end
 ---@param self table what replay() knows
 local function take(self, entry)
   local record, play = self.record, self.play
-  if entry.kind == "sent" or entry.kind == "skipped" or entry.kind == "mark" then
+  if entry.kind == "sent" or entry.kind == "skipped" or entry.kind == "mark" or entry.kind == "code" then
     if fits(entry, play) then
       outcomes.enter(record, outcome_of(entry, play.start_ns, play), self.facts, entry.sent_ns)
     else

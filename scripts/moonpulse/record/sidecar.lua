@@ -11,6 +11,14 @@ local events = {
   { "mark", "A named instant of the protocol, of the script or of a trigger; its text is in reply" },
   { "unasked_pulse", "The stimulator reported a pulse that nobody sent" },
 }
+local code = { "code", "An event code that was given to the box of --codes, at its onset_sent_us; its value "
+  .. "is in reply" }
+
+--- Those that a run can have.
+local function events_of(coded)
+  return coded and table.move({ code }, 1, 1, #events + 1, table.move(events, 1, #events, 1, {})) or events
+end
+
 --- Those of status; the words are loaded when a record is closed, not when a run begins.
 local function levels_of_status()
   local list = {}
@@ -34,7 +42,7 @@ local columns = {
     .. "kind of stimulus; of any other row the same as event" },
   { "index", "Row", "Number of the row, from 1" },
   { "event", "Event", "What the row is", nil, events },
-  { "pulse", "Pulse", "Number of the pulse in the run, from 1" },
+  { "pulse", "Pulse", "Number of the pulse in the run, from 1; of an event code that of its pulse" },
   { "onset_planned_us", "Planned onset", "By the plan", "us" },
   { "onset_sent_us", "Onset as sent", "The host's write, and the times of the wire and of the device", "us" },
   { "onset_confirmed_us", "Confirmation", "When the device's reply to this pulse came, which is not the "
@@ -48,7 +56,7 @@ local columns = {
     { "MSO", "Maximum stimulator output" }, { "RMT", "Resting motor threshold" },
     { "AMT", "Active motor threshold" } } },
   { "status", "Status", "What became of it", nil, levels_of_status },
-  { "reply", "Reply", "The device's reply in words; the text of a mark" },
+  { "reply", "Reply", "The device's reply in words; the text of a mark; the value of an event code" },
   { "timed_by", "Timed by", "Who timed the pulse", nil, { { "host", "This program sent a command for it" },
     { "device", "One of a train that the device timed itself" } } },
   { "setting_proof", "Proof of settings", "How the device confirmed its settings", nil, {
@@ -69,13 +77,13 @@ local function levels_text(list)
 end
 
 --- What trial_type can be in this run: its conditions, and the other events.
-local function levels_of(conditions)
+local function levels_of(conditions, coded)
   local names, list = in_order.keys(conditions), {}
   for _, name in ipairs(names) do
     local text = default_conditions[name] or ("Pulses that the protocol labels %s"):format(name)
     list[#list + 1] = { name, text }
   end
-  for i, event in ipairs(events) do
+  for i, event in ipairs(events_of(coded)) do
     if i > 1 or not names[1] then -- "pulse" where the record knows no conditions
       list[#list + 1] = conditions[event[1]] == nil and event or nil
     end
@@ -98,12 +106,15 @@ local texts = {} -- of the columns that are the same for every run
 
 --- The text of events.json.
 ---@param conditions table<string, boolean> of the run
+---@param coded boolean? it has rows of event codes
 ---@return string
-function M.text(conditions)
+function M.text(conditions, coded)
   local parts = {}
   for i, column in ipairs(columns) do
     if column[1] == "trial_type" then
-      parts[i] = column_text(column, levels_of(conditions))
+      parts[i] = column_text(column, levels_of(conditions, coded))
+    elseif column[1] == "event" and coded then
+      parts[i] = column_text(column, events_of(true))
     else
       texts[i] = texts[i] or column_text(column, column[5])
       parts[i] = texts[i]
@@ -118,7 +129,7 @@ end
 ---@return string? problem in words
 function M.write(record)
   local path = record.folder .. "/events.json"
-  local ok, message = files.put(path, M.text(record.conditions))
+  local ok, message = files.put(path, M.text(record.conditions, record.coded))
   if not ok then
     return ("%s: %s: it describes the columns of events.tsv, which is whole without it"):format(path, message)
   end

@@ -106,6 +106,13 @@ local function guidelines(manifest)
     others_words(verdicts), next(facts.nerves(manifest)) and "; nerve stimulation not judged" or "") or nil
 end
 
+--- How many event codes the box beside the recording got.
+local function codes_words(s)
+  local sent, lost = s.codes.sent, s.codes.lost
+  return sent + lost > 0 and ("%s of %s given to the box%s"):format(text.count(sent),
+    text.count(sent + lost), lost > 0 and "; the others did not reach it" or "") or nil
+end
+
 local function override_words(manifest)
   local override = facts.override(manifest)
   if not override then
@@ -142,6 +149,7 @@ function M.key(manifest, s)
     { "Started", facts.time(get(manifest, "started")) },
     { "Took", facts.length(manifest, s) },
     { "Device", device(manifest) },
+    { "Event codes", codes_words(s) },
     { "Safety verdict", guidelines(manifest) },
     { "Override", override_words(manifest) },
     { "Approval", facts.approval(manifest) or known and "none on record" or nil },

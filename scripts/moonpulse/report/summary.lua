@@ -337,6 +337,15 @@ local function time_kind(manifest)
   return text.number(tonumber(speed)) and "scaled" or "unknown"
 end
 
+--- How many event codes reached their box, and how many did not.
+local function codes_of(rows)
+  local sent = 0
+  for _, row in ipairs(rows) do
+    sent = sent + (row.sent and 1 or 0)
+  end
+  return { sent = sent, lost = #rows - sent }
+end
+
 --- Compute every figure of the report.
 ---@param manifest table
 ---@param events table from `record.events`
@@ -353,7 +362,7 @@ function M.compute(manifest, events)
   out.time = time_kind(manifest)
   out.simulated = record.get(manifest, "device.simulated")
   out.cannot_confirm = record.get(manifest, "device.confirms") == false and out.confirmed == 0
-  out.unasked = events.unasked
+  out.unasked, out.codes = events.unasked, codes_of(events.codes or {})
   out.missing = missing_numbers(pulses, out.planned)
   out.exceptions = exceptions(pulses, stretches, out.confirmed > 0)
   out.onset_error = onset_error(pulses, stretches)

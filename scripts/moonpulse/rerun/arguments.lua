@@ -119,6 +119,7 @@ local function add_simulated(list, recipe, options, scratch)
   plain(list, "speed", options.speed or "max")
   plain(list, "fault", not options.continues and from.faults or nil)
   plain(list, "trigger", options.trigger or from.trigger)
+  plain(list, "codes", options.codes or tonumber(options.speed) ~= 1 and from.codes or nil)
   if not options.lab then
     plain(list, "lab", recipe.files["lab limits"])
   end
@@ -150,6 +151,7 @@ function M.of(recipe, options, scratch)
   add_thresholds(list, recipe, options, is_real)
   if is_real then
     plain(list, "trigger", options.trigger)
+    plain(list, "codes", options.codes)
   else
     add_simulated(list, recipe, options, scratch)
   end

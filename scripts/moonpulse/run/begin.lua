@@ -27,6 +27,7 @@ function M.job(options, given)
     tolerance = options.tolerance / 1e3, late = options.late, stop_line = options.stop_line,
     timing = options.timing, audit = audits.new(given.policy.operator), meta = given.meta,
     unconfirmed = options.unconfirmed and given.protocol and given.protocol.unconfirmed or nil,
+    codes = options.codes, tell_codes = function(text) io.stderr:write("\nmoonpulse: note: ", text, "\n") end,
     coil = options.coil, faults = options.speed ~= 1 and options.fault or nil,
   }
 end
@@ -50,13 +51,17 @@ end
 
 --- What the operator should know of the device before it is opened.
 ---@param driver moonpulse.Driver
-function M.notes(driver)
+---@param codes moonpulse.CodeBox?
+function M.notes(driver, codes)
   if driver.note then
     line("note", "%s", driver.note(driver.settings))
   end
   if driver.trigger then
     line("trigger", "%s%s", triggers.describe(driver.trigger), driver.trigger_latency and ""
       or "; the time from there to the pulse is not known and counts as 0")
+  end
+  if codes then
+    line("code box", "%s", require("moonpulse.driver.code_box").describe(codes))
   end
 end
 
@@ -86,6 +91,16 @@ local function check_taken(job, identity)
       refusals.raise("usage", "the %s of run %s was found %s: nothing was armed; --%s %.10g takes the number "
         .. "all the same", key:upper(), job.taken[key].run, differs, key, job.thresholds[key])
     end
+  end
+end
+
+--- What becomes of the event codes of a plan.
+---@param job moonpulse.Job
+---@param plan moonpulse.Plan
+---@param say fun(text: string)
+function M.say_codes(job, plan, say)
+  if plan:totals().coded and not job.codes then
+    say("the plan has event codes, and no box is named for them (--codes PATH): they are not sent")
   end
 end
 

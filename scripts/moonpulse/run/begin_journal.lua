@@ -51,7 +51,8 @@ function M.begin(context, origin_ns)
       guidelines = job.policy.profile, unconfirmed = job.unconfirmed and true or nil,
       device_options = context.device_options, faults = device.faults, rmt = job.thresholds.rmt,
       amt = job.thresholds.amt, taken = job.taken, real_pty = job.policy.real_pty and true or nil,
-      trigger = trigger and device.simulated and trigger.text or nil },
+      trigger = trigger and device.simulated and trigger.text or nil,
+      codes = job.codes and job.codes.text },
   }, origin_ns, manifests.folders_of(context), context.speed ~= 1)
   if not journal then
     refusals.raise("limit", "cannot make the journal: %s: %s, or name another folder with --out DIR", message,

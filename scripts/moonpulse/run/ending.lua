@@ -189,6 +189,11 @@ local function say_result(context, outcome, result, complete)
   if context.triggers_text then
     M.line("triggers", "%s", context.triggers_text)
   end
+  local codes = context.record.codes
+  if codes and codes.sent + codes.lost > 0 then
+    M.line("event codes", "%s of %s given to the box", numbers.count(codes.sent),
+      numbers.count(codes.sent + codes.lost))
+  end
   if outcome.took_s then
     M.line("took", "%s, %s times real time", numbers.seconds(outcome.took_s),
       numbers.count(math.floor(outcome.virtual_s / math.max(outcome.took_s, 1e-9) + 0.5)))

@@ -348,7 +348,7 @@ function M.run(options, given)
   end
   context.answers, context.triggers = answers, triggers_read
   ending.line("seed", "%d", job.seed)
-  start.notes(job.driver)
+  start.notes(job.driver, job.codes)
   local begun_ns = core.real_ns()
   ending.tell_losses(context)
   local outcome = ending.attempt(context, function()

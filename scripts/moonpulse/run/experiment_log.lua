@@ -1,4 +1,5 @@
 --- What an experiment's run shows, records, and keeps for recover.
+local begin = require "moonpulse.run.begin"
 local blame = require "moonpulse.text.author_line"
 local check_report = require "moonpulse.safety.check_report"
 local conditions = require "moonpulse.record.conditions"
@@ -169,7 +170,8 @@ end
 ---@param starts integer? of a plan that triggers start: so often at most
 function Show:check_room(who, plan, starts)
   local totals, room = plan:totals(), self.record:room()
-  local needed = records.records_of(totals.pulses, totals.marks) + 2 * (starts or 0) -- its begin, its end
+  local needed = records.records_of(totals.pulses, totals.marks, totals.coded
+    and self.context.job.codes ~= nil) + 2 * (starts or 0) -- its begin, its end
   if needed > room then
     blame.fail("%s: this run has planned %d pulses, and its record has room for some %d more; this plan has "
       .. "%d pulses and %d marks: begin another run", who, self.context.facts.pulses, math.max(0, room // 3),
@@ -228,6 +230,12 @@ local function say_plan(self, admitted, pulses, at_ns, more)
   self:say(("%s: %s%s"):format(pulses == 1 and "1 pulse" or numbers.count(pulses) .. " pulses",
     table.concat(doses, ", "), more or ""), at_ns)
   self:concerns(admitted.report)
+  begin.say_codes(self.context.job, admitted.plan, function(text)
+    if not self.said.codes then
+      self.said.codes = true
+      self:say("note: " .. text)
+    end
+  end)
 end
 
 --- Play number k begins: its pulses are counted on from the last one.

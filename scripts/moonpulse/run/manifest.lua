@@ -84,6 +84,16 @@ local function start_of(context)
   return start
 end
 
+--- The box of event codes, and, once it is over, how many it got.
+local function codes_of(context, status)
+  local box, counts = context.job.codes, context.record.codes
+  local facts = box and require("moonpulse.driver.code_box").facts(box)
+  if facts and counts and status ~= "running" then
+    facts.sent, facts.lost = counts.sent, counts.lost
+  end
+  return facts
+end
+
 --- The manifest of a run, for people: without internals (those are in recover.json) and without the places
 --- of this computer. Its fields are described in docs/record.md and docs/schemas/manifest.schema.json.
 ---@param context moonpulse.Context
@@ -108,7 +118,7 @@ function M.of(context, status, result)
     moonpulse = { version = core.version, commit = core.commit ~= "" and core.commit or nil,
       compiler = core.compiler },
   }, M.folders_of(context))
-  manifest.begins_at = job.begins_at
+  manifest.begins_at, manifest.codes = job.begins_at, codes_of(context, status)
   manifest.parameters, manifest.seed, manifest.speed = context.parameters, job.seed, context.speed
   manifest.clock = job.audit.clock and job.audit.clock:facts()
   manifest.conditions = next(context.conditions) and context.conditions or nil

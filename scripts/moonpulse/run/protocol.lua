@@ -54,7 +54,8 @@ local function execute(context, options, simulated)
     job.cuts = options.speed == "max" and not job.feed and { near = true, far = true } or nil
     return require("moonpulse.run.inside").run(job, context.record, options.speed, hooks)
   end
-  local opened, message = context.record:open_flight(context.facts.pulses, context.facts.marks)
+  local opened, message = context.record:open_flight(context.facts.pulses, context.facts.marks, false,
+    job.codes ~= nil)
   if not opened then
     refusals.raise("limit", "%s", message)
   end
@@ -68,7 +69,7 @@ local function check(job, facts)
   local bar <close> = progresses.new()
   local ok, result = pcall(admission.admit, {
     plan = job.plan, seed = job.seed, driver = job.driver, thresholds = job.thresholds,
-    timing = job.timing, policy = job.policy,
+    timing = job.timing, policy = job.policy, codes = job.codes,
     progress = function(walked, total, of)
       bar:show("checking", walked, total or facts.pulses + facts.marks, of)
     end,
@@ -89,6 +90,10 @@ local function announce(job, facts, admitted, drawn)
   line("plan", "%s, %s from first to last pulse%s", numbers.counted(facts.pulses, "pulse"),
     numbers.duration(facts.first_to_last_s),
     (facts.random or drawn) and (", seed %d"):format(job.seed) or "")
+  local coded = job.plan:totals().coded and require("moonpulse.stimulator.codes").words(job.plan, job.seed)
+  if coded then
+    line("event codes", "%s", coded)
+  end
   for i, text in ipairs(lower.dose(admitted.actions, job.thresholds)) do
     line(i == 1 and "intensity" or "", text)
   end
@@ -100,7 +105,8 @@ local function announce(job, facts, admitted, drawn)
   if no_room then
     line("note", "%s", no_room)
   end
-  start.notes(job.driver)
+  start.notes(job.driver, job.codes)
+  start.say_codes(job, job.plan, function(text) line("note", "%s", text) end)
 end
 
 --- After a session, however it ended: what comes next, and when at the earliest.

@@ -18,7 +18,7 @@ local to_type = require "moonpulse.text.to_type"
 local M = {}
 
 -- what the last line of the journal holds the hashes of: they are finished before it
-local finished = { "events.tsv", "flight.bin", "twin.tsv" }
+local finished = { "events.tsv", "flight.bin", "twin.tsv", "codes.tsv" }
 
 local unable = setmetatable({}, { __mode = "k" }) -- why a run's key cannot sign here, by its context
 
@@ -52,6 +52,7 @@ function M.end_journal(context, stop, status, result)
   end
   context.hashes = hashes_of(record.folder)
   local told = { ["events.tsv"] = context.hashes["events.tsv"], ["twin.tsv"] = context.hashes["twin.tsv"],
+    ["codes.tsv"] = context.hashes["codes.tsv"],
     -- in virtual time it holds the time of ours at which it was made
     ["flight.bin"] = context.speed == 1 and context.hashes["flight.bin"] or nil }
   audit:finish { status = result.status, reason = result.reason, stop = stop, planned = result.pulses_planned,

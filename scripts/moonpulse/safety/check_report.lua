@@ -79,7 +79,8 @@ end
 
 --- One JSON object.
 ---@param result { protocol: table, begins_at: moonpulse.Begins?, report: table, device: table,
----   judged: table?, seed: table?, lab: table?, history: moonpulse.History? }
+---   judged: table?, seed: table?, lab: table?, codes: string?, history: moonpulse.History? } codes: the
+---   plan's event codes in words
 ---@return string
 function M.json(result)
   local report, findings, by_layer = result.report, json.list {}, {}
@@ -99,6 +100,7 @@ function M.json(result)
     profile = report.profile, table = report.table,
     verdict = verdict, layers = by_layer, pulses = report.pulses,
     nerve_pulses = report.nerve_pulses, trains = report.trains,
+    codes = result.codes,
     device = result.device, findings = findings, structural = report.structural, warning = tables.warning,
     judged = result.judged or { how = "the schedule", text = "nothing in it is drawn" },
     seed = result.seed, history = history_of(result.history) }
@@ -122,6 +124,9 @@ function M.print(result)
   end
   if result.judged then
     line("judged", "%s: %s", result.judged.how, result.judged.text)
+  end
+  if result.codes then
+    line("codes", "%s", result.codes)
   end
   line(device.verdict, "%s: %s", device.name, device.message)
   if device.note then

@@ -33,7 +33,7 @@ local function repeated(plan, view, lines, depth)
     return
   end
   local label = view.label ~= "" and view.label .. ": " or ""
-  if inside.kind == "pulse" and inside.condition == "" then
+  if inside.kind == "pulse" and inside.condition == "" and inside.code == 0 then
     local text = view.spacing == "train" and ("at %s"):format(rate(view)) or spacing(view)
     lines(depth, ("%s%s pulses %s, %s"):format(label, numbers.count(view.count), text,
       intensity(inside)))
@@ -227,6 +227,9 @@ function describe(plan, lines, depth)
   if view.condition ~= "" or view.roles:find("block", 1, true) then -- to the next line, which is of this part
     lines.behind = (lines.behind or "") .. (view.roles:find("block", 1, true) and " (a block)" or "")
       .. (view.condition ~= "" and (" [%s]"):format(view.condition) or "")
+  end
+  if view.code > 0 then
+    lines.behind = ("%s (code %d)"):format(lines.behind or "", view.code)
   end
   kinds[view.kind](plan, view, lines, depth)
 end

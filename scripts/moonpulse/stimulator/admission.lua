@@ -32,6 +32,9 @@ function M.admit(given)
   local firsts = lower.first_actions(lowering, actions, given.driver.limits(given.identity))
   local made = { lowering = lowering, actions = actions, plan = given.plan,
     seed = given.seed, identity = given.identity, firsts = firsts, first = firsts[1].action }
+  if given.codes then -- loaded for who has a box
+    require("moonpulse.stimulator.codes").check(given.plan, given.seed, given.codes, given.progress)
+  end
   judge(made, given, given.starts and given.starts(lowering, firsts))
   admitted[made] = given
   return made

@@ -145,6 +145,9 @@ function Stimulator:connect(path)
   if self.driver.trigger then
     firing.open(self.link, self.driver.trigger)
   end
+  if self.job.codes then -- loaded for who has a box
+    require("moonpulse.stimulator.codes").open(self)
+  end
   self.identity = self.driver.connect(self.link)
   self:check_fault()
   return self.identity
@@ -161,7 +164,8 @@ function Stimulator:admit(plan, seed, dose, progress)
     progress = progress,
     plan = plan, seed = seed, driver = self.driver, identity = self.identity,
     thresholds = self.job.thresholds, timing = self.job.timing,
-    policy = self.job.policy, earlier = dose and dose.earlier, starts = dose and dose.starts,
+    codes = self.job.codes, policy = self.job.policy,
+    earlier = dose and dose.earlier, starts = dose and dose.starts,
   }
 end
 
@@ -370,6 +374,9 @@ function Stimulator:close()
   self.job.on_stop = nil -- a signal may come later
   self.closed = true
   self.link:close()
+  if self.code_box then
+    self.code_box:close()
+  end
 end
 
 Stimulator.__close = Stimulator.close

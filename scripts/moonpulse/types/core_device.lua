@@ -188,6 +188,13 @@ function Session:open(path, serial) end
 ---@return string? code
 function Session:trigger(trigger) end
 
+--- Event codes go to the box on a port of its own; only when connected. It is at 0 when this returns.
+---@param box { path: string, serial: moonpulse.Serial, width: number } width: seconds that a code stands
+---@return boolean? ok
+---@return string? message
+---@return string? code
+function Session:codes(box) end
+
 --- Write a frame: at once when connected, in the next gap when armed. Refused after a stop, until
 --- acknowledge().
 ---@param bytes string

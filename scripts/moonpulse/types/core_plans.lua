@@ -72,7 +72,7 @@ function core.channel(plan, name) end
 ---@return moonpulse.Plan the same
 function core.describe(plan, origin, label) end
 
---- Call a plan as another one is called, in whose place it is: its line, its name, its label and its roles;
+--- Call a plan as another one is called, in whose place it is: its line, its name, its label, roles and code;
 --- changes it: for who has just made it.
 ---@param plan moonpulse.Plan
 ---@param other moonpulse.Plan
@@ -86,6 +86,12 @@ function core.like(plan, other) end
 ---@param roles string? "trial", "block", "trials", spaces between
 ---@return moonpulse.Plan another one
 function core.tagged(plan, condition, roles) end
+
+--- The same plan with an event code: of a mark its own, else of each of its pulses. Raises outside 1 to 255.
+---@param plan moonpulse.Plan
+---@param code integer from 1 to 255; parts inside that have one keep it
+---@return moonpulse.Plan another one
+function core.coded(plan, code) end
 
 --- What an author's rate or time is taken as: the simplest fraction that is written so.
 ---@param value number|string
@@ -173,12 +179,14 @@ function Plan:id() end
 ---@field depth integer of nesting
 ---@field random boolean are there rests that are drawn?
 ---@field unnamed boolean are there pulses that nobody gave a channel?
+---@field coded boolean have pulses or marks an event code?
 
 ---@class moonpulse.core.View a node of a plan
 ---@field kind "pulse"|"rest"|"mark"|"sequence"|"repeat"|"parallel"|"channel"
 ---@field label string what it is called: "burst"; "" if nothing
 ---@field origin string where it was written: "file:line"; "" if not known
 ---@field condition string of its own, as plan:label says; "" if it has none
+---@field code integer its own event code; 0: none
 ---@field roles string "trial": one stimulus; "block"; "trials": of mp.trials; spaces between
 ---@field text string? of a mark, name of a channel
 ---@field children integer
@@ -207,6 +215,7 @@ local Schedule = {}
 ---@return integer number from 1, over pulses or over marks
 ---@return integer|string action of a pulse, from 1; of a mark its text
 ---@return integer onset_ns
+---@return integer code its event code; 0: none
 function Schedule:next() end
 
 --- Begin again.
@@ -224,16 +233,24 @@ function Schedule:actions() end
 ---@return integer end_ns of the plan
 function Schedule:measure(progress) end
 
---- Write a line for each event: index, onset_us, event, tail, pulse number, text of a mark, and its
---- condition, trial and block.
+--- The event codes of all its pulses and marks; then it is rewound.
+---@param progress (fun(walked: integer))? called now and then with the events so far
+---@return table<integer, integer> counts how many there are, by code
+---@return { least_ns: integer, first: integer, second: integer, first_line: string, second_line: string }?
+---   closest the two that come closest, and the lines that made them; nil: there are fewer than two
+function Schedule:codes(progress) end
+
+--- Write a line for each event: index, onset_us, event, tail, pulse number, text of a mark, its condition,
+--- trial and block, and where asked for its event code.
 ---@param file file*
 ---@param tails table<integer|"mark", string> columns of each action, and of marks
 ---@param place fun(number: integer): string, integer?, integer?, integer, integer? condition, trial and block
 ---   of that pulse; up to which pulse they hold, with how many pulses a trial (nil: all are of one)
+---@param coded boolean? with a column of event codes
 ---@return boolean? ok
 ---@return string? message
 ---@return string? code "closed": the reader went away
-function Schedule:write(file, tails, place) end
+function Schedule:write(file, tails, place, coded) end
 
 --- The frames of a plan. What changes it takes back that the safety gate has cleared it; none of that
 --- may be done while it is being played.

@@ -239,7 +239,7 @@ local function check(folder, manifest, entries, scratch, findings, progress)
   local lists = lists_of(manifest, entries, made, is_real, made_manifest)
   local why = compare_lists(folder, manifest, entries, made, found, lists, is_real)
   local stopped = replays.was_stopped(manifest)
-  for _, name in ipairs(is_real and {} or { "events.tsv", "twin.tsv" }) do
+  for _, name in ipairs(is_real and {} or { "events.tsv", "twin.tsv", "codes.tsv" }) do
     replays.compare(folder, made, name, found, stopped, decisions.plain)
   end
   local cut = compare_end(manifest, made_manifest, found, is_real)

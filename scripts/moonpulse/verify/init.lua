@@ -1,6 +1,7 @@
 --- Is the folder of a run as the run left it, and does what is in it fit together?
 local chains = require "moonpulse.verify.chain"
 local children = require "moonpulse.verify.child"
+local codes = require "moonpulse.verify.codes"
 local derived = require "moonpulse.verify.derived"
 local experiments = require "moonpulse.verify.experiment"
 local files = require "moonpulse.verify.files"
@@ -107,6 +108,7 @@ local function check_again(folder, manifest, lines, made, findings)
   trails.check(manifest, lines, lfs.symlinkattributes(folder .. "/" .. seals.name, "mode") ~= nil, findings)
   if events then
     reports.check(folder, manifest, lines, events, findings)
+    codes.check(folder, manifest, made, events, findings)
   end
 end
 

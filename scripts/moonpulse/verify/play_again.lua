@@ -45,6 +45,9 @@ local function options_of(begin)
   if type(from.trigger) == "string" then
     options.trigger = triggers.parse(from.trigger)
   end
+  if type(from.codes) == "string" then
+    options.codes = require("moonpulse.driver.code_box").parse(from.codes)
+  end
   if type(from.faults) == "string" then
     options.fault = faults.parse(from.faults)
   end
@@ -69,7 +72,7 @@ end
 local function job_of(kept, manifest, options, from, started)
   local driver = devices.choose(options)
   return { start_on = started, policy = { real = false, protocol = kept.protocol }, seed = kept.seed,
-    driver = driver,
+    driver = driver, codes = options.codes, tell_codes = nothing,
     thresholds = { rmt = plans.threshold(manifest, "rmt"), amt = plans.threshold(manifest, "amt") },
     tolerance = (tonumber(from.tolerance_ms) or 1) / 1e3,
     late = type(from.late) == "string" and from.late or "abort",

@@ -54,14 +54,14 @@ end
 --- Compare a table of the folder with the one that was made by playing it again.
 ---@param folder string
 ---@param made string the folder of that
----@param name "events.tsv"|"twin.tsv"
+---@param name "events.tsv"|"twin.tsv"|"codes.tsv"
 ---@param findings moonpulse.VerifyFindings
 ---@param stopped boolean somebody stopped the run: only events.tsv, until a second before
 ---@param alike (fun(line: string): string)? what of a line is compared; nil: all
 ---@return boolean same
 function M.compare(folder, made, name, findings, stopped, alike)
   local path = folder .. "/" .. name
-  if not lfs.symlinkattributes(path, "mode") or name == "twin.tsv" and (stopped or witnessed.cut(folder))
+  if not lfs.symlinkattributes(path, "mode") or name ~= "events.tsv" and (stopped or witnessed.cut(folder))
     or lfs.symlinkattributes(path, "mode") == "file" and is_same(path, made .. "/" .. name) then
     return true
   end
@@ -94,7 +94,7 @@ function M.check(folder, manifest, made, findings)
       same_device = read.get(manifest, "device.own_simulator") == true }, found)
     same = #found.differs == before
   end
-  for _, name in ipairs(in_real_time and {} or { "events.tsv", "twin.tsv" }) do
+  for _, name in ipairs(in_real_time and {} or { "events.tsv", "twin.tsv", "codes.tsv" }) do
     same = M.compare(folder, made.path .. "/again", name, found, stopped) and same
   end
   if same and in_real_time then

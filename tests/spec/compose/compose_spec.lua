@@ -143,7 +143,7 @@ describe("a burst", function()
     refused(function() mp.burst { hz = 3, intensity = half } end, "pulses is missing")
     refused(function() mp.burst { pulses = 3, hz = 50 } end, "intensity is missing")
     refused(function() mp.burst { pulses = 3, hz = 50, intensity = half, rate = 2 } end,
-      "no option \"rate\"", "known: hz, intensity, pulses")
+      "no option \"rate\"", "known: code, hz, intensity, pulses")
     refused(function() mp.burst { 3, pulses = 3, hz = 50, intensity = half } end, "no option \"1\"")
     refused(function() mp.burst(3) end, "a table of options expected", "burst{ ... }")
     refused(function() mp.burst() end, "a table of options expected", "nil")

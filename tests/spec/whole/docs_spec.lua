@@ -77,6 +77,8 @@ describe("the pages' command lines", function()
       "-- locked.lua: a pulse 0.1 s after the EEG's byte, five times"))
     shell.write(folder .. "/triggered.lua", file_in("docs/triggers.md",
       "-- triggered.lua: a pulse at each byte 5, at most 20 of them, never closer than 4 s"))
+    shell.write(folder .. "/coded.lua", file_in("docs/codes.md",
+      "-- coded.lua: 2 for each single pulse, 12 for each pair, 100 where the block begins"))
     shell.write(folder .. "/bytes.txt", block_in("docs/triggers.md",
       "# seconds from the run's start, where, which"))
     shell.write(folder .. "/eeg.txt", block_in("docs/experiments.md",

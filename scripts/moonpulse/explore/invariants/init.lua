@@ -15,6 +15,7 @@ local M = {}
 local themes = {
   lists = require "moonpulse.explore.invariants.lists",
   sending = require "moonpulse.explore.invariants.sending",
+  codes = require "moonpulse.explore.invariants.codes",
   triggers = require "moonpulse.explore.invariants.triggers",
   stopping = require "moonpulse.explore.invariants.stopping",
   device = require "moonpulse.explore.invariants.device",
@@ -28,8 +29,8 @@ local themes = {
 --- All of them, in the order in which they are listed.
 ---@type moonpulse.explore.Invariant[]
 M.all = {}
-for _, theme in ipairs { "lists", "sending", "triggers", "stopping", "device", "record", "recovery", "ending",
-  "history", "process" } do
+for _, theme in ipairs { "lists", "sending", "codes", "triggers", "stopping", "device", "record", "recovery",
+  "ending", "history", "process" } do
   for _, each in ipairs(themes[theme]) do
     each.theme = theme
     M.all[#M.all + 1] = each

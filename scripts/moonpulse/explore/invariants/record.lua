@@ -278,7 +278,7 @@ return {
       local own = { ["events.tsv"] = true, ["manifest.json"] = true, ["report.html"] = true,
         ["flight.bin"] = true, ["twin.tsv"] = true, ["journal.jsonl"] = true,
         ["recover.json"] = true, ["resolved.plan"] = true, sources = true, ["verify.sh"] = true,
-        ["SHA256SUMS"] = true, ["events.json"] = true }
+        ["SHA256SUMS"] = true, ["events.json"] = true, ["codes.tsv"] = true }
       for name in pairs(run.files) do
         if not own[name] then
           return name

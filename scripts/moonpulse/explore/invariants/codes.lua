@@ -1,0 +1,104 @@
+--- Event codes equal the pulses: by what stood at the box, which shares nothing with the record, and by what
+--- the plan that was written gives each pulse (moonpulse.explore.plan).
+local plans = require "moonpulse.explore.plan"
+
+local gave = { delivered = true, sent = true, otherwise = true }
+
+--- Has the run a box, and a record of it that can be read?
+local function has_box(run)
+  return run.scenario.codes and run.start_ns and run.rows and run.box_text and not run.full
+    and run.result.status ~= nil
+end
+
+--- The rows of codes: their value, the pulse, and when they were there.
+local function code_rows(run)
+  local list = {}
+  for _, row in ipairs(run.rows) do
+    list[#list + 1] = row.event == "code" and row or nil
+  end
+  return list
+end
+
+--- What stood at the box: { ns, byte }, times from the run's start.
+local function box_bytes(run)
+  local list = {}
+  for time, fraction, byte in run.box_text:gmatch("\n(%d+)%.(%d+)\t(%d+)") do
+    list[#list + 1] = { ns = tonumber(time) * 1000000000 + tonumber(fraction) - run.start_ns,
+      byte = tonumber(byte) }
+  end
+  return list
+end
+
+return {
+  { name = "codes-equal-pulses",
+    says = "Each pulse that was sent has one event code, its plan's, at its time; no other pulse has one.",
+    when = has_box,
+    check = function(run)
+      local of, marks = {}, 0
+      for _, row in ipairs(code_rows(run)) do
+        if row.number and of[row.number] then
+          return ("pulse %d has two event codes"):format(row.number)
+        elseif row.number then
+          of[row.number] = row
+        else
+          marks = marks + 1
+        end
+      end
+      for _, pulse in ipairs(run.pulses) do
+        local code = of[pulse.number]
+        local may = pulse.sent ~= nil
+        local must = gave[pulse.status] or pulse.status == "late" and may
+        if must and pulse.timed_by == "host" and not code then
+          return ("pulse %d (%s) has no event code"):format(pulse.number, pulse.status)
+        elseif code and not may then
+          return ("pulse %d (%s) was not sent, and has event code %s"):format(pulse.number, pulse.status,
+            code.reply)
+        elseif code and code.planned ~= pulse.planned then
+          return ("the event code of pulse %d is planned at another time"):format(pulse.number)
+        elseif code and pulse.wanted and code.reply ~= tostring(plans.code_of(pulse.wanted.value)) then
+          return ("pulse %d has event code %s, and its plan says %d"):format(pulse.number, code.reply,
+            plans.code_of(pulse.wanted.value))
+        end
+        of[pulse.number] = nil
+      end
+      local stray = next(of)
+      local there = 0
+      for _, row in ipairs(run.rows) do
+        there = there + (row.event == "mark" and 1 or 0)
+      end
+      return stray and ("an event code is of pulse %d, which has no row"):format(stray)
+        or marks > there and ("%d event codes of marks, and %d marks"):format(marks, there) or nil
+    end },
+  { name = "codes-stood-at-the-box",
+    says = "The box got the event codes that the record has as sent, in their order and at their times.",
+    when = has_box,
+    check = function(run)
+      local bytes, at = box_bytes(run), 0
+      local function next_code()
+        repeat
+          at = at + 1
+        until not bytes[at] or bytes[at].byte ~= 0
+        return bytes[at]
+      end
+      for _, row in ipairs(code_rows(run)) do
+        local there = row.sent and next_code()
+        if row.sent and (not there or tostring(there.byte) ~= row.reply) then
+          return ("event code %s of the record: the box got %s"):format(row.reply,
+            there and there.byte or "none")
+        elseif there and math.abs(there.ns - row.sent) > 2000 + run.facts.clock_ns then
+          return ("event code %s was at the box %d ns after the record says"):format(row.reply,
+            there.ns - row.sent)
+        end
+      end
+      local more = next_code()
+      return more and ("the box got event code %d, which no row has"):format(more.byte) or nil
+    end },
+  { name = "box-at-rest",
+    says = "However a run ends, the box of its event codes stands at 0.",
+    when = function(run) return has_box(run) and not (run.box and run.box.gone) end,
+    check = function(run)
+      local bytes = box_bytes(run)
+      local last = bytes[#bytes]
+      return last and last.byte ~= 0 and ("it stands at %d"):format(last.byte) or nil
+    end },
+}
