@@ -12,7 +12,7 @@ local function intensities_of(curve)
   local list, is_there = {}, {}
   for _, trial in ipairs(type(curve.track) == "table" and curve.track or {}) do
     local value = type(trial) == "table" and trial.intensity
-    if math.type(value) and not is_there[value] then
+    if math.type(value) and value == value and not is_there[value] then
       is_there[value], list[#list + 1] = true, value
     end
   end
@@ -21,14 +21,13 @@ local function intensities_of(curve)
 end
 
 local function write(curve, add)
-  local unit, list, fit = type(curve.unit) == "string" and curve.unit or "%MSO", intensities_of(curve),
-    curve_words.fit(curve)
-  local repeats = math.type(curve.repeats) and numbers.counted(curve.repeats // 1 | 0, "pulse")
+  local unit, list, fit = curve_words.unit(curve), intensities_of(curve), curve_words.fit(curve)
+  local repeats = math.tointeger(curve.repeats) and numbers.counted(math.tointeger(curve.repeats), "pulse")
   add("An input-output curve was measured at %s%s%s%s, with %s", #list == 1 and "1 intensity"
     or ("%d intensities"):format(#list), list[2]
     and (" from %g to %g %s"):format(list[1], list[#list], unit) or "",
     repeats and (", %s at each"):format(repeats) or "", orders[curve.order] and " " .. orders[curve.order]
-    or "", numbers.counted(math.type(curve.trials) and curve.trials // 1 | 0 or 0, "MEP"))
+    or "", numbers.counted(math.tointeger(curve.trials) or 0, "MEP"))
   if fit then
     add("The Boltzmann function (%s) was fitted to the peak-to-peak amplitudes of all trials by least "
       .. "squares: %s%s", curve_words.paper, curve_words.fitted(fit, unit), fit.r2

@@ -37,8 +37,7 @@ local function curves_of(manifest)
   local list, found = record.get(manifest, "experiment.curves"), {}
   for _, each in ipairs(type(list) == "table" and list or {}) do
     if #found < most_curves and type(each) == "table" then
-      local unit = text.value(record.get(each, "unit"))
-      found[#found + 1] = { of = each, unit = unit == text.missing and "%MSO" or unit, track = track_of(each),
+      found[#found + 1] = { of = each, unit = curve_words.unit(each), track = track_of(each),
         fit = curve_words.fit(each) }
     end
   end

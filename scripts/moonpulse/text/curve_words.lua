@@ -13,6 +13,15 @@ local function number(value)
   return type(value) == "number" and value == value and math.abs(value) < 1e9 and value or nil
 end
 
+local units = { ["%MSO"] = true, ["%RMT"] = true, ["%AMT"] = true }
+
+--- The unit of its intensities.
+---@param curve table of the manifest's experiment.curves
+---@return string
+function M.unit(curve)
+  return units[curve.unit] and curve.unit or "%MSO"
+end
+
 --- The fit of a manifest, if it is one; nil: there is none.
 ---@param curve table of the manifest's experiment.curves
 ---@return moonpulse.CurveFit?
@@ -84,7 +93,7 @@ function M.line(curve)
       .. trials
   end
   local said = M.limits(fit)
-  return ("input-output curve: %s%s%s"):format(M.fitted(fit, tostring(curve.unit or "%MSO")), trials,
+  return ("input-output curve: %s%s%s"):format(M.fitted(fit, M.unit(curve)), trials,
     said[1] and "; " .. table.concat(said, "; ") or "")
 end
 
