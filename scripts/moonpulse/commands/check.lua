@@ -141,37 +141,10 @@ local function check_each(options, protocol, plan, values, drawn, actions)
   return cli.status.limit
 end
 
-function M.run(options)
-  local driver = devices.described(options)
-  if options.participant then
-    records.settle(options)
-  end
-  local policy = safety_options.policy(options, true)
-  local named = options.seed ~= nil
-  local given = { driver = driver, real_pty = policy.real_pty,
-    simulated = options.device:find("^sim") ~= nil }
-  local protocol, values = common.find(options, nil, nil, function(found)
-    if options.rmt == "last" or options.amt == "last" then -- loaded for those
-      require("moonpulse.cli.earlier_threshold").settle(options, given, found)
-    end
-  end)
-  if experiments.is(protocol) then
-    if options.each_device then
-      cli.fail("usage", "--each-device is for protocols: an experiment decides as it goes; name one with "
-        .. "--device")
-    end
-    return check_course(options, protocol, driver, policy)
-  end
-  local plan, drawn, begun = common.build(options, protocol, values)
-  local actions = core.schedule(plan, options.seed or 1):actions()
-  if options.each_device then
-    return check_each(options, protocol, plan, values, drawn, actions)
-  end
-  devices.check_channels(driver, actions)
-  local schedule, limits = sessions.of(protocol, policy.history), driver.limits()
-  local bar <close> = progresses.new()
-  local cases, judged = cases_of(options, protocol, plan, values, drawn, bar)
-  local function report_of(case)
+--- How a plan's schedules are judged by the guidelines: each by what this gives.
+local function reporter(options, protocol, policy, limits, bar)
+  local schedule = sessions.of(protocol, policy.history)
+  return function(case)
     return judge.plan {
       plan = case.plan, seed = case.seed, thresholds = { rmt = options.rmt, amt = options.amt },
       step = limits.intensity.step, highest = limits.intensity.highest,
@@ -181,7 +154,21 @@ function M.run(options)
       progress = function(walked, total, of) bar:show("checking the guidelines", walked, total, of) end,
     }
   end
-  local codes
+end
+
+--- A protocol: its plan against the device and the guidelines.
+local function check_plan(options, protocol, values, driver, policy)
+  local plan, drawn, begun = common.build(options, protocol, values)
+  local actions = core.schedule(plan, options.seed or 1):actions()
+  if options.each_device then
+    return check_each(options, protocol, plan, values, drawn, actions)
+  end
+  devices.check_channels(driver, actions)
+  local bar <close> = progresses.new()
+  local cases, judged = cases_of(options, protocol, plan, values, drawn, bar)
+  local report_of = reporter(options, protocol, policy, driver.limits(), bar)
+  local codes = plan:totals().coded
+    and require("moonpulse.stimulator.codes").words(plan, options.seed or 1) or nil
   local function judged_of(list, how)
     local report = worst.judge(list, report_of)
     local device = check_device(options, list, driver, bar)
@@ -189,9 +176,8 @@ function M.run(options)
       judged = worst.told(how, report), lab = policy.lab, history = policy.history,
       participant = options.participant }
   end
-  codes = plan:totals().coded and require("moonpulse.stimulator.codes").words(plan, options.seed or 1) or nil
   local result = judged_of(cases, judged)
-  if named and #cases > 1 then -- what run --seed N plays; of all others one line
+  if options.seed_named and #cases > 1 then -- what run --seed N plays; of all others one line
     local _, verdict = check_report.layers(result)
     local others = { seed = options.seed, others = verdict, how = result.judged.how,
       text = result.judged.text }
@@ -210,6 +196,29 @@ function M.run(options)
     return cli.status.limit
   end
   return result.device.verdict == "not checked" and NOT_CHECKED or cli.status.ok
+end
+
+function M.run(options)
+  local driver = devices.described(options)
+  if options.participant then
+    records.settle(options)
+  end
+  local policy = safety_options.policy(options, true)
+  local given = { driver = driver, real_pty = policy.real_pty,
+    simulated = options.device:find("^sim") ~= nil }
+  options.seed_named = options.seed ~= nil
+  local protocol, values = common.find(options, nil, nil, function(found)
+    if options.rmt == "last" or options.amt == "last" then -- loaded for those
+      require("moonpulse.cli.earlier_threshold").settle(options, given, found)
+    end
+  end)
+  if not experiments.is(protocol) then
+    return check_plan(options, protocol, values, driver, policy)
+  elseif options.each_device then
+    cli.fail("usage", "--each-device is for protocols: an experiment decides as it goes; name one with "
+      .. "--device")
+  end
+  return check_course(options, protocol, driver, policy)
 end
 
 return M
