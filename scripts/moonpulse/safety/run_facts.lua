@@ -1,5 +1,4 @@
 --- What is told of one run without reading its rows: for the list of runs, and to find a participant's.
-local begins = require "moonpulse.record.begins"
 local cjson = require "cjson.safe"
 local clock = require "moonpulse.safety.clock"
 local lfs = require "lfs"
@@ -85,6 +84,7 @@ end
 local function facts_of(path, manifest)
   -- loaded for those who have a record
   local given = require("moonpulse.safety.given_record").of(path, manifest, false)
+  local begins = require("moonpulse.record.begins").data(manifest)
   local session, notes = read.get(manifest, "session"), read.get(manifest, "notes")
   return { started = short(read.get(manifest, "started")),
     participant = short(read.get(manifest, "participant")), kind = short(read.get(manifest, "kind")),
@@ -94,7 +94,7 @@ local function facts_of(path, manifest)
     given = given.pulses + given.nerve_pulses,
     planned = amount(manifest, "result.pulses_planned") or amount(manifest, "protocol.pulses"),
     worst_us = amount(manifest, "result.lateness_us.max"), torn = given.torn,
-    session = type(session) == "table" and session or nil, begins = begins.data(manifest),
+    session = type(session) == "table" and session or nil, begins = begins,
     notes = type(notes) == "table" and #notes > 0 and #notes or nil }, given.problem == nil and not given.torn
 end
 
