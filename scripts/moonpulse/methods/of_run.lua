@@ -97,22 +97,49 @@ local function found_of(manifest)
   return found
 end
 
---- The pulses that were given, in time.
----@param events table
----@param planned table[]? those of the plan that the rows follow: of which trial each is
-local function given_of(events, planned)
-  local list = {}
+local function is_given(row)
+  return row.time and counted.is_given(row.status, row.was_sent)
+end
+
+--- How many pulses were given, and how long after the first the last one was.
+local function count_given(events)
+  local count, first, last = 0, math.huge, -math.huge
   for _, row in ipairs(events.pulses) do
-    if row.time and counted.is_given(row.status, row.was_sent) then
+    if is_given(row) then
+      count, first, last = count + 1, math.min(first, row.time), math.max(last, row.time)
+    end
+  end
+  return count, last - first
+end
+
+--- The pulses that were given, in time: there may be a million, which mostly are in their order already.
+---@param events table
+---@param trials integer[]? of the plan that the rows follow, by pulse: where the rows do not say it
+local function given_of(events, trials)
+  local list, before, is_sorted = {}, -math.huge, true
+  for _, row in ipairs(events.pulses) do
+    if is_given(row) then
       list[#list + 1] = { at = row.time, channel = row.channel or "1", intensity = row.intensity or row.mso
         or 0,
         reference = row.intensity and row.ref or "MSO", mso = row.mso, block = row.block,
-        trial = row.trial or planned and planned[row.pulse].trial or nil,
+        trial = row.trial or trials and trials[row.pulse] or nil,
         planned = row.planned and row.planned / 1e6 }
+      is_sorted, before = is_sorted and row.time >= before, row.time
     end
   end
-  table.sort(list, function(a, b) return a.at < b.at end)
+  if not is_sorted then
+    table.sort(list, function(a, b) return a.at < b.at end)
+  end
   return list
+end
+
+--- Of which trial each pulse of a plan is; false: of none. Of a million nothing else is kept.
+local function trials_of(planned)
+  local trials = {}
+  for i, each in ipairs(planned) do
+    trials[i] = each.trial or false
+  end
+  return trials
 end
 
 local why_left = { late = "it would have left too late",
@@ -370,28 +397,22 @@ local function add_preflight(facts, manifest)
   end
 end
 
---- The facts of what a manifest and its rows tell.
----@param of "run"|"course"
----@param manifest table
----@param events table as moonpulse.record.read has them
----@param meta table? of the command's --meta: what the record does not have
----@return moonpulse.MethodsFacts
-function M.rows(of, manifest, events, meta)
+--- The same as rows, but for the stimuli.
+local function facts_without_stimuli(of, manifest, events, meta)
   local protocol = get(manifest, "protocol") or get(manifest, "experiment") or {}
   local facts = facts_of.new(of, protocol, get(manifest, "moonpulse.version") or "of an unknown version")
   facts.kind = get(manifest, "kind") == "experiment" and "experiment" or "protocol"
   facts.started, facts.participant = get(manifest, "started"), get(manifest, "participant")
   facts.not_run = get(manifest, "status") == "not run" or nil
   facts.is_virtual = of == "run" and (get(manifest, "speed") or 1) ~= 1
-  local given = given_of(events)
-  facts.delivered = stimuli.of(given)
+  local given, lasted_s = count_given(events)
   facts.pulses = { planned = get(manifest, "result.pulses_planned") or get(manifest, "protocol.pulses"),
-    delivered = #given, confirmed = 0 }
+    delivered = given, confirmed = 0 }
   for _, row in ipairs(events.pulses) do
     facts.pulses.confirmed = facts.pulses.confirmed + (row.is_confirmed and 1 or 0)
   end
   facts.conditions = by_condition.of_run(events, get(manifest, "conditions"))
-  facts.durations.delivered_s = #given > 0 and not facts.is_virtual and given[#given].at - given[1].at or nil
+  facts.durations.delivered_s = given > 0 and not facts.is_virtual and lasted_s or nil
   add_row_deviations(facts, events, facts.pulses.planned, get(manifest, "status") == "running")
   add_ending(facts, manifest)
   facts.nerve = nerve_of(manifest, events)
@@ -418,6 +439,18 @@ function M.rows(of, manifest, events, meta)
   return facts
 end
 
+--- The facts of what a manifest and its rows tell.
+---@param of "run"|"course"
+---@param manifest table
+---@param events table as moonpulse.record.read has them
+---@param meta table? of the command's --meta: what the record does not have
+---@return moonpulse.MethodsFacts
+function M.rows(of, manifest, events, meta)
+  local facts = facts_without_stimuli(of, manifest, events, meta)
+  facts.delivered = stimuli.of(given_of(events))
+  return facts
+end
+
 --- Everything that a run's folder tells.
 ---@param folder string
 ---@param meta table?
@@ -437,7 +470,8 @@ function M.folder(folder, meta)
   if not events then
     return nil, ("%s: no events to read (%s); moonpulse recover rebuilds them"):format(folder, why)
   end
-  local facts = M.rows("run", manifest, events, meta)
+  local facts = facts_without_stimuli("run", manifest, events, meta)
+  local trials, of_trials
   local changed = edited.sentence(edited.look(folder, manifest, { "resolved.plan" }))
   if changed then
     table.insert(facts.deviations, 1, changed)
@@ -456,9 +490,10 @@ function M.folder(folder, meta)
         .. "(moonpulse verify tells more)")
     else
       facts.conditions = by_condition.of_run(events, nil, kept.plan, kept.order)
-      facts.delivered = stimuli.of(given_of(events, list), structure.has_trials(kept.plan))
+      trials, of_trials = trials_of(list), structure.has_trials(kept.plan)
     end
   end
+  facts.delivered = stimuli.of(given_of(events, trials), of_trials)
   facts_of.add_declared(facts, get(manifest, "protocol") or {})
   return facts
 end

@@ -1,5 +1,4 @@
 --- What moonpulse check says: as lines for people, as one JSON object for programs.
-local begins = require "moonpulse.record.begins"
 local cjson = require "cjson"
 local histories = require "moonpulse.safety.history"
 local json = require "moonpulse.text.sorted_json"
@@ -23,6 +22,11 @@ end
 ---@return string
 function M.graver(a, b)
   return M.order(b) > M.order(a) and b or a
+end
+
+--- Loaded for check, not for every start of a run.
+local function begins()
+  return require "moonpulse.record.begins"
 end
 
 local function layer_of(finding)
@@ -96,7 +100,7 @@ function M.json(result)
   for _, each in ipairs(layers) do
     by_layer[each.layer] = each.verdict
   end
-  return json.encode { protocol = result.protocol.id, begins_at = begins.data(result),
+  return json.encode { protocol = result.protocol.id, begins_at = begins().data(result),
     profile = report.profile, table = report.table,
     verdict = verdict, layers = by_layer, pulses = report.pulses,
     nerve_pulses = report.nerve_pulses, trains = report.trains,
@@ -115,7 +119,7 @@ end
 function M.print(result)
   local report, device = result.report, result.device
   print(result.protocol.name)
-  local begun = begins.words(result)
+  local begun = begins().words(result)
   if begun then
     line("begins with", "%s", begun)
   end

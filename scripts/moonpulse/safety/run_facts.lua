@@ -1,9 +1,7 @@
 --- What is told of one run without reading its rows: for the list of runs, and to find a participant's.
-local begins = require "moonpulse.record.begins"
 local cjson = require "cjson.safe"
 local clock = require "moonpulse.safety.clock"
 local lfs = require "lfs"
-local no_threshold = require "moonpulse.text.no_threshold"
 local read = require "moonpulse.record.read"
 
 local M = {}
@@ -105,7 +103,7 @@ local function thresholds_of(manifest)
   for _, path in ipairs { "experiment.staircases", "experiment.thresholds" } do
     each_of(path, function(each)
       if each.threshold == nil and each.kind ~= nil then
-        add { kind = short(each.kind), why = short(no_threshold.words(each)) }
+        add { kind = short(each.kind), why = short(require("moonpulse.text.no_threshold").words(each)) }
       end
     end)
   end
@@ -121,6 +119,7 @@ end
 local function facts_of(path, manifest)
   -- loaded for those who have a record
   local given = require("moonpulse.safety.given_record").of(path, manifest, false)
+  local begins = require("moonpulse.record.begins").data(manifest)
   local session, notes = read.get(manifest, "session"), read.get(manifest, "notes")
   return { started = short(read.get(manifest, "started")),
     participant = short(read.get(manifest, "participant")), kind = short(read.get(manifest, "kind")),
@@ -130,7 +129,7 @@ local function facts_of(path, manifest)
     given = given.pulses + given.nerve_pulses,
     planned = amount(manifest, "result.pulses_planned") or amount(manifest, "protocol.pulses"),
     worst_us = amount(manifest, "result.lateness_us.max"), torn = given.torn,
-    session = type(session) == "table" and session or nil, begins = begins.data(manifest),
+    session = type(session) == "table" and session or nil, begins = begins,
     thresholds = thresholds_of(manifest),
     notes = type(notes) == "table" and #notes > 0 and #notes or nil }, given.problem == nil and not given.torn
 end
