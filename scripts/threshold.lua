@@ -1,7 +1,7 @@
 -- Motor threshold hunting: one pulse a trial, the experimenter says whether the muscle answered.
 --
---   moonpulse run scripts/threshold.lua                                  on the simulator
---   moonpulse run scripts/threshold.lua --device magventure --port /dev/ttyUSB0
+--   moonpulse run threshold                                  on the simulator
+--   moonpulse run threshold --device magventure --port /dev/ttyUSB0
 --
 -- Pulses closer than 4.5 s are a train to the safety check, judged as the strongest of its table while no
 -- threshold is known: hence the pause. The staircase and its estimate: docs/experiments.md.
@@ -9,7 +9,9 @@ local mp = require "moonpulse"
 
 return mp.experiment {
   name = "Motor threshold",
+  aim = "to find the motor threshold by one up, one down",
   cite = "1-up-1-down rule: Levitt H 1971 J Acoust Soc Am 49:467-477",
+  doi = "10.1121/1.1912375",
   params = {
     start = { default = 45, min = 1, max = 100, help = "%MSO of the first pulse" },
     step = { default = 2, min = 1, max = 20, help = "%MSO; halved at each reversal, down to 1" },

@@ -1,8 +1,8 @@
 -- Motor threshold by a published method: one pulse a trial, given where the method says.
 --
---   moonpulse run scripts/threshold_hunt.lua                          ML-PEST, on the simulator
---   moonpulse run scripts/threshold_hunt.lua -p method=amplitude      asks for the MEP's size, not yes or no
---   moonpulse run scripts/threshold_hunt.lua -p kind=RMT --device magventure --port /dev/ttyUSB0
+--   moonpulse run threshold_hunt                          ML-PEST, on the simulator
+--   moonpulse run threshold_hunt -p method=amplitude      asks for the MEP's size, not yes or no
+--   moonpulse run threshold_hunt -p kind=RMT --device magventure --port /dev/ttyUSB0
 --
 -- Pulses closer than 4.5 s are a train to the safety check, judged as the strongest of its table while no
 -- threshold is known: hence the pause. The methods: docs/experiments.md, docs/thresholds.md.
@@ -10,6 +10,10 @@ local mp = require "moonpulse"
 
 return mp.experiment {
   name = "Motor threshold hunt",
+  aim = "to find the motor threshold by a published method",
+  cite = "Awiszus F. 2003 Suppl Clin Neurophysiol 56:13-23; the methods compared: Wang B, Peterchev AV, "
+    .. "Goetz SM. 2023 J Neural Eng",
+  doi = "10.1088/1741-2552/acf1cc",
   params = {
     method = { default = "ml-pest", help = "which method",
       values = { "ml-pest", "stochastic", "amplitude", "relative-frequency", "mills-nithi" } },

@@ -54,7 +54,9 @@ case $name in
   test_latency | test_session) ;; # with a real-time priority, where the computer grants one
   *) set -- ${MP_PLAIN:-} "$@" ;;
 esac
-case " $(echo ${MP_COMPUTES:-}) " in *" $name "*) set -- nice -n 10 "$@" ;; esac
+case " $(echo ${MP_COMPUTES:-}) " in
+  *" $name "*) [ -e "$MP_LOGS/alone" ] || set -- nice -n 10 "$@" ;;
+esac
 
 log=$MP_LOGS/$name.log
 echo 0 1 0 >"$MP_LOGS/$name.end" # until it has said otherwise

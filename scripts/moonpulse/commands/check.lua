@@ -33,12 +33,14 @@ function M.parser()
       .. "Exit status 3 where something is OVER or the device refuses; 6 where the device's limits could not "
       .. "be checked (not checked: a threshold or a setting is missing). This "
       .. "is no medical advice: " .. tables.warning .. ".",
-    "moonpulse check hf10_neurostar --rmt 50\nmoonpulse check mine.lua --rmt 48 --guidelines chen1997 --json")
+    "moonpulse check hf10_neurostar --rmt 50\nmoonpulse check mine.lua --rmt 48 --guidelines chen1997 "
+      .. "--json\nmoonpulse check mine.lua --rmt 48 --each-device")
   common.add_protocol(parser)
   parser:option("--device", "Whose hard limits: sim (a MagPro) or a device (see moonpulse devices).")
     :default("sim"):argname("NAME")
   parser:option("--device-option", "A setting of the driver, as for run.")
     :argname("KEY=VALUE"):count("*")
+  parser:flag("--each-device", "Which devices could give it: the hard limits of each.")
   parser:option("--trigger", "How pulses are fired, as for run.")
     :argname("WHERE"):convert(triggers.parse)
   parser:option("--timing", "Who times trains, as for run."):choices({ "host", "device", "auto" })
@@ -121,6 +123,24 @@ local function check_course(options, experiment, driver, policy)
   return safety.verdict == "OVER" and cli.status.limit or status
 end
 
+--- Which devices could give it; status 3 where none can.
+local function check_each(options, protocol, plan, values, drawn, actions)
+  local each_device = require "moonpulse.safety.each_device"
+  local bar <close> = progresses.new()
+  local cases = cases_of(options, protocol, plan, values, drawn, bar)
+  local list = each_device.of(function(driver)
+    return check_device(options, cases, driver, bar)
+  end, actions)
+  bar:close()
+  print(options.json and each_device.json(list) or each_device.text(list))
+  for _, device in ipairs(list) do
+    if device.verdict ~= "OVER" then
+      return cli.status.ok
+    end
+  end
+  return cli.status.limit
+end
+
 function M.run(options)
   local driver = devices.described(options)
   if options.participant then
@@ -130,10 +150,18 @@ function M.run(options)
   local named = options.seed ~= nil
   local protocol, values = common.find(options)
   if experiments.is(protocol) then
+    if options.each_device then
+      cli.fail("usage", "--each-device is for protocols: an experiment decides as it goes; name one with "
+        .. "--device")
+    end
     return check_course(options, protocol, driver, policy)
   end
   local plan, drawn = common.build(options, protocol, values)
-  devices.check_channels(driver, core.schedule(plan, options.seed or 1):actions())
+  local actions = core.schedule(plan, options.seed or 1):actions()
+  if options.each_device then
+    return check_each(options, protocol, plan, values, drawn, actions)
+  end
+  devices.check_channels(driver, actions)
   local schedule, limits = sessions.of(protocol, policy.history), driver.limits()
   local bar <close> = progresses.new()
   local cases, judged = cases_of(options, protocol, plan, values, drawn, bar)

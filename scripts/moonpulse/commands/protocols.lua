@@ -1,8 +1,11 @@
---- moonpulse protocols: what is shipped, as a table or one of them as a methods section.
+--- moonpulse protocols: what is shipped, as a table, or one of them: a protocol as a methods section, an
+--- experiment as
+--- what it says of itself.
 local catalogue = require "moonpulse.protocol.catalogue"
 local cjson = require "cjson"
 local cli = require "moonpulse.cli"
 local common = require "moonpulse.cli.protocol_argument"
+local experiment_sheet = require "moonpulse.show.experiment_sheet"
 local drawn_orders = require "moonpulse.protocol.drawn_orders"
 local experiments = require "moonpulse.experiment"
 local methods = require "moonpulse.show.methods"
@@ -15,11 +18,12 @@ local M = {}
 function M.parser()
   local parser = cli.parser("protocols",
     "List the shipped protocols by family: id, pulses, time from first to last pulse, target, source "
-      .. "and how well its numbers are known. With an id (or a file): that protocol as the methods "
-      .. "section of its paper.",
-    "moonpulse protocols\nmoonpulse protocols itbs600\nmoonpulse protocols --json")
+      .. "and how well its numbers are known; then the shipped experiments. With an id (or a file): that "
+      .. "protocol as the methods section of its paper, or what that experiment does and its parameters.",
+    "moonpulse protocols\nmoonpulse protocols itbs600\nmoonpulse protocols sici_icf\n"
+      .. "moonpulse protocols --json")
   parser:argument("protocol", "Only this one, in full."):args("?"):argname("FILE|ID")
-  parser:flag("--json", "One JSON object a line for each protocol.")
+  parser:flag("--json", "One JSON object a line for each protocol and experiment.")
   return parser
 end
 
@@ -47,26 +51,27 @@ local function json_of(item)
       parts[#parts + 1] = ("%s:%s"):format(cjson.encode(key), cjson.encode(value))
     end
   end
+  add("kind", facts and "protocol" or "experiment")
   for _, key in ipairs(text_keys) do
     add(key, protocol[key])
   end
-  if not methods.open_counts(item.protocol) then
+  if facts and not methods.open_counts(item.protocol) then
     add("pulses", facts.pulses)
     add("first_to_last_s", facts.first_to_last_s)
     add("nominal_end_s", facts.nominal_end_s)
     add("whole_cycles_s", facts.whole_cycles_s)
   end
-  add("random", facts.random or item.drawn or false)
+  add("random", facts and (facts.random or item.drawn or false))
   add("sessions", protocol.sessions)
   local parameters = {}
-  for name, declared in pairs(protocol.params) do
+  for name, declared in pairs(protocol.params or {}) do
     local default = declared.default
     parameters[name] = { default = type(default) == "table" and tostring(default) or default,
       min = declared.min, max = declared.max, values = declared.values,
       help = declared.help, needed = declared.needed }
   end
   add("parameters", next(parameters) and parameters)
-  add("outline", outline.of(item.plan))
+  add("outline", item.plan and outline.of(item.plan))
   return "{" .. table.concat(parts, ",") .. "}"
 end
 
@@ -87,20 +92,27 @@ local function print_family(name, items)
 end
 
 local function print_table(items)
-  local families, names = {}, {}
+  local families, names, of_experiments = {}, {}, {}
   for _, item in ipairs(items) do
     local name = item.protocol.family or "other"
-    if not families[name] then
-      families[name] = {}
+    if not item.facts then
+      of_experiments[#of_experiments + 1] = experiment_sheet.row(item.protocol)
+    elseif not families[name] then
+      families[name] = { item }
       names[#names + 1] = name
+    else
+      table.insert(families[name], item)
     end
-    table.insert(families[name], item)
   end
   table.sort(names)
   print(("  %-22s %6s  %-28s %s"):format("id", "pulses", "first to last pulse", "target"))
   print(("  %-22s %s\n"):format("", "name; source [evidence]"))
   for _, name in ipairs(names) do
     print_family(name, families[name])
+  end
+  if of_experiments[1] then
+    print("experiments: what they give depends on the answers; moonpulse protocols ID says how one is run")
+    print(table.concat(of_experiments, "\n") .. "\n")
   end
   print("moonpulse protocols ID prints one as a methods section. Evidence: 2 = two or more sources were "
     .. "read,\nS = one, M-H, M-M, M-L = from memory with high, middle or low confidence. An UNCONFIRMED "
@@ -113,22 +125,24 @@ function M.run(options)
     local protocol, message = catalogue.find(options.protocol)
     if not protocol then
       cli.fail("usage", "%s", message)
-    elseif experiments.is(protocol) then
-      cli.fail("usage", "%s: an experiment has no fixed plan to describe: use moonpulse run %s",
-        options.protocol, options.protocol)
     end
     list = { protocol }
   else
     list = catalogue.all()
+    for _, experiment in ipairs(catalogue.experiments()) do
+      list[#list + 1] = experiment
+    end
   end
   local items = {}
   for i, protocol in ipairs(list) do
-    items[i] = measured(protocol)
+    items[i] = experiments.is(protocol) and { protocol = protocol } or measured(protocol)
   end
   if options.json then
     for _, item in ipairs(items) do
       print(json_of(item))
     end
+  elseif options.protocol and not items[1].facts then
+    print(experiment_sheet.text(items[1].protocol))
   elseif options.protocol then
     local item = items[1]
     local orders = item.drawn and drawn_orders.of(item.plan, item.protocol, item.values, 1) or nil

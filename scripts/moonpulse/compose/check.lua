@@ -265,32 +265,41 @@ function M.time(who, key, value)
   end
 end
 
+local function name_problem(value)
+  if value:find("\0", 1, true) then
+    return ("%q holds a zero byte: use plain text"):format(value)
+  elseif not utf8.len(value) then
+    return ("\"%s\" is not UTF-8 text: save the file as UTF-8"):format(escapes.shown(value))
+  elseif not cell_text.is_plain(value) then
+    return ("\"%s\": %s"):format(escapes.shown(value), cell_text.plain)
+  end
+end
+
 --- A text of a plan, which stands on lines of its own or of a record: it is plain. Names go to the engine as
 --- C strings, too, which would end at a zero byte.
 ---@param who string the function that was called
 ---@param value string
 ---@return string
 function M.name(who, value)
-  if value:find("\0", 1, true) then
-    fail("%s: %q holds a zero byte: use plain text", who, value)
-  elseif not utf8.len(value) then
-    fail("%s: \"%s\" is not UTF-8 text: save the file as UTF-8", who, escapes.shown(value))
-  elseif not cell_text.is_plain(value) then
-    fail("%s: \"%s\": %s", who, escapes.shown(value), cell_text.plain)
-  end
-  return value
+  local problem = name_problem(value)
+  return problem and fail("%s: %s", who, problem) or value
 end
 
---- The name of a channel, which is a cell of a record's table.
+--- What is wrong with the name of a channel, which is a cell of a record's table.
+---@param value string
+---@return string? problem nil: nothing
+function M.channel_problem(value)
+  local problem = utf8.len(value) and cell_text.is_formula(value) and cell_text.problem(value)
+  return problem and ("\"%s\": the name of a channel %s"):format(value, problem) or name_problem(value)
+end
+
+--- The name of a channel.
 ---@param who string the function that was called
 ---@param value string
 ---@return string
 function M.channel(who, value)
-  local problem = utf8.len(value) and cell_text.is_formula(value) and cell_text.problem(value)
-  if problem then
-    fail("%s: \"%s\": the name of a channel %s", who, value, problem)
-  end
-  return M.name(who, value)
+  local problem = M.channel_problem(value)
+  return problem and fail("%s: %s", who, problem) or value
 end
 
 --- The value, which must have been made by mp.mso, mp.rmt or mp.amt: a bare number is an error at the

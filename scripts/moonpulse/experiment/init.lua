@@ -9,7 +9,9 @@ local M = {}
 ---@field id string? set from the file's name
 ---@field file string? that it was read from
 ---@field name string?
+---@field aim string? what for
 ---@field cite string?
+---@field doi string?
 ---@field note string?
 ---@field coil string?
 ---@field threshold string?
@@ -17,8 +19,8 @@ local M = {}
 ---@field params table<string, moonpulse.Parameter>?
 ---@field run fun(run: moonpulse.ExperimentRun)
 
-local known = { id = "?text", name = "?text", cite = "?text", note = "?text", params = "?table",
-  coil = "?text", threshold = "?text", nerve = "?list", run = "function" }
+local known = { id = "?text", name = "?text", aim = "?text", cite = "?text", doi = "?text", note = "?text",
+  params = "?table", coil = "?text", threshold = "?text", nerve = "?list", run = "function" }
 
 local is_experiment = setmetatable({}, { __mode = "k" })
 local environments = setmetatable({}, { __mode = "k" })

@@ -1,4 +1,6 @@
---- The shipped protocols: found by id, wherever in the protocols folder they are.
+--- The shipped protocols: found by id, wherever in the protocols folder they are; and the shipped
+--- experiments, one a
+--- file of the scripts folder.
 local core = require "moonpulse.core"
 local lfs = require "lfs"
 local companions = require "moonpulse.text.companions"
@@ -59,11 +61,33 @@ function M.shipped(id)
   return known[id] or nil
 end
 
+--- The shipped experiment of this id, from its file; nil: there is none, or it is no experiment.
+local function experiment(id)
+  local path = ("%s/%s.lua"):format(companions.scripts(), id)
+  local file <close> = id:match "^[%w_]+$" and io.open(path)
+  if file and file:read("a"):find("return mp.experiment", 1, true) then
+    return assert(protocols.load(path, "scripts/" .. id .. ".lua"))[1]
+  end
+end
+
+--- All shipped experiments, sorted by id. Raises where one of them does not load.
+---@return moonpulse.Experiment[]
+function M.experiments()
+  local found = {}
+  for name in lfs.dir(companions.scripts()) do
+    found[#found + 1] = name:match "%.lua$" and experiment(name:sub(1, -5)) or nil
+  end
+  table.sort(found, function(a, b) return a.id < b.id end)
+  return found
+end
+
 --- The ids that somebody who wrote id may have meant; all of them where none is like it.
-local function like(id, all)
+local function like(id)
   local ids = {}
-  for i, protocol in ipairs(all) do
-    ids[i] = protocol.id
+  for _, all in ipairs { M.all(), M.experiments() } do
+    for _, shipped in ipairs(all) do
+      ids[#ids + 1] = shipped.id
+    end
   end
   local meant = require "moonpulse.text.meant" -- for a refusal only
   return meant.question(meant.near(id, ids, 3)) or "shipped: " .. table.concat(ids, ", ")
@@ -123,7 +147,7 @@ function M.parts(what)
 end
 
 --- A protocol by file (a path with "/" or ending in .lua, with ":ID" behind it for one of its variants), by
---- plan file (.plan) or by id.
+--- plan file (.plan) or by id, that of a shipped experiment too.
 ---@param what string
 ---@param called string? how the file is called in messages and records, if it is one
 ---@return moonpulse.Protocol?
@@ -136,12 +160,8 @@ function M.find(what, called)
   if path or what:find("/", 1, true) or what:match("%.lua$") then
     return in_file(path or what, id, called)
   end
-  local found = written(what)
-  if found then
-    return found
-  end
-  local all = M.all()
-  found = with_id(all, what) -- an id that is put together in its file
+  local found = written(what) or experiment(what)
+    or with_id(M.all(), what) -- an id that is put together in its file
   if found then
     return found
   end
@@ -154,7 +174,7 @@ function M.find(what, called)
       beside, beside)
   end
   return nil, ("there is no protocol %q; %s (moonpulse protocols lists all; or give the path of a "
-    .. "file)"):format(what, like(what, all))
+    .. "file)"):format(what, like(what))
 end
 
 --- Pulses, the first one's onset, and the three durations in seconds: first to last pulse, nominal end,

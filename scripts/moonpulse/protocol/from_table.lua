@@ -5,7 +5,6 @@ local bytes_read = require "moonpulse.text.bytes_read"
 local check = require "moonpulse.compose.check"
 local compose = require "moonpulse.compose"
 local core = require "moonpulse.core"
-local escapes = require "moonpulse.text.escapes"
 local in_order = require "moonpulse.text.in_order"
 local intensities = require "moonpulse.compose.intensity"
 local lfs = require "lfs"
@@ -19,6 +18,7 @@ local M = {}
 local build, fail = blame.build, blame.fail
 
 local MOST_BYTES = 1 << 22
+local MOST_SHOWN = onset_table.MOST_SHOWN
 
 local texts = {} -- by path, as they were read first: a record keeps one, and a plan is made again of it
 
@@ -75,11 +75,14 @@ local function intensities_of(self, row)
     bad(self, row, "intensity is missing: write it, like %s", "110%RMT or 45%MSO")
   end
   for word in cell:gsub("%s*%%%s*", "%%"):gmatch("%S+") do
-    if not word:find("%a") then
+    if not word:find("%a") and #word <= MOST_SHOWN then
       bad(self, row, "intensity %s does not say what it is a percentage of: write %s%%MSO, %s%%RMT or "
         .. "%s%%AMT", word, (word:gsub("%%", "")), (word:gsub("%%", "")), (word:gsub("%%", "")))
     end
     local intensity, message = intensities.parse(word)
+    if not intensity and #word > MOST_SHOWN then
+      message = ("%s is no intensity: write 80%%AMT, 110%%RMT or 45%%MSO"):format(onset_table.shown(word))
+    end
     list[#list + 1] = intensity or bad(self, row, "intensity: %s", message)
   end
   if #list > 2 then
@@ -118,8 +121,34 @@ local function given_plan(self, row)
     return of
   end
   return kind and of[kind] or bad(self, row, "%s, and of = { ... } says by trial_type what is given: it has "
-    .. "%s", kind and ("trial_type is \"%s\""):format(escapes.shown(kind)) or "trial_type is missing",
+    .. "%s", kind and "trial_type is " .. onset_table.shown(kind) or "trial_type is missing",
     table.concat(in_order.keys(of), ", "))
+end
+
+local function on_channel(self, row, plan, channel)
+  local totals, problem = plan:totals(), check.channel_problem(channel)
+  if problem then
+    bad(self, row, "channel: %s", problem)
+  elseif totals.pulses > 0 and not totals.unnamed then
+    bad(self, row, "channel is %s, and each pulse of what is given there has a channel already: leave one "
+      .. "out", onset_table.shown(channel))
+  end
+  return compose.at(plan, channel)
+end
+
+--- The plan with its condition. A record calls what nobody named by its kind, and its table may come back.
+local function labelled(self, row, plan, kind)
+  local problem = check.label_problem(kind)
+  if problem then
+    bad(self, row, "%s", problem)
+  elseif not check.is_kind(kind) then
+    return build(core.tagged, plan, kind)
+  elseif not self.of and kind ~= (row.isi_ns and "pair" or "pulse") then
+    bad(self, row, "trial_type %s is what a record calls a %s that has no name, and this is a %s: use "
+      .. "another name, like TS", kind, kind == "together" and "stimulus" or kind,
+      row.isi_ns and "pair" or "pulse")
+  end
+  return plan
 end
 
 --- The plan of a row, with its channel and its condition. Equal ones of a protocol's own plans are one.
@@ -130,17 +159,9 @@ local function plan_of(self, row)
   if key and self.made[key] then
     return self.made[key]
   end
-  local made = plan
-  if channel then
-    made = compose.at(made, channel)
-  end
-  local is_kind = kind and check.is_kind(kind) -- as a record has it of what nobody named
-  if kind and not is_kind and check.unlabelled(made) then
-    local problem = check.label_problem(kind)
-    if problem then
-      bad(self, row, "%s", problem)
-    end
-    made = build(core.tagged, made, kind)
+  local made = channel and on_channel(self, row, plan, channel) or plan
+  if kind and check.unlabelled(made) then
+    made = labelled(self, row, made, kind)
   end
   if key then
     self.made[key], self.kept[#self.kept + 1] = made, plan

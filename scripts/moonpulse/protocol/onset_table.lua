@@ -15,7 +15,8 @@ M.columns = { "onset", "intensity", "trial_type", "channel", "isi" }
 
 local LONGEST = 1 << 62 -- nanoseconds, as of any plan
 local MOST_ROWS = 20000 -- some 0.8 s of the 2 s that a protocol has; as many in one session nobody gives
-local MOST_SHOWN = 40 -- bytes of a cell in a message
+local MOST_SHOWN = 40
+M.MOST_SHOWN = MOST_SHOWN -- bytes of a cell in a message
 
 local known = {}
 for _, name in ipairs(M.columns) do
@@ -28,11 +29,16 @@ local function bad(self, text, ...)
   error({ table_problem = place .. ": " .. text:format(...) }, 0)
 end
 
-local function shown(text)
+--- A cell as a message has it: in quotes, cut where it is long.
+---@param text string
+---@return string
+function M.shown(text)
   local cut = #text > MOST_SHOWN
     and text:sub(1, (utf8.offset(text, 0, MOST_SHOWN) or MOST_SHOWN) - 1) .. "..."
   return '"' .. escapes.shown(cut or text) .. '"'
 end
+
+local shown = M.shown
 
 local function trimmed(text)
   return text:match("^%s*(.-)%s*$")

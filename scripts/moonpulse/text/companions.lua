@@ -22,6 +22,12 @@ function M.protocols()
   return first { "/../protocols", "/../../moonpulse/protocols" }
 end
 
+--- The folder of the shipped experiments.
+---@return string
+function M.scripts()
+  return first { "/../scripts", "/../../moonpulse/scripts" }
+end
+
 --- The moonpulse program: this one, or the one that belongs to the library.
 ---@return string
 function M.program()

@@ -277,6 +277,23 @@ describe("a table that is wrong", function()
     refused("onset\tintensity\tisi\n1\t40%MSO\t0\n", "t.tsv:2: isi is 0")
     refused("onset\tintensity\tchannel\n1\t40%MSO\ta\n1\t40%MSO\t\n", "t.tsv:3: onset 1 is that of line 2")
     refused("onset\tintensity\tlabel\n1\t40%MSO\t=1\n", "t.tsv:2: label: \"=1\"")
+    refused("onset\tintensity\tchannel\n1\t40%MSO\ta\n2\t40%MSO\t=a\n", "t.tsv:3: channel: \"=a\": the name")
+    refused("onset\tintensity\ttrial_type\n1\t40%MSO\tpulse\n2\t40%MSO\tburst\n",
+      "t.tsv:3: trial_type burst is "
+      .. "what a record calls a burst that has no name, and this is a pulse: use another name")
+    refused("onset\tchannel\n1\tb\n",
+      "t.tsv:2: channel is \"b\", and each pulse of what is given there has a "
+      .. "channel already", ', { of = mp.pulse(mp.mso(40)):at "a" }')
+    local huge = ("x"):rep(5000)
+    for _, cell in ipairs { huge, huge:gsub("x", "4") .. "%", "1\t" .. huge } do
+      local text = cell:find "\t" and "onset\ttrial_type\n" .. cell .. "\n"
+        or "onset\tintensity\n1\t" .. cell .. "\n"
+      local path = protocol("t.tsv", text, cell:find "\t" and ', { of = { TS = mp.pulse(mp.mso(40)) } }')
+      local status, _, err = shell.moonpulse(folder, "events " .. path)
+      assert.are.equal(2, status)
+      assert.matches("t.tsv:2: ", err, 1, true)
+      assert.is_true(#err < 600, err)
+    end
   end)
 
   it("is told where its header is wrong, or the whole file", function()

@@ -185,6 +185,7 @@ describe("docs/schemas", function()
     assert.are.equal(600, cjson.decode(shell.read(list[1].path)).pulses)
     list[#list + 1] = drivers
     list[#list + 1] = output("ports", "ports --json")
+    list[#list + 1] = output("check", "check --json sici --rmt 50 --each-device")
     list[#list + 1] = output("compile", "compile --json sici --seed 5 -o @/sici.plan")
     local compiled = cjson.decode(shell.read(list[#list].path))
     assert.are.equal(compiled.sha256, shell.read(folder .. "/sici.plan"):match("sha256 (%x+)\n$"))
