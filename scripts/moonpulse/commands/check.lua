@@ -141,6 +141,19 @@ local function check_each(options, protocol, plan, values, drawn, actions)
   return cli.status.limit
 end
 
+--- The plan's event codes in words; nil: it has none.
+local function codes_of(plan, options)
+  return plan:totals().coded and require("moonpulse.stimulator.codes").words(plan, options.seed or 1) or nil
+end
+
+local function tell(options, result)
+  if options.json then
+    print(check_report.json(result))
+  else
+    check_report.print(result)
+  end
+end
+
 function M.run(options)
   local driver = devices.described(options)
   if options.participant then
@@ -175,15 +188,13 @@ function M.run(options)
       progress = function(walked, total, of) bar:show("checking the guidelines", walked, total, of) end,
     }
   end
-  local codes
   local function judged_of(list, how)
     local report = worst.judge(list, report_of)
-    return { protocol = protocol, report = report, codes = codes,
+    return { protocol = protocol, report = report, codes = codes_of(plan, options),
       device = check_device(options, list, driver, bar),
       judged = worst.told(how, report), lab = policy.lab, history = policy.history,
       participant = options.participant }
   end
-  codes = plan:totals().coded and require("moonpulse.stimulator.codes").words(plan, options.seed or 1) or nil
   local result = judged_of(cases, judged)
   if named and #cases > 1 then -- what run --seed N plays; of all others one line
     local _, verdict = check_report.layers(result)
@@ -194,11 +205,7 @@ function M.run(options)
     result.seed = others
   end
   bar:close()
-  if options.json then
-    print(check_report.json(result))
-  else
-    check_report.print(result)
-  end
+  tell(options, result)
   local _, verdict = check_report.layers(result)
   if verdict == "OVER" then
     return cli.status.limit
