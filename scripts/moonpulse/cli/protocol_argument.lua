@@ -71,6 +71,17 @@ function M.ordinal(text)
   return value
 end
 
+--- The options that fit a run to a participant, and the seed.
+---@param parser table of argparse; changed
+function M.add_participant(parser)
+  parser:option("--rmt", "The participant's resting motor threshold, %MSO.")
+    :convert(M.number(1, 100, "%MSO")):argname("N")
+  parser:option("--amt", "The participant's active motor threshold, %MSO.")
+    :convert(M.number(1, 100, "%MSO")):argname("N")
+  parser:option("--seed", "Decides random rests and orders; the same seed gives the same plan.")
+    :convert(M.seed):argname("N")
+end
+
 --- The arguments that name a protocol and fit it to a participant.
 ---@param parser table of argparse; changed
 ---@param argument { name: string, text: string }? what else may be named
@@ -78,14 +89,9 @@ function M.add_protocol(parser, argument)
   argument = argument or { name = "FILE|ID", text = "A protocol's id (see moonpulse protocols), or the path "
     .. "of its file; FILE:ID is a variant in it." }
   parser:argument("protocol", argument.text):argname(argument.name)
-  parser:option("--rmt", "The participant's resting motor threshold, %MSO.")
-    :convert(M.number(1, 100, "%MSO")):argname("N")
-  parser:option("--amt", "The participant's active motor threshold, %MSO.")
-    :convert(M.number(1, 100, "%MSO")):argname("N")
+  M.add_participant(parser)
   parser:option("-p --param", "A parameter of the protocol, as moonpulse show lists them.")
     :count("*"):argname("KEY=VALUE")
-  parser:option("--seed", "Decides random rests and orders; the same seed gives the same plan.")
-    :convert(M.seed):argname("N")
   parser:option("--from-trial", "Only what the plan has from this trial on, as show counts them (iTBS has a "
     .. "train a trial): for a session that goes on (see moonpulse resume).")
     :convert(M.ordinal):argname("N")

@@ -190,4 +190,24 @@ function Keyboard:ask(question, person)
   end
 end
 
+M.quit = "quit" -- how the end of standard input, or of the answers, is written down at a prompt
+
+--- The next line at a prompt, as it was typed.
+---@param prompt string
+---@return string line M.quit where there is none any more
+function Keyboard:line(prompt)
+  self.asked = self.asked + 1
+  self.tell("question", { text = prompt, of = "script" })
+  io.stdout:write(escapes.shown(prompt))
+  io.stdout:flush()
+  local line = next_answer(self)
+  local answer = line and line:gsub("\r$", "") or M.quit
+  if self.answers or not self.keys or not line then
+    print(escapes.shown(answer))
+  end
+  self.tell("answer", { question = prompt, answer = answer, of = "script",
+    source = self.answers and "--answers" or "operator" })
+  return answer
+end
+
 return M

@@ -77,6 +77,7 @@ describe("the pages' command lines", function()
       "-- triggered.lua: a pulse at each byte 5, at most 20 of them, never closer than 4 s"))
     shell.write(folder .. "/bytes.txt", block_in("docs/triggers.md",
       "# seconds from the run's start, where, which"))
+    shell.write(folder .. "/lines.txt", block_in("docs/repl.md", "-- lines.txt"))
     shell.write(folder .. "/eeg.txt", block_in("docs/experiments.md",
       "# seconds from the run's start, where, what"))
   end)
