@@ -4,6 +4,7 @@
 local blame = require "moonpulse.text.author_line"
 local escapes = require "moonpulse.text.escapes"
 local experiments = require "moonpulse.experiment"
+local handles = require "moonpulse.experiment.handle"
 local in_order = require "moonpulse.text.in_order"
 local refusals = require "moonpulse.text.refusal"
 local sandbox = require "moonpulse.protocol.sandbox"
@@ -46,10 +47,29 @@ local function question_of(stage)
   return ("armed %s %%MSO> "):format(table.concat(levels, "/"))
 end
 
+--- What the Tab key completes: names that were set, and what run, stim and mp have.
+local function names_of(self)
+  local list = { "help", "quit" }
+  local function add(text)
+    list[#list + 1] = text:find "^[%a_][%w_.:]*$" and text or nil
+  end
+  for _, name in ipairs(in_order.keys(self.names)) do
+    add(tostring(name))
+    local value = rawget(self.names, name)
+    for _, method in ipairs(handles.object(value) and handles.methods(value) or {}) do
+      add(name .. ":" .. method)
+    end
+  end
+  for _, name in ipairs(in_order.keys(self.names.mp)) do
+    add("mp." .. tostring(name))
+  end
+  return list
+end
+
 --- The next line, which is in the record from then on.
 local function line_of(self, question)
   self.stage.waiting:wait(0) -- the loop has its turn, however many lines a file has
-  local line = self.stage.keyboard:line(question)
+  local line = self.stage.keyboard:line(question, function() return names_of(self) end)
   self.lines = self.lines + 1
   self.stage.mark(question .. line)
   return line

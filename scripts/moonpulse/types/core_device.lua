@@ -15,6 +15,32 @@ local Input = {}
 --- The terminal is as it was before. Also at the end of its scope.
 function Input:close() end
 
+---@class moonpulse.core.Editor userdata moonpulse.editor
+local Editor = {}
+
+--- Read a line that is edited on the terminal. nil: on_line is told when there is one.
+---@param prompt string
+---@param names string[] what the Tab key completes
+---@return string|false|nil line that was typed before already; false: the end
+function Editor:read(prompt, names) end
+
+--- A line for the arrow keys, before those that were there.
+---@param line string
+function Editor:remember(line) end
+
+--- The line that is read is given up; the terminal is as it was.
+function Editor:leave() end
+
+--- The same, for good. Also at the end of its scope.
+function Editor:close() end
+
+--- Edit lines of the terminal that is standard input and output. Fails where it is none.
+---@param on_line fun(line: string|false) false: the end (Ctrl-D)
+---@return moonpulse.core.Editor?
+---@return string? message
+---@return string? code
+function core.editor(on_line) end
+
 ---@class moonpulse.core.ProcessOptions
 ---@field args string[] the program's path and its arguments, 1 to 256
 ---@field on_line fun(line: string) of its standard output, without the line end; cut at 512 bytes
