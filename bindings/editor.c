@@ -172,8 +172,11 @@ static void close_editor(struct mp_owned *owned)
 {
     struct editor *editor = (struct editor *)owned;
     stop_reading(editor);
+    bool kept = mp_terminal_keep(); // el_end sets the modes that it found when it began
     if (editor->edit != NULL)
         el_end(editor->edit);
+    if (kept)
+        mp_terminal_restore();
     if (editor->history != NULL)
         history_end(editor->history);
     mp_names_free(&editor->names);

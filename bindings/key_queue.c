@@ -17,7 +17,11 @@ char *mp_key_room(struct mp_key_queue *queue, size_t *room)
 
 void mp_key_came(struct mp_key_queue *queue, size_t count)
 {
-    queue->until += count;
+    const char *came = queue->bytes + queue->until;
+    for (size_t i = 0; i < count; i++) {
+        if (came[i] != '\0') // Ctrl-Space; libedit takes it for a key that the terminal has not
+            queue->bytes[queue->until++] = came[i];
+    }
 }
 
 /* Bytes of the letter of UTF-8 that begins so; of what begins none one. */
@@ -95,7 +99,7 @@ int mp_key_letter(struct mp_key_queue *queue, wchar_t *letter)
     size_t length = letter_at(queue->bytes + queue->from, queue->key - queue->from);
     if (length == 0) // cannot be: keys are whole
         length = 1;
-    unsigned long code = length == 1 && bytes[0] >= 0x80 ? '?' : bytes[0];
+    unsigned long code = length == 1 && bytes[0] >= 0x80 ? 0xFFFDUL : bytes[0];
     if (length > 1) {
         code = bytes[0] & (0xFFU >> (length + 1));
         for (size_t i = 1; i < length; i++)

@@ -105,10 +105,13 @@ end
 --- May lines be edited? Then there is an editor, with what was typed at earlier prompts.
 local function has_editor(self)
   if self.editor == nil then
+    local listened = self.keys
+    self:close() -- it takes the terminal as it finds it
     self.editor = not self.answers and core.editor(function(line)
       self.edited = line
       self.waiting:wake()
     end) or false
+    self.keys = listened and self.listen(true)
     for _, line in ipairs(self.editor and history.read() or {}) do
       self.editor:remember(line)
       self.remembered = line

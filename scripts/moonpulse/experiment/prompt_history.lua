@@ -1,5 +1,5 @@
---- The lines that somebody typed at prompts, for the arrow keys of later ones: a file of the user's own, which
---- nobody else reads. A prompt goes on without it.
+--- The lines that somebody typed at prompts, for the arrow keys of later ones: a file of the user's own,
+--- which nobody else reads. A prompt goes on without it.
 local core = require "moonpulse.core"
 
 local M = {}
