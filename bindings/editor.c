@@ -62,7 +62,7 @@ static int give_letter(EditLine *edit, wchar_t *letter)
 
 /* Tab: the rest of the name before the cursor, as far as it is certain; else the names that
  * there are. */
-static unsigned char complete(EditLine *edit, int key)
+static unsigned char complete(EditLine *edit, wint_t key)
 {
     const struct mp_name_list *names = &editor_of(edit)->names;
     const LineInfo *info = el_line(edit);
@@ -216,7 +216,9 @@ static bool open_editor(struct editor *editor)
     (void)el_set(editor->edit, EL_PROMPT, give_prompt);
     (void)el_set(editor->edit, EL_GETCFN, give_letter);
     (void)el_set(editor->edit, EL_HIST, history, editor->history);
-    (void)el_set(editor->edit, EL_ADDFN, "moonpulse-complete", "the rest of a name", complete);
+    // as wide letters, for el_set never frees its copies of them
+    (void)el_wset(editor->edit, EL_ADDFN, L"moonpulse-complete", L"the rest of a name",
+                  complete);
     bind_keys(editor->edit);
     return true;
 }

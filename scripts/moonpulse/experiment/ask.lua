@@ -196,14 +196,23 @@ local function no_answer(self, question, named, person)
     why)
 end
 
---- Ask the operator and wait for the answer.
----@param question string "[a/b]" at its end names the answers that are taken, "[number]" takes a number
----@param person boolean? only somebody who is there can say: no answer of a file
----@return string
-function Keyboard:ask(question, person)
-  if type(question) ~= "string" or question == "" then
-    blame.fail("run:ask: the question is missing")
+--- One question at a time: what another part of the script asks meanwhile waits until this one is answered.
+local function in_turn(self, call, ...)
+  if self.open then
+    self.others = (self.others or 0) + 1
+    self.waiting:until_true(function() return not self.open or nil end)
+    self.others = self.others - 1
   end
+  self.open = true
+  local ok, result = pcall(call, self, ...)
+  self.open = false
+  if (self.others or 0) > 0 then
+    self.waiting:wake()
+  end
+  return ok and result or not ok and error(result, 0)
+end
+
+local function ask(self, question, person)
   local take, named = taken_by(question)
   self.asked = self.asked + 1
   local from = self.answers and not person and "--answers" or "operator"
@@ -233,13 +242,20 @@ function Keyboard:ask(question, person)
   end
 end
 
+--- Ask the operator and wait for the answer.
+---@param question string "[a/b]" at its end names the answers that are taken, "[number]" takes a number
+---@param person boolean? only somebody who is there can say: no answer of a file
+---@return string
+function Keyboard:ask(question, person)
+  if type(question) ~= "string" or question == "" then
+    blame.fail("run:ask: the question is missing")
+  end
+  return in_turn(self, ask, question, person)
+end
+
 M.quit = "quit" -- how the end of standard input, or of the answers, is written down at a prompt
 
---- The next line at a prompt, as it was typed.
----@param prompt string
----@param names fun(): string[] what the Tab key completes, where there is one
----@return string line M.quit where there is none any more
-function Keyboard:line(prompt, names)
+local function line(self, prompt, names)
   self.asked = self.asked + 1
   self.tell("question", { text = prompt, of = "script" })
   local edits = has_editor(self)
@@ -247,14 +263,22 @@ function Keyboard:line(prompt, names)
     io.stdout:write(escapes.shown(prompt))
     io.stdout:flush()
   end
-  local line = next_answer(self, false, edits and function() return edit_line(self, prompt, names) end)
-  local answer = line and line:gsub("\r$", "") or M.quit
-  if self.answers or not self.keys or not line then
+  local typed = next_answer(self, false, edits and function() return edit_line(self, prompt, names) end)
+  local answer = typed and typed:gsub("\r$", "") or M.quit
+  if self.answers or not self.keys or not typed then
     print(escapes.shown(answer))
   end
   self.tell("answer", { question = prompt, answer = answer, of = "script",
     source = self.answers and "--answers" or "operator" })
   return answer
+end
+
+--- The next line at a prompt, as it was typed.
+---@param prompt string
+---@param names fun(): string[] what the Tab key completes, where there is one
+---@return string line M.quit where there is none any more
+function Keyboard:line(prompt, names)
+  return in_turn(self, line, prompt, names)
 end
 
 return M

@@ -60,7 +60,8 @@ local function names_of(self)
       add(name .. ":" .. method)
     end
   end
-  for _, name in ipairs(in_order.keys(self.names.mp)) do
+  local mp = rawget(self.names, "mp") -- which may be another thing by now
+  for _, name in ipairs(type(mp) == "table" and in_order.keys(mp) or {}) do
     add("mp." .. tostring(name))
   end
   return list

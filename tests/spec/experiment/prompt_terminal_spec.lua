@@ -153,6 +153,25 @@ describe("a prompt on a terminal", function()
     assert.are.equal(0, (shell.moonpulse(folder, "verify " .. run)))
   end)
 
+  it("has one question at a time, also one that another part of the script asks; and takes odd names", function()
+    local at = begin()
+    at.types "mp = 5\r"
+    at.says "mp = 5"
+    at.says "moonpulse> "
+    at.types "run:spawn(function() n = run:ask 'How many? [number]' end)\r"
+    at.says "How many? [number] "
+    at.types "x\r"
+    at.says "please answer a number"
+    at.types "42\r"
+    at.says "moonpulse> "
+    at.types "n\r"
+    at.says "\n42\r\n"
+    at.types "\4"
+    local run = at.ends(0)
+    local status, said = shell.moonpulse(folder, "verify " .. run)
+    assert.is_true(status == 0 or status == 6, said)
+  end)
+
   it("stops at once while somebody types, and the terminal is as it was", function()
     for name, words in pairs { INT = "stopped by Ctrl-C (SIGINT)", TERM = "stopped by SIGTERM" } do
       local at = begin()
