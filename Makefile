@@ -37,7 +37,7 @@ DESTDIR  ?=
 comma := ,
 B := build$(if $(SANITIZE),/sanitize-$(subst $(comma),-,$(SANITIZE)))
 
-LINKED := libuv libserialport sqlite3 nettle
+LINKED := libuv libserialport sqlite3 nettle libedit
 PKGS   := $(LUA_PC) $(LINKED)
 PKG_CFLAGS = $(shell pkg-config --cflags $(PKGS))
 PKG_LIBS   = $(shell pkg-config --libs $(PKGS))

@@ -1,15 +1,13 @@
 /* input.c - what arrives on standard input, without ever waiting for it. */
-#include "bindings/backstop.h"
 #include "bindings/modules.h"
 #include "bindings/owned.h"
 #include "bindings/raise.h"
+#include "bindings/terminal.h"
 
 #include <errno.h>
 #include <poll.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
-#include <termios.h>
 #include <unistd.h>
 
 #define INPUT "moonpulse.input"
@@ -21,32 +19,19 @@ struct input {
     bool keys;    // the terminal gives single keys: to be set back
 };
 
-// what the terminal was like; also an exit() in between must set it back
-static struct termios cooked;
-static _Atomic bool is_raw; // restored on the backstop's thread, too
-
-static void restore_terminal(void)
-{
-    if (atomic_exchange(&is_raw, false))
-        (void)tcsetattr(STDIN_FILENO, TCSANOW, &cooked);
-}
-
 /* Single keys without echo; Ctrl-C stays a signal. */
 static bool give_keys(void)
 {
-    static bool registered;
-    struct termios keys;
-    if (is_raw || tcgetattr(STDIN_FILENO, &cooked) != 0)
+    if (!mp_terminal_keep())
         return false;
-    if (!registered)
-        registered = atexit(restore_terminal) == 0;
-    mp_backstop_at_end(restore_terminal);
-    keys = cooked;
+    struct termios keys = *mp_terminal_kept();
     keys.c_lflag &= ~(tcflag_t)(ICANON | ECHO);
     keys.c_cc[VMIN] = 1;
     keys.c_cc[VTIME] = 0;
-    is_raw = tcsetattr(STDIN_FILENO, TCSANOW, &keys) == 0;
-    return is_raw;
+    if (tcsetattr(STDIN_FILENO, TCSANOW, &keys) == 0)
+        return true;
+    mp_terminal_restore();
+    return false;
 }
 
 static void free_handle(uv_handle_t *handle)
@@ -104,7 +89,7 @@ static void close_input(struct mp_owned *owned)
 {
     struct input *input = (struct input *)owned;
     if (input->keys)
-        restore_terminal();
+        mp_terminal_restore();
     if (input->poll != NULL)
         uv_close((uv_handle_t *)input->poll, free_handle);
     free(input);

@@ -10,7 +10,7 @@ local M = {}
 
 M.status = refusals.status
 
-local commands = { "run", "ctl", "check", "show", "methods", "events", "plot", "compile",
+local commands = { "run", "repl", "ctl", "check", "show", "methods", "events", "plot", "compile",
   "runs", "recover", "verify", "sign", "note", "diff", "rerun", "resume", "export", "check-bids",
   "import", -- to here: a run's record
   "sim", "devices", "frame", "decode", "ports", "doctor", "protocols", "new", "test", "bench", "explore" }
@@ -57,6 +57,7 @@ names[#names + 1] = "lua" -- has no options of its own
 local summaries = {
   run = "run a protocol on a stimulator, simulated by default",
   ctl = "follow and stop a run that goes on (run --events)",
+  repl = "a prompt: try a stimulator and plans line by line, simulated by default",
   check = "a protocol against the device's limits, the guidelines and the lab's own",
   runs = "the runs that there are, a participant's course, what comes next and when",
   recover = "the record of a run that was killed",

@@ -84,6 +84,19 @@ local function threshold(last)
   end
 end
 
+--- The options that fit a run to a participant, and the seed.
+---@param parser table of argparse; changed
+---@param last boolean? its thresholds may be those that earlier runs found (cli/earlier_threshold.lua)
+function M.add_participant(parser, last)
+  for _, each in ipairs { { "--rmt", "resting" }, { "--amt", "active" } } do
+    parser:option(each[1], ("The participant's %s motor threshold, %%MSO%s."):format(each[2], last
+      and "; last: the one that an earlier run of --participant found, with this device" or ""))
+      :convert(threshold(last)):argname(last and "N|last" or "N")
+  end
+  parser:option("--seed", "Decides random rests and orders; the same seed gives the same plan.")
+    :convert(M.seed):argname("N")
+end
+
 --- The arguments that name a protocol and fit it to a participant.
 ---@param parser table of argparse; changed
 ---@param argument { name: string, text: string }? what else may be named
@@ -92,15 +105,9 @@ function M.add_protocol(parser, argument, last)
   argument = argument or { name = "FILE|ID", text = "A protocol's id (see moonpulse protocols), or the path "
     .. "of its file; FILE:ID is a variant in it." }
   parser:argument("protocol", argument.text):argname(argument.name)
-  for _, each in ipairs { { "--rmt", "resting" }, { "--amt", "active" } } do
-    parser:option(each[1], ("The participant's %s motor threshold, %%MSO%s."):format(each[2], last
-      and "; last: the one that an earlier run of --participant found, with this device" or ""))
-      :convert(threshold(last)):argname(last and "N|last" or "N")
-  end
+  M.add_participant(parser, last)
   parser:option("-p --param", "A parameter of the protocol, as moonpulse show lists them.")
     :count("*"):argname("KEY=VALUE")
-  parser:option("--seed", "Decides random rests and orders; the same seed gives the same plan.")
-    :convert(M.seed):argname("N")
   parser:option("--from-trial", "Only what the plan has from this trial on, as show counts them (iTBS has a "
     .. "train a trial): for a session that goes on (see moonpulse resume).")
     :convert(M.ordinal):argname("N")

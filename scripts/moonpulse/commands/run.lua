@@ -53,17 +53,9 @@ function M.add_events(parser)
     .. "it, in seconds."):argname("SECONDS"):convert(common.number(0.001, 1000000, "seconds"))
 end
 
-function M.parser()
-  local parser = cli.parser("run",
-    "Run a protocol or an experiment: check it against the device, connect, arm, send every pulse at its "
-      .. "time, disarm, and leave a record. Without --device the stimulator is simulated.",
-    "moonpulse run itbs600 --amt 50\n"
-      .. "moonpulse run my_protocol.lua --rmt 48 --device magventure --port /dev/ttyUSB0\n"
-      .. "moonpulse run hf10_neurostar --rmt 50 --speed max\n"
-      .. "moonpulse run scripts/threshold.lua --seed 7\n"
-      .. "moonpulse run scripts/threshold.lua --seed 7 --answers FILE --speed max\n"
-      .. "moonpulse run itbs600 --amt 50 --events")
-  common.add_protocol(parser, nil, true)
+--- All options of a run but those that say what is run.
+---@param parser table of argparse; changed
+function M.add_options(parser)
   parser:option("--device", "sim (a simulated MagPro, the default), sim:NAME (another, simulated), a "
     .. "device (see moonpulse devices), or the path of a driver."):default("sim"):argname("NAME")
   parser:option("--device-option", "A setting of the driver; moonpulse devices --device NAME lists them.")
@@ -105,11 +97,25 @@ function M.parser()
   parser:option("--answers", "Experiments: a file with an answer a line, instead of asking.")
     :argname("FILE")
   add_triggers(parser)
-  parser:flag("--look", "In virtual time, of an experiment: it may do no more than a protocol, and asks "
-    .. "nobody; for check, show and events."):hidden(true)
   parser:option("--tolerance", "How late is late, in milliseconds.")
     :default("1"):convert(common.number(0.01, 10000, "ms")):argname("MS")
   parser:flag("--json", M.json_help)
+end
+
+function M.parser()
+  local parser = cli.parser("run",
+    "Run a protocol or an experiment: check it against the device, connect, arm, send every pulse at its "
+      .. "time, disarm, and leave a record. Without --device the stimulator is simulated.",
+    "moonpulse run itbs600 --amt 50\n"
+      .. "moonpulse run my_protocol.lua --rmt 48 --device magventure --port /dev/ttyUSB0\n"
+      .. "moonpulse run hf10_neurostar --rmt 50 --speed max\n"
+      .. "moonpulse run scripts/threshold.lua --seed 7\n"
+      .. "moonpulse run scripts/threshold.lua --seed 7 --answers FILE --speed max\n"
+      .. "moonpulse run itbs600 --amt 50 --events")
+  common.add_protocol(parser, nil, true)
+  M.add_options(parser)
+  parser:flag("--look", "In virtual time, of an experiment: it may do no more than a protocol, and asks "
+    .. "nobody; for check, show and events."):hidden(true)
   return parser
 end
 

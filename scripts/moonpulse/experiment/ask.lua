@@ -4,6 +4,7 @@ local answers_given = require "moonpulse.experiment.answer"
 local blame = require "moonpulse.text.author_line"
 local core = require "moonpulse.core"
 local escapes = require "moonpulse.text.escapes"
+local history = require "moonpulse.experiment.prompt_history"
 local numbers = require "moonpulse.text.numbers"
 local refusals = require "moonpulse.text.refusal"
 local text_files = require "moonpulse.text.text_file"
@@ -45,7 +46,12 @@ function Keyboard:close()
   end
 end
 
-Keyboard.__close = Keyboard.close
+function Keyboard:__close()
+  self:close()
+  if self.editor then
+    self.editor:close()
+  end
+end
 
 --- A whole line of what has come on standard input.
 local function take_line(self)
@@ -77,6 +83,43 @@ local function read_line(self)
   return ok and line or not ok and error(line, 0)
 end
 
+--- A line that is typed at a terminal and edited there; false at its end.
+local function edit_line(self, prompt, names)
+  local line = self.editor:read(prompt, names())
+  self.edited = nil
+  if line == nil then
+    core.hold(true)
+    local ok, problem = pcall(self.waiting.until_true, self.waiting, function() return self.edited end)
+    core.hold(false)
+    self.editor:leave()
+    line = ok and self.edited or not ok and error(problem, 0)
+  end
+  if line and line:find "%S" and line ~= self.remembered then
+    self.remembered = line
+    self.editor:remember(line)
+    history.add(line)
+  end
+  return line
+end
+
+--- May lines be edited? Then there is an editor, with what was typed at earlier prompts.
+local function has_editor(self)
+  if self.editor == nil then
+    local listened = self.keys
+    self:close() -- it takes the terminal as it finds it
+    self.editor = not self.answers and core.editor(function(line)
+      self.edited = line
+      self.waiting:wake()
+    end) or false
+    self.keys = listened and self.listen(true)
+    for _, line in ipairs(self.editor and history.read() or {}) do
+      self.editor:remember(line)
+      self.remembered = line
+    end
+  end
+  return self.editor
+end
+
 --- What was answered in an earlier run, when it was; nil: that is not known.
 local function answer_then(self)
   local recall = self.heard.recall
@@ -91,7 +134,7 @@ local function answer_then(self)
 end
 
 --- The next answer, wherever answers come from; false when there are no more.
-local function next_answer(self, person)
+local function next_answer(self, person, read)
   if self.answers and not person then
     self.taken = self.taken + 1
     local was = answer_then(self)
@@ -102,7 +145,7 @@ local function next_answer(self, person)
   end
   local listened = self.keys
   self:close() -- what is typed now is an answer
-  local ok, line = pcall(read_line, self)
+  local ok, line = pcall(read or read_line, self)
   if listened then
     self.keys = self.listen(true)
   end
@@ -153,14 +196,23 @@ local function no_answer(self, question, named, person)
     why)
 end
 
---- Ask the operator and wait for the answer.
----@param question string "[a/b]" at its end names the answers that are taken, "[number]" takes a number
----@param person boolean? only somebody who is there can say: no answer of a file
----@return string
-function Keyboard:ask(question, person)
-  if type(question) ~= "string" or question == "" then
-    blame.fail("run:ask: the question is missing")
+--- One question at a time: what another part of the script asks meanwhile waits until this one is answered.
+local function in_turn(self, call, ...)
+  if self.open then
+    self.others = (self.others or 0) + 1
+    self.waiting:until_true(function() return not self.open or nil end)
+    self.others = self.others - 1
   end
+  self.open = true
+  local ok, result = pcall(call, self, ...)
+  self.open = false
+  if (self.others or 0) > 0 then
+    self.waiting:wake()
+  end
+  return ok and result or not ok and error(result, 0)
+end
+
+local function ask(self, question, person)
   local take, named = taken_by(question)
   self.asked = self.asked + 1
   local from = self.answers and not person and "--answers" or "operator"
@@ -188,6 +240,45 @@ function Keyboard:ask(question, person)
     end
     print(("please answer %s"):format(escapes.shown(named)))
   end
+end
+
+--- Ask the operator and wait for the answer.
+---@param question string "[a/b]" at its end names the answers that are taken, "[number]" takes a number
+---@param person boolean? only somebody who is there can say: no answer of a file
+---@return string
+function Keyboard:ask(question, person)
+  if type(question) ~= "string" or question == "" then
+    blame.fail("run:ask: the question is missing")
+  end
+  return in_turn(self, ask, question, person)
+end
+
+M.quit = "quit" -- how the end of standard input, or of the answers, is written down at a prompt
+
+local function line(self, prompt, names)
+  self.asked = self.asked + 1
+  self.tell("question", { text = prompt, of = "script" })
+  local edits = has_editor(self)
+  if not edits then
+    io.stdout:write(escapes.shown(prompt))
+    io.stdout:flush()
+  end
+  local typed = next_answer(self, false, edits and function() return edit_line(self, prompt, names) end)
+  local answer = typed and typed:gsub("\r$", "") or M.quit
+  if self.answers or not self.keys or not typed then
+    print(escapes.shown(answer))
+  end
+  self.tell("answer", { question = prompt, answer = answer, of = "script",
+    source = self.answers and "--answers" or "operator" })
+  return answer
+end
+
+--- The next line at a prompt, as it was typed.
+---@param prompt string
+---@param names fun(): string[] what the Tab key completes, where there is one
+---@return string line M.quit where there is none any more
+function Keyboard:line(prompt, names)
+  return in_turn(self, line, prompt, names)
 end
 
 return M

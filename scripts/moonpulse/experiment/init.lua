@@ -62,6 +62,13 @@ function M.look(spec, file, kept, exit)
   sandbox.look(assert(environments[spec], "only what came from a file is looked at"), file, kept, exit)
 end
 
+--- The globals of the file that it came from.
+---@param spec moonpulse.Experiment
+---@return table
+function M.environment(spec)
+  return environments[spec]
+end
+
 --- Did mp.experiment make it?
 ---@param value any
 ---@return boolean

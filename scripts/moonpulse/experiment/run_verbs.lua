@@ -182,6 +182,16 @@ function Run:note(text)
   self.stage.say(text)
 end
 
+--- A prompt: whoever sits there types Lua, line by line, until quit (or Ctrl-D). Errors are shown, and it
+--- goes on; a stop and a fault of the stimulator end the run.
+---@param names table<string, any>? that what is typed sees besides run, stim and mp
+function Run:prompt(names)
+  if names ~= nil and type(names) ~= "table" then
+    blame.fail("run:prompt: names must be a table, like { gain = gain }, not %s", value_words.shown(names))
+  end
+  require("moonpulse.experiment.prompt").new(self.stage, self.handle, names or {}):run()
+end
+
 --- An adaptive staircase; see moonpulse.experiment.staircase.
 ---@param options table { start, step, min_step = 1, reversals = 6, min = 1, max = 100, trials = 100,
 ---   unit = "%MSO", kind = "RMT"|"AMT"|nil }
@@ -243,7 +253,7 @@ function Run:stop(why)
 end
 
 local kind = handles.kind("run", Run, { "now", "device", "sleep", "uniform", "integer", "shuffle", "ask",
-  "wait_trigger", "triggers", "trigger_count", "mark", "note", "staircase", "threshold",
+  "wait_trigger", "triggers", "trigger_count", "mark", "note", "prompt", "staircase", "threshold",
   "recruitment", "spawn", "stop" },
   { "params", "seed", "name" })
 
@@ -252,8 +262,10 @@ local kind = handles.kind("run", Run, { "now", "device", "sleep", "uniform", "in
 ---@param facts { params: table, seed: integer, name: string }
 ---@return moonpulse.ExperimentRun
 function M.new(stage, facts)
-  return handles.new(kind, setmetatable({ stage = stage, params = facts.params, seed = facts.seed,
-    name = facts.name }, { __index = Run }))
+  local run = setmetatable({ stage = stage, params = facts.params, seed = facts.seed, name = facts.name },
+    { __index = Run })
+  run.handle = handles.new(kind, run)
+  return run.handle
 end
 
 return M

@@ -70,12 +70,14 @@ local function experiment(id)
   end
 end
 
---- All shipped experiments, sorted by id. Raises where one of them does not load.
+--- All shipped experiments that a paper is named for, sorted by id: not the prompt, which is a command.
+--- Raises where one of them does not load.
 ---@return moonpulse.Experiment[]
 function M.experiments()
   local found = {}
   for name in lfs.dir(companions.scripts()) do
-    found[#found + 1] = name:match "%.lua$" and experiment(name:sub(1, -5)) or nil
+    local shipped = name:match "%.lua$" and experiment(name:sub(1, -5))
+    found[#found + 1] = shipped and shipped.cite and shipped or nil
   end
   table.sort(found, function(a, b) return a.id < b.id end)
   return found

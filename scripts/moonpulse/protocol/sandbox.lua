@@ -448,6 +448,21 @@ function M.look(environment, file, kept, exit)
   end
 end
 
+--- The globals of what is typed at a prompt of a script's: names, what is set there, and what its file sees.
+---@param environment table of load
+---@param names table<string, any> changed
+---@return table names
+function M.typed(environment, names)
+  names._G = names
+  return known_names.guard(names, nil, function(name)
+    local value = rawget(environment, name)
+    if value == nil and closed[name] then
+      return environment[name] -- says why it is not there
+    end
+    return value
+  end, "or not set yet: %s = ...")
+end
+
 --- From now on somebody is told when they ask for something that they do not get; at once, if they did.
 ---@param tell fun()
 function M.on_outside(tell)

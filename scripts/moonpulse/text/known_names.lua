@@ -123,8 +123,10 @@ end
 ---@param environment table
 ---@param text string? of the file, for the name that may be meant
 ---@param otherwise (fun(name: any): any)? is asked first: what the name is; may raise
+---@param remedy string? a format with the name, for one that is not misspelt
 ---@return table environment
-function M.guard(environment, text, otherwise)
+function M.guard(environment, text, otherwise, remedy)
+  remedy = remedy or "or should it be local before: local %s = ...?"
   local assigned = {}
   return setmetatable(environment, { __metatable = false,
     __index = function(_, name)
@@ -133,8 +135,8 @@ function M.guard(environment, text, otherwise)
         return value
       end
       local near = like(name, environment, text)
-      blame.fail("%s is not known: is it misspelt%s, or should it be local before: local %s = ...?", name,
-        near and (" (%s?)"):format(near) or "", name)
+      blame.fail("%s is not known: is it misspelt%s, %s", name, near and (" (%s?)"):format(near) or "",
+        remedy:format(name))
     end,
     __newindex = function(_, name, value)
       if name ~= nil then

@@ -280,8 +280,8 @@ describe("the command line", function()
       ["run itbs600 -amt 40"] = "write --amt",
       ["check itbs600 -rmt 40"] = "write --rmt",
       ["events itbs600 --amt 40 --trigger sim"] =
-        "there is no option --trigger: it is one of moonpulse run, check, rerun, resume, sim (see moonpulse "
-          .. "events --help)",
+        "there is no option --trigger: it is one of moonpulse run, repl, check, rerun, resume, sim (see "
+          .. "moonpulse events --help)",
     } do
       local status, _, err = moonpulse(line)
       assert.are.equal(2, status, line .. "\n" .. err)

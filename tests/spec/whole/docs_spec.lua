@@ -85,6 +85,7 @@ describe("the pages' command lines", function()
       "-- coded.lua: 2 for each single pulse, 12 for each pair, 100 where the block begins"))
     shell.write(folder .. "/bytes.txt", block_in("docs/triggers.md",
       "# seconds from the run's start, where, which"))
+    shell.write(folder .. "/lines.txt", block_in("docs/repl.md", "-- lines.txt"))
     shell.write(folder .. "/eeg.txt", block_in("docs/experiments.md",
       "# seconds from the run's start, where, what"))
   end)

@@ -80,7 +80,7 @@ describe("docs/schemas", function()
   local without = { events = "TSV", plot = "pictures", frame = "hex", decode = "key=value",
     test = "TAP, junit", new = "files",
     sim = "goes on", explore = "goes on", lua = "the file's" }
-  local prints_as = { resume = "run" } -- it is one
+  local prints_as = { resume = "run", repl = "run" } -- they are runs
 
   it("has one for every command, or its output is no JSON for a reason", function()
     local names, commands = {}, {}

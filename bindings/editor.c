@@ -1,0 +1,349 @@
+/*
+ * editor.c - a line that is typed at a terminal and edited there, by libedit. It is given keys
+ * as they come, and only whole ones (key_queue.h): it never waits, and the loop goes on.
+ */
+#include "bindings/key_queue.h"
+#include "bindings/modules.h"
+#include "bindings/name_list.h"
+#include "bindings/owned.h"
+#include "bindings/raise.h"
+#include "bindings/terminal.h"
+
+#include <errno.h>
+#include <histedit.h>
+#include <locale.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define EDITOR "moonpulse.editor"
+
+enum { REMEMBERED = 1000, END_OF_INPUT = 4 };
+
+struct editor {
+    struct mp_owned owned;
+    EditLine *edit;
+    History *history;
+    uv_poll_t *poll; // while a line is read
+    int on_line;     // registry reference
+    char *prompt, *line;
+    bool at_end; // instead of a line
+    struct mp_name_list names;
+    struct mp_key_queue keys;
+};
+
+/* Letters are UTF-8 here, whatever the process's locale: records are written in that. */
+static locale_t begin_letters(void)
+{
+    static locale_t utf8;
+    if (utf8 == (locale_t)0)
+        utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
+    return uselocale(utf8); // (locale_t)0, if there is none, changes nothing
+}
+
+static struct editor *editor_of(EditLine *edit)
+{
+    void *editor = NULL;
+    (void)el_get(edit, EL_CLIENTDATA, &editor);
+    return editor;
+}
+
+static char *give_prompt(EditLine *edit)
+{
+    return editor_of(edit)->prompt;
+}
+
+static int give_letter(EditLine *edit, wchar_t *letter)
+{
+    return mp_key_letter(&editor_of(edit)->keys, letter);
+}
+
+/* Tab: the rest of the name before the cursor, as far as it is certain; else the names that
+ * there are. */
+static unsigned char complete(EditLine *edit, wint_t key)
+{
+    const struct mp_name_list *names = &editor_of(edit)->names;
+    const LineInfo *info = el_line(edit);
+    const char *word = mp_word_before(info->buffer, info->cursor);
+    size_t typed = (size_t)(info->cursor - word);
+    char rest[128];
+    (void)key;
+    size_t found = mp_names_rest(names, word, typed, rest, sizeof rest);
+    if (rest[0] != '\0')
+        return el_insertstr(edit, rest) == 0 ? CC_REFRESH : CC_ERROR;
+    if (found < 2 || typed == 0)
+        return CC_ERROR;
+    (void)fputc('\n', stdout);
+    mp_names_print(names, word, typed, stdout);
+    return CC_REDISPLAY;
+}
+
+static void free_handle(uv_handle_t *handle)
+{
+    free(handle);
+}
+
+/* Nothing is read any more, and the terminal is as it was. */
+static void stop_reading(struct editor *editor)
+{
+    if (editor->poll == NULL)
+        return;
+    uv_close((uv_handle_t *)editor->poll, free_handle);
+    editor->poll = NULL;
+    locale_t before = begin_letters();
+    (void)el_set(editor->edit, EL_UNBUFFERED, 0);
+    (void)uselocale(before);
+    mp_terminal_restore();
+}
+
+/* A key is obeyed; true if the line is over. */
+static bool obey_key(struct editor *editor)
+{
+    int count = 0;
+    const char *line = el_gets(editor->edit, &count);
+    mp_key_end(&editor->keys);
+    if (line == NULL || count < 1)
+        return false;
+    editor->at_end = count == 1 && line[0] == END_OF_INPUT;
+    if (editor->at_end)
+        return true;
+    if (line[count - 1] != '\n' && line[count - 1] != '\r')
+        return false;
+    editor->line = strndup(line, (size_t)count - 1);
+    editor->at_end = editor->line == NULL; // no memory
+    return true;
+}
+
+/* All keys that are there, as far as the line goes; true if it is over: nothing is read then.
+ */
+static bool obey_keys(struct editor *editor)
+{
+    bool over = false;
+    locale_t before = begin_letters();
+    while (!over && mp_key_begin(&editor->keys))
+        over = obey_key(editor);
+    (void)uselocale(before);
+    if (over)
+        stop_reading(editor);
+    return over;
+}
+
+static int push_line(lua_State *L)
+{
+    struct editor *editor = lua_touserdata(L, 1);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, editor->on_line);
+    if (editor->at_end)
+        lua_pushboolean(L, false);
+    else
+        lua_pushstring(L, editor->line);
+    return 2;
+}
+
+static int tell_line(lua_State *L)
+{
+    (void)push_line(L);
+    lua_call(L, 1, 0);
+    return 0;
+}
+
+static void on_readable(uv_poll_t *poll, int status, int events)
+{
+    struct editor *editor = poll->data;
+    size_t room;
+    (void)events;
+    char *bytes = mp_key_room(&editor->keys, &room);
+    ssize_t got = status < 0 ? 0 : read(STDIN_FILENO, bytes, room);
+    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (got > 0) {
+        mp_key_came(&editor->keys, (size_t)got);
+        if (!obey_keys(editor))
+            return;
+    } else { // the terminal is gone
+        editor->at_end = true;
+        stop_reading(editor);
+    }
+    (void)mp_host_enter(editor->owned.host, tell_line, editor);
+}
+
+static void close_editor(struct mp_owned *owned)
+{
+    struct editor *editor = (struct editor *)owned;
+    stop_reading(editor);
+    bool kept = mp_terminal_keep(); // el_end sets the modes that it found when it began
+    if (editor->edit != NULL)
+        el_end(editor->edit);
+    if (kept)
+        mp_terminal_restore();
+    if (editor->history != NULL)
+        history_end(editor->history);
+    mp_names_free(&editor->names);
+    free(editor->prompt);
+    free(editor->line);
+    free(editor);
+}
+
+/* Keys as terminals send them; and nothing that reads further keys by itself. */
+static void bind_keys(EditLine *edit)
+{
+    static const char *const keys[][2] = {
+        {"^I", "moonpulse-complete"},      {"^R", "ed-search-prev-history"},
+        {"^S", "ed-search-next-history"},  {"^W", "ed-delete-prev-word"},
+        {"\\e[3~", "ed-delete-next-char"}, {"\\e[1~", "ed-move-to-beg"},
+        {"\\e[4~", "ed-move-to-end"},      {"\\e[H", "ed-move-to-beg"},
+        {"\\e[F", "ed-move-to-end"},       {"\\e[1;5C", "em-next-word"},
+        {"\\e[1;5D", "ed-prev-word"},      {"\\ex", "ed-unassigned"},
+        {"\\eX", "ed-unassigned"}};
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
+        (void)el_set(edit, EL_BIND, keys[i][0], keys[i][1], NULL);
+}
+
+/* Both ends are there; false: no memory, or the terminal's kind is not known. */
+static bool open_editor(struct editor *editor)
+{
+    HistEvent event;
+    editor->edit = el_init("moonpulse", stdin, stdout, stderr);
+    editor->history = history_init();
+    if (editor->edit == NULL || editor->history == NULL)
+        return false;
+    (void)history(editor->history, &event, H_SETSIZE, REMEMBERED);
+    (void)history(editor->history, &event, H_SETUNIQUE, 1);
+    (void)el_set(editor->edit, EL_CLIENTDATA, editor);
+    (void)el_set(editor->edit, EL_SIGNAL, 0);
+    (void)el_set(editor->edit, EL_EDITOR, "emacs");
+    (void)el_set(editor->edit, EL_PROMPT, give_prompt);
+    (void)el_set(editor->edit, EL_GETCFN, give_letter);
+    (void)el_set(editor->edit, EL_HIST, history, editor->history);
+    // as wide letters, for el_set never frees its copies of them
+    (void)el_wset(editor->edit, EL_ADDFN, L"moonpulse-complete", L"the rest of a name",
+                  complete);
+    bind_keys(editor->edit);
+    return true;
+}
+
+/*
+ * core.editor(on_line(line | false at the end)) -> editor | nil, message, code: lines of the
+ * terminal that is standard input, edited on the one that is standard output
+ */
+static int editor_new(lua_State *L)
+{
+    luaL_checktype(L, 1, LUA_TFUNCTION);
+    lua_settop(L, 1);
+    struct editor *editor = mp_own(L, EDITOR, sizeof *editor, 0, close_editor);
+    lua_pushvalue(L, 1);
+    editor->on_line = LUA_NOREF;
+    editor->on_line = luaL_ref(L, LUA_REGISTRYINDEX);
+    (void)fflush(stdout);
+    locale_t before = begin_letters();
+    bool opened = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) && open_editor(editor);
+    (void)uselocale(before);
+    if (!opened) {
+        struct mp_error err = {0};
+        mp_fail(&err, MP_EIO, "cannot edit lines on this terminal");
+        return mp_push_failure(L, &err);
+    }
+    return 1;
+}
+
+static struct editor *check_editor(lua_State *L)
+{
+    struct editor *editor = mp_owned_at(L, 1, EDITOR);
+    if (editor == NULL)
+        luaL_error(L, "attempt to use a closed editor");
+    return editor;
+}
+
+static void start_reading(lua_State *L, struct editor *editor)
+{
+    uv_poll_t *poll = malloc(sizeof *poll);
+    int failed =
+        poll == NULL ? UV_ENOMEM : uv_poll_init(&editor->owned.host->loop, poll, STDIN_FILENO);
+    if (failed != 0) {
+        free(poll);
+        luaL_error(L, "cannot watch the terminal: %s", uv_strerror(failed));
+        return;
+    }
+    editor->poll = poll;
+    poll->data = editor;
+    (void)uv_poll_start(poll, UV_READABLE, on_readable);
+    (void)mp_terminal_keep();
+    (void)fflush(stdout);
+    locale_t before = begin_letters();
+    el_resize(editor->edit);
+    (void)el_set(editor->edit, EL_UNBUFFERED, 1); // the prompt is shown
+    (void)uselocale(before);
+}
+
+/*
+ * editor:read(prompt, names) -> line | false | nil: read a line, with names that are completed.
+ * nil: on_line is told; else what was typed before had a line already, or said that there is no
+ * more
+ */
+static int editor_read(lua_State *L)
+{
+    struct editor *editor = check_editor(L);
+    const char *prompt = luaL_checkstring(L, 2);
+    luaL_checktype(L, 3, LUA_TTABLE);
+    if (editor->poll != NULL)
+        return luaL_error(L, "a line is read already");
+    free(editor->prompt);
+    free(editor->line);
+    editor->line = NULL;
+    editor->prompt = strdup(prompt);
+    if (editor->prompt == NULL || !mp_names_take(L, 3, &editor->names))
+        return luaL_error(L, "not enough memory");
+    start_reading(L, editor);
+    if (!obey_keys(editor))
+        return 0;
+    lua_pushlightuserdata(L, editor);
+    lua_replace(L, 1);
+    (void)push_line(L);
+    return 1;
+}
+
+/* editor:remember(line): the arrow keys find it from now on, before those that were there */
+static int editor_remember(lua_State *L)
+{
+    const struct editor *editor = check_editor(L);
+    const char *line = luaL_checkstring(L, 2);
+    HistEvent event;
+    locale_t before = begin_letters();
+    (void)history(editor->history, &event, H_ENTER, line);
+    (void)uselocale(before);
+    return 0;
+}
+
+/* editor:leave(): the line that is read is given up; the terminal is as it was */
+static int editor_leave(lua_State *L)
+{
+    stop_reading(check_editor(L));
+    return 0;
+}
+
+/* editor:close(); also __gc and __close */
+static int editor_close(lua_State *L)
+{
+    const struct editor *editor = mp_owned_at(L, 1, EDITOR);
+    if (editor == NULL)
+        return 0;
+    luaL_unref(L, LUA_REGISTRYINDEX, editor->on_line);
+    mp_owned_close(L, 1, EDITOR);
+    return 0;
+}
+
+void mp_open_editor(lua_State *L)
+{
+    static const luaL_Reg functions[] = {{"editor", editor_new}, {NULL, NULL}};
+    static const luaL_Reg methods[] = {{"read", editor_read},
+                                       {"remember", editor_remember},
+                                       {"leave", editor_leave},
+                                       {"close", editor_close},
+                                       {NULL, NULL}};
+    static const luaL_Reg metamethods[] = {
+        {"__gc", editor_close}, {"__close", editor_close}, {NULL, NULL}};
+    luaL_setfuncs(L, functions, 0);
+    mp_new_class(L, EDITOR, methods, metamethods);
+    lua_pop(L, 1);
+}

@@ -1,0 +1,29 @@
+/*
+ * key_queue.h - what was typed at a terminal, in whole keys: a key may be several bytes (an
+ * arrow, a letter of UTF-8), and they may come apart. Who takes keys from here never waits for
+ * the rest of one.
+ */
+#ifndef MP_KEY_QUEUE_H
+#define MP_KEY_QUEUE_H
+
+#include <stddef.h>
+#include <wchar.h>
+
+struct mp_key_queue {
+    char bytes[4096];
+    size_t from, until; // what is left
+    size_t key;         // the end of the key that is being taken
+};
+
+/* Where the next bytes go, and how many there is room for. */
+char *mp_key_room(struct mp_key_queue *queue, size_t *room);
+/* So many came. */
+void mp_key_came(struct mp_key_queue *queue, size_t count);
+/* Begin with the next key, if all of it is there. */
+_Bool mp_key_begin(struct mp_key_queue *queue);
+/* Its next letter: 1, or 0 at its end. */
+int mp_key_letter(struct mp_key_queue *queue, wchar_t *letter);
+/* The key is over, whatever of it was taken. */
+void mp_key_end(struct mp_key_queue *queue);
+
+#endif

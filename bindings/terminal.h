@@ -1,0 +1,22 @@
+/*
+ * terminal.h - the modes of the terminal that is standard input: whoever changes them keeps
+ * them before, and they are set back at every end of the process, also at one that the backstop
+ * makes.
+ *
+ * Kept and restored on the loop thread; restored on the backstop's thread, too.
+ */
+#ifndef MP_TERMINAL_H
+#define MP_TERMINAL_H
+
+#include <stdbool.h>
+#include <termios.h>
+
+/* Keep the modes as they are, to be restored. False: standard input is no terminal, or its
+ * modes are kept already. */
+bool mp_terminal_keep(void);
+/* The modes that were kept; as they were then. */
+const struct termios *mp_terminal_kept(void);
+/* Set them back, where they are kept. */
+void mp_terminal_restore(void);
+
+#endif
