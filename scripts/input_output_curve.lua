@@ -1,8 +1,8 @@
 -- Input-output (recruitment) curve: MEP amplitude over intensity, in random order, with its Boltzmann fit.
 --
---   moonpulse run scripts/input_output_curve.lua                          40 to 70 %MSO, on the simulator
---   moonpulse run scripts/input_output_curve.lua -p of=RMT -p from=90 -p to=150 -p step=10 --rmt 45
---   moonpulse run scripts/input_output_curve.lua --device magventure --port /dev/ttyUSB0 --participant P07
+--   moonpulse run input_output_curve                          40 to 70 %MSO, on the simulator
+--   moonpulse run input_output_curve -p of=RMT -p from=90 -p to=150 -p step=10 --rmt 45
+--   moonpulse run input_output_curve --device magventure --port /dev/ttyUSB0 --participant P07
 --
 -- Pulses closer than 4.5 s are a train to the safety check, judged as the strongest of its table while no
 -- threshold is known: hence the pause. The fit and its intervals: docs/experiments.md.
@@ -10,7 +10,9 @@ local mp = require "moonpulse"
 
 return mp.experiment {
   name = "Input-output curve",
-  cite = "Boltzmann sigmoid: Devanne H et al. 1997 Exp Brain Res 114:329-338",
+  aim = "to measure how the MEP grows with the intensity",
+  cite = "Boltzmann sigmoid: Devanne H, Lavoie BA, Capaday C. 1997 Exp Brain Res 114:329-338",
+  doi = "10.1007/PL00005641",
   params = {
     from = { default = 40, min = 1, max = 300, help = "the lowest intensity" },
     to = { default = 70, min = 1, max = 300, help = "the highest one, beyond which there is a plateau" },

@@ -38,9 +38,9 @@ function M.parser()
     "List the runs that there are, the newest last: when, for whom, what, pulses given of planned (of a "
       .. "script: asked for), which session of how many, the worst onset error, the run's name, as other "
       .. "commands take it, and how it ended. With --participant also the course: what was given today, "
-      .. "within 7 days and in all, the thresholds found, what comes next and when at the earliest. Runs that "
-      .. "were killed, and not recovered, are named with the command that recovers them, and those that broke "
-      .. "off and can go on with the one that does it.",
+      .. "within 7 days and in all, the thresholds found, what comes next and when at the earliest. Runs "
+      .. "that were killed, and not recovered, are named with the command that recovers them, and those that "
+      .. "broke off and can go on with the one that does it.",
     "moonpulse runs\nmoonpulse runs --participant P07 --json\nmoonpulse runs --protocol itbs600 --since "
       .. "2026-11-01 --all\nmoonpulse runs --recover")
   parser:option("--participant", "Only this participant's, and their course."):argname("CODE")

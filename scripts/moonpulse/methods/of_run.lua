@@ -25,7 +25,6 @@ local M = {}
 local get = record.get
 
 local most_plan = 1 << 24 -- bytes
-
 --- The objects of a list of a manifest, which somebody else may have written.
 local function list_of(manifest, path)
   local found, list = get(manifest, path), {}

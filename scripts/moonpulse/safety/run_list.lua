@@ -126,7 +126,7 @@ local function gather(opened, asked, real_pty)
     complete(run, opened, real_pty, known)
   end
   for _, run in ipairs(found.hunted) do
-    run.edited = not run.facts.unreadable and look(run.path, known).edited or nil
+    run.edited = not run.facts.unreadable and edited(run.path, known.edited) or nil
   end
   return found
 end

@@ -1,7 +1,7 @@
 ---@meta moonpulse.core
 --- The functions of moonpulse.core: the engine for Lua (bindings/). What they make and take is in
 --- core_plans.lua, core_device.lua and core_record.lua; those for many runs are in core_runs.lua, for
---- thresholds in core_threshold.lua, for lines on a terminal in core_editor.lua. Read by editors and by types_spec.lua; never required.
+--- thresholds in core_threshold.lua, for a terminal in core_editor.lua. For editors and types_spec.lua.
 --
 -- How they fail: an argument of the wrong type or outside of its range is raised, as is what makes no sense
 -- as a plan. What the world refuses comes back as nil, message, code, with code one of "invalid", "range",

@@ -153,7 +153,7 @@ describe("a prompt on a terminal", function()
     assert.are.equal(0, (shell.moonpulse(folder, "verify " .. run)))
   end)
 
-  it("has one question at a time, also one that another part of the script asks; and takes odd names", function()
+  it("has one question at a time, also one that another part of the script asks; takes odd names", function()
     local at = begin()
     at.types "mp = 5\r"
     at.says "mp = 5"
