@@ -219,6 +219,10 @@ function M.mark(text, spec)
   if type(text) ~= "string" then
     fail("mark: text expected, like mp.mark \"block 1\", not %s", type(text))
   end
+  if spec ~= nil and type(spec) ~= "table" then
+    fail("mark: { code = 7 } may stand behind the text, not %s: leave it out (where a function gives several "
+      .. "values, put its call in parentheses)", check.shown(spec))
+  end
   options("mark", spec or {}, { code = "?code" })
   return coded("mark", named(build(core.mark, check.name("mark", text)), "mark"), spec and spec.code)
 end
