@@ -37,8 +37,9 @@ static char *put_number_from_1(char *at, uint64_t number)
 /* The columns that differ from pulse to pulse, to the confirmation, and the tab after it. */
 static char *put_first(char *at, const struct mp_event_row *row)
 {
-    at = put_time(at, row->sent_ns != MP_EVENT_NONE ? row->sent_ns : row->planned_ns,
-                  mp_put_seconds);
+    int64_t onset_ns = row->sent_ns != MP_EVENT_NONE ? row->sent_ns : row->planned_ns;
+    // of a pulse that was neither planned nor sent the device's word is all there is
+    at = put_time(at, onset_ns != MP_EVENT_NONE ? onset_ns : row->confirmed_ns, mp_put_seconds);
     at = PUT(at, "\t0\t"); // duration
     at = put_text(at, row->condition.length > 0 ? &row->condition : &row->event);
     *at++ = '\t';

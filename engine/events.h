@@ -35,7 +35,8 @@ struct mp_event_row {
     uint64_t index;       // of the row, from 1
     uint64_t pulse;       // its number, from 1; 0: not a pulse
     int64_t planned_ns;
-    int64_t sent_ns; // when the stimulator had it; what was not sent has its planned onset
+    int64_t sent_ns; // when the stimulator had it; what was not sent has its planned onset,
+                     // and without that the device's word for one
     int64_t confirmed_ns;
     int64_t late_ns;
     struct mp_tail action; // four columns, of mp_event_put_action

@@ -80,6 +80,8 @@ enum mp_flight_said {
     MP_FLIGHT_SAID_OTHERWISE, // it was, and not as it was set
     MP_FLIGHT_SAID_GOING,     // the train of its own that began with it was not cut by woken_ns
     MP_FLIGHT_SAID_SOME,      // a pulse of such a train was given: nobody knows which
+    MP_FLIGHT_SAID_EXTERNAL,  // a pulse that something else fired was given, as was waited for
+    MP_FLIGHT_SAID_EXTERNAL_OTHERWISE, // it was, and not as the device was set
     MP_FLIGHT_SAID_COUNT
 };
 

@@ -96,6 +96,14 @@ static const struct mp_stop_reason reasons[] = {
                       .remedy =
                           "leave the folder of a run alone until it has ended, and run it "
                           "again"},
+    [MP_STOP_REFRACTORY] =
+        {.name = "refractory",
+         .words = "a pulse that an external device fired came sooner after the one before than "
+                  "refractory allows",
+         .blame = MP_BLAME_DEVICE,
+         .status = MP_EXIT_STOPPED,
+         .remedy = "set the shortest interval of the device that fires, or give stim:watch a "
+                   "shorter refractory"},
 };
 _Static_assert(sizeof reasons / sizeof reasons[0] == MP_STOP_COUNT, "a reason has no row");
 

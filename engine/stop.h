@@ -34,6 +34,7 @@ enum mp_stop {
     MP_STOP_SETTING,   // a pulse was due, and the device had not confirmed its settings
     MP_STOP_FULL,      // the flight record is full
     MP_STOP_TORN,      // the flight record was cut by another program, or its disk is gone
+    MP_STOP_REFRACTORY, // a pulse from outside came too soon after the one before
     MP_STOP_COUNT      // how many reasons there are
 };
 

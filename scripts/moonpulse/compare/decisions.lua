@@ -17,7 +17,7 @@ local M = {}
 local of_time = { at = true, at_ns = true, start_ns = true, from_ns = true, told_ns = true, line = true,
   prev = true, check = true, who = true, clock_ns = true }
 local kinds = { play = true, set = true, mark = true, answer = true, question = true, trigger = true,
-  threshold = true, note = true, refused = true, ahead = true }
+  threshold = true, note = true, refused = true, ahead = true, watch = true, watched = true }
 -- of a plan: what the device and its line make of it
 local of_device = { wire_ns = true, latency_ns = true, confirms = true, proves_end = true,
   setting_proof = true }
@@ -58,7 +58,7 @@ local function decision_of(entry, number)
   end
   bare.source = nil -- who answered: somebody, or a file
   bare.old = nil -- what was before follows from the lines before it, and older versions do not say it
-  if entry.kind == "ahead" then -- how long it is open is the script's own word
+  if entry.kind == "ahead" or entry.kind == "watch" then -- how long it is open is the script's own word
     local from_ns = math.tointeger(tonumber(entry.from_ns))
     local until_ns = math.tointeger(tonumber(entry.until_ns))
     bare.until_ns, bare.open_ns = nil, from_ns and until_ns and until_ns - from_ns

@@ -39,8 +39,14 @@ end
 ---@param report moonpulse.Report of the gate
 ---@param start_s number
 function Dose:begins(plan, seed, report, start_s)
-  local job = self.job
   self.playing = { plan = plan, seed = seed, at_s = start_s, nerve = report.nerve }
+  self:judged(report)
+end
+
+--- What the gate has said of what may come.
+---@param report moonpulse.Report
+function Dose:judged(report)
+  local job = self.job
   if not job.safety or rules.order[report.verdict] >= rules.order[job.safety.verdict] then
     job.safety = report
   end

@@ -169,7 +169,7 @@ function Heard:start(start_ns, number)
 end
 
 --- The script reads something of the device.
----@param what "status"|"limits"|"identity"|"triggers"|"trigger_count"|"armed"|"on_trigger"
+---@param what "status"|"limits"|"identity"|"triggers"|"trigger_count"|"armed"|"on_trigger"|"watch"
 ---@param value table
 ---@param size integer? how many readings of the journal it is as long as
 ---@return table value what the script is told

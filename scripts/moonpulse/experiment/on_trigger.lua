@@ -145,6 +145,57 @@ function M.check_rest(admitted, limits, refractory_ns)
   end
 end
 
-M.heard, M.play = triggers_heard.new, aheads.play
+--- The verb: see moonpulse.ExperimentDevice.on_trigger.
+---@param self moonpulse.ExperimentDevice
+---@param help table of stim_verbs: what the verbs have in common
+---@param plan moonpulse.Plan
+---@param options table
+---@param counts fun() as of moonpulse.Heard.try
+---@param begins fun() likewise
+---@param refused boolean? likewise
+---@return integer starts
+---@return integer triggers
+function M.run(self, help, plan, options, counts, begins, refused)
+  local who, stimulator, show = "stim:on_trigger", self.stimulator, self.show
+  help.check_plan(who, plan)
+  local rule = M.rule(options, refused and core.clock_ns() or self.triggers:called())
+  M.check(plan, options)
+  local from = self.triggers:lend(who, rule.until_ns ~= nil, rule.gate)
+  local turn <close> = self.turns:take("play", who) -- luacheck: ignore 211
+  help.must_be_armed(who, self)
+  local first, seed = self.plays + 1, show:seed_of(self.plays + 1)
+  local all = plan:times(rule.most, { every = options.refractory })
+  show:check_room(who, all, rule.most)
+  local worst = help.admit(self, all, seed, help.play_ahead_ns)
+  local admitted = help.admit(self, plan, seed, help.play_ahead_ns)
+  M.check_settings(admitted, function(action) return stimulator:output_of(action) end)
+  M.check_rest(admitted, stimulator.driver.limits(stimulator.identity), rule.refractory_ns)
+  local heard = triggers_heard.new(self.triggers, self.mark, self.tell)
+  self.playing = true
+  local sum_up
+  local ok, problem = pcall(function()
+    begins()
+    help.make_ready(self, who, admitted)
+    counts()
+    M.shift(rule, self.triggers:give_again(rule.most_ns ~= nil))
+    sum_up = function() heard:sum_up() end
+    local prepared = show:ahead(first, rule, admitted, worst)
+    help.note_channels(self, plan, seed)
+    aheads.play(stimulator, admitted, { from = from, rule = rule, first = first,
+      heard = function(...) heard:add(...) end, lost = function(...) heard:lose(...) end,
+      reacted = function(reaction_ns) heard:reacted(reaction_ns) end,
+      is_over = function()
+        heard:look(core.clock_ns())
+        return self.triggers:dried_up()
+      end,
+      begun = function(number, start_ns, trigger_ns)
+        self.plays, heard.starts = number, heard.starts + 1
+        self.dose:ended()
+        self.dose:begins(plan, seed, worst.report, help.since_start(self, start_ns))
+        show:triggered(number, admitted, prepared, start_ns, trigger_ns)
+      end })
+  end)
+  return self:played(ok, problem, sum_up, heard.starts, heard.triggers)
+end
 
 return M

@@ -67,6 +67,14 @@ function takes.ahead(self, entry)
   self.told[whole(entry.part) or 0] = nil
 end
 
+--- Pulses from outside were waited for: those that came are plays.
+function takes.watch(self, entry)
+  local from_ns = (whole(entry.from_ns) or self.origin_ns) - self.origin_ns
+  self.watch_last = { from_ns = from_ns, pulses = {} }
+  put(self, entry.part, "watches", self.watch_last)
+  self.told[whole(entry.part) or 0] = nil
+end
+
 function takes.arm(self, entry)
   put(self, entry.part, "arm", { at_ns = whole(entry.at_ns) or 0 })
   self.told[whole(entry.part) or 0] = nil
@@ -150,7 +158,10 @@ function takes.play(self, entry)
     local part = whole(entry.part) or 0
     self.plays[number] = { start_ns = start_ns - self.origin_ns, from_ns = from_ns - self.origin_ns,
       told_ns = self.told[part] }
-    if entry.triggered ~= true then
+    if entry.external ~= nil then
+      local pulses = self.watch_last and self.watch_last.pulses or {}
+      pulses[#pulses + 1] = start_ns - self.origin_ns
+    elseif entry.triggered ~= true then
       put(self, part, "play", self.plays[number])
       self.told[part] = nil
     end
@@ -198,6 +209,14 @@ end
 ---   so many at once; late_ns: by so much a pulse, and so the end of a plan, was late at most
 function Recall:ahead(part)
   return next_of(self, part, "ahead")
+end
+
+--- The next time that this part waited for pulses from outside: when it called for them, and when each was
+--- reported, from the run's start.
+---@param part integer?
+---@return { from_ns: integer, pulses: integer[] }?
+function Recall:watch(part)
+  return take(self, part, "watches")
 end
 
 --- The next plan is armed ahead: what it heard comes now, in the order of time.

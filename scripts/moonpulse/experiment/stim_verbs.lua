@@ -394,49 +394,9 @@ local function make_ready(self, who, admitted)
   end
 end
 
-local function on_trigger(self, plan, options, counts, begins, refused)
-  local on_triggers = require "moonpulse.experiment.on_trigger"
-  local who, stimulator, show = "stim:on_trigger", self.stimulator, self.show
-  check_plan(who, plan)
-  local rule = on_triggers.rule(options, refused and core.clock_ns() or self.triggers:called())
-  on_triggers.check(plan, options)
-  local from = self.triggers:lend(who, rule.until_ns ~= nil, rule.gate)
-  local turn <close> = self.turns:take("play", who) -- luacheck: ignore 211
-  must_be_armed(who, self)
-  local first, seed = self.plays + 1, show:seed_of(self.plays + 1)
-  local all = plan:times(rule.most, { every = options.refractory })
-  show:check_room(who, all, rule.most)
-  local worst = admit(self, all, seed, play_ahead_ns)
-  local admitted = admit(self, plan, seed, play_ahead_ns)
-  on_triggers.check_settings(admitted, function(action) return stimulator:output_of(action) end)
-  on_triggers.check_rest(admitted, stimulator.driver.limits(stimulator.identity), rule.refractory_ns)
-  local heard = on_triggers.heard(self.triggers, self.mark, self.tell)
-  self.playing = true
-  local sum_up
-  local ok, problem = pcall(function()
-    begins()
-    make_ready(self, who, admitted)
-    counts()
-    on_triggers.shift(rule, self.triggers:give_again(rule.most_ns ~= nil))
-    sum_up = function() heard:sum_up() end
-    local prepared = show:ahead(first, rule, admitted, worst)
-    note_channels(self, plan, seed)
-    on_triggers.play(stimulator, admitted, { from = from, rule = rule, first = first,
-      heard = function(...) heard:add(...) end, lost = function(...) heard:lose(...) end,
-      reacted = function(reaction_ns) heard:reacted(reaction_ns) end,
-      is_over = function()
-        heard:look(core.clock_ns())
-        return self.triggers:dried_up()
-      end,
-      begun = function(number, start_ns, trigger_ns)
-        self.plays, heard.starts = number, heard.starts + 1
-        self.dose:ended()
-        self.dose:begins(plan, seed, worst.report, since_start(self, start_ns))
-        show:triggered(number, admitted, prepared, start_ns, trigger_ns)
-      end })
-  end)
-  return self:played(ok, problem, sum_up, heard.starts, heard.triggers)
-end
+--- What the files of the longer verbs need of this one.
+local help = { check_plan = check_plan, admit = admit, must_be_armed = must_be_armed, make_ready = make_ready,
+  note_channels = note_channels, since_start = since_start, play_ahead_ns = play_ahead_ns }
 
 --- Arm a plan ahead: the engine starts it at each trigger, without the script and its 20 ms. Returns when it
 --- was started count times, when the timeout is over, or in virtual time when no trigger is left to come.
@@ -451,9 +411,25 @@ end
 ---@return integer triggers that came meanwhile, of that byte
 function Device:on_trigger(plan, options)
   local told = self.heard:try("stim:on_trigger", function(...)
-    return table.pack(on_trigger(self, plan, options, ...))
+    return table.pack(require("moonpulse.experiment.on_trigger").run(self, help, plan, options, ...))
   end)
   return told[1], self.heard:reading("on_trigger", { came = told[2] }).came
+end
+
+--- The device is armed, and something else fires it over its trigger input: take its pulses until count of
+--- them came or the timeout is over. Then it is disarmed; a pulse sooner than refractory after the one before
+--- stops the run (reason "refractory"). The safety gate judges the worst that may come: count pulses, each
+--- the refractory time after the last.
+---@param plan moonpulse.Plan one pulse
+---@param options { count: integer, refractory: number, timeout: number } refractory, timeout: seconds
+---@return integer pulses that came; more than count where they did before the device was disarmed
+---@return "count"|"timeout" why it is over
+function Device:watch(plan, options)
+  local told = self.heard:try("stim:watch", function(...)
+    return table.pack(require("moonpulse.experiment.watch").run(self, help, plan, options, ...))
+  end)
+  local was = self.heard:reading("watch", { pulses = told[1], why = told[2] })
+  return was.pulses, was.why
 end
 
 --- What the device says about itself now: the fields of its driver's status.
@@ -481,7 +457,7 @@ function Device:armed()
   return self.heard:is_armed(self.stimulator.ready == true)
 end
 
-local kind = handles.kind("stim", Device, { "arm", "play", "fire", "on_trigger", "disarm", "status",
+local kind = handles.kind("stim", Device, { "arm", "play", "fire", "on_trigger", "watch", "disarm", "status",
   "limits", "identity", "armed" })
 
 --- What a script holds of it.

@@ -5,6 +5,7 @@
 ---     4        port  0x80
 ---     6        cts   rising     a line of the stimulator's port
 ---     6.010    cts   falling
+---     12.5     device pulse     something outside fires the stimulator, over its trigger input
 local refusals = require "moonpulse.text.refusal"
 local text_files = require "moonpulse.text.text_file"
 
@@ -15,6 +16,7 @@ local M = {}
 ---@field byte integer? of the port
 ---@field line "cts"|"dsr"|"ri"|"cd"|nil
 ---@field high boolean? of a line, from then on
+---@field fires boolean? something outside fires the stimulator
 
 local lines = { cts = true, dsr = true, ri = true, cd = true }
 local edges = { rising = true, falling = false }
@@ -25,8 +27,8 @@ local function entry_of(text)
   local time, where, what, rest = text:match("^%s*(%S+)%s+(%S+)%s+(%S+)%s*(.*)$")
   local seconds = tonumber(time)
   if not seconds or seconds ~= seconds or seconds < 0 or seconds > longest_s or rest ~= "" then
-    return nil, "a line is: seconds from the run's start, port or a line (cts, dsr, ri, cd), a byte or an "
-      .. "edge, like \"2.5 port 1\" or \"6 cts rising\""
+    return nil, "a line is: seconds from the run's start, port or a line (cts, dsr, ri, cd) or device, a "
+      .. "byte or an edge or pulse, like \"2.5 port 1\", \"6 cts rising\" or \"12.5 device pulse\""
   end
   local entry = { at_ns = math.floor(seconds * 1e9 + 0.5) }
   if where == "port" then
@@ -39,8 +41,13 @@ local function entry_of(text)
     if entry.high == nil then
       return nil, ("%q is no edge: rising or falling"):format(what)
     end
+  elseif where == "device" then
+    entry.fires = what == "pulse"
+    if not entry.fires then
+      return nil, ("%q: of the device it says pulse: something outside fires it"):format(what)
+    end
   else
-    return nil, ("triggers come from port, cts, dsr, ri or cd, not from %q"):format(where)
+    return nil, ("triggers come from port, cts, dsr, ri, cd or device, not from %q"):format(where)
   end
   return entry
 end

@@ -56,14 +56,14 @@ end
 --- In virtual time nothing comes from outside: what comes, and when, is known.
 ---@param entries moonpulse.TriggerEntry[]
 ---@param from string? the file that says so
----@param inputs fun(cts: boolean, dsr: boolean) moves the lines that come in
-function Triggers:play(entries, from, inputs)
+---@param far { inputs: function, fired: function } the simulator: moves the lines that come in, is fired
+function Triggers:play(entries, from, far)
   self.wire = assert(core.wire(nil, function() end))
   self:open(self.wire:path(), 115200)
-  self.path, self.from, self.entries, self.inputs = from, from, entries, inputs
-  self.to_come = { bytes = 0, edges = 0 }
+  self.path, self.from, self.entries, self.far = from, from, entries, far
+  self.to_come = { bytes = 0, edges = 0, pulses = 0 }
   for _, entry in ipairs(entries) do
-    local kind = entry.byte and "bytes" or "edges"
+    local kind = entry.byte and "bytes" or entry.fires and "pulses" or "edges"
     self.to_come[kind] = self.to_come[kind] + 1
   end
   self.bytes = self.to_come.bytes
@@ -88,11 +88,14 @@ end
 local function give(self, entry)
   if entry.byte then
     say(self, entry.byte)
+  elseif entry.fires then
+    self.to_come.pulses = self.to_come.pulses - 1
+    self.far:fired()
   else
     self.to_come.edges = self.to_come.edges - 1
     self.levels[entry.line] = entry.high
     local levels = self.levels
-    self.inputs(levels.cts, levels.dsr)
+    self.far:inputs(levels.cts, levels.dsr)
     self.wire:inputs(levels.cts, levels.dsr, levels.ri, levels.cd)
   end
   self.waiting:wake()

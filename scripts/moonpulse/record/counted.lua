@@ -4,7 +4,7 @@
 local M = {}
 
 --- Those that tell of themselves that it left.
-local left = { delivered = true, sent = true, otherwise = true, simulated = true }
+local left = { delivered = true, sent = true, otherwise = true, simulated = true, external = true }
 local as_planned = { delivered = true, sent = true, simulated = true }
 
 --- Does it count as given, and not as left out? What perhaps was given counts.

@@ -4,6 +4,7 @@ local confirmations = require "moonpulse.record.confirmations"
 local core = require "moonpulse.core"
 local discards = require "moonpulse.record.discarded"
 local disturbed = require "moonpulse.record.disturbed"
+local externals = require "moonpulse.record.external"
 local files = require "moonpulse.record.file"
 local folders = require "moonpulse.record.folder"
 local manifest_files = require "moonpulse.record.manifest_file"
@@ -16,6 +17,7 @@ local M = {}
 local Record = {}
 Record.__index = Record
 confirmations.into(Record)
+externals.into(Record)
 stimulus_numbers.into(Record)
 Record.discarded = discards.from
 Record.manifest = manifest_files.write
@@ -43,6 +45,7 @@ local function record_in(folder, path, file)
     onset_errors = {}, punctual = 0, worst_us = 0, skipped_by = {}, passing = {}, extra = 0, trains = {},
     proven_ns = math.mininteger, heard_ns = math.mininteger,
     pulses_unmeasured = 0, -- sent, and timed by the stimulator
+    pulses_external = 0, -- of those that were given, the ones that something else fired
     starts = 0, last_number = 0, lasts_ns = 0, left_sent = { count = 0 },
     recent = {}, -- the last pulses, by their numbers
     had_ns = math.mininteger, claimed_ns = math.mininteger, discards = {}, perhaps = 0, conditions = {},
@@ -260,7 +263,7 @@ function Record:add(row)
     row.timed_by, row.proof = row.timed_by or "host", self.setting_proof
     self:place(row)
   end
-  local key_ns = row.sent_ns or row.planned_ns
+  local key_ns = row.sent_ns or row.planned_ns or row.confirmed_ns
   if row.open and row.planned_ns < key_ns then -- a train that is stopped has planned onsets
     key_ns = row.planned_ns
   end
@@ -375,25 +378,6 @@ function Record:written(count, onset_ns, number, action)
   for _, counter in ipairs { "index", "starts", "punctual", "pulses_sent", "pulses_confirmed" } do
     self[counter] = self[counter] + count
   end
-end
-
---- The device reported a pulse that nobody sent. Its onset is not known: it stands at the reply's time.
----@param at_ns integer when the reply came (monotonic)
----@param reply string
----@param value integer? the reply as a number, for the flight record, where it is confirmation number 0
-function Record:unasked(at_ns, reply, value)
-  if not self.start_ns then -- nothing was sent yet, nor will be
-    self:start(at_ns)
-  end
-  if self.flight then
-    self.flight:confirm(0, at_ns, value or 0)
-  end
-  local since_ns = math.max(0, at_ns - self.start_ns) -- no row lies before the run's start
-  if self.on_unasked then -- whoever sums up what was given
-    self.on_unasked(since_ns)
-  end
-  self:add { event = "unasked_pulse", planned_ns = since_ns, confirmed_ns = since_ns, status = "delivered",
-    reply = reply }
 end
 
 --- Something else: a mark, a change of intensity.

@@ -52,7 +52,7 @@ function M.flush(record, write)
     end
     queue[record.first] = nil
     record.first = record.first + 1
-    local onset_ns = row.sent_ns or row.planned_ns
+    local onset_ns = row.sent_ns or row.planned_ns or row.confirmed_ns
     if onset_ns > row.key_ns then -- it was not known yet
       M.insert(record, row, onset_ns)
     else

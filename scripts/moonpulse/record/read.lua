@@ -46,8 +46,9 @@ local function classify(kind, has)
   kind.was_sent = has.sent or counted.has_left(status)
   kind.delivered = kind.was_sent and (status == nil or counted.has_left(status) or status == "late")
   kind.is_confirmed = kind.delivered and (has.confirmed or status == "delivered")
+  kind.external = kind.timed_by == "external" -- something else fired it
   -- what the stimulator timed itself has no error but its start's: its sent time is computed, not measured
-  kind.unmeasured = kind.timed_by == "device" and not has.lateness
+  kind.unmeasured = kind.timed_by == "device" and not has.lateness or kind.external
   kind.of_times = not has.lateness and has.sent and has.planned and not kind.unmeasured -- its error
 end
 

@@ -24,7 +24,10 @@ end
 --- The reply that the flight record tells of: it is that pulse's, and what was sent before it and not
 --- confirmed never was.
 local function confirm(record, reply, start_ns, driver, given)
-  if reply.number == 0 then -- of no pulse that was sent
+  if reply.number == 0 and reply.detail >= 4 then -- that something else fired, as was waited for
+    local value = reply.action - 1
+    return record:external(reply.woken_ns, driver.confirmation(value), value, reply.detail == 5)
+  elseif reply.number == 0 then -- of no pulse that was sent
     return record:unasked(reply.woken_ns, driver.confirmation(reply.action - 1))
   end
   if reply.detail == 2 then
@@ -97,6 +100,7 @@ local function take(self, entry)
     end
   elseif entry.kind == "confirm" then
     confirm(record, entry, self.run_ns, self.driver, self.given)
+    self.finished = self.finished or entry.detail >= 4 -- the one pulse of such a play
   elseif entry.kind == "stopped" then
     cut(record, entry, self.sets, self.run_ns, play.latency_ns)
     if not self.halted then
@@ -326,15 +330,18 @@ local function counter(total, progress)
   end
 end
 
---- Plays that a trigger started, and of which the journal does not tell, as it is written after them: they
---- are as the plan that was armed ahead says, and start as the flight record says.
+local most_over = 1000 -- pulses from outside beyond those that were waited for: a device gives far fewer
+
+--- Plays that a trigger or a device outside started, and of which the journal does not tell, as it is written
+--- after them: they are as the plan that was armed ahead, or watched for, says, and start as the flight record
+--- says.
 ---@param entries table[] of the journal
 ---@param run table
 ---@return table[] entries with these among them, and without the plans that were armed ahead
 local function with_triggered(entries, run)
   local list, aheads, told = {}, {}, {}
   for _, entry in ipairs(entries) do
-    if entry.kind == "ahead" then
+    if entry.kind == "ahead" or entry.kind == "watch" then
       aheads[#aheads + 1] = entry
     else
       list[#list + 1] = entry
@@ -342,7 +349,7 @@ local function with_triggered(entries, run)
     end
   end
   for _, ahead in ipairs(run.parts and aheads or {}) do
-    for name = ahead.play, ahead.play + ahead.count - 1 do
+    for name = ahead.play, ahead.play + ahead.count - 1 + (ahead.kind == "watch" and most_over or 0) do
       if not run.parts[name] and not run.starts[name] then
         break -- they are counted on
       elseif run.starts[name] and not told[name] then

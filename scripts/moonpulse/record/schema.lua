@@ -239,7 +239,7 @@ local of_facts = { { "latency_ns", nanoseconds }, { "confirms", flag, true }, { 
     true } }
 local of_play = { { "play", whole(1, (1 << 24) - 1), true }, { "start_ns", instant }, { "from_ns", instant },
   { "seed", whole(-(1 << 53), 1 << 53), true }, { "pulses", whole(0, most_pulses) } }
--- a plan that triggers start: what its plays have in common
+-- a plan that triggers start, or a pulse that is waited for: what its plays have in common
 local of_ahead = { { "play", whole(1, (1 << 24) - 1) }, { "count", whole(1, (1 << 24) - 1) },
   { "seed", whole(-(1 << 53), 1 << 53), true }, { "pulses", whole(0, most_pulses) },
   { "delay_ns", whole(0, 1 << 53), true } }
@@ -390,7 +390,7 @@ function M.entry(entry, room)
       local set = take(from, of_setting, "set")
       set.kind, set.action = "set", action_of(from.action, "set.action", room)
       return set
-    elseif from.kind ~= "play" and from.kind ~= "ahead" then
+    elseif from.kind ~= "play" and from.kind ~= "ahead" and from.kind ~= "watch" then
       error({ unfit = "it is neither a plan, a setting nor a mark" }, 0)
     end
     local play = take(from, from.kind == "play" and of_play or of_ahead, from.kind)

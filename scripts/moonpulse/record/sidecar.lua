@@ -58,7 +58,8 @@ local columns = {
   { "status", "Status", "What became of it", nil, levels_of_status },
   { "reply", "Reply", "The device's reply in words; the text of a mark; the value of an event code" },
   { "timed_by", "Timed by", "Who timed the pulse", nil, { { "host", "This program sent a command for it" },
-    { "device", "One of a train that the device timed itself" } } },
+    { "device", "One of a train that the device timed itself" },
+    { "external", "An external device fired it" } } },
   { "setting_proof", "Proof of settings", "How the device confirmed its settings", nil, {
     { "read", "It said the values" }, { "received", "It said that it took a command" },
     { "none", "It says nothing, or a hand set them" } } },

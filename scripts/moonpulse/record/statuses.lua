@@ -13,6 +13,7 @@ local M = {}
 ---@type moonpulse.StatusWords[]
 M.list = {
   { name = "delivered", told = "The device confirmed it" },
+  { name = "external", told = "An external device fired it, not this program; the device reported it" },
   { name = "sent", told = "Sent; no confirmation came that is surely its own" },
   { name = "otherwise", told = "Given, but not as it was set: see reply",
     alert = "given otherwise than set: the device's own words do not fit", headline = "OTHERWISE" },

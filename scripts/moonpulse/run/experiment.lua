@@ -252,9 +252,14 @@ local function perform(context, options, path, simulator)
   if options.trigger_in then
     listening:open(options.trigger_in, math.tointeger(options.trigger_baud) or 115200)
   elseif core.is_virtual() then
-    listening:play(context.triggers or {}, options.triggers, function(cts, dsr)
-      simulator:inputs(cts, dsr)
-    end)
+    listening:play(context.triggers or {}, options.triggers, simulator)
+    stage.device.simulator = simulator
+    for _, entry in ipairs(simulator:can_be_fired() and {} or context.triggers or {}) do
+      if entry.fires then
+        refusals.raise("usage", "--triggers: \"device pulse\": the simulator of %s has no trigger input",
+          job.driver.name)
+      end
+    end
   end
   local keyboard <close> = keyboards.new(stage.waiting, function(quiet)
     return not options.look and stops.listen_for_keys(job, quiet) or nil

@@ -283,6 +283,53 @@ function Show:triggered(k, admitted, prepared, start_ns, trigger_ns)
   self:mark("trigger: it starts the plan", trigger_ns)
 end
 
+--- Pulses from outside are waited for from now on: in the journal before any can be taken.
+---@param k integer the play that the first one becomes
+---@param rule table of moonpulse.experiment.watch
+---@param admitted moonpulse.Admitted the pulse
+---@param worst moonpulse.Admitted what the safety gate judged: all of them, as close as they may come
+---@return table prepared
+function Show:watches(k, rule, admitted, worst)
+  local prepared = self:prepare(admitted)
+  local watch = { play = k, count = rule.count, refractory_ns = rule.refractory_ns,
+    from_ns = rule.called_ns, until_ns = rule.until_ns, at_ns = core.clock_ns() - self.record.start_ns }
+  for key, value in pairs(prepared.play) do
+    watch[key] = value
+  end
+  self.journal:write("watch", watch)
+  say_plan(self, admitted, prepared.facts.pulses, nil,
+    (", whenever an external device fires, at most %s times, until %.3f s"):format(numbers.count(rule.count),
+      (rule.until_ns - self.record.start_ns) / 1e9))
+  self:concerns(worst.report)
+  return prepared
+end
+
+--- One has come: it is a play of its own.
+---@param k integer
+---@param admitted moonpulse.Admitted
+---@param prepared table of watches()
+---@param at_ns integer when the device reported it
+---@param verdict string as of moonpulse.Outside
+function Show:external(k, admitted, prepared, at_ns, verdict)
+  begin_play(self, k, admitted, prepared)
+  local play = self.play
+  play.start_ns, play.from_ns, play.external = at_ns, at_ns, verdict
+  count_play(self)
+  self.record:play(k, at_ns)
+  self.journal:did("play", play)
+end
+
+--- No more are waited for.
+---@param k integer the play that the first one became
+---@param how moonpulse.Outside
+---@param why string? nil: a stop
+function Show:watched(k, how, why)
+  local text = ("%s from outside%s"):format(numbers.counted(how.pulses, "pulse"), why == "count"
+    and ": as many as were waited for" or why == "timeout" and ": the time is over" or "")
+  self:say(text)
+  self.context.job.audit:tell("watched", { play = k, pulses = how.pulses, why = why })
+end
+
 --- Plan number k is about to be played.
 ---@param k integer
 ---@param admitted moonpulse.Admitted

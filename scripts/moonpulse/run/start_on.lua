@@ -74,8 +74,14 @@ function M.parse(text)
 end
 
 --- Raise where the options do not go together.
-local function check(options, what)
+local function check(options, what, entries)
   local spec = options.start_on
+  for _, entry in ipairs(what == "protocol" and entries or {}) do
+    if entry.fires then
+      refusals.raise("usage", "--triggers: \"device pulse\" is for experiments: nothing in a protocol waits "
+        .. "for pulses that it does not send")
+    end
+  end
   if what == "experiment" and (spec.delay_ns or spec.arms_after) then
     refusals.raise("usage", "--start-on: delay and arm are for protocols: a script says itself when it arms, "
       .. "and what it plays when")
@@ -96,7 +102,7 @@ end
 ---@param entries moonpulse.TriggerEntry[]? of --triggers
 ---@return moonpulse.StartSource
 function M.source(options, what, entries)
-  check(options, what)
+  check(options, what, entries)
   return { spec = options.start_on, entries = entries, name = options.triggers,
     path = options.trigger_in, baud = math.tointeger(options.trigger_baud) or 115200 }
 end
@@ -191,7 +197,7 @@ function M.open(job, stimulator)
     stimulator:lost_with(text)
   end, function(text) ending.line("note", "%s", text) end, { part = function() end })
   if core.is_virtual() then
-    self.listening:play(from.entries, from.name, function() end)
+    self.listening:play(from.entries, from.name, { inputs = function() end })
   else
     self.listening:open(from.path, from.baud)
   end

@@ -52,6 +52,23 @@ function Inside:inputs(cts, dsr)
   self.served:inputs(cts, dsr)
 end
 
+--- Something outside fires it now, over its trigger input.
+function Inside:fired()
+  self.served:fired(core.clock_ns())
+end
+
+--- Has it such an input?
+---@return boolean
+function Inside:can_be_fired()
+  return self.served.simulator.line ~= nil
+end
+
+--- How long after that its report has come.
+---@return integer
+function Inside:reports_ns()
+  return self.served:reports_ns()
+end
+
 --- Nothing hangs in virtual time.
 function Inside.hung() end
 

@@ -243,6 +243,20 @@ function Host:line(line, high, at_ns)
   end
 end
 
+--- Something outside fires it, over its trigger input: an edge up, and at once down.
+---@param at_ns integer monotonic
+function Host:fired(at_ns)
+  self:line("trigger", true, at_ns)
+  self:line("trigger", false, at_ns)
+end
+
+--- How long after it was fired so its report has come: what a run in virtual time reckons with that gives
+--- pulses again which were reported then.
+---@return integer
+function Host:reports_ns()
+  return self.simulator.latency_ns or 0
+end
+
 --- The lines that come in at the other end of a wire.
 ---@param cts boolean
 ---@param dsr boolean

@@ -21,6 +21,8 @@ local lost = ": was the setting lost on a loose cable, or was it changed on the 
 ---@field settings integer how many settings of plans were sent since arming
 ---@field fault string? the first thing that is wrong
 ---@field words string? of the last confirmation
+---@field external (fun(at_ns: integer, text: string, value: integer?, wrong: string?): boolean)? takes pulses
+---   that something else fires, as long as they are waited for
 ---@field dialect table what the driver noted of the device, as its link keeps it for decode
 local Listening = {}
 Listening.__index = Listening
@@ -46,7 +48,7 @@ function Listening:armed(action, limits, firsts)
   end
   outputs.follow(self.outputs, outputs.of(limits, action), action)
   self.open, self.times, self.wrong, self.recent, self.heard = {}, {}, {}, {}, 0
-  self.safes, self.safe_ns, self.held = 0, nil, {}
+  self.safes, self.safe_ns, self.held, self.external = 0, nil, {}, nil
 end
 
 --- The safe frame was handed to the port at at_ns, times over. Its answer may look like a pulse's (a
@@ -205,8 +207,23 @@ local function turn_to(self, reply)
   return not found, may_be_of
 end
 
+--- A pulse that something else fired, while it is waited for: is it as the device was set?
+---@return boolean taken
+local function from_outside(self, at_ns, said)
+  local wrong = said.wrong or not self:settled() and self:unsettled()
+    or self.given:compare(self.told, said.value, self.record.last_number + 1)
+  if not self.external(at_ns, said.text, said.value, wrong) then
+    return false
+  end
+  self.fault = self.fault or wrong and wrong .. ": look at the stimulator before you go on" or nil
+  return true
+end
+
 --- A confirmation: of the pulse that waits for it, or of one that nobody sent.
 local function confirm(self, at_ns, action, pulse, said)
+  if self.external and from_outside(self, at_ns, said) then
+    return
+  end
   local record, text, value = self.record, said.text, said.value
   local unlike = action and not record.doubted and (said.unlike
     and givens.words(pulse, said.unlike) or self.given:compare(action, value, pulse))
@@ -218,7 +235,8 @@ local function confirm(self, at_ns, action, pulse, said)
   end
   record:unasked(at_ns, text, value)
   self.fault = self.fault or ("the device reports a pulse that was not sent (%s): does a pedal, a trigger "
-    .. "or its panel fire it%s?"):format(text, self.told and "" or ", or was a run on this port killed a "
+    .. "or its panel fire it (only stim:watch in an experiment waits for such pulses)%s?"):format(text,
+    self.told and "" or ", or was a run on this port killed a "
     .. "moment ago, whose pulse it is (then start again)")
 end
 
@@ -260,6 +278,9 @@ function Listening:hear(reply, at_ns, armed)
     record:going(patiences.said_ns(driver, at_ns))
   elseif verdict == "refused" and pulse then -- and what comes later is not its confirmation
     record:unconfirmed_row()
+  end
+  if verdict == "fault" and value and self.external then -- it was given, and is none of those that are due
+    from_outside(self, at_ns, { text = driver.confirmation(value), value = value, wrong = text })
   end
   if (verdict == "fault" or verdict == "refused") and armed then
     self.fault = self.fault or text

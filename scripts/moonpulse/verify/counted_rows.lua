@@ -4,6 +4,7 @@ local read = require "moonpulse.record.read"
 
 local M = {}
 
+local confirmed = { delivered = true, otherwise = true, external = true }
 local part_bytes = 1 << 17
 -- whether a pulse was sent is told by its status and its send time, whether it was confirmed by its status
 local unread = { sent = true, onset = "unasked", pulse = "unasked", planned = "unasked",
@@ -21,7 +22,7 @@ local function add(counts, kind, count)
     local key = given and "sent" or "skipped"
     counts[key] = counts[key] + count
     counts.confirmed = counts.confirmed
-      + ((kind.status == "delivered" or kind.status == "otherwise") and count or 0)
+      + (confirmed[kind.status] and count or 0)
   end
 end
 

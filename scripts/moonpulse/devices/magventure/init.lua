@@ -219,12 +219,13 @@ end
 ---@param dialect table? as for tells
 ---@return "confirm"|"fault"|nil
 ---@return string? text for the record, or what is wrong
+---@return integer? value of the pulse that it tells of, for M.confirmation: also of one that is a fault
 function M.judge(reply, expected, _, dialect)
   local name = reply.name
   if name == "event_didt" then
     local deviation = expected and trains.deviation(expected.train, reply, dialect and dialect.found)
     if deviation then -- other pulses than those of the plan
-      return "fault", deviation .. ": was it changed at its panel?"
+      return "fault", deviation .. ": was it changed at its panel?", reply.didt_a
     end
     reply.text = reply.text or M.confirmation(reply.didt_a)
     return "confirm", reply.text, reply.didt_a
