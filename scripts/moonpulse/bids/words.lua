@@ -13,7 +13,7 @@ local function levels_of(...)
 end
 
 -- only what was, or may have been, given has a row
-local pulse_levels = statuses.levels { "delivered", "sent", "otherwise", "perhaps_sent", "late" }
+local pulse_levels = statuses.levels { "delivered", "external", "sent", "otherwise", "perhaps_sent", "late" }
 pulse_levels.unasked = "The device reported a pulse that nobody sent"
 
 M.nibs = {
@@ -123,11 +123,13 @@ M.timeline = {
   intensity_ref = { "Reference", "What intensity is a part of.", Levels = levels_of("MSO",
     "Maximum stimulator output", "RMT", "Resting motor threshold", "AMT", "Active motor threshold") },
   status = { "What became of it", "What its event says.",
-    Levels = statuses.levels { "delivered", "sent", "otherwise", "perhaps_sent", "late", "passed" } },
+    Levels = statuses.levels { "delivered", "external", "sent", "otherwise", "perhaps_sent", "late",
+      "passed" } },
   reply = { "Reply", "The device's words; of a mark its text, of an event code its value." },
   value = { "Event code", "What stood at the trigger input of the recording, from its onset on." },
-  timed_by = { "Who timed it", "Host: a command for this pulse; device: of a train that the device timed.",
-    Levels = levels_of("host", "We sent a command for it", "device", "The device timed it") },
+  timed_by = { "Who timed it", "Host: a command for this pulse; device: of a train that the device timed; "
+    .. "external: another device fired it.", Levels = levels_of("host", "We sent a command for it", "device",
+      "The device timed it", "external", "An external device fired it") },
   setting_proof = { "Proof of the setting", "How the device confirmed its settings.",
     Levels = levels_of("read", "It said the values", "received", "It said that it took a command", "none",
       "It says nothing") },

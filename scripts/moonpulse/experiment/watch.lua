@@ -65,13 +65,19 @@ local function check_device(stimulator)
   end
 end
 
---- Raise where the device would time the pulse as a train of its own.
+--- Raise where the pulse would be none that a trigger fires, or could not come again so soon.
 ---@param admitted moonpulse.Admitted
-local function check_action(admitted)
-  for _, action in ipairs(admitted.actions) do
-    if action.train then
-      blame.fail("stim:watch: the plan is %s, and a trigger fires one pulse", lower.describe(action))
-    end
+---@param limits moonpulse.Limits
+---@param rule table
+local function check_action(admitted, limits, rule)
+  local action = admitted.first
+  if action.train then
+    blame.fail("stim:watch: the plan is %s, and a trigger fires one pulse", lower.describe(action))
+  end
+  local least_ns = math.ceil(limits.shortest_interval(action) * 1e9)
+  if rule.count > 1 and rule.refractory_ns < least_ns then
+    blame.fail("stim:watch: the stimulator gives no two pulses closer than %s (%s): make refractory at least "
+      .. "as long", numbers.seconds(math.ceil(least_ns / 1000) / 1e6), limits.why)
   end
 end
 
@@ -180,7 +186,7 @@ function M.run(self, help, plan, options, counts, begins, refused)
   local all = plan:times(rule.count, { every = options.refractory })
   show:check_room(who, all, rule.count)
   local worst, admitted = help.admit(self, all, seed, 0), help.admit(self, plan, seed, 0)
-  check_action(admitted)
+  check_action(admitted, stimulator.driver.limits(stimulator.identity), rule)
   self.playing = true
   local ok, problem, why = pcall(function()
     begins()

@@ -48,7 +48,7 @@ local function classify(kind, has)
   kind.is_confirmed = kind.delivered and (has.confirmed or status == "delivered")
   kind.external = kind.timed_by == "external" -- something else fired it
   -- what the stimulator timed itself has no error but its start's: its sent time is computed, not measured
-  kind.unmeasured = kind.timed_by == "device" and not has.lateness or kind.external
+  kind.unmeasured = kind.timed_by == "device" and not has.lateness
   kind.of_times = not has.lateness and has.sent and has.planned and not kind.unmeasured -- its error
 end
 

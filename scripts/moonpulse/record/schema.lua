@@ -362,7 +362,7 @@ end
 --- What a journal has beside plans, settings and marks: docs/verify.md.
 local acts = {}
 for _, kind in ipairs { "begin", "arm", "disarm", "stop", "threshold", "override", "approval", "question",
-  "answer", "trigger", "note", "read", "refused", "clock", "end", "sealed", "recovered", "report",
+  "answer", "trigger", "watched", "note", "read", "refused", "clock", "end", "sealed", "recovered", "report",
   "signature", "noted" } do
   acts[kind] = true
 end

@@ -14,6 +14,7 @@ local text = require "moonpulse.drawing.text"
 local threshold = require "moonpulse.report.threshold"
 local timeline = require "moonpulse.report.timeline"
 local timing = require "moonpulse.report.onset_error"
+local outside = require "moonpulse.report.outside"
 local triggers = require "moonpulse.report.triggers"
 local verdict = require "moonpulse.report.verdict"
 local zoom = require "moonpulse.report.zoom"
@@ -88,7 +89,7 @@ function M.build(manifest, events, folder, edited)
     first_screen.given(manifest, s), notes.section(manifest),
     threshold.section(manifest), dose.pulses(manifest, s),
     pair(dose.dose(manifest, s), safety.section(manifest)), timeline.section(events, s),
-    timing.exceptions(s), timing.onset(s), timing.intervals(s), triggers.section(manifest, s),
+    timing.exceptions(s), timing.onset(s), timing.intervals(s), triggers.section(manifest, s), outside.section(s),
     pair(timing.replies(s), checks, run.protocol(manifest), run.run(manifest, s), run.host(manifest),
       run.parameters(manifest), methods()),
     "</main><footer>Made by Moonpulse, version "

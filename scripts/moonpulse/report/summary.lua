@@ -21,7 +21,8 @@ local function kinds_of(stretches)
 end
 
 local function counts(kinds, count)
-  local out = { recorded = 0, sent = 0, delivered = 0, confirmed = 0, late = 0, by_device = 0 }
+  local out = { recorded = 0, sent = 0, delivered = 0, confirmed = 0, late = 0, by_device = 0,
+    external = 0 }
   for _, kind in ipairs(kinds) do
     local n = count[kind]
     out.recorded = out.recorded + n
@@ -29,6 +30,7 @@ local function counts(kinds, count)
     out.delivered = out.delivered + (kind.delivered and n or 0)
     out.confirmed = out.confirmed + (kind.is_confirmed and n or 0)
     out.by_device = out.by_device + (kind.was_sent and kind.unmeasured and n or 0)
+    out.external = out.external + (kind.external and n or 0)
     out.late = out.late + (kind.was_sent and kind.status == "late" and n or 0)
   end
   return out
@@ -362,6 +364,7 @@ function M.compute(manifest, events)
   out.time = time_kind(manifest)
   out.simulated = record.get(manifest, "device.simulated")
   out.cannot_confirm = record.get(manifest, "device.confirms") == false and out.confirmed == 0
+  out.outside = require("moonpulse.record.outside").of(events.pulses)
   out.unasked, out.codes = events.unasked, codes_of(events.codes or {})
   out.missing = missing_numbers(pulses, out.planned)
   out.exceptions = exceptions(pulses, stretches, out.confirmed > 0)

@@ -14,6 +14,8 @@ end
 local function onset_clause(s)
   if s.time == "virtual" then
     return "virtual time, so no onset error was measured"
+  elseif s.external > 0 and s.external == s.sent then
+    return "an external device fired them all, so there is no onset error"
   elseif s.onset_error.n == 0 then
     return "onset errors were not recorded"
   end

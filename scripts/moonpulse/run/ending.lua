@@ -178,6 +178,10 @@ local function say_result(context, outcome, result, complete)
   M.line("sent", "%s of %s, %s confirmed by the device%s", numbers.count(result.pulses_sent),
     numbers.counted(result.pulses_planned, "pulse"), numbers.count(result.pulses_confirmed),
     skipped_text(context.record))
+  if context.record.pulses_external > 0 then
+    M.line("outside", "%s of them fired by an external device",
+      numbers.count(context.record.pulses_external))
+  end
   if late and #context.record.onset_errors + context.record.punctual == 1 then -- one has no percentiles
     M.line("onset error", "%s, of 1 pulse%s", numbers.seconds(late.max / 1e6),
       unmeasured_text(context.record.pulses_unmeasured))

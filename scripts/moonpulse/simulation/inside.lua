@@ -60,7 +60,7 @@ end
 --- Has it such an input?
 ---@return boolean
 function Inside:can_be_fired()
-  return self.served.simulator.line ~= nil
+  return self.served.simulator.line and true or false
 end
 
 --- How long after that its report has come.
