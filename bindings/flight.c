@@ -87,10 +87,11 @@ static const lua_Integer most_play = (1 << MP_FLIGHT_PLAY_BITS) - 1;
 
 /* flight:confirm(pulse number, arrival_ns[, value[, said[, play]]]): the device's reply, as a
  * number; said: "given" (if nothing is said), "otherwise", "going", "some", "external" or
- * "external_otherwise", see engine/flight.h; play: the plan of the pulse, if not nil or 0: the one that goes on */
+ * "external_otherwise", see engine/flight.h; play: the plan of the pulse, if not nil or 0: the
+ * one that goes on */
 static int flight_confirm(lua_State *L)
 {
-    static const char *const said[] = {"given", "otherwise", "going", "some",
+    static const char *const said[] = {"given",    "otherwise",          "going", "some",
                                        "external", "external_otherwise", NULL};
     _Static_assert(sizeof said / sizeof said[0] == MP_FLIGHT_SAID_COUNT + 1, "words");
     struct mp_flight *flight = mp_check_flight(L, 1);

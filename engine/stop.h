@@ -16,26 +16,26 @@
 /* Why it stopped; the first reason wins and stays. The flight record holds these numbers. */
 enum mp_stop {
     MP_STOP_NONE,
-    MP_STOP_FINISHED,  // disarmed after a completed plan
-    MP_STOP_REQUESTED, // by the script
-    MP_STOP_SIGNAL,    // Ctrl-C, SIGTERM, SIGHUP
-    MP_STOP_ERROR,     // a script error
-    MP_STOP_DEVICE,    // a wrong or missing reply
-    MP_STOP_GONE,      // the port is lost
-    MP_STOP_BLOCKED,   // the port does not take bytes
-    MP_STOP_LATE,      // a frame would have left too late
-    MP_STOP_CLOSE,     // pulses would have come closer than planned, or than the device can
-    MP_STOP_RECORD,    // nobody drains the outcomes
-    MP_STOP_STUCK,     // the loop was not heard of: a script that does not yield
-    MP_STOP_KEY,       // q or space on the live screen
-    MP_STOP_LINE,      // a modem line: foot switch
-    MP_STOP_GUARD,     // the guard process is gone, or was stopped
-    MP_STOP_SILENT,    // the device stopped confirming pulses
-    MP_STOP_SETTING,   // a pulse was due, and the device had not confirmed its settings
-    MP_STOP_FULL,      // the flight record is full
-    MP_STOP_TORN,      // the flight record was cut by another program, or its disk is gone
+    MP_STOP_FINISHED,   // disarmed after a completed plan
+    MP_STOP_REQUESTED,  // by the script
+    MP_STOP_SIGNAL,     // Ctrl-C, SIGTERM, SIGHUP
+    MP_STOP_ERROR,      // a script error
+    MP_STOP_DEVICE,     // a wrong or missing reply
+    MP_STOP_GONE,       // the port is lost
+    MP_STOP_BLOCKED,    // the port does not take bytes
+    MP_STOP_LATE,       // a frame would have left too late
+    MP_STOP_CLOSE,      // pulses would have come closer than planned, or than the device can
+    MP_STOP_RECORD,     // nobody drains the outcomes
+    MP_STOP_STUCK,      // the loop was not heard of: a script that does not yield
+    MP_STOP_KEY,        // q or space on the live screen
+    MP_STOP_LINE,       // a modem line: foot switch
+    MP_STOP_GUARD,      // the guard process is gone, or was stopped
+    MP_STOP_SILENT,     // the device stopped confirming pulses
+    MP_STOP_SETTING,    // a pulse was due, and the device had not confirmed its settings
+    MP_STOP_FULL,       // the flight record is full
+    MP_STOP_TORN,       // the flight record was cut by another program, or its disk is gone
     MP_STOP_REFRACTORY, // a pulse from outside came too soon after the one before
-    MP_STOP_COUNT      // how many reasons there are
+    MP_STOP_COUNT       // how many reasons there are
 };
 
 /* Whose doing it is. */

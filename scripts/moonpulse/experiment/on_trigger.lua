@@ -1,6 +1,7 @@
 --- stim:on_trigger: a plan that is armed ahead, and that the engine starts by itself when a trigger comes.
 local aheads = require "moonpulse.stimulator.ahead"
 local blame = require "moonpulse.text.author_line"
+local core = require "moonpulse.core"
 local lower = require "moonpulse.lowering"
 local numbers = require "moonpulse.text.numbers"
 local outputs = require "moonpulse.driver.outputs"

@@ -1,5 +1,5 @@
---- stim:watch: the device is armed, and something else fires it over its trigger input: a closed-loop device, a
---- pedal, neuronavigation. What comes is counted, judged and recorded, and limits disarm it.
+--- stim:watch: the device is armed, and something else fires it over its trigger input: a closed-loop
+--- device, a pedal, neuronavigation. What comes is counted, judged and recorded, and limits disarm it.
 local blame = require "moonpulse.text.author_line"
 local core = require "moonpulse.core"
 local lower = require "moonpulse.lowering"
@@ -56,8 +56,8 @@ end
 local function check_device(stimulator)
   local driver = stimulator.driver
   if driver.trigger then
-    blame.fail("stim:watch: with --trigger this run fires the stimulator over its trigger input itself: leave "
-      .. "--trigger out")
+    blame.fail("stim:watch: with --trigger this run fires the stimulator over its trigger input itself: "
+      .. "leave --trigger out")
   elseif not driver.trigger_confirms or driver.confirms == false then
     blame.fail("stim:watch: %s does not tell of pulses that something else fires, so nobody could count or "
       .. "judge them: take a stimulator that does (a MagPro), or let the trigger come to Moonpulse and fire "

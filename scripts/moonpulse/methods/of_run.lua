@@ -153,8 +153,9 @@ local function add_row_deviations(facts, events, planned, is_open)
   end
   local outside = require("moonpulse.record.outside").of(events.pulses)
   if outside then
-    say("%s fired by an external device over the stimulator's trigger input, at the times of the stimulator's "
-      .. "reports%s", outside.count == 1 and "1 pulse was" or numbers.count(outside.count) .. " pulses were",
+    say("%s fired by an external device over the stimulator's trigger input, at the times of the "
+      .. "stimulator's reports%s", outside.count == 1 and "1 pulse was"
+      or numbers.count(outside.count) .. " pulses were",
       outside.shortest_s and (" (shortest interval %s)"):format(numbers.seconds(outside.shortest_s)) or "")
   end
   if #events.unasked > 0 then

@@ -332,9 +332,9 @@ end
 
 local most_over = 1000 -- pulses from outside beyond those that were waited for: a device gives far fewer
 
---- Plays that a trigger or a device outside started, and of which the journal does not tell, as it is written
---- after them: they are as the plan that was armed ahead, or watched for, says, and start as the flight record
---- says.
+--- Plays that a trigger or a device outside started, and of which the journal does not tell, as it is
+--- written after them: they are as the plan that was armed ahead, or watched for, says, and start as the
+--- flight record says.
 ---@param entries table[] of the journal
 ---@param run table
 ---@return table[] entries with these among them, and without the plans that were armed ahead

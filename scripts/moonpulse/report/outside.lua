@@ -13,12 +13,12 @@ function M.section(s)
     return ""
   end
   local rows = { { "Pulses", text.count(of.count) } }
-  rows[#rows + 1] = of.shortest_s and { "Shortest interval between two", text.duration_us(of.shortest_s * 1e6) }
-    or nil
+  rows[#rows + 1] = of.shortest_s and { "Shortest interval between two",
+    text.duration_us(of.shortest_s * 1e6) } or nil
   rows[#rows + 1] = of.otherwise > 0 and { "Not given as the stimulator was set", text.count(of.otherwise) }
     or nil
   return html.section("outside", "Pulses fired by an external device", {
-    html.facts("Pulses that the stimulator was fired to over its trigger input (stim:watch)", rows),
+    html.facts("Fired over the trigger input, as stim:watch waited for", rows),
     html.p("Their times are those of the stimulator's reports, which come after the pulses.", "small") })
 end
 

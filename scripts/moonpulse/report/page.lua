@@ -89,7 +89,8 @@ function M.build(manifest, events, folder, edited)
     first_screen.given(manifest, s), notes.section(manifest),
     threshold.section(manifest), dose.pulses(manifest, s),
     pair(dose.dose(manifest, s), safety.section(manifest)), timeline.section(events, s),
-    timing.exceptions(s), timing.onset(s), timing.intervals(s), triggers.section(manifest, s), outside.section(s),
+    timing.exceptions(s), timing.onset(s), timing.intervals(s), triggers.section(manifest, s),
+    outside.section(s),
     pair(timing.replies(s), checks, run.protocol(manifest), run.run(manifest, s), run.host(manifest),
       run.parameters(manifest), methods()),
     "</main><footer>Made by Moonpulse, version "

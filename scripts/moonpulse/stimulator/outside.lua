@@ -10,14 +10,14 @@ local M = {}
 ---@field count integer so many may come
 ---@field refractory_ns integer the shortest time from one to the next
 ---@field until_ns integer it is waited for them so long (monotonic)
----@field took fun(at_ns: integer, text: string, value: integer?, verdict: string) one came: "given"; "over": as
----   many had come already; "refractory": too soon after the one before; "otherwise": not as was set
+---@field took fun(at_ns: integer, text: string, value: integer?, verdict: string) one came: "given"; "over":
+---   as many had come already; "refractory": too soon after the one before; "otherwise": not as was set
 ---@field sooner fun(apart_ns: integer) one came so soon after the one before it, which stops the run
 ---@field pulses integer so many came
 ---@field last_ns integer? when the last one did
 
---- The device is disarmed at once: the first reason stays, but that a pulse came too soon is told also where the
---- others were enough.
+--- The device is disarmed at once: the first reason stays, but that a pulse came too soon is told also where
+--- the others were enough.
 local function stop(self, reason)
   self.link.session:stop(reason)
   if reason == "refractory" and self.stopped == "finished" then
@@ -48,7 +48,8 @@ local function take(self, how, at_ns, text, value, wrong)
   return true
 end
 
---- Wait until the device has confirmed all that it was told: before that a pulse might be of another intensity.
+--- Wait until the device has confirmed all that it was told: before that a pulse might be of another
+--- intensity.
 local function await_settings(self)
   local begun_ns = core.clock_ns()
   while not self.stopped and not self.listening:settled() do
@@ -60,9 +61,9 @@ local function await_settings(self)
   end
 end
 
---- Take what comes from now on, at the setting that the device is at; ready() is told when that begins. Returns
---- when as many came as may, when the time is over, or where a stop came; the device is disarmed then, and what
---- it still reports until it says so is taken as well.
+--- Take what comes from now on, at the setting that the device is at; ready() is told when that begins.
+--- Returns when as many came as may, when the time is over, or where a stop came; the device is disarmed
+--- then, and what it still reports until it says so is taken as well.
 ---@param self moonpulse.Stimulator
 ---@param how moonpulse.Outside
 ---@param ready fun()

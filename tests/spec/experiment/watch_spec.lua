@@ -1,5 +1,5 @@
--- Pulses that something else fires (stim:watch): which of them count, what disarms, what the record has of each,
--- and what is refused. The witness is the simulator: what it says it gave, and when it was disarmed (twin.tsv).
+-- Pulses that something else fires (stim:watch): which of them count, what disarms, what the record has of
+-- each, and what is refused. The witness is the simulator: what it says it gave, and when it was disarmed.
 local cjson = require "cjson"
 local fixture = require "job"
 local shell = require "shell"
@@ -60,7 +60,7 @@ local function fired_in(path)
   return count, after
 end
 
---- Each pulse from outside that the simulator gave has its row, and no more; when they were, of the run's start.
+--- Each pulse from outside that the simulator gave has its row, and no more; when, from the run's start.
 local function given(path)
   local list = {}
   for _, row in ipairs(rows "pulse") do
@@ -136,7 +136,7 @@ describe("stim:watch", function()
     assert.matches("3 pulses were fired by an external device", methods:gsub("%s+", " "), 1, true)
   end)
 
-  it("stops where a pulse comes sooner than the refractory time after the one before, and not at it", function()
+  it("stops where a pulse comes sooner than refractory after the one before, and not at it", function()
     local watching = "stim:watch(pulse, { count = 9, refractory = 0.5, timeout = 9 })"
     local status, out = run(watching, { 1, 1.5, 2 })
     assert.are.equal(0, status, out)
@@ -237,7 +237,7 @@ describe("stim:watch", function()
         .. "{ count = 1, refractory = 1, timeout = 1 })",
       ["count must be a whole number"] = "stim:watch(pulse, { count = 0, refractory = 1, timeout = 1 })",
       ["timeout"] = "stim:watch(pulse, { count = 1, refractory = 1 })",
-      ["refractory must be seconds above 0"] = "stim:watch(pulse, { count = 1, refractory = 0, timeout = 1 })",
+      ["refractory must be seconds above"] = "stim:watch(pulse, { count = 1, refractory = 0, timeout = 1 })",
       ["closer than 10 ms"] = "stim:watch(pulse, { count = 2, refractory = 0.0005, timeout = 1 })",
     } do
       local code, _, message = run(body, {})
@@ -282,7 +282,7 @@ describe("stim:watch", function()
       .. "--tolerance 1000 --out %s/runs"):format(folder, folder, folder)
   end
 
-  it("refuses what would be over a limit if all came that may, at its line, before anything is taken", function()
+  it("refuses what would be over a limit if all came that may, before anything is taken", function()
     on_port()
     write "stim:watch(pulse, { count = 2000, refractory = 0.04, timeout = 99 })"
     local status, _, err = shell.moonpulse(folder, arguments())
