@@ -101,7 +101,7 @@ static const struct mp_stop_reason reasons[] = {
          .words = "a pulse that an external device fired came sooner after the one before than "
                   "refractory allows",
          .blame = MP_BLAME_DEVICE,
-         .status = MP_EXIT_STOPPED,
+         .status = MP_EXIT_FAULT,
          .remedy = "set the shortest interval of the device that fires, or give stim:watch a "
                    "shorter refractory"},
 };

@@ -409,26 +409,6 @@
 
 -- The record ------------------------------------------------------------------------------------------
 
----@class moonpulse.Outcome what became of a frame or a mark: core.session tells it, or record/replay.lua
----@field what "sent"|"skipped"|"not_taken"|"mark"|"code"
----@field of "pulse"|"mark"|nil of an event code: whose it is; it has no send, and number is that one's
----@field code integer? of an event code
----@field lost integer? of an event code: 0, or why it was not given to its box (stimulator/codes.lua)
----@field there_ns integer? of an event code: when its byte was at the box
----@field send "pulse"|"set"|"mark"|"ask" a question before a setting has no row
----@field number integer
----@field planned_ns integer
----@field due_ns integer when its frame was due
----@field entered_ns integer stamp before the write
----@field returned_ns integer? stamp after it; nil: not known
----@field action integer? not of a mark
----@field frame integer? not of a mark
----@field stop string why it was left out, or left late; "none"
----@field text string? of a mark
----@field status string? of a pulse whose write nobody saw end
----@field in_part boolean? not taken as a whole: what came next may have completed it
-
---- The record of a run: events.tsv as the run goes. Its methods are in record/; these are its fields.
 ---@class moonpulse.Record
 ---@field folder string of the run; "": in memory
 ---@field path string? of events.tsv; nil: in memory
@@ -452,10 +432,11 @@
 ---@field doubted moonpulse.Row? from it on nothing is sure
 ---@field answered_last moonpulse.Action? of the last confirmation
 ---@field spare integer? confirmations that may still come of the last burst
----@field pulses_sent integer
+---@field pulses_sent integer given, as far as is known
 ---@field pulses_confirmed integer
 ---@field pulses_skipped integer
 ---@field pulses_unmeasured integer sent, and timed by the stimulator
+---@field pulses_external integer sent: something else fired them
 ---@field left_sent { count: integer, first: integer? } pulses that it should confirm, written as "sent"
 ---@field skipped_by table<string, integer> how many, by the reason
 ---@field onset_errors number[] microseconds, of each start that left late

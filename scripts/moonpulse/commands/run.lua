@@ -38,8 +38,8 @@ local function add_triggers(parser)
     :argname("SECONDS"):convert(common.number(0.001, 1000000, "seconds"))
   parser:option("--triggers", "In virtual time (--speed): a file of what comes, and when: a line "
     .. "each, like \"2.5 port 1\" (seconds from the run's start, a byte of the trigger port) or "
-    .. "\"6 cts rising\" (an edge of a line: cts, dsr, ri or cd, rising or falling); # begins a "
-    .. "comment.")
+    .. "\"6 cts rising\" (an edge of a line: cts, dsr, ri or cd, rising or falling) or "
+    .. "\"12.5 device pulse\" (something outside fires the stimulator); # begins a comment.")
     :argname("FILE")
 end
 

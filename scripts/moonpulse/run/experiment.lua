@@ -239,6 +239,22 @@ local function start_on(stage)
   stage.mark(("trigger: byte %d starts the run"):format(facts.byte), at_ns)
 end
 
+--- Where triggers come from, and in virtual time what else comes from outside.
+local function hear_from(stage, context, options, simulator)
+  if options.trigger_in then
+    stage.triggers:open(options.trigger_in, math.tointeger(options.trigger_baud) or 115200)
+  elseif core.is_virtual() then
+    for _, entry in ipairs(simulator:can_be_fired() and {} or context.triggers or {}) do
+      if entry.fires then
+        refusals.raise("usage", "--triggers: \"device pulse\": the simulator of %s has no trigger input",
+          context.job.driver.name)
+      end
+    end
+    stage.triggers:play(context.triggers or {}, options.triggers, simulator)
+    stage.device.simulator = simulator
+  end
+end
+
 --- Connect, run the script, leave the device safe.
 local function perform(context, options, path, simulator)
   local job, record = context.job, context.record
@@ -249,18 +265,7 @@ local function perform(context, options, path, simulator)
   local journal = begins.begin(context, record.start_ns)
   local stage = make_stage(context, stimulator, journal, options.look)
   local listening <close> = stage.triggers
-  if options.trigger_in then
-    listening:open(options.trigger_in, math.tointeger(options.trigger_baud) or 115200)
-  elseif core.is_virtual() then
-    listening:play(context.triggers or {}, options.triggers, simulator)
-    stage.device.simulator = simulator
-    for _, entry in ipairs(simulator:can_be_fired() and {} or context.triggers or {}) do
-      if entry.fires then
-        refusals.raise("usage", "--triggers: \"device pulse\": the simulator of %s has no trigger input",
-          job.driver.name)
-      end
-    end
-  end
+  hear_from(stage, context, options, simulator)
   local keyboard <close> = keyboards.new(stage.waiting, function(quiet)
     return not options.look and stops.listen_for_keys(job, quiet) or nil
   end, context.answers or options.look and {} or nil, options.answers, options.recorded, stage.heard)

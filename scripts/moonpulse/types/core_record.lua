@@ -19,8 +19,9 @@ function Flight:play(number, start_ns) end
 ---@param number integer of the pulse; 0: of none that was sent
 ---@param arrival_ns integer
 ---@param value integer? the reply as a number
----@param said "given"|"otherwise"|"going"|"some"|nil "otherwise": not as it was set; "going": the train that
----   it began had not been cut by then; "some": one of such a train was given, nobody knows which
+---@param said "given"|"otherwise"|"going"|"some"|"external"|"external_otherwise"|nil "otherwise": not as it was
+---   set; "going": the train that it began had not been cut by then; "some": one of such a train was given,
+---   nobody knows which; "external": something else fired it, as was waited for
 ---@param play integer? the plan of the pulse; nil: the one that goes on
 ---@return boolean stored
 function Flight:confirm(number, arrival_ns, value, said, play) end
@@ -80,7 +81,7 @@ function FlightReader:close() end
 ---   "empty"|"unknown"
 ---@field send "pulse"|"set"|"mark"|"ask"|"unknown"
 ---@field detail integer number of the reason to stop; of a confirmation 1: otherwise, 2: the
----   train goes on, 3: of some pulse
+---   train goes on, 3: of some pulse, 4, 5: one that something else fired, as set, otherwise
 ---@field stop string the name of that reason
 ---@field action integer from 1; of a confirmation its value + 1, of a stop 2: the safe frame was sent
 ---@field frame integer from 1
@@ -173,7 +174,7 @@ function Sum:text() end
 ---@field tail string? of event_action
 ---@field status string?
 ---@field reply string?
----@field timed_by "host"|"device"|nil
+---@field timed_by "host"|"device"|"external"|nil
 ---@field proof "read"|"received"|"none"|nil how the device confirms its settings
 ---@field condition string? of a pulse: trial_type; event
 ---@field trial integer? from 1

@@ -19,3 +19,24 @@
 ---@field key_ns integer? by which it is put in order: record/order.lua
 ---@field rank integer? 0: marks come first
 ---@field [string] any of a train that the device times: record/device_trains.lua
+
+---@class moonpulse.Outcome what became of a frame or a mark: core.session tells it, or record/replay.lua
+---@field what "sent"|"skipped"|"not_taken"|"mark"|"code"
+---@field of "pulse"|"mark"|nil of an event code: whose it is; it has no send, and number is that one's
+---@field code integer? of an event code
+---@field lost integer? of an event code: 0, or why it was not given to its box (stimulator/codes.lua)
+---@field there_ns integer? of an event code: when its byte was at the box
+---@field send "pulse"|"set"|"mark"|"ask" a question before a setting has no row
+---@field number integer
+---@field planned_ns integer
+---@field due_ns integer when its frame was due
+---@field entered_ns integer stamp before the write
+---@field returned_ns integer? stamp after it; nil: not known
+---@field action integer? not of a mark
+---@field frame integer? not of a mark
+---@field stop string why it was left out, or left late; "none"
+---@field text string? of a mark
+---@field status string? of a pulse whose write nobody saw end
+---@field in_part boolean? not taken as a whole: what came next may have completed it
+
+--- The record of a run: events.tsv as the run goes. Its methods are in record/; these are its fields.

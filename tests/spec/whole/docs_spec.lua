@@ -75,6 +75,10 @@ describe("the pages' command lines", function()
       "-- locked.lua: a pulse 0.1 s after the EEG's byte, five times"))
     shell.write(folder .. "/triggered.lua", file_in("docs/triggers.md",
       "-- triggered.lua: a pulse at each byte 5, at most 20 of them, never closer than 4 s"))
+    shell.write(folder .. "/watched.lua", file_in("docs/triggers.md",
+      "-- watched.lua: an external device fires, at most 10 pulses, never closer than 2 s, for at most a minute"))
+    shell.write(folder .. "/fired.txt", block_in("docs/triggers.md",
+      "# seconds from the run's start: the stimulator is fired over its own trigger input"))
     shell.write(folder .. "/coded.lua", file_in("docs/codes.md",
       "-- coded.lua: 2 for each single pulse, 12 for each pair, 100 where the block begins"))
     shell.write(folder .. "/bytes.txt", block_in("docs/triggers.md",
