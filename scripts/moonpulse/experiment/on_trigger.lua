@@ -146,6 +146,8 @@ function M.check_rest(admitted, limits, refractory_ns)
   end
 end
 
+M.heard, M.play = triggers_heard.new, aheads.play
+
 --- The verb: see moonpulse.ExperimentDevice.on_trigger.
 ---@param self moonpulse.ExperimentDevice
 ---@param help table of stim_verbs: what the verbs have in common
@@ -171,7 +173,7 @@ function M.run(self, help, plan, options, counts, begins, refused)
   local admitted = help.admit(self, plan, seed, help.play_ahead_ns)
   M.check_settings(admitted, function(action) return stimulator:output_of(action) end)
   M.check_rest(admitted, stimulator.driver.limits(stimulator.identity), rule.refractory_ns)
-  local heard = triggers_heard.new(self.triggers, self.mark, self.tell)
+  local heard = M.heard(self.triggers, self.mark, self.tell)
   self.playing = true
   local sum_up
   local ok, problem = pcall(function()
@@ -182,7 +184,7 @@ function M.run(self, help, plan, options, counts, begins, refused)
     sum_up = function() heard:sum_up() end
     local prepared = show:ahead(first, rule, admitted, worst)
     help.note_channels(self, plan, seed)
-    aheads.play(stimulator, admitted, { from = from, rule = rule, first = first,
+    M.play(stimulator, admitted, { from = from, rule = rule, first = first,
       heard = function(...) heard:add(...) end, lost = function(...) heard:lose(...) end,
       reacted = function(reaction_ns) heard:reacted(reaction_ns) end,
       is_over = function()

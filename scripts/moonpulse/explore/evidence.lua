@@ -2,6 +2,7 @@
 --- nothing with the one that the product has.
 local cjson = require "cjson.safe"
 local core = require "moonpulse.core"
+local outside = require "moonpulse.explore.outside"
 local plans = require "moonpulse.explore.plan"
 local triggered = require "moonpulse.explore.triggered"
 local troubles = require "moonpulse.explore.trouble"
@@ -67,9 +68,11 @@ local function fill_wanted(run)
     return
   end
   local number = 1
-  while run.plays[number] do
-    local each, entry = run.plays[number], run.journal_plays[number]
-    if entry and run.start_ns then
+  while run.plays[number] or (run.journal_plays[number] or {}).external do
+    local entry = run.journal_plays[number]
+    local each = run.plays[number] or { outside = true }
+    run.plays[number] = each
+    if entry and run.start_ns and not each.outside then
       each.start_ns = math.tointeger(entry.start_ns) - run.start_ns
       each.wanted = add_wanted(run, each.plan, math.tointeger(entry.seed), each.start_ns)
     end
@@ -181,11 +184,15 @@ local function is_pulse(row)
   return row.event == "pulse"
 end
 
+local function is_ours(row)
+  return row.event == "pulse" and row.timed_by ~= "external"
+end
+
 --- Which row tells of which pulse: by their time alone.
 local function match(run)
   local within = max(2000, run.facts.clock_ns)
   local stalls = troubles.has(run.scenario, "port", "stalled")
-  local sent = pulses_of(run.rows, is_pulse)
+  local sent = pulses_of(run.rows, is_ours)
   in_order(sent, "onset")
   match_times(run, sent, within)
   if stalls then
@@ -214,6 +221,7 @@ function M.read(run)
   run.pulses = pulses_of(run.rows, is_pulse)
   run.wanted_pulses = pulses_of(run.wanted, function(row) return not row.mark end)
   fill_numbers(run)
+  outside.part(run)
   match(run)
   triggered.read(run)
   local result = run.manifest and run.manifest.result

@@ -5,6 +5,7 @@ local chances = require "moonpulse.explore.chance"
 local devices = require "moonpulse.explore.devices"
 local faults = require "moonpulse.simulation.faults"
 local histories = require "moonpulse.explore.history"
+local outside = require "moonpulse.explore.outside"
 local plans = require "moonpulse.explore.plan"
 local triggers = require "moonpulse.explore.triggers"
 
@@ -225,7 +226,7 @@ local function lasts_of(scenario)
   end
   for _, steps in ipairs(scenario.script or {}) do
     for _, step in ipairs(steps) do
-      lasts = lasts + (step.s or 0) + (step.ahead or 0) + 0.5
+      lasts = lasts + (step.s or 0) + (step.ahead or 0) + (step.what == "watch" and step.timeout or 0) + 0.5
       if step.plan and step.what ~= "arm" then
         add(step.plan)
       end
@@ -305,6 +306,9 @@ function M.draw(seed)
   local waits = scenario.script and ahead:once_in(2)
   if waits then
     triggers.draw(ahead, scenario, self)
+  end
+  if scenario.script then
+    outside.draw(chances.new(seed, "outside"), scenario)
   end
   self.lasts = lasts_of(scenario)
   scenario.troubles = troubles_of(chances.new(seed, "troubles"), self)

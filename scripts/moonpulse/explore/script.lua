@@ -1,5 +1,6 @@
 --- An experiment's steps, as a script that does them.
 local core = require "moonpulse.core"
+local outside = require "moonpulse.explore.outside"
 local plans = require "moonpulse.explore.plan"
 
 local M = {}
@@ -50,6 +51,8 @@ function actions.on_trigger(self, run, stim, step)
     error(call.starts, 0)
   end
 end
+
+actions.watch = outside.perform
 
 --- Play a plan, and note what came of it: the plan's number, if it was played.
 local function play(self, run, stim, step)

@@ -69,6 +69,11 @@ function simpler.script(scenario, add)
     end
     fewer(scenario.script[part], function(s) return s.script[part] end, add)
   end
+  for at, step in ipairs((scenario.script or {})[1] or {}) do
+    if step.fires then
+      fewer(step.fires, function(s) return s.script[1][at].fires end, add)
+    end
+  end
   if scenario.triggers then
     fewer(scenario.triggers, function(s) return s.triggers end, add)
   end

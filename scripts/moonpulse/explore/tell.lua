@@ -61,6 +61,19 @@ function M.rule(step)
     step.until_s and (", until %.9f s"):format(step.until_s) or "")
 end
 
+--- Which pulses from outside are waited for, and which come, in words.
+---@param step table of a script
+---@return string
+function M.watch(step)
+  local times = {}
+  for i, at_s in ipairs(step.fires) do
+    times[i] = ("%.9g"):format(at_s)
+  end
+  return (" at most %d pulses from outside, %.9g s apart, for %.9g s; fired at %s s"):format(step.count,
+    step.refractory, step.timeout, times[1] and table.concat(times, ", ", 1, math.min(#times, 20))
+      .. (#times > 20 and " ..." or "") or "no")
+end
+
 --- What comes at the trigger port and lines, in words.
 ---@param entries table[]
 ---@return string
@@ -88,7 +101,7 @@ function M.scenario(scenario)
     for i, step in ipairs(steps) do
       words[i] = step.what .. (step.plan and (" (%s)"):format(plan_words(step.plan)) or step.s
         and (" %g s"):format(step.s) or "") .. (step.ahead and (" in %g s"):format(step.ahead) or "")
-        .. (step.what == "on_trigger" and M.rule(step) or "")
+        .. (step.what == "on_trigger" and M.rule(step) or step.what == "watch" and M.watch(step) or "")
     end
     lines[#lines + 1] = ("part %d of the script: %s"):format(number, table.concat(words, "; "))
   end

@@ -6,7 +6,7 @@ local troubles = require "moonpulse.explore.trouble"
 local status_of = { finished = 0, signal = 5, key = 5, line = 5, late = 5, close = 5, requested = 5,
   error = 2,
   stuck = 5, guard = 5, record = 5, full = 5, torn = 5, device = 4, silent = 4, setting = 4, gone = 4,
-  blocked = 4 }
+  blocked = 4, refractory = 4 }
 
 local statuses = { [0] = true, [2] = true, [3] = true, [4] = true, [5] = true }
 local words_of = { completed = 0, stopped = 5, ["device fault"] = 4 }

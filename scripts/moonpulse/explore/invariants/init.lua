@@ -17,6 +17,7 @@ local themes = {
   sending = require "moonpulse.explore.invariants.sending",
   codes = require "moonpulse.explore.invariants.codes",
   triggers = require "moonpulse.explore.invariants.triggers",
+  outside = require "moonpulse.explore.invariants.outside",
   stopping = require "moonpulse.explore.invariants.stopping",
   device = require "moonpulse.explore.invariants.device",
   record = require "moonpulse.explore.invariants.record",
@@ -29,7 +30,7 @@ local themes = {
 --- All of them, in the order in which they are listed.
 ---@type moonpulse.explore.Invariant[]
 M.all = {}
-for _, theme in ipairs { "lists", "sending", "codes", "triggers", "stopping", "device", "record", "recovery",
+for _, theme in ipairs { "lists", "sending", "codes", "triggers", "outside", "stopping", "device", "record", "recovery",
   "ending", "history", "process" } do
   for _, each in ipairs(themes[theme]) do
     each.theme = theme

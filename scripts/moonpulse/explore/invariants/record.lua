@@ -26,7 +26,7 @@ local gave = { delivered = true, sent = true, otherwise = true, perhaps_sent = t
 local left_out = { late = true, close = true, setting = true, not_taken = true }
 local function counts_as_sent(row) return gave[row.status] or row.sent ~= nil end
 local known = { delivered = true, sent = true, otherwise = true, late = true, close = true, setting = true,
-  stopped = true, perhaps_sent = true, not_taken = true, passed = true }
+  stopped = true, perhaps_sent = true, not_taken = true, passed = true, external = true }
 
 local header = table.concat({ "onset", "duration", "trial_type", "index", "event", "pulse",
   "onset_planned_us",
@@ -199,7 +199,7 @@ return {
   { name = "sent-is-counted", says = "The manifest counts as sent the rows that were sent, or perhaps were.",
     when = function(run) return is_closed(run) and run.result.pulses_sent end,
     check = function(run)
-      local rows = count(run, counts_as_sent)
+      local rows = count(run, counts_as_sent) + #run.outside
       return run.result.pulses_sent ~= rows and ("%d are counted, %d rows are"):format(
         run.result.pulses_sent, rows) or nil
     end },
@@ -207,6 +207,7 @@ return {
     when = function(run) return is_closed(run) and run.result.pulses_confirmed end,
     check = function(run)
       local rows = count(run, function(row) return row.status == "delivered" or row.status == "otherwise" end)
+        + #run.outside
       return run.result.pulses_confirmed ~= rows and ("%d are counted, %d rows are"):format(
         run.result.pulses_confirmed, rows) or nil
     end },

@@ -1,4 +1,5 @@
 --- What a stop means: nothing more is given, the safe frame is out at once, the first reason stays.
+local outside = require "moonpulse.explore.outside"
 local troubles = require "moonpulse.explore.trouble"
 
 -- a frame that is on the wire goes out: the longest, on the slowest line, with the second part of a trigger
@@ -121,6 +122,15 @@ end
 --- Did something happen that stops a run for this reason?
 local function could_be(run, reason)
   local of = causes[reason]
+  if reason == "refractory" then
+    return outside.too_soon(run)
+  elseif reason == "device" and run.fired_given[1] then
+    for _, row in ipairs(run.rows or {}) do -- it came when nobody waited for it
+      if row.event == "unasked_pulse" then
+        return true
+      end
+    end
+  end
   if not of then
     return true
   end
@@ -206,7 +216,7 @@ return {
     when = function(run)
       local stop = operators_stop(run)
       return stop and armed[stop.state] and #run.stops == 1 and run.result.stop
-        and not troubles.happened(run, "but stops")
+        and not troubles.happened(run, "but stops") and not run.fired_given[1]
     end,
     check = function(run)
       local stop = run.stops[1]
