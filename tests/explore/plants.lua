@@ -171,6 +171,13 @@ return {
   end },
   { "trigger-sums-are-said", runs.triggered, function(run) run.calls[1].starts = 9 end },
   { "waits-hear-each-byte", runs.triggered, function(run) run.waits[2].byte = 7 end },
+  -- outside
+  { "outside-has-rows", runs.watched, function(run)
+    run.fired_given[2].ns = run.fired_given[2].ns + ms
+  end },
+  { "outside-is-bounded", runs.watched, function(run)
+    run.watches[1].step = setmetatable({ count = 2 }, { __index = run.watches[1].step })
+  end },
   -- stopping
   { "nothing-after-stop", runs.key, function(run)
     local last = run.given[#run.given]

@@ -13,6 +13,7 @@ local judge = require "moonpulse.safety.judge"
 local magventure = require "moonpulse.devices.magventure"
 local outcomes = require "moonpulse.record.outcome"
 local on_triggers = require "moonpulse.experiment.on_trigger"
+local outside = require "moonpulse.stimulator.outside"
 local pulsepal = require "moonpulse.devices.pulsepal"
 local queues = require "moonpulse.experiment.trigger_queue"
 local reactions = require "moonpulse.record.reactions"
@@ -254,6 +255,22 @@ return {
   end },
   { "nothing-ignored", runs.quiet, encoding(magventure, function(made)
     made.pulse = function() return "\xFE\x01\xFF" .. magventure.commands.fire() end
+  end) },
+  -- outside
+  { "outside-has-rows", runs.watched, instead(Record, "external", function(own)
+    return function(record, ...)
+      if record.last_number ~= 1 then
+        own(record, ...)
+      else
+        record.last_number = 2
+      end
+    end
+  end) },
+  { "outside-is-bounded", runs.watched, instead(outside, "watch", function(own)
+    return function(stimulator, how, ready)
+      how.count = how.count + 1
+      return own(stimulator, how, ready)
+    end
   end) },
   -- triggers
   { "triggers-not-lost", runs.triggered, telling(function(entry)

@@ -112,6 +112,11 @@ M.triggered_by_none = experiment { script = { { { what = "arm" }, { what = "slee
   { what = "play", plan = { parts = { train(1, 40) } } } } },
   troubles = { { what = "clock", kind = "stall", who = "sender", at_s = 1, for_ms = 1500 } } }
 
+-- pulses that something outside fires
+M.watched = experiment { script = { { { what = "watch", count = 3, refractory = 1, timeout = 9,
+  fires = { 2, 3.5, 6, 7 }, goes_on = true,
+  plan = { parts = { { kind = "pulse", value = 40, ref = "MSO" } } } } } } }
+
 -- more bytes than the port keeps, while nobody reads it
 M.triggered_in_a_stall = experiment { late = "skip", script = { { { what = "arm" },
   { what = "on_trigger", plan = { parts = { train(1, 40) } }, count = 9, refractory = 1 } } },

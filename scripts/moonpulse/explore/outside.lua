@@ -1,5 +1,6 @@
---- Pulses that something outside fires while stim:watch waits for them: drawn so that they come alone, at the
---- edge of the refractory time, too soon, in storms, more than may come, before it waits and after its end.
+--- Pulses that something outside fires while stim:watch waits for them: drawn so that they come alone, at
+--- the edge of the refractory time, too soon, in storms, more than may come, before it waits and after its
+--- end.
 local core = require "moonpulse.core"
 local plans = require "moonpulse.explore.plan"
 
@@ -7,7 +8,8 @@ local M = {}
 
 local device = "magventure" -- the one that reports pulses that it was not sent
 local ready_s = 1 -- it waits by then
-local about_edge = { -1e-3, -1e-6, -1e-9, 0, 0, 0, 1e-9, 1e-6, 0.3, 2 }
+local edge_ns = 2000 -- reports come by another clock
+local about_edge = { -0.02, -1e-3, -1e-5, 0, 0, 0, 1e-5, 0.3, 2 }
 
 --- When the pulses come, in seconds from the call.
 local function fires_of(chance, step)
@@ -15,7 +17,7 @@ local function fires_of(chance, step)
   if chance:once_in(12) then
     list[1] = chance:pick { 0.001, 0.02, 0.1 } -- it does not wait yet
   end
-  for _ = 1, chance:draw(0, step.count + 2) do
+  for _ = 1, chance:once_in(8) and 0 or chance:draw(1, step.count + 2) do
     list[#list + 1] = t
     if chance:once_in(8) then -- a storm of 1000 a second
       for i = 1, chance:pick { 3, 30, 300 } do
@@ -36,12 +38,14 @@ function M.draw(chance, scenario)
     return
   end
   local pulse = { kind = "pulse", value = chance:draw(25, 70), ref = "MSO" }
-  local step = { what = "watch", plan = { parts = { pulse } }, count = chance:pick { 1, 2, 5 },
+  local step = { what = "watch", plan = { parts = { pulse } }, count = chance:pick { 1, 3, 5, 9 },
     refractory = chance:pick { 0.05, 0.2, 1, 2 } }
   step.fires = fires_of(chance, step)
+  step.goes_on = chance:once_in(4) or nil -- whatever the script does then
   step.timeout = (step.fires[#step.fires] or 2) + chance:pick { -0.01, 0.02, 0.5, 2 }
   step.timeout = math.max(0.1, step.timeout)
-  table.insert(scenario.script[1], step)
+  -- the script begins with arming, and may not come to its end
+  table.insert(scenario.script[1], chance:once_in(4) and #scenario.script[1] + 1 or 1, step)
 end
 
 --- The verb: the pulses come from outside of the script, whatever becomes of it.
@@ -64,7 +68,7 @@ function M.perform(self, run, stim, step)
       if left_ns > 0 then
         core.wait(left_ns / 1e9)
       end
-      if self.over then
+      if self.over or call.returned_ns and not step.goes_on then
         break
       end
       self.fired[core.clock_ns()] = true
@@ -72,9 +76,12 @@ function M.perform(self, run, stim, step)
     end
     self.waiting[core.current()] = nil
   end)
-  call.pulses, call.why = stim:watch(pulse, { count = step.count, refractory = step.refractory,
+  local ok, problem = pcall(stim.watch, stim, pulse, { count = step.count, refractory = step.refractory,
     timeout = step.timeout })
   call.returned_ns = core.clock_ns()
+  if not ok then
+    error(problem, 0)
+  end
   run:sleep(0)
 end
 
@@ -109,7 +116,7 @@ function M.too_soon(run)
   for _, call in ipairs(run.watches) do
     for i = 2, #run.fired_given do
       local apart = run.fired_given[i].ns - run.fired_given[i - 1].ns
-      if apart < math.floor(call.step.refractory * 1e9 + 0.5) then
+      if apart < call.step.refractory * 1e9 + edge_ns then
         return true
       end
     end

@@ -263,8 +263,8 @@ end
 ---@return table run
 function M.run(scenario, folder, plant, without_cuts)
   local run = { scenario = scenario, facts = facts.known[scenario.device], told = {}, stops = {}, met = {},
-    heard = {}, replies = {}, sessions = {}, plays = {}, arms = {}, marks = {}, calls = {}, waits = {}, watches = {},
-    fired = {}, waiting = {}, tasks = core.tasks(), without_cuts = without_cuts }
+    heard = {}, replies = {}, sessions = {}, plays = {}, arms = {}, marks = {}, calls = {}, waits = {},
+    watches = {}, fired = {}, waiting = {}, tasks = core.tasks(), without_cuts = without_cuts }
   run.largest = function()
     return lfs.attributes(run.record.folder .. "/events.tsv", "size") or 0
   end

@@ -24,7 +24,8 @@ local function is_ready(record, onset_ns)
   end
   for i = record.first, record.last do
     local row = record.queue[i]
-    if row.open or row.key_ns > onset_ns or (row.sent_ns or row.planned_ns) > onset_ns then
+    if row.open or row.key_ns > onset_ns
+      or (row.sent_ns or row.planned_ns or row.confirmed_ns) > onset_ns then
       return false
     end
   end

@@ -76,7 +76,7 @@ describe("the pages' command lines", function()
     shell.write(folder .. "/triggered.lua", file_in("docs/triggers.md",
       "-- triggered.lua: a pulse at each byte 5, at most 20 of them, never closer than 4 s"))
     shell.write(folder .. "/watched.lua", file_in("docs/triggers.md",
-      "-- watched.lua: an external device fires, at most 10 pulses, never closer than 2 s, for at most a minute"))
+      "-- watched.lua: an external device fires, at most 10 pulses, never closer than 2 s, for a minute"))
     shell.write(folder .. "/fired.txt", block_in("docs/triggers.md",
       "# seconds from the run's start: the stimulator is fired over its own trigger input"))
     shell.write(folder .. "/coded.lua", file_in("docs/codes.md",

@@ -30,8 +30,8 @@ local themes = {
 --- All of them, in the order in which they are listed.
 ---@type moonpulse.explore.Invariant[]
 M.all = {}
-for _, theme in ipairs { "lists", "sending", "codes", "triggers", "outside", "stopping", "device", "record", "recovery",
-  "ending", "history", "process" } do
+for _, theme in ipairs { "lists", "sending", "codes", "triggers", "outside", "stopping", "device", "record",
+  "recovery", "ending", "history", "process" } do
   for _, each in ipairs(themes[theme]) do
     each.theme = theme
     M.all[#M.all + 1] = each

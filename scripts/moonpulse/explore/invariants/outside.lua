@@ -1,5 +1,5 @@
---- Pulses that something outside fires: each that the simulator gave has its row, and the limits of stim:watch
---- disarm. By the simulator's own log, and by what the scenario lets come.
+--- Pulses that something outside fires: each that the simulator gave has its row, and the limits of
+--- stim:watch disarm. By the simulator's own log, and by what the scenario lets come.
 local troubles = require "moonpulse.explore.trouble"
 
 local reports_ns = 20000000 -- of the simulator: from the pulse to its report
@@ -30,7 +30,7 @@ end
 
 return {
   { name = "outside-has-rows",
-    says = "Each pulse that something outside fired has one row, at its report's time, and there is no other.",
+    says = "Each pulse that something outside fired has one row, at its report's time; there is no other.",
     when = came,
     check = function(run)
       local rows, at = rows_of(run), 0
@@ -48,18 +48,19 @@ return {
         seconds(rows[at + 1].onset)) or nil
     end },
   { name = "outside-is-bounded",
-    says = "Once as many pulses came as may, or one too soon, none is given that the safe frame could prevent.",
+    says = "Once as many pulses came as may, or one too soon, no other is given that could be prevented.",
     when = came,
     check = function(run)
       for _, call in ipairs(run.watches) do
         local count, before_ns, last_ns = 0, nil, nil
         for _, pulse in ipairs(run.fired_given) do
-          if pulse.ns > call.called_ns and last_ns and pulse.ns > last_ns + disarmed_ns then
+          local is_its = pulse.ns > call.called_ns and pulse.ns < (call.returned_ns or math.huge)
+          if is_its and last_ns and pulse.ns > last_ns + disarmed_ns then
             return ("a pulse was given at %s, and the limit was met at %s"):format(
               seconds(pulse.ns - run.start_ns), seconds(last_ns - run.start_ns))
-          elseif pulse.ns > call.called_ns and not last_ns then
+          elseif is_its and not last_ns then
             count = count + 1
-            local soon = before_ns and pulse.ns - before_ns < math.floor(call.step.refractory * 1e9 + 0.5)
+            local soon = before_ns and pulse.ns - before_ns < call.step.refractory * 1e9 - off_ns
             before_ns, last_ns = pulse.ns, (soon or count == call.step.count) and pulse.ns or nil
           end
         end

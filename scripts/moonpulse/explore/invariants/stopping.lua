@@ -123,7 +123,7 @@ end
 local function could_be(run, reason)
   local of = causes[reason]
   if reason == "refractory" then
-    return outside.too_soon(run)
+    return outside.too_soon(run) or troubles.broke(run)
   elseif reason == "device" and run.fired_given[1] then
     for _, row in ipairs(run.rows or {}) do -- it came when nobody waited for it
       if row.event == "unasked_pulse" then
