@@ -1,7 +1,9 @@
 -- Pulses that something else fires (stim:watch): which of them count, what disarms, what the record has of
 -- each, and what is refused. The witness is the simulator: what it says it gave, and when it was disarmed.
+local cases = require "cases"
 local cjson = require "cjson"
 local fixture = require "job"
+local given_record = require "moonpulse.safety.given_record"
 local shell = require "shell"
 
 local folder, jobs
@@ -209,6 +211,14 @@ describe("stim:watch", function()
     end
   end)
 
+  it("the pulses of a script that only sleeps are a fault that names it", function()
+    shell.write(folder .. "/triggers", "1 device pulse\n")
+    local status, _, err = cases.run(folder, "external_pulse", ("--device sim:magventure --speed max "
+      .. "--triggers %s/triggers"):format(folder))
+    assert.are.equal(4, status, err)
+    assert.matches("only stim:watch in an experiment waits for such pulses", err, 1, true)
+  end)
+
   it("a pulse of another strength is a fault, and its row says so", function()
     local status, _, err = run("stim:watch(pulse, { count = 9, refractory = 0.5, timeout = 9 })",
       { 1, 2, 3, 4 }, turned [[
@@ -317,5 +327,32 @@ describe("stim:watch", function()
     local again, told = shell.moonpulse(folder, ("rerun %s --out %s/again"):format(record(), folder))
     assert.matches("SAME ", told, 1, true)
     assert.are.equal(0, again, told)
+    -- as a kill would leave it, before the journal had its last pulse: that counts, and is recovered
+    local killed, manifest = folder .. "/killed", facts()
+    assert.are.equal(2, given_record.of(record(), manifest).pulses)
+    local was, journal = shell.read(record() .. "/events.tsv"), {}
+    shell.copy(record(), killed)
+    for line in io.lines(killed .. "/journal.jsonl") do
+      local entry = cjson.decode(line)
+      if entry.kind == "watched" or entry.kind == "play" and entry.play == 2 then
+        break
+      end
+      journal[#journal + 1] = line .. "\n"
+    end
+    shell.write(killed .. "/journal.jsonl", table.concat(journal))
+    shell.write(killed .. "/manifest.json", (shell.read(killed .. "/manifest.json"):gsub(
+      '"status": "completed"', '"status": "running"')))
+    manifest.status = "running"
+    assert.are.equal(2, given_record.of(killed, manifest).pulses)
+    assert.are.equal(0, (shell.moonpulse(folder, "recover " .. killed)))
+    local function pulses_of(text)
+      local list = {}
+      for line in text:gmatch("[^\n]*\texternal\t[^\n]*") do
+        list[#list + 1] = line:gsub("^([^\t]*\t[^\t]*\t[^\t]*\t)%d+", "%1")
+      end
+      return list
+    end
+    assert.are.equal(2, #pulses_of(was))
+    assert.are.same(pulses_of(was), pulses_of(shell.read(killed .. "/events.tsv")))
   end)
 end)
