@@ -211,6 +211,26 @@ describe("stim:watch", function()
     end
   end)
 
+  it("a report behind the device's word that it is disarmed is of a pulse that nobody waited for", function()
+    local status, _, err = run([[
+      stim:watch(pulse, { count = 9, refractory = 0.5, timeout = 2 })
+      run:sleep(1)]], { 1, 1.9 }, turned [[
+        local line = simulator.line
+        function simulator.line(_, name, level, now_ns)
+          local replies, log = line(simulator, name, level, now_ns)
+          local late = {}
+          for i, reply in ipairs(replies or {}) do
+            late[i] = { at_ns = reply.at_ns + (now_ns > 1500000000 and 400000000 or 0), bytes = reply.bytes }
+          end
+          return late, log
+        end]])
+    assert.are.equal(4, status, err)
+    assert.matches("reports a pulse that was not sent", err, 1, true)
+    assert.are.equal(1, #rows "pulse")
+    assert.are.equal(1, #rows "unasked_pulse")
+    assert.are.equal(2, (fired_in(record() .. "/twin.tsv")))
+  end)
+
   it("the pulses of a script that only sleeps are a fault that names it", function()
     shell.write(folder .. "/triggers", "1 device pulse\n")
     local status, _, err = cases.run(folder, "external_pulse", ("--device sim:magventure --speed max "
