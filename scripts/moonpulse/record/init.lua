@@ -4,7 +4,6 @@ local confirmations = require "moonpulse.record.confirmations"
 local core = require "moonpulse.core"
 local discards = require "moonpulse.record.discarded"
 local disturbed = require "moonpulse.record.disturbed"
-local externals = require "moonpulse.record.external"
 local files = require "moonpulse.record.file"
 local folders = require "moonpulse.record.folder"
 local manifest_files = require "moonpulse.record.manifest_file"
@@ -17,10 +16,16 @@ local M = {}
 local Record = {}
 Record.__index = Record
 confirmations.into(Record)
-externals.into(Record)
 stimulus_numbers.into(Record)
 Record.discarded = discards.from
 Record.manifest = manifest_files.write
+
+--- Pulses that we did not send, as moonpulse.record.external has them: hardly a run has any.
+for _, name in ipairs { "unasked", "external" } do
+  Record[name] = function(...)
+    return require("moonpulse.record.external")[name](...)
+  end
+end
 
 --- Counts and timing so far, as moonpulse.record.result has them: loaded when they are asked for.
 function Record:result()
