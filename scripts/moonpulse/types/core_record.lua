@@ -20,8 +20,8 @@ function Flight:play(number, start_ns) end
 ---@param arrival_ns integer
 ---@param value integer? the reply as a number
 ---@param said "given"|"otherwise"|"going"|"some"|"external"|"external_otherwise"|nil "otherwise": not as it
----   was set; "going": the train that it began had not been cut by then; "some": one of such a train was given,
----   nobody knows which; "external": something else fired it, as was waited for
+---   was set; "going": the train that it began had not been cut by then; "some": one of such a train was
+---   given, nobody knows which; "external": something else fired it, as was waited for
 ---@param play integer? the plan of the pulse; nil: the one that goes on
 ---@return boolean stored
 function Flight:confirm(number, arrival_ns, value, said, play) end
