@@ -44,6 +44,7 @@ local function write_course(options)
   table.move(course.rows.pulses, 1, #course.rows.pulses, #rows + 1, rows)
   for i, row in ipairs(rows) do
     row.number = i
+    row.planned = row.planned or row.time * 1e6 -- nobody planned what something else fired
   end
   table.sort(rows, function(a, b)
     if a.planned ~= b.planned then

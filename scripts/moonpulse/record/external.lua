@@ -1,12 +1,13 @@
 --- Pulses that the device reports and that we did not send: those that something else fires while stim:watch
---- waits for them, and those that nobody expected. Methods of a record.
+--- waits for them, and those that nobody expected. A part of a record.
 local M = {}
 
 --- The device reported a pulse that nobody sent. Its onset is not known: it stands at the reply's time.
+---@param self moonpulse.Record
 ---@param at_ns integer when the reply came (monotonic)
 ---@param reply string
 ---@param value integer? the reply as a number, for the flight record, where it is confirmation number 0
-function M:unasked(at_ns, reply, value)
+function M.unasked(self, at_ns, reply, value)
   if not self.start_ns then -- nothing was sent yet, nor will be
     self:start(at_ns)
   end
@@ -23,11 +24,12 @@ end
 
 --- The device reported a pulse that something else fired, as stim:watch waits for. It is a play of its own,
 --- whose one action it is; nobody planned or sent it, and its onset is the reply's time.
+---@param self moonpulse.Record
 ---@param at_ns integer when the reply came (monotonic)
 ---@param reply string
 ---@param value integer? the reply as a number, for the flight record
 ---@param otherwise boolean? it was not given as the device was set
-function M:external(at_ns, reply, value, otherwise)
+function M.external(self, at_ns, reply, value, otherwise)
   local since_ns = at_ns - self.start_ns
   if self.flight then
     self.flight:confirm(0, at_ns, value or 0, otherwise and "external_otherwise" or "external", self.plan)

@@ -20,8 +20,11 @@ stimulus_numbers.into(Record)
 Record.discarded = discards.from
 Record.manifest = manifest_files.write
 
-for _, verb in ipairs { "unasked", "external" } do -- loaded for those whose device something else fires
-  Record[verb] = function(...) return require("moonpulse.record.external")[verb](...) end
+--- Pulses that we did not send, as moonpulse.record.external has them: hardly a run has any.
+for _, name in ipairs { "unasked", "external" } do
+  Record[name] = function(...)
+    return require("moonpulse.record.external")[name](...)
+  end
 end
 
 --- Counts and timing so far, as moonpulse.record.result has them: loaded when they are asked for.

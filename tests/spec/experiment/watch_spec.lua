@@ -136,6 +136,13 @@ describe("stim:watch", function()
     assert.matches("Pulses fired by an external device", page, 1, true)
     local _, methods = shell.moonpulse(folder, "methods " .. record())
     assert.matches("3 pulses were fired by an external device", methods:gsub("%s+", " "), 1, true)
+    local _, events = shell.moonpulse(folder, ("events %s/made.lua --device sim:magventure --rmt 50 "
+      .. "--triggers %s/triggers"):format(folder, folder))
+    assert.matches("\n[^\n]*\t1020000\tpulse\t1\t40\tMSO\t40\t1\t", events)
+    local judged, said = shell.moonpulse(folder, ("check %s/made.lua --device sim:magventure --rmt 50 "
+      .. "--triggers %s/triggers"):format(folder, folder))
+    assert.are.equal(0, judged, said)
+    assert.matches("4 pulses of this course", said, 1, true)
   end)
 
   it("stops where a pulse comes sooner than refractory after the one before, and not at it", function()
