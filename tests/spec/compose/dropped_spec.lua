@@ -81,8 +81,8 @@ describe("an argument too many", function()
     ["parameter n: there is no option \"1\": 5 stands alone"] = function()
       return mp.protocol { name = "x", params = { n = { default = 2,5 } }, plan = pulse }
     end,
-    ["mark: { code = 7 } may stand behind the text, not 1: leave it out (where a function gives several values, "
-      .. "put its call in parentheses)"] = function()
+    ["mark: { code = 7 } may stand behind the text, not 1: leave it out (where a function gives several "
+      .. "values, put its call in parentheses)"] = function()
         return mp.mark(("b"):gsub("b", "a"))
       end,
     ["mp.shuffle({ ... }, { ... }): "] = function() return mp.shuffle({}, {}) end,
