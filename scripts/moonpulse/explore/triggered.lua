@@ -60,11 +60,11 @@ local function read_journal(run)
   for _, entry in ipairs(run.journal) do
     if entry.kind == "ahead" then
       local first = math.tointeger(entry.play)
-      repeat -- those between were refused
+      repeat -- those between were refused, maybe at this very instant
         at = at + 1
         local call = run.calls[at]
         open = call and call.first == first and call.returned_ns and math.tointeger(entry.from_ns)
-          <= call.returned_ns and call or nil
+          <= call.returned_ns - (call.ok and 0 or 1) and call or nil
       until open or not call
       if open then
         add_told(run, open, entry)
