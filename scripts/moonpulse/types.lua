@@ -259,7 +259,6 @@
 ---@class moonpulse.Thresholds %MSO, as the options give them
 ---@field rmt number?
 ---@field amt number?
----@field hints table<string, string>? by "rmt", "amt": for the error where one is needed and not given
 
 --- What is to be run, and how strictly: run/begin.lua makes it of the options; others add to it as they know
 --- more.

@@ -187,6 +187,48 @@ describe("a threshold that an earlier run found", function()
     assert.are.equal(two, fixture.manifest(run).thresholds.rmt.value)
   end)
 
+  it("is offered to the operator alone: no record has it, so that it is made again without that run", function()
+    before(1)
+    local offer = ("--rmt last takes RMT %.10g"):format(kept_facts[1].found.value)
+    local function again(run, in_real_time)
+      for _, name in ipairs { "journal.jsonl", "events.tsv", "manifest.json" } do
+        local text = shell.read(run .. "/" .. name)
+        assert.is_nil(text:find("ML-PEST", 1, true) or text:find("rmt last", 1, true), text)
+        assert.is_true(name == "manifest.json" or text:find("needs the participant's resting", 1, true) ~= nil)
+      end
+      local status, said = shell.moonpulse(folder, "verify " .. run)
+      assert.are.equal(0, status, said)
+      shell.remove(folder .. "/apart")
+      os.rename(folder .. "/runs/" .. kept_facts[1].name, folder .. "/apart")
+      status, said = shell.moonpulse(folder, ("rerun %s --out %s/again"):format(run, folder))
+      os.rename(folder .. "/apart", folder .. "/runs/" .. kept_facts[1].name)
+      assert.are.equal(0, status, said)
+      assert.is_true(in_real_time or said:find("events.tsv  the same bytes", 1, true) ~= nil, said)
+    end
+    shell.write(folder .. "/lines", "stim:arm()\nstim:fire(mp.pulse(mp.rmt(110)))\n"
+      .. "ok, why = pcall(stim.fire, stim, mp.pulse(mp.rmt(90)))\nrun:note(tostring(why))\n")
+    local status, out, err = shell.moonpulse(folder, ("repl --speed max --participant P07 --answers %s/lines "
+      .. "--out %s/runs"):format(folder, folder))
+    assert.are.equal(0, status, out .. err)
+    assert.matches(offer, err, 1, true)
+    for _, name in ipairs(core.run_states(folder .. "/runs")) do
+      local _ = name:find "repl" and again(folder .. "/runs/" .. name)
+    end
+    for _, body in ipairs { "stim:arm()\nstim:fire(mp.pulse(mp.rmt(110)))",
+      "run:recruitment { of = 'RMT', from = 90, to = 140, step = 10 }" } do
+      local run
+      status, _, err, run = author.perform(folder, "local stim = run:device()", body, "--participant P07")
+      assert.are.equal(2, status, err)
+      assert.matches(("add --rmt N (in %%MSO); or --rmt last: RMT %.10g"):format(kept_facts[1].found.value),
+        err, 1, true)
+      again(run)
+      status, _, _, run = author.perform(folder, "local stim = run:device()", body,
+        "--participant P07 --speed 1")
+      assert.are.equal(2, status)
+      again(run, true)
+    end
+  end)
+
   it("is not taken from a record that was changed, that has no seal or that another one wrote", function()
     local run = before(1)
     change(run, function(manifest) manifest.thresholds.found[1].value = 33 end, true)
