@@ -126,7 +126,7 @@ describe("a prompt", function()
   end)
 
   it("keeps what is typed as it is typed, also where it looks like a path of this computer", function()
-    local lines = { "stim:arm()", "stim:fire(mp.pulse(mp.mso(800 /4/5)))", 
+    local lines = { "stim:arm()", "stim:fire(mp.pulse(mp.mso(800 /4/5)))",
       "file = '/home/kim/lab/helper.lua'", "stim:fire(mp.pulse(mp.mso(#file)))",
       "a = run:ask 'Which file?'", folder .. "/data/mep.txt", "stim:fire(mp.pulse(mp.mso(#a)))" }
     local status, said, run = typed(lines)
