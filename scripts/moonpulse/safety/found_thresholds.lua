@@ -7,6 +7,7 @@ local edited = require "moonpulse.safety.edited"
 local journal_lines = require "moonpulse.record.journal_lines"
 local lfs = require "lfs"
 local metas = require "moonpulse.record.meta"
+local no_threshold = require "moonpulse.text.no_threshold"
 local read = require "moonpulse.record.read"
 local recover_manifest = require "moonpulse.record.recover_manifest"
 local run_facts = require "moonpulse.safety.run_facts"
@@ -82,8 +83,31 @@ local function problem_of(run, manifest, results, now)
   return unproven(run.path, manifest, results)
 end
 
---- What a run found of one kind: one value, or none.
-local function of_kind(facts, kind)
+--- What the last hunt of one kind came to, if it found nothing: "no threshold up to 100 %MSO". What had not
+--- ended when the run did comes last.
+local function failed_last(results, kind)
+  local ended, failed = {}, nil
+  local function take(each)
+    if each.kind == kind then
+      failed = not each.threshold and no_threshold.words(each) or nil
+    end
+    ended[each] = true
+  end
+  for _, each in ipairs(results.ended) do
+    take(each)
+  end
+  for _, name in ipairs { "staircases", "thresholds" } do
+    for _, each in ipairs(results[name]) do
+      if not ended[each] then
+        take(each)
+      end
+    end
+  end
+  return failed
+end
+
+--- What a run found of one kind: one value, or none. One that a later hunt did not find again is none.
+local function of_kind(facts, kind, results)
   local value, how, why
   for _, each in ipairs(facts.thresholds) do
     local of = (each.kind == "RMT" or each.kind == "AMT") and each.kind or "unsaid"
@@ -93,6 +117,10 @@ local function of_kind(facts, kind)
       value, how, why = value or each.value, how or each.how, why or each.why
     end
   end
+  local failed = value and failed_last(results, kind)
+  if failed then
+    return nil, nil, ("it found %.4g %%MSO, and after that %s"):format(value, failed)
+  end
   return value, how, not value and why and "it found " .. why or nil
 end
 
@@ -101,7 +129,7 @@ local function add(list, run, real_pty, now)
   local problem, reality = nil, manifest and run_facts.reality(run.path, manifest)
   local results = recover_manifest.results(journal_lines.entries(run.path) or {})
   for _, kind in ipairs { "RMT", "AMT", "unsaid" } do
-    local value, how, why = of_kind(run.facts, kind)
+    local value, how, why = of_kind(run.facts, kind, results)
     if kind == "unsaid" then
       why = value and unsaid
     end

@@ -301,6 +301,27 @@ describe("a threshold that an earlier run found", function()
     refuses("--rmt last", "it found several")
   end)
 
+  it("is not taken where a later hunt of its run did not find it again", function()
+    local _, manifest = hunts("each > 1 and 'none' or 'even'", 2)
+    local found = manifest.thresholds.found
+    assert.are.equal(1, #found)
+    refuses("--rmt last", ("it found %.4g %%MSO, and after that no threshold up to 100 %%MSO"):format(
+      found[1].value))
+    local _, listed = shell.moonpulse(folder, "runs --participant P07 --out " .. folder .. "/runs")
+    assert.matches("and after that no threshold up to 100 %MSO", listed, 1, true)
+    shell.remove(folder .. "/runs")
+    hunts("each > 1 and (each > 2 and error 'over' or 'none') or 'even'", 3)
+    refuses("--rmt last", "and after that no threshold up to 100 %MSO")
+    shell.remove(folder .. "/runs")
+    hunts([[each > 1 and run:threshold { method = "ml-pest", start = 50, trials = 9, kind = "RMT" }()
+      and error 'over' or 'even']], 2)
+    refuses("--rmt last", "and after that no threshold: the run ended before it did")
+    shell.remove(folder .. "/runs")
+    _, manifest = hunts("each > 1 and 'even' or 'none'", 2) -- it was found at last
+    local _, _, err = perform "--rmt last"
+    assert.matches(("takes RMT %.10g"):format(manifest.thresholds.found[1].value), err, 1, true)
+  end)
+
   it("is not taken from a record that somebody edited and sealed again", function()
     local function first_alone(manifest)
       table.remove(manifest.thresholds.found)
