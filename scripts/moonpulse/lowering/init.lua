@@ -11,7 +11,7 @@ local violations = require "moonpulse.lowering.violation"
 
 local M = {}
 
-local at, interval, refuse = violations.at, violations.interval, refusals.raise
+local interval, refuse = violations.interval, refusals.raise
 
 --- What the device is set to for each; what it cannot give is refused, with the line that asks for it.
 local function resolve(actions, given, limits)
@@ -209,49 +209,6 @@ function M.differs(from, to)
   return from.mso ~= to.mso or from.train ~= to.train or from.channel ~= to.channel
 end
 
---- A device that disarms itself without pulses: no rest may be so long.
-local function check_rests(lowering, actions, driver, longest)
-  local before, last_ns = 0, 0
-  for kind, number, onset_ns, _, index in lowering.next, lowering do
-    if kind == "pulse" then
-      if onset_ns - last_ns > longest * 1e9 then
-        refuse("limit", "%s pulse %d (at %s) is %s without a pulse: the %s disarms itself then; the longest "
-          .. "rest is %g s: shorten it, or make it two runs", before == 0 and "before"
-          or ("between pulse %d and"):format(before), number, at(onset_ns / 1e3),
-          interval(onset_ns - last_ns), driver.description, longest)
-      end
-      local part = actions[index].part
-      before, last_ns = number, onset_ns + (part and math.floor(part.last * 1e9) or 0)
-    end
-  end
-  lowering:rewind()
-end
-
---- A power supply that gives so many joules within a time, for pulses that come one by one.
-local function check_supply(lowering, actions, driver, supply)
-  local sum, first, last = 0, 1, 0
-  local numbers, times_ns, joules = {}, {}, {}
-  for kind, number, onset_ns, _, index in lowering.next, lowering do
-    if kind == "pulse" and not actions[index].train then
-      last = last + 1
-      numbers[last], times_ns[last], joules[last] = number, onset_ns, supply.joules(actions[index])
-      sum = sum + joules[last]
-      while onset_ns - times_ns[first] >= supply.seconds * 1e9 do
-        sum = sum - joules[first]
-        numbers[first], times_ns[first], joules[first] = nil, nil, nil
-        first = first + 1
-      end
-      if sum > supply.most + 1e-3 then
-        refuse("limit", "pulses %d to %d (at %s to %s) take %.1f kJ: the %s has %g kJ for any %g s (%s); "
-          .. "lower the intensity or the rate, or rest longer in between", numbers[first], number,
-          at(times_ns[first] / 1e3), at(onset_ns / 1e3), sum / 1e3, driver.description,
-          supply.most / 1e3, supply.seconds, supply.why)
-      end
-    end
-  end
-  lowering:rewind()
-end
-
 local ahead = 1e-4 -- so much slower a train may be by the device's clock: twice what poor crystals differ
 
 --- How long a train is busy with itself, for how long the device is told nothing (to its last pulse, and
@@ -391,11 +348,8 @@ local function prepare(given, mode)
       return violations.drawn(violation, { plan = plan, lowered = lowered, brief = brief.of,
         ranges = given.plan }) or violations.fixed(violation)
     end })
-  if limits.longest_rest then
-    check_rests(lowering, actions, driver, limits.longest_rest)
-  end
-  if limits.supply then
-    check_supply(lowering, actions, driver, limits.supply)
+  if limits.longest_rest or limits.supply then -- loaded for those
+    require("moonpulse.lowering.over_time").check(lowering, actions, driver, limits)
   end
   return lowering, actions
 end

@@ -227,6 +227,19 @@ describe("channels and pulses", function()
     assert.is_truthy(prepare(pulse:at("left") .. mp.rest(1) .. pulse:at("left"), magventure))
   end)
 
+  it("a device that disarms itself without pulses has them near enough, also before a mark", function()
+    local magstim = require "moonpulse.devices.magstim200"
+    refused("limit", pulse .. mp.rest(60) .. pulse, magstim, {}, "between pulse 1 and pulse 2",
+      "the longest rest")
+    refused("limit", pulse .. mp.rest(60) .. mp.mark "end", magstim, {},
+      "goes on for 60 s after its last pulse",
+      "to a mark at 60")
+    refused("limit", pulse .. mp.rest(70) .. mp.mark "m" .. mp.rest(5) .. pulse, magstim, {}, "and pulse 2")
+    assert.is_truthy(prepare(pulse .. mp.rest(58) .. mp.mark "m" .. pulse .. mp.rest(50) .. mp.mark "e",
+      magstim))
+    assert.is_truthy(prepare(pulse .. mp.rest(90), magstim)) -- it is over with its last pulse
+  end)
+
   it("a plan without a pulse is refused", function()
     refused("usage", mp.rest(5) .. mp.mark "end", magventure, {}, "no pulse", "nothing to run")
   end)
