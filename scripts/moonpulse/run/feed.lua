@@ -221,7 +221,7 @@ function Feed:begin(context)
     end
     text = "it failed: " .. escapes.shown(tostring(text))
     return lines.line("answer", 0, { ok = false, why = text }), true
-  end)
+  end, lines.refused("the run has 32 readers already: close one of them", self.run, self.folder))
   for _, finding in ipairs(context.job.safety and judge.concerns(context.job.safety) or {}) do
     self:finding(finding) -- of a protocol; those of an experiment come with its plans
   end

@@ -76,6 +76,15 @@ function M.line(event, number, fields)
   return head(event, number) .. (body == "{}" and "}" or "," .. body:sub(2))
 end
 
+--- The only line of a program that is not taken in: it knows which run that was, and can stop it by a signal.
+---@param why string
+---@param run string? its name
+---@param folder string?
+---@return string
+function M.refused(why, run, folder)
+  return json.encode { event = "refused", why = why, run = run, folder = folder }
+end
+
 --- A row of events.tsv: its columns by their names, without those that are n/a.
 ---@param number integer
 ---@param text string the row

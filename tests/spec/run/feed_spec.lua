@@ -191,7 +191,7 @@ describe("a run's feed", function()
   end)
 
   --- A run in virtual time that somebody read from its beginning, checked.
-  local function told(name, arguments)
+  local function reading(name, arguments)
     local out = read("read", name .. ".feed", ("%s/%s.sock"):format(folder, name))
     local job = run(name, ("%s --seed 3 --speed max --events-wait 60 --events %s/%s.sock"):format(arguments,
       folder, name))
@@ -207,14 +207,14 @@ describe("a run's feed", function()
         local trial = mp.mark("S1", { code = 100 }) .. mp.rest(0.5)
           .. mp.pulse { intensity = mp.mso(40), code = 7 }
         return mp.trials { of = { trial, trial, trial }, every = 5 } end }]])
-    local list = told("coded", folder .. "/coded.lua --codes sim")
+    local list = reading("coded", folder .. "/coded.lua --codes sim")
     local codes, texts = only(list, "code"), {}
     for i, said in ipairs(codes) do
       texts[i] = feed_text.line(said):gsub("^ *[%d.]+ s  ", "")
     end
     assert.are.same({ "code 100  sent", "code 7  pulse 1  sent", "code 100  sent", "code 7  pulse 2  sent",
       "code 100  sent", "code 7  pulse 3  sent" }, texts)
-    list = told("later", folder .. "/coded.lua --from-trial 2 --codes sim")
+    list = reading("later", folder .. "/coded.lua --from-trial 2 --codes sim")
     assert.are.same({ "trial", 2, 1, 3 }, { list[#list].begins_at.what, list[#list].begins_at.number,
       list[#list].begins_at.pulses_before, list[#list].begins_at.pulses_planned })
   end)
@@ -227,8 +227,8 @@ describe("a run's feed", function()
         stim:watch(pulse, { count = 3, refractory = 2, timeout = 60 })
       end }]])
     shell.write(folder .. "/fired", "3 device pulse\n7.5 device pulse\n12 device pulse\n")
-    local list = told("watched", ("%s/watched.lua --device sim:magventure --triggers %s/fired"):format(folder,
-      folder))
+    local list = reading("watched", ("%s/watched.lua --device sim:magventure --triggers %s/fired"):format(
+      folder, folder))
     local order = {}
     for i, said in ipairs(only(list, "armed", "watch", "play", "watched", "disarmed")) do
       order[i] = said.event
@@ -254,7 +254,7 @@ describe("a run's feed", function()
         end
         stim:disarm()
       end }]])
-    local list = told("curve", folder .. "/curve.lua")
+    local list = reading("curve", folder .. "/curve.lua")
     local estimates, made = only(list, "estimate"), fixture.manifest(record "curve").experiment.curves[1]
     assert.are.equal(25, #estimates) -- a trial and its answer of each, and the end
     for i, said in ipairs(estimates) do
