@@ -62,7 +62,8 @@ local function show_status(facts)
     return line("process", "%d", facts.process)
   end
   line("what", "%s %s (%s)", facts.kind, facts.id, facts.name or facts.id)
-  line("state", "%s%s%s", facts.state, facts.stop and ", stopped: " .. facts.stop or "",
+  line("state", "%s%s%s", facts.state == "asking" and "asking: its operator has not answered yet"
+    or facts.state, facts.stop and ", stopped: " .. facts.stop or "",
     facts.safe and "" or "; the device may fire")
   line("device", "%s%s%s", facts.simulated and "simulated " or "", facts.device or "n/a",
     facts.participant and ", participant " .. facts.participant or "")
@@ -75,7 +76,9 @@ local function show_status(facts)
   end
   line("readers", "%d%s", facts.readers - 1, facts.dropped > 0 and (", %d did not read and %s let go of")
     :format(facts.dropped, facts.dropped == 1 and "was" or "were") or "")
-  line("record", "%s", facts.folder)
+  if facts.folder then
+    line("record", "%s", facts.folder)
+  end
   line("socket", "%s", facts.socket)
 end
 
@@ -246,7 +249,9 @@ local function stop(options, named)
         numbers.counted(said.pulses.planned, "pulse"), said.safe and "the device is safe"
         or "NOT CONFIRMED SAFE: look at the stimulator")
     end
-    shown("record %s", said.folder)
+    if said.folder then
+      shown("record %s", said.folder)
+    end
   end
   return said.safe and cli.status.ok or cli.status.fault
 end

@@ -66,6 +66,14 @@ describe("moonpulse ctl", function()
     end
   end
 
+  --- Another program at a socket: see feed_reader.py. Its output is there once it is as it should be.
+  local function other_program(how, socket)
+    local out = ("%s/%s"):format(folder, how)
+    os.execute(("python3 tests/helpers/feed_reader.py %s %s %s 2>%s.err & echo $! >%s.pid"):format(how,
+      shell.quote(socket), shell.quote(out), shell.quote(out), shell.quote(out)))
+    return out
+  end
+
   it("stops a run: the device is safe when it answers, and the record says who did it", function()
     local job = run("run", "itbs600 --amt 50 --events")
     has_given("run", 3)
@@ -154,6 +162,53 @@ describe("moonpulse ctl", function()
     end
   end)
 
+  it("says that a run still asks its operator, and stops it there; one that was answered goes on", function()
+    shell.write(folder .. "/list", "slept\tDid the participant sleep?\nway\tEMG or eye?\temg|visual\n")
+    assert.are.equal(0, (shell.sh(folder, "mkfifo " .. folder .. "/answers")))
+    local judge, said = schema_judge.new(folder), {}
+    for _, name in ipairs { "declined", "answered" } do
+      local job = run(name, ("itbs600 --amt 50 --events a --operator AB --preflight %s/list <%s/answers")
+        :format(folder, folder))
+      local answers = io.open(folder .. "/answers", "w")
+      answers:write("y\n")
+      answers:flush()
+      job:says "EMG or eye"
+      local seen = other_program("read", folder .. "/moonpulse/a.sock")
+      local _, out = ctl "status"
+      assert.matches("\nstate       asking: its operator has not answered yet\n", out, 1, true)
+      assert.matches("\npulses      0 of 600 sent", out, 1, true)
+      shell.write(folder .. "/status.json", select(2, ctl "status --json"))
+      assert.are.equal("", judge:ask("--any-order docs/schemas/ctl.schema.json " .. folder .. "/status.json"))
+      if name == "answered" then
+        answers:write("emg\n")
+        answers:flush()
+        has_given(name, 1)
+      end
+      local status, err
+      status, out, err = ctl "stop"
+      assert.are.equal(0, status, err)
+      assert.matches("has ended: stopped by another program (moonpulse ctl, process ", out, 1, true)
+      assert.matches("of 600 pulses sent; the device is safe", out, 1, true)
+      assert.are.equal(5, job:wait())
+      answers:close()
+      said[name] = { status = fixture.manifest(fixture.run_in(("%s/%s-runs"):format(folder, name))),
+        feed = shell.await(function() return shell.read(seen) end, seen) }
+      os.remove(seen)
+      shell.write(folder .. "/seen.jsonl", said[name].feed)
+      assert.are.equal("", judge:ask("--any-order docs/schemas/feed.schema.json " .. folder .. "/seen.jsonl"))
+    end
+    judge:close()
+    local declined, answered = said.declined, said.answered
+    assert.are.same({ "not run", "program" }, { declined.status.status, declined.status.result.stop })
+    assert.are.equal(0, given "declined")
+    assert.are.same({ "stopped", "program", "emg" }, { answered.status.result.status,
+      answered.status.result.stop, answered.status.preflight[2].answer })
+    assert.are.equal(fixture.run_in(folder .. "/answered-runs"),
+      cjson.decode(answered.feed:match '\n({"event":"begun".-)\n').folder)
+    assert.matches('^{"event":"hello"', declined.feed)
+    assert.matches('"event":"end".-"safe":true[^\n]*\n$', declined.feed)
+  end)
+
   it("stops of two runs with one name that of the folder, and none by the name", function()
     local jobs_of = { first = "a", second = "b" }
     for name, socket in pairs(jobs_of) do -- in one second they have one name
@@ -184,14 +239,6 @@ describe("moonpulse ctl", function()
     assert.are.equal(0, (ctl "stop"))
     assert.are.equal(5, other:wait())
   end)
-
-  --- Another program at a socket: see feed_reader.py. Its output is there once it is as it should be.
-  local function other_program(how, socket)
-    local out = ("%s/%s"):format(folder, how)
-    os.execute(("python3 tests/helpers/feed_reader.py %s %s %s 2>%s.err & echo $! >%s.pid"):format(how,
-      shell.quote(socket), shell.quote(out), shell.quote(out), shell.quote(out)))
-    return out
-  end
 
   it("stops a run that has all the readers that it takes, by its name; others are not held up",
     function()
