@@ -21,8 +21,6 @@
 
 enum { MOST_READERS = 32, ROOM = 4 << 20, OFTEN = 32 << 10 };
 
-static const char too_many[] =
-    "{\"event\":\"refused\",\"why\":\"the run has 32 readers already: close one of them\"}\n";
 static const char other_user[] =
     "{\"event\":\"refused\",\"why\":\"the run is another user's\"}\n";
 
@@ -135,7 +133,7 @@ static void on_connection(uv_poll_t *poll, int status, int events)
     if (!mp_feed_socket_peer(fd, &process))
         turn_away(feed, fd, other_user, sizeof other_user - 1);
     else if (feed->readers == MOST_READERS)
-        turn_away(feed, fd, too_many, sizeof too_many - 1);
+        turn_away(feed, fd, feed->full, feed->full_length);
     else
         take_in(feed, fd, process);
 }
@@ -229,15 +227,22 @@ static int feed_new(lua_State *L)
 }
 
 /*
- * feed:serve(on_event(id, process, line | nil) -> text | nil, leave): take in who comes. With
- * line nil a program has connected, and what is returned is its first line; else it has asked
- * something, and that is the answer, a line without its newline; with leave it is let go of
- * then. Must not raise.
+ * feed:serve(on_event(id, process, line | nil) -> text | nil, leave; full): take in who comes.
+ * With line nil a program has connected, and what is returned is its first line; else it has
+ * asked something, and that is the answer, a line without its newline; with leave it is let go
+ * of then. Must not raise. full: the only line, without its newline, of who finds 32 readers
+ * there.
  */
 static int feed_serve(lua_State *L)
 {
     struct feed *feed = check_feed(L);
+    size_t length;
     luaL_checktype(L, 2, LUA_TFUNCTION);
+    const char *full = luaL_checklstring(L, 3, &length);
+    luaL_argcheck(L, length < sizeof feed->full, 3, "it is too long");
+    memcpy(feed->full, full, length);
+    feed->full[length] = '\n';
+    feed->full_length = length + 1;
     lua_settop(L, 2);
     if (feed->handles == 0)
         watch_listener(feed);

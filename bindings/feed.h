@@ -24,6 +24,8 @@ struct feed {
     int spare;            // a descriptor for when there is none left; -1: none
     int on_event;         // registry reference
     struct mp_feed_reader *first;
+    size_t full_length;
+    char full[MP_FEED_OWN]; // what one more than there may be is told
     int readers;
     uint64_t came, dropped, refused;
     uint64_t sent; // so far everybody was given what it takes

@@ -4,9 +4,12 @@ feed_reader.py HOW SOCKET OUT: waits for the socket, then
   read     writes all that comes to OUT, until the run closes
   hang     reads the first line, then nothing until OUT.go is there, then all that is left, into OUT
   say      sends what standard input has at once, and writes what comes to OUT until the run closes
+  fill     connects until it is refused, and keeps all until OUT.go is there; OUT is there once it is refused
+  foreign  listens there itself as a run of another version would, until SIGTERM; writes "SIGTERM" to OUT then
   storm    connects as often as it can, 60 times at least, until OUT.go is there; writes the first line that each got to OUT
 """
 import os
+import signal
 import socket
 import sys
 import time
@@ -53,8 +56,37 @@ def first_line(s):
     return line
 
 
+def foreign(path):
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.bind(path)
+    listener.listen()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(finish(b"SIGTERM")))
+    while True:
+        s, _ = listener.accept()
+        s.sendall(b'{"event":"hello","format":"moonpulse feed","version":99,"run":"of_another"}\n')
+        s.close()
+
+
+def finish(text):
+    with open(out + ".part", "wb") as f:
+        f.write(text)
+    os.rename(out + ".part", out)
+    if how == "foreign":
+        os.unlink(path)
+
+
 how, path, out = sys.argv[1:4]
-if how == "storm":
+if how == "foreign":
+    foreign(path)
+elif how == "fill":
+    held, text = [], b""
+    while b"refused" not in text:
+        held.append(connect(path))
+        text = first_line(held[-1])
+    finish(text)
+    wait_for(out + ".go")
+    sys.exit(0)
+elif how == "storm":
     held, lines = [], []
     while len(lines) < 60 or not os.path.exists(out + ".go"):
         s = connect(path)
@@ -76,6 +108,4 @@ else:
         except BrokenPipeError:
             pass
     text += rest_of(s)
-with open(out + ".part", "wb") as f:
-    f.write(text)
-os.rename(out + ".part", out)
+finish(text)

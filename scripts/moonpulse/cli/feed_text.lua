@@ -31,12 +31,18 @@ function says.mark(said)
   return "mark  " .. tostring(said.reply)
 end
 
+function says.code(said)
+  local of = said.pulse and ("pulse %s  "):format(plain(said.pulse)) or ""
+  return ("code %s  %s%s"):format(plain(said.reply), of, plain(said.status))
+end
+
 says["end"] = function(said)
   return ("end  %s: %s"):format(said.status or "ended", said.message or said.reason or "")
 end
 
 local order = { "verdict", "name", "of", "trial", "intensity", "mep_uv", "old", "new", "unit", "reason",
-  "source", "question", "answer", "text", "byte", "heard", "count", "play", "pulses", "why", "what" }
+  "source", "question", "answer", "text", "byte", "heard", "count", "play", "pulses",
+  "refractory_s", "timeout_s", "external", "why", "what" }
 
 --- Any other: what it says, in the order in which people read it.
 local function other(said)

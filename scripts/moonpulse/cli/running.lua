@@ -13,6 +13,10 @@ local patience_s = 2 -- for the first line: the loop of a run turns more often, 
 ---@class moonpulse.Running a run that goes on, connected to
 ---@field path string of its socket
 ---@field hello table? its first line; nil: it has not said it
+---@field refuses string? why it cannot be followed, though it can be stopped
+---@field refused_code "limit"|"fault"|nil of that
+---@field run string? its name, where it has said that much
+---@field folder string? likewise
 ---@field process integer
 ---@field joined moonpulse.core.Joined
 local Running = {}
@@ -50,14 +54,30 @@ end
 
 Running.__close = Running.close
 
---- Read its first line. Raises where it is of a kind that this Moonpulse does not read.
+local function text_or_nil(value)
+  return type(value) == "string" and value or nil
+end
+
+--- It does not take this reader in: it can be stopped all the same, and by its name where it says that.
+---@param said table its line
+function Running:take_refusal(said)
+  self.refuses, self.refused_code = text_or_nil(said.why) or "it does not say why", "limit"
+  self.run, self.folder = text_or_nil(said.run) or self.run, text_or_nil(said.folder) or self.folder
+end
+
+--- Read its first line. Raises where what answers is no run.
 local function greet(self, seconds)
   local hello, line = self:next(seconds or patience_s)
   if hello and hello.event == "refused" then
-    refusals.raise("limit", "%s: %s", self.path, tostring(hello.why))
-  elseif hello and (hello.event ~= "hello" or hello.version ~= lines.version) then
-    refusals.raise("fault", "%s: this Moonpulse reads version %d of a feed: use the one that runs there",
-      self.path, lines.version)
+    self:take_refusal(hello)
+    return self
+  elseif hello and (hello.event ~= "hello" or hello.format ~= "moonpulse feed") then
+    refusals.raise("fault", "%s: what answers there is no run: it says %q", self.path, line:sub(1, 60))
+  elseif hello and hello.version ~= lines.version then
+    self:take_refusal(hello)
+    self.refuses, self.refused_code = ("this Moonpulse reads version %d of a feed: use the one that runs "
+      .. "there"):format(lines.version), "fault"
+    return self
   elseif not hello and line ~= "late" then
     return nil
   end
@@ -65,7 +85,7 @@ local function greet(self, seconds)
   return self
 end
 
---- Connect to the run at a socket.
+--- Connect to the run at a socket. Raises where what answers there is none.
 ---@param path string
 ---@param seconds number? how long to wait for its first line; 2
 ---@return moonpulse.Running? running
@@ -93,22 +113,54 @@ function M.at(path, seconds)
   return self
 end
 
---- All that go on in the user's runtime folder. Sockets whose run was killed are passed over.
+--- All that go on in the user's runtime folder. Sockets whose run was killed are passed over, and what is no
+--- run.
 ---@param seconds number? as for M.at
 ---@return moonpulse.Running[] each to be closed
+---@return string[] messages of what was no run
 function M.all(seconds)
-  local list = {}
+  local list, messages = {}, {}
   for _, path in ipairs(places.all()) do
-    local running = M.at(path, seconds)
-    list[#list + 1] = running
+    local ok, found, message, code = pcall(M.at, path, seconds)
+    if ok then
+      list[#list + 1] = found
+      messages[#messages + 1] = not found and code ~= "gone" and message or nil
+    else
+      messages[#messages + 1] = type(found) == "table" and found.message or tostring(found)
+    end
   end
-  return list
+  return list, messages
 end
 
 --- What a run is called, for people.
 ---@return string
 function Running:name()
-  return self.hello and self.hello.run or self.path
+  return self.hello and self.hello.run or self.run or self.path
+end
+
+--- Is this its folder? Runs of one second may have the same name.
+---@param path string
+---@return boolean
+function Running:is_in(path)
+  local folder = self.hello and self.hello.folder or self.folder
+  local own, other = folder and lfs.attributes(folder), lfs.attributes(path)
+  return own ~= nil and other ~= nil and own.ino == other.ino and own.dev == other.dev
+end
+
+--- Wait until it is over, of a run that tells this reader nothing: its socket or its process is gone then.
+---@param seconds number at most
+---@return boolean over
+function Running:await_end(seconds)
+  local until_ns = core.real_ns() + math.floor(seconds * 1e9)
+  local file = lfs.symlinkattributes(self.path, "ino")
+  while lfs.symlinkattributes(self.path, "ino") == file and file
+    and lfs.attributes("/proc/" .. self.process, "mode") do
+    if core.real_ns() >= until_ns then
+      return false
+    end
+    core.wait(0.02)
+  end
+  return true
 end
 
 --- Close all but one.
@@ -163,16 +215,25 @@ function M.find(named, seconds)
     return only(seconds)
   end
   local is_folder = lfs.attributes(named, "mode") == "directory"
-  local bare = is_folder and named:gsub("/+$", ""):match "[^/]+$" or named
   if not is_folder and (named:find("/", 1, true) or lfs.symlinkattributes(places.path(named), "mode")) then
     return at_path(places.path(named), seconds)
   end
-  local list, found = M.all(seconds), nil
+  local list, found = M.all(seconds), {}
   for _, running in ipairs(list) do
-    found = running:name() == bare and running or found
+    local is_it = is_folder and running:is_in(named) or not is_folder and running:name() == named
+    found[#found + 1] = is_it and running or nil
   end
-  return keep(list, found) or refusals.raise("usage", "%s does not go on, or not with --events in %s: %s",
-    bare, places.folder(), how)
+  if #found > 1 then
+    local paths = {}
+    for i, running in ipairs(found) do
+      paths[i] = running.path
+    end
+    keep(list)
+    refusals.raise("usage", "%d runs are called %s: name one by its socket: %s", #found, named,
+      table.concat(paths, ", "))
+  end
+  return keep(list, found[1]) or refusals.raise("usage", "%s does not go on, or not with --events in %s: %s",
+    named, places.folder(), how)
 end
 
 return M

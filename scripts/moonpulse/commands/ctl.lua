@@ -4,6 +4,8 @@ local cli = require "moonpulse.cli"
 local escapes = require "moonpulse.text.escapes"
 local json = require "moonpulse.text.sorted_json"
 local numbers = require "moonpulse.text.numbers"
+local read = require "moonpulse.record.read"
+local results = require "moonpulse.run.result"
 local running = require "moonpulse.cli.running"
 local text_of = require "moonpulse.cli.feed_text"
 
@@ -35,8 +37,9 @@ end
 -- status ---------------------------------------------------------------------------------------------------
 
 local function facts_of(run)
-  local hello = run.hello or { state = "busy" }
-  local facts = { socket = run.path, process = run.process }
+  local hello = run.hello or { state = run.refuses and "refuses" or "busy", run = run.run,
+    folder = run.folder }
+  local facts = { socket = run.path, process = run.process, why = run.refuses }
   for _, key in ipairs { "run", "folder", "state", "safe", "kind", "id", "name", "participant", "device",
     "simulated", "speed", "stop", "since_start_s", "pulses", "readers", "dropped" } do
     facts[key] = hello[key]
@@ -54,9 +57,13 @@ local function show_status(facts)
   if facts.state == "busy" then
     line("state", "it does not answer: its script is busy, or the computer is")
     return line("process", "%d", facts.process)
+  elseif facts.state == "refuses" then
+    line("state", "it cannot be followed: %s; it can be stopped", facts.why)
+    return line("process", "%d", facts.process)
   end
   line("what", "%s %s (%s)", facts.kind, facts.id, facts.name or facts.id)
-  line("state", "%s%s%s", facts.state, facts.stop and ", stopped: " .. facts.stop or "",
+  line("state", "%s%s%s", facts.state == "asking" and "asking: its operator has not answered yet"
+    or facts.state, facts.stop and ", stopped: " .. facts.stop or "",
     facts.safe and "" or "; the device may fire")
   line("device", "%s%s%s", facts.simulated and "simulated " or "", facts.device or "n/a",
     facts.participant and ", participant " .. facts.participant or "")
@@ -69,13 +76,21 @@ local function show_status(facts)
   end
   line("readers", "%d%s", facts.readers - 1, facts.dropped > 0 and (", %d did not read and %s let go of")
     :format(facts.dropped, facts.dropped == 1 and "was" or "were") or "")
-  line("record", "%s", facts.folder)
+  if facts.folder then
+    line("record", "%s", facts.folder)
+  end
   line("socket", "%s", facts.socket)
 end
 
 local function status(options, named)
-  local list = named and { running.find(named) } or running.all()
+  local list, no_runs = { named and running.find(named) }, {}
+  if not named then
+    list, no_runs = running.all()
+  end
   local told = json.list {}
+  for _, message in ipairs(no_runs) do
+    io.stderr:write("moonpulse: note: ", escapes.shown(message), "\n")
+  end
   if #list == 0 then
     running.find(nil) -- leaves, and says why
   end
@@ -94,12 +109,20 @@ local function status(options, named)
   end
 end
 
+--- Leave, as it says nothing.
+local function no_answer(run)
+  if run.refuses then
+    cli.fail(run.refused_code, "%s: %s (moonpulse ctl stop stops it all the same)", run:name(), run.refuses)
+  end
+  cli.fail("fault", "%s does not answer: its script is busy, or the computer is", run:name())
+end
+
 -- follow ---------------------------------------------------------------------------------------------------
 
 local function follow(options, named)
   local run <close> = running.find(named)
   if not run.hello then
-    cli.fail("fault", "%s does not answer: its script is busy, or the computer is", run:name())
+    no_answer(run)
   end
   local said, raw = run.hello, run.line
   while said do
@@ -131,7 +154,7 @@ end
 --- Ask a run, and leave with its refusal.
 local function asked(run, question, code)
   if not run.hello or not run:ask(question) then
-    cli.fail("fault", "%s does not answer: its script is busy, or the computer is", run:name())
+    no_answer(run)
   end
   local said = answer_to(run, question["do"], patience_s)
   if not said then
@@ -165,13 +188,39 @@ local function pause(options, named)
   shown("%s: %s", run:name(), text)
 end
 
+--- How a run ended that told this reader nothing: its record says it.
+local function end_by_record(run)
+  if not run:await_end(patience_s) then
+    return nil, "late"
+  elseif not run.folder then
+    return nil, "has ended; as it does not say where its record is, nothing more is known here"
+  end
+  local said, manifest = results.of(run.folder), read.manifest(run.folder .. "/manifest.json") or {}
+  said.what, said.event, said.run = nil, "end", run:name()
+  said.safe = manifest.status == "not run" or read.get(manifest, "result.disarmed") == true
+  return said
+end
+
 --- The end of a run, once it was stopped.
 local function end_of(run)
   local said, why
   repeat
+    if run.refuses then
+      return end_by_record(run)
+    end
     said, why = run:next(patience_s)
+    if said and said.event == "refused" then
+      run:take_refusal(said)
+    end
   until not said or said.event == "end"
   return said, why
+end
+
+--- Leave, as a run that was told to stop has not said how it ended.
+local function no_end(run, why)
+  cli.fail("fault", "%s was told to stop, and %s: moonpulse ctl status; use the stimulator's own switch "
+    .. "if it still fires", run:name(), why == "late" and "has not ended within 30 s"
+    or why == "ended" and "ended without a word" or why)
 end
 
 local function stop(options, named)
@@ -189,9 +238,7 @@ local function stop(options, named)
   local said
   said, why = end_of(run)
   if not said then
-    cli.fail("fault", "%s was told to stop, and %s: moonpulse ctl status; use the stimulator's own switch "
-      .. "if it still fires", run:name(), why == "late" and "has not ended within 30 s"
-      or "ended without a word")
+    no_end(run, why)
   end
   if options.json then
     as_json.tell { what = "moonpulse ctl", verb = "stop", run = run:name(), ["end"] = said }
@@ -202,7 +249,9 @@ local function stop(options, named)
         numbers.counted(said.pulses.planned, "pulse"), said.safe and "the device is safe"
         or "NOT CONFIRMED SAFE: look at the stimulator")
     end
-    shown("record %s", said.folder)
+    if said.folder then
+      shown("record %s", said.folder)
+    end
   end
   return said.safe and cli.status.ok or cli.status.fault
 end

@@ -278,7 +278,7 @@ local function perform_told(options)
     if not ok then
       message, status = cli.explain(result)
     end
-    options.feed:finish(status or cli.status.ok, message)
+    options.feed:finish(status or cli.status.ok, message, options.made)
   end
   return ok and result or not ok and error(result, 0) or nil
 end

@@ -186,8 +186,12 @@ end
 ---@param job moonpulse.Job gets preflight
 ---@param options table of the command
 ---@param real boolean a device was named, no simulator
+---@param facts moonpulse.Measured? of a protocol's plan
 ---@return table? refusal why the run may not begin, { code, message }; nil: it may
-function M.ask(job, options, real)
+function M.ask(job, options, real, facts)
+  if options.feed then
+    options.feed:expect(job, not real, options.speed, facts)
+  end
   local ok, problem = pcall(run_safety.preflight, options, real, job)
   begins.tell_given(job)
   if ok then

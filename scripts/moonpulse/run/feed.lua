@@ -80,6 +80,9 @@ function Feed:act(kind, entry)
     return
   end
   self.state = self.state ~= "stopping" and states[event] or self.state
+  if event == "begun" then -- who came while it asked was not told
+    fields.run, fields.folder = self.run, self.folder
+  end
   if event == "armed" then
     self.safe = false
   elseif event == "disarmed" then
@@ -208,12 +211,8 @@ end
 
 -- The run --------------------------------------------------------------------------------------------------
 
---- The run has its folder: whoever has connected is heard from now on.
----@param context moonpulse.Context
-function Feed:begin(context)
-  self.context = context
-  self.run, self.folder = context.record.folder:match "([^/]+)$", context.record.folder
-  context.record.feed, context.job.feed, context.job.audit.feed = self, self, self
+--- Whoever has connected is heard from now on.
+local function serve(self)
   self.feed:serve(function(_, process, line)
     local ok, text, leave = pcall(hear, self, process, line)
     if ok then
@@ -221,7 +220,35 @@ function Feed:begin(context)
     end
     text = "it failed: " .. escapes.shown(tostring(text))
     return lines.line("answer", 0, { ok = false, why = text }), true
-  end)
+  end, lines.refused("the run has 32 readers already: close one of them", self.run, self.folder))
+end
+
+--- The operator may be asked now, and there is no folder yet: who connects can ask and stop it all the same.
+---@param job moonpulse.Job
+---@param simulated boolean
+---@param speed number|"max"
+---@param facts moonpulse.Measured? of a protocol's plan
+function Feed:expect(job, simulated, speed, facts)
+  self.context = { job = job, kind = facts and "protocol" or "experiment", speed = speed,
+    device = { name = job.driver.name, simulated = simulated },
+    facts = { pulses = facts and facts.pulses or 0 },
+    record = { pulses_sent = 0, pulses_confirmed = 0, pulses_skipped = 0 } }
+  serve(self)
+end
+
+--- A question to the operator is open, or was answered.
+---@param is_open boolean
+function Feed:asking(is_open)
+  self.state = is_open and "asking" or "starting"
+end
+
+--- The run has its folder.
+---@param context moonpulse.Context
+function Feed:begin(context)
+  self.context = context
+  self.run, self.folder = context.record.folder:match "([^/]+)$", context.record.folder
+  context.record.feed, context.job.feed, context.job.audit.feed = self, self, self
+  serve(self)
   for _, finding in ipairs(context.job.safety and judge.concerns(context.job.safety) or {}) do
     self:finding(finding) -- of a protocol; those of an experiment come with its plans
   end
@@ -243,19 +270,36 @@ function Feed:await(seconds)
   end
 end
 
+--- Let whoever waits at the socket be taken in.
+local function take_in()
+  for _ = 1, 3 do
+    pcall(core.wait, 0)
+  end
+end
+
 --- The run is over: its last line. The socket goes.
 ---@param status integer the exit status
 ---@param message string? why it did not come to its end
-function Feed:finish(status, message)
-  if self.folder then
-    local result = results.of(self.folder, status, message)
+---@param folder string? of its record, where it was refused before it began
+function Feed:finish(status, message, folder)
+  if not self.context then -- it was refused before anybody could be heard
+    local line = lines.refused(message or "the run is over")
+    self.feed:serve(function() return line, true end, line)
+    take_in()
+  else
+    if not self.folder and folder then
+      self.run, self.folder = folder:match "([^/]+)$", folder
+    end
+    local result = self.folder and results.of(self.folder, status, message)
+      or { exit_status = status, message = message }
     result.what, result.lateness_us, result.run = nil, nil, self.run
     result.safe, self.state = self.safe, "ended"
     result.message = result.message and result.message:sub(1, 2000)
+    take_in()
     self:tell("end", result)
-    self.feed:finish(patience_s, most_s)
-    say_dropped(self)
   end
+  self.feed:finish(patience_s, most_s)
+  say_dropped(self)
   self.feed:close()
 end
 

@@ -28,8 +28,10 @@ local acts = {
   begin = { "begun", "what", "id", "seed", "participant", "moonpulse" },
   arm = { "armed", "channel", "mso" },
   disarm = { "disarmed", "new", "why" },
-  play = { "play", "play", "pulses", "seed", "triggered" },
+  play = { "play", "play", "pulses", "seed", "triggered", "external" },
   ahead = { "ahead", "play", "count", "byte", "pulses" },
+  watch = { "watch", "play", "count" },
+  watched = { "watched", "play", "pulses", "why" },
   trigger = { "trigger", "byte", "input", "heard", "count", "again" },
   threshold = { "threshold", "name", "of", "old", "new", "unit", "how", "method", "variant", "trials",
     "reversals", "why" },
@@ -74,6 +76,15 @@ function M.line(event, number, fields)
   return head(event, number) .. (body == "{}" and "}" or "," .. body:sub(2))
 end
 
+--- The only line of a program that is not taken in: it knows which run that was, and can stop it by a signal.
+---@param why string
+---@param run string? its name
+---@param folder string?
+---@return string
+function M.refused(why, run, folder)
+  return json.encode { event = "refused", why = why, run = run, folder = folder }
+end
+
 --- A row of events.tsv: its columns by their names, without those that are n/a.
 ---@param number integer
 ---@param text string the row
@@ -94,6 +105,24 @@ function M.row(number, text)
   return ("%s,%s}"):format(head(event, number), table.concat(parts, ","))
 end
 
+--- What a trial of a staircase, a hunt or an input-output curve says, its answer or its end.
+local function estimate(entry)
+  local of, fields = entry.of, {}
+  for key, value in pairs(of) do
+    fields[key] = plain(value)
+  end
+  fields.interval, fields.fit, fields.text = of.interval, of.fit, plain(entry.text)
+  return fields
+end
+
+--- How long another device may fire: none of it is text, and of its instants other programs know what is
+--- left, and their own clock.
+local function add_watch(fields, entry)
+  fields.refractory_s = entry.refractory_ns / 1e9
+  fields.timeout_s = (entry.until_ns - entry.from_ns) / 1e9
+  fields.until_mono_s = not core.is_virtual() and entry.until_ns / 1e9 or nil
+end
+
 --- A line of the journal: the event that it is, and what is said of it; nil: it is none.
 ---@param kind string
 ---@param entry table
@@ -101,13 +130,9 @@ end
 ---@return table fields
 function M.act(kind, entry)
   local of, fields = acts[kind], {}
-  if kind == "mark" and type(entry.of) == "table" and (entry.of.hunt or entry.of.staircase) then
-    for key, value in pairs(entry.of) do -- a trial of a hunt, its answer, its end
-      fields[key] = plain(value)
-    end
-    fields.interval = entry.of.interval
-    fields.text = plain(entry.text)
-    return "estimate", fields
+  if kind == "mark" and type(entry.of) == "table"
+    and (entry.of.hunt or entry.of.staircase or entry.of.curve) then
+    return "estimate", estimate(entry)
   elseif not of then
     return nil, fields
   end
@@ -116,6 +141,8 @@ function M.act(kind, entry)
   end
   if kind == "begin" then
     fields.device, fields.parameters = entry.device, entry.parameters
+  elseif kind == "watch" then
+    add_watch(fields, entry)
   elseif kind == "play" and not core.is_virtual() then
     fields.starts_mono_s = entry.start_ns and entry.start_ns / 1e9
   end

@@ -152,7 +152,7 @@ function M.run(options, given)
   print(job.protocol.name)
   run_safety.say_history(job.policy, line)
   run_safety.say(job, line)
-  local refusal = start.ask(job, options, not given.simulated)
+  local refusal = start.ask(job, options, not given.simulated, facts)
   local record = start.make_record(job, options, refusal)
   local context = {
     job = job, facts = facts, record = record, parameters = manifests.text_values(given.values),

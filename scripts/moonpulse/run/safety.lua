@@ -1,5 +1,6 @@
 --- What stands between a plan and a run: the gate's verdict, said and kept; the operator's preflight.
 local check_report = require "moonpulse.safety.check_report"
+local core = require "moonpulse.core"
 local coverages = require "moonpulse.safety.coverage"
 local escapes = require "moonpulse.text.escapes"
 local histories = require "moonpulse.safety.history"
@@ -52,11 +53,43 @@ function M.say(job, line)
   end
 end
 
+--- The next line of standard input, while the loop goes on: other programs are heard meanwhile.
+local function read_heard(job)
+  local ended = false
+  job.typed = job.typed or ""
+  local input = core.input(function(bytes)
+    job.typed, ended = job.typed .. (bytes or ""), bytes == nil
+  end)
+  if not input then -- a regular file: reading it never waits
+    return io.read("l")
+  end
+  local watched <close> = input -- luacheck: ignore 211
+  while not ended and not job.stop_reason and not job.typed:find("\n", 1, true) do
+    core.wait(0.02)
+  end
+  local line, rest = job.typed:match "^([^\n]*)\n(.*)$"
+  if job.stop_reason then
+    return nil
+  elseif line then
+    job.typed = rest
+    return line
+  end
+  line, job.typed = job.typed, ""
+  return line ~= "" and line or nil
+end
+
 --- One line of the terminal or of a pipe.
-local function ask(text)
+local function ask(text, job, feed)
   io.stdout:write(text)
   io.stdout:flush()
-  local answer = io.read("l")
+  local answer
+  if feed then
+    feed:asking(true)
+    answer = read_heard(job)
+    feed:asking(false)
+  else
+    answer = io.read("l")
+  end
   if not answer then
     print()
   end
@@ -67,8 +100,9 @@ end
 ---@param job moonpulse.Job
 ---@param again string[]? the answers, in order
 ---@param no_answer string what stands for none
+---@param feed moonpulse.Feed?
 ---@return fun(text: string, try: integer): string?
-local function asking(job, again, no_answer)
+local function asking(job, again, no_answer, feed)
   local count = 0
   return function(text, try)
     text = escapes.shown(text) -- as the record has it
@@ -79,7 +113,7 @@ local function asking(job, again, no_answer)
       answer = again[count] ~= no_answer and again[count] or nil
       print(escapes.shown(text .. (answer or "")))
     else
-      answer = ask(text)
+      answer = ask(text, job, feed)
       answer = answer and escapes.shown(answer)
     end
     job.audit:tell("answer", { question = text, answer = answer or no_answer, of = "preflight",
@@ -139,7 +173,8 @@ function M.preflight(options, real, job)
   elseif again and not operator then
     operator = false
   end
-  local answers, message = preflight.ask(questions, asking(job, again, preflight.no_answer), operator,
+  local put = asking(job, again, preflight.no_answer, options.feed)
+  local answers, message = preflight.ask(questions, put, operator,
     not again and term.isatty(io.stdin) and mistyped or nil)
   answers.source = again and the_record or nil
   job.preflight = answers

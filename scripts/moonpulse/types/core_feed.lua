@@ -28,7 +28,8 @@ function core.feed_join(path) end
 ---@param on_event fun(id: integer, process: integer, line: string?): string?, boolean? line nil: a program
 ---   has connected, and what is returned is its first line; else it has asked that, and gets the answer; true
 ---   as well: it is let go of then. Must not raise
-function Feed:serve(on_event) end
+---@param full string the only line of who finds 32 readers there
+function Feed:serve(on_event, full) end
 
 --- Tell all readers; who has not read what was told long ago is let go of.
 ---@param line string without its newline

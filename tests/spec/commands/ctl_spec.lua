@@ -66,6 +66,14 @@ describe("moonpulse ctl", function()
     end
   end
 
+  --- Another program at a socket: see feed_reader.py. Its output is there once it is as it should be.
+  local function other_program(how, socket)
+    local out = ("%s/%s"):format(folder, how)
+    os.execute(("python3 tests/helpers/feed_reader.py %s %s %s 2>%s.err & echo $! >%s.pid"):format(how,
+      shell.quote(socket), shell.quote(out), shell.quote(out), shell.quote(out)))
+    return out
+  end
+
   it("stops a run: the device is safe when it answers, and the record says who did it", function()
     local job = run("run", "itbs600 --amt 50 --events")
     has_given("run", 3)
@@ -154,6 +162,71 @@ describe("moonpulse ctl", function()
     end
   end)
 
+  it("says that a run still asks its operator, and stops it there; one that was answered goes on", function()
+    shell.write(folder .. "/list", "slept\tDid the participant sleep?\nway\tEMG or eye?\temg|visual\n")
+    assert.are.equal(0, (shell.sh(folder, "mkfifo " .. folder .. "/answers")))
+    local judge, said = schema_judge.new(folder), {}
+    for _, name in ipairs { "declined", "answered" } do
+      local job = run(name, ("itbs600 --amt 50 --events a --operator AB --preflight %s/list <%s/answers")
+        :format(folder, folder))
+      local answers = io.open(folder .. "/answers", "w")
+      answers:write("y\n")
+      answers:flush()
+      job:says "EMG or eye"
+      local seen = other_program("read", folder .. "/moonpulse/a.sock")
+      local _, out = ctl "status"
+      assert.matches("\nstate       asking: its operator has not answered yet\n", out, 1, true)
+      assert.matches("\npulses      0 of 600 sent", out, 1, true)
+      shell.write(folder .. "/status.json", select(2, ctl "status --json"))
+      assert.are.equal("", judge:ask("--any-order docs/schemas/ctl.schema.json " .. folder .. "/status.json"))
+      if name == "answered" then
+        answers:write("emg\n")
+        answers:flush()
+        has_given(name, 1)
+      end
+      local status, err
+      status, out, err = ctl "stop"
+      assert.are.equal(0, status, err)
+      assert.matches("has ended: stopped by another program (moonpulse ctl, process ", out, 1, true)
+      assert.matches("of 600 pulses sent; the device is safe", out, 1, true)
+      assert.are.equal(5, job:wait())
+      answers:close()
+      said[name] = { status = fixture.manifest(fixture.run_in(("%s/%s-runs"):format(folder, name))),
+        feed = shell.await(function() return shell.read(seen) end, seen) }
+      os.remove(seen)
+      shell.write(folder .. "/seen.jsonl", said[name].feed)
+      assert.are.equal("", judge:ask("--any-order docs/schemas/feed.schema.json " .. folder .. "/seen.jsonl"))
+    end
+    judge:close()
+    local declined, answered = said.declined, said.answered
+    assert.are.same({ "not run", "program" }, { declined.status.status, declined.status.result.stop })
+    assert.are.equal(0, given "declined")
+    assert.are.same({ "stopped", "program", "emg" }, { answered.status.result.status,
+      answered.status.result.stop, answered.status.preflight[2].answer })
+    assert.are.equal(fixture.run_in(folder .. "/answered-runs"),
+      cjson.decode(answered.feed:match '\n({"event":"begun".-)\n').folder)
+    assert.matches('^{"event":"hello"', declined.feed)
+    assert.matches('"event":"end".-"safe":true[^\n]*\n$', declined.feed)
+  end)
+
+  it("stops of two runs with one name that of the folder, and none by the name", function()
+    local jobs_of = { first = "a", second = "b" }
+    for name, socket in pairs(jobs_of) do -- in one second they have one name
+      jobs_of[name] = jobs:start(name, ("run itbs600 --amt 50 --tolerance 10000 --timing host --events %s "
+        .. "--out %s/%s-runs"):format(socket, folder, name))
+    end
+    has_given("first", 1)
+    has_given("second", 1)
+    local path = fixture.run_in(folder .. "/first-runs")
+    local same = path:match "[^/]+$" == fixture.run_in(folder .. "/second-runs"):match "[^/]+$"
+    local status, _, err = ctl("status " .. path:match "[^/]+$")
+    assert.are.equal(same and 2 or 0, status)
+    assert.is_true(not same or err:find("2 runs are called ", 1, true) ~= nil)
+    assert.are.equal(0, (ctl("stop " .. path)))
+    assert.are.equal(5, jobs_of.first:wait())
+    assert.is_false(jobs_of.second:ended())
+  end)
+
   it("names a socket whose run was killed, and passes it over where none was named", function()
     local job = run("run", "itbs600 --amt 50 --events a")
     has_given("run", 1)
@@ -166,6 +239,71 @@ describe("moonpulse ctl", function()
     assert.are.equal(0, (ctl "stop"))
     assert.are.equal(5, other:wait())
   end)
+
+  it("stops a run that has all the readers that it takes, by its name; others are not held up",
+    function()
+      local first = run("first", "itbs600 --amt 50 --events a")
+      local second = run("second", "ctbs600 --amt 40 --events b") -- names of their own
+      shell.write(folder .. "/third.lua", [[local mp = require "moonpulse"
+        return mp.protocol { id = "third", name = "Third", plan = function()
+          return mp.train { pulses = 900, hz = 3, intensity = mp.mso(30) } end }]])
+      local third = run("third", folder .. "/third.lua --events c")
+      for _, name in ipairs { "first", "second", "third" } do
+        has_given(name, 1)
+      end
+      local outs = { other_program("fill", folder .. "/moonpulse/a.sock") }
+      local line = shell.await(function() return shell.read(outs[1]) end, "a full run")
+      local named = cjson.decode(line).run
+      assert.are.equal(fixture.run_in(folder .. "/first-runs"):match "[^/]+$", named)
+      shell.write(folder .. "/refused.json", line)
+      local judge = schema_judge.new(folder)
+      local ask = "--any-order docs/schemas/%s.schema.json %s/%s.json"
+      assert.are.equal("", judge:ask(ask:format("feed", folder, "refused")))
+      local status, out, err = ctl "status"
+      assert.are.equal(0, status, err)
+      assert.matches("cannot be followed: the run has 32 readers already", out, 1, true)
+      assert.are.equal(2, select(2, out:gsub("\nstate       armed", "")))
+      assert.are.equal(0, (ctl "status --json"))
+      shell.write(folder .. "/status.json", shell.read(folder .. "/.out"))
+      assert.are.equal("", judge:ask(ask:format("ctl", folder, "status")))
+      judge:close()
+      status, out, err = ctl "follow a"
+      assert.are.same({ 3, "" }, { status, out })
+      assert.matches("close one of them (moonpulse ctl stop stops it all the same)", err, 1, true)
+      assert.are.equal(0, (ctl("stop " .. fixture.run_in(folder .. "/second-runs"):match "[^/]+$")))
+      assert.are.equal(5, second:wait())
+      assert.is_false(first:ended())
+      status, out, err = ctl("stop " .. named)
+      assert.are.equal(0, status, err)
+      local safe, fired = is_disarmed "first"
+      assert.is_true(safe)
+      assert.matches(("\n%d of 600 pulses sent; the device is safe\n"):format(fired), out, 1, true)
+      assert.are.equal(5, first:wait())
+      assert.are.equal("program", entry("first", "stop").reason)
+      shell.write(outs[1] .. ".go", "")
+      assert.are.equal(0, (ctl "stop"))
+      assert.are.equal(5, third:wait())
+    end)
+
+  it("stops a run of another version by a signal, and says that it knows no more; others are not held up",
+    function()
+      local job = run("run", "itbs600 --amt 50 --events a")
+      has_given("run", 1)
+      local out = other_program("foreign", folder .. "/moonpulse/other.sock")
+      local said
+      shell.await(function()
+        said = select(2, ctl "status")
+        return said:find("this Moonpulse reads version 1 of a feed", 1, true)
+      end, "the other")
+      assert.matches("\nstate       armed", said, 1, true)
+      assert.are.equal(0, (ctl "stop a"))
+      assert.are.equal(5, job:wait())
+      local status, _, err = ctl "stop of_another"
+      assert.are.equal(4, status)
+      assert.matches("of_another was told to stop, and has ended; as it does not say where its record is",
+        err, 1, true)
+      assert.are.equal("SIGTERM", shell.read(out))
+    end)
 
   it("pauses a protocol behind its trial; an experiment says that it cannot be", function()
     shell.write(folder .. "/three.lua", [[local mp = require "moonpulse"

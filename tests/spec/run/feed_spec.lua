@@ -1,6 +1,7 @@
 -- What a run tells other programs: judged by its own record, the simulator's log and a reader in Python that
 -- knows nothing of Moonpulse.
 local cjson = require "cjson"
+local feed_text = require "moonpulse.cli.feed_text"
 local fixture = require "job"
 local lfs = require "lfs"
 local schema_judge = require "schema_judge"
@@ -46,6 +47,15 @@ describe("a run's feed", function()
     end
     for _, said in ipairs(list) do
       found[#found + 1] = wanted[said.event] and said or nil
+    end
+    return found
+  end
+
+  --- The lines that are rows of events.tsv, of whatever kind.
+  local function rows_told(list)
+    local found = {}
+    for _, said in ipairs(list) do
+      found[#found + 1] = said.index and said or nil
     end
     return found
   end
@@ -110,10 +120,13 @@ describe("a run's feed", function()
     check_numbers(list)
     local wanted = rows(path)
     assert.is_true(#wanted > 0)
-    assert.are.same(wanted, bare(only(list, "pulse", "mark", "set_intensity", "unasked_pulse")))
+    assert.are.same(wanted, bare(rows_told(list)))
     local pulses = only(list, "pulse")
     assert.are.equal(given(path), #pulses)
     local sent = 0
+    for _, said in ipairs(pulses) do
+      sent = sent + (said.timed_by == "external" and 1 or 0) -- nobody here sent them
+    end
     for _, said in ipairs(only(list, "sent")) do
       sent = sent + said.pulses
     end
@@ -175,6 +188,83 @@ describe("a run's feed", function()
           only(list, "threshold")[1].new)
       end
     end
+  end)
+
+  --- A run in virtual time that somebody read from its beginning, checked.
+  local function reading(name, arguments)
+    local out = read("read", name .. ".feed", ("%s/%s.sock"):format(folder, name))
+    local job = run(name, ("%s --seed 3 --speed max --events-wait 60 --events %s/%s.sock"):format(arguments,
+      folder, name))
+    assert.are.equal(0, job:wait(), arguments .. job:err())
+    local list, text = got(out)
+    check(list, text, record(name))
+    return list
+  end
+
+  it("says event codes, sent and not, and where a plan was begun", function()
+    shell.write(folder .. "/coded.lua", [[local mp = require "moonpulse"
+      return mp.protocol { id = "coded", name = "Coded", plan = function()
+        local trial = mp.mark("S1", { code = 100 }) .. mp.rest(0.5)
+          .. mp.pulse { intensity = mp.mso(40), code = 7 }
+        return mp.trials { of = { trial, trial, trial }, every = 5 } end }]])
+    local list = reading("coded", folder .. "/coded.lua --codes sim")
+    local codes, texts = only(list, "code"), {}
+    for i, said in ipairs(codes) do
+      texts[i] = feed_text.line(said):gsub("^ *[%d.]+ s  ", "")
+    end
+    assert.are.same({ "code 100  sent", "code 7  pulse 1  sent", "code 100  sent", "code 7  pulse 2  sent",
+      "code 100  sent", "code 7  pulse 3  sent" }, texts)
+    list = reading("later", folder .. "/coded.lua --from-trial 2 --codes sim")
+    assert.are.same({ "trial", 2, 1, 3 }, { list[#list].begins_at.what, list[#list].begins_at.number,
+      list[#list].begins_at.pulses_before, list[#list].begins_at.pulses_planned })
+  end)
+
+  it("says when another device may fire, what came, and that it is over", function()
+    shell.write(folder .. "/watched.lua", [[local mp = require "moonpulse"
+      return mp.experiment { id = "watched", name = "Watched", run = function(run)
+        local stim, pulse = run:device(), mp.pulse(mp.mso(50)):label "loop"
+        stim:arm(pulse)
+        stim:watch(pulse, { count = 3, refractory = 2, timeout = 60 })
+      end }]])
+    shell.write(folder .. "/fired", "3 device pulse\n7.5 device pulse\n12 device pulse\n")
+    local list = reading("watched", ("%s/watched.lua --device sim:magventure --triggers %s/fired"):format(
+      folder, folder))
+    local order = {}
+    for i, said in ipairs(only(list, "armed", "watch", "play", "watched", "disarmed")) do
+      order[i] = said.event
+    end
+    assert.are.equal("armed watch play play play disarmed watched", table.concat(order, " "))
+    local begins, over = only(list, "watch")[1], only(list, "watched")[1]
+    assert.are.same({ 3, 2, 60, nil }, { begins.count, begins.refractory_s, begins.timeout_s,
+      begins.until_mono_s })
+    assert.are.same({ 3, "count", begins.play }, { over.pulses, over.why, over.play })
+    assert.are.equal("given", only(list, "play")[1].external)
+    assert.is_true(begins.at_s < 3 and over.at_s >= 12)
+  end)
+
+  it("says an input-output curve: its trials, its fit, and at the end what it came to", function()
+    shell.write(folder .. "/curve.lua", [[local mp = require "moonpulse"
+      return mp.experiment { id = "curve", name = "Curve", run = function(run)
+        local stim = run:device()
+        stim:arm()
+        for trial, mso in run:recruitment { intensities = { 30, 40, 45, 50, 60, 70 }, repeats = 2 } do
+          run:sleep(6)
+          stim:fire(mp.pulse { intensity = mp.mso(mso) })
+          trial:answer(({ [30] = 20, [40] = 200, [45] = 600, [50] = 1200, [60] = 1900, [70] = 2000 })[mso])
+        end
+        stim:disarm()
+      end }]])
+    local list = reading("curve", folder .. "/curve.lua")
+    local estimates, made = only(list, "estimate"), fixture.manifest(record "curve").experiment.curves[1]
+    assert.are.equal(25, #estimates) -- a trial and its answer of each, and the end
+    for i, said in ipairs(estimates) do
+      assert.are.equal(1, said.curve)
+      assert.are.same(i % 2 == 0 and made.track[i // 2] or nil,
+        said.mep_uv and { intensity = said.intensity, mep_uv = said.mep_uv } or nil)
+    end
+    assert.is_table(made.fit)
+    assert.are.same(made.fit, estimates[25].fit)
+    assert.are.same({ { fit = made.fit, unit = made.unit, trials = 12 } }, list[#list].curves)
   end)
 
   it("changes no byte of what a run in virtual time records", function()
