@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -55,14 +56,30 @@ static int joined_peer(lua_State *L)
     return 2;
 }
 
-/* joined:interrupt() -> true; false: that cannot be. Stop the run as a signal does, also while
- * its script is busy; it knows that another program asked for it. */
+/* Does a process run the moonpulse program? Anything may listen at a path. */
+static bool is_moonpulse(pid_t process)
+{
+    static const char name[] = "moonpulse";
+    char link[64], path[4096];
+    snprintf(link, sizeof link, "/proc/%ld/exe", (long)process);
+    ssize_t length = readlink(link, path, sizeof path - 1);
+    if (length <= 0)
+        return false;
+    path[length] = '\0';
+    const char *last = strrchr(path, '/');
+    return last != NULL && strncmp(last + 1, name, sizeof name - 1) == 0;
+}
+
+/* joined:interrupt() -> true; false: that cannot be, or no moonpulse program listens. Stop the
+ * run as a signal does, also while its script is busy; it knows that another program asked for
+ * it. */
 static int joined_interrupt(lua_State *L)
 {
     pid_t process;
     const union sigval asked = {.sival_int = MP_ASKED_TO_STOP};
     bool own = mp_feed_socket_peer(check_joined(L)->fd, &process);
-    lua_pushboolean(L, own && process > 1 && sigqueue(process, SIGTERM, asked) == 0);
+    lua_pushboolean(L, own && process > 1 && is_moonpulse(process) &&
+                           sigqueue(process, SIGTERM, asked) == 0);
     return 1;
 }
 

@@ -232,8 +232,10 @@ local function stop(options, named)
   if run.hello then
     answer, why = answer_to(run, "stop", answer_s)
   end
-  if not answer and why ~= "ended" then -- its loop does not turn: the way that a signal takes
-    run.joined:interrupt()
+  -- its loop does not turn: the way that a signal takes
+  if not answer and why ~= "ended" and not run.joined:interrupt() then
+    cli.fail("fault", "%s does not answer, and no moonpulse program of yours listens there: nothing was "
+      .. "stopped; moonpulse ctl status lists the runs", run:name())
   end
   local said
   said, why = end_of(run)

@@ -58,7 +58,7 @@ function Feed:close() end
 function Joined:peer() end
 
 --- Stop the run as a signal does, also while its script is busy.
----@return boolean sent
+---@return boolean sent false: that cannot be, or what listens is no moonpulse program
 function Joined:interrupt() end
 
 --- Ask something.

@@ -67,9 +67,15 @@ describe("moonpulse ctl", function()
   end
 
   --- Another program at a socket: see feed_reader.py. Its output is there once it is as it should be.
-  local function other_program(how, socket)
+  ---@param called string? the program's own name: a Python of that name
+  local function other_program(how, socket, called)
     local out = ("%s/%s"):format(folder, how)
-    os.execute(("python3 tests/helpers/feed_reader.py %s %s %s 2>%s.err & echo $! >%s.pid"):format(how,
+    local python = called and ("%s/%s"):format(folder, called) or "python3"
+    if called then
+      os.execute(([[cp "$(python3 -c 'import os, sys; print(os.path.realpath(sys.executable))')" %s]])
+        :format(python))
+    end
+    os.execute((python .. " tests/helpers/feed_reader.py %s %s %s 2>%s.err & echo $! >%s.pid"):format(how,
       shell.quote(socket), shell.quote(out), shell.quote(out), shell.quote(out)))
     return out
   end
@@ -289,7 +295,7 @@ describe("moonpulse ctl", function()
     function()
       local job = run("run", "itbs600 --amt 50 --events a")
       has_given("run", 1)
-      local out = other_program("foreign", folder .. "/moonpulse/other.sock")
+      local out = other_program("foreign", folder .. "/moonpulse/other.sock", "moonpulse-of-later")
       local said
       shell.await(function()
         said = select(2, ctl "status")
@@ -304,6 +310,18 @@ describe("moonpulse ctl", function()
         err, 1, true)
       assert.are.equal("SIGTERM", shell.read(out))
     end)
+
+  it("tells no other program to end that happens to listen at a path", function()
+    local socket = folder .. "/moonpulse/other.sock"
+    shell.sh(folder, "mkdir -p " .. folder .. "/moonpulse")
+    local out = other_program("foreign", socket)
+    shell.await(function() return select(2, shell.sh(folder, "ls " .. socket)):find("other", 1, true) end, "it")
+    local status, _, err = ctl("stop " .. socket)
+    assert.are.equal(4, status)
+    assert.matches("no moonpulse program of yours listens there: nothing was stopped", err, 1, true)
+    assert.is_nil(shell.read(out))
+    shell.sh(folder, ("kill $(cat %s.pid)"):format(out))
+  end)
 
   it("pauses a protocol behind its trial; an experiment says that it cannot be", function()
     shell.write(folder .. "/three.lua", [[local mp = require "moonpulse"
