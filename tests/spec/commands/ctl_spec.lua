@@ -305,6 +305,23 @@ describe("moonpulse ctl", function()
       assert.are.equal("SIGTERM", shell.read(out))
     end)
 
+  it("is not held up by one that takes nobody in any more", function()
+    local job = run("run", "itbs600 --amt 50 --events a")
+    has_given("run", 1)
+    local out = other_program("stuck", folder .. "/moonpulse/stuck.sock")
+    shell.await(function() return shell.read(out) end, "the stuck one")
+    local status, said, err = ctl "status"
+    assert.are.equal(0, status)
+    assert.matches("\nstate       armed", said, 1, true)
+    assert.matches("note: %S+stuck.sock: who listens there takes nobody in", err)
+    status, said, err = ctl "stop stuck"
+    assert.are.same({ 2, "" }, { status, said })
+    assert.matches("SIGTERM to its process stops it", err, 1, true)
+    assert.are.equal(0, (ctl "stop"))
+    assert.are.equal(5, job:wait())
+    shell.write(out .. ".go", "")
+  end)
+
   it("pauses a protocol behind its trial; an experiment says that it cannot be", function()
     shell.write(folder .. "/three.lua", [[local mp = require "moonpulse"
       return mp.protocol { id = "three", name = "Three", plan = function()
