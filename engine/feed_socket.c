@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -33,8 +34,18 @@ int mp_feed_socket_join(const char *path, struct mp_error *err)
         (void)mp_fail_sys(err, MP_EIO, errno, "cannot make a socket");
         return -1;
     }
+    const struct timeval patience = {.tv_sec = 2}; // where too many wait already to be taken in
+    (void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
     if (connect(fd, (const struct sockaddr *)&address, sizeof address) == 0)
         return fd;
+    if (errno == EAGAIN) {
+        (void)mp_fail(err, MP_EBUSY,
+                      "%s: who listens there takes nobody in, its script is busy: SIGTERM to "
+                      "its process stops it",
+                      path);
+        (void)close(fd);
+        return -1;
+    }
     bool nobody = errno == ECONNREFUSED || errno == ENOENT;
     (void)mp_fail_sys(err, nobody ? MP_EGONE : MP_EIO, errno, "%s", path);
     (void)close(fd);

@@ -35,7 +35,7 @@ int mp_feed_socket_accept(const struct mp_feed_socket *socket);
 /* Which process is at the other end; false where it is of another user, or cannot be asked. */
 bool mp_feed_socket_peer(int fd, pid_t *process);
 /* Connect to the run that listens at path, as a descriptor that blocks: -1, and MP_EGONE where
- * nobody listens there. */
+ * nobody listens there, MP_EBUSY where who listens took nobody in for 2 s. */
 int mp_feed_socket_join(const char *path, struct mp_error *err);
 
 #endif

@@ -6,6 +6,7 @@ feed_reader.py HOW SOCKET OUT: waits for the socket, then
   say      sends what standard input has at once, and writes what comes to OUT until the run closes
   fill     connects until it is refused, and keeps all until OUT.go is there; OUT is there once it is refused
   foreign  listens there itself as a run of another version would, until SIGTERM; writes "SIGTERM" to OUT then
+  stuck    listens there itself and takes nobody in, with as many waiting as may; writes "stuck" to OUT
   storm    connects as often as it can, 60 times at least, until OUT.go is there; writes the first line that each got to OUT
 """
 import os
@@ -78,6 +79,19 @@ def finish(text):
 how, path, out = sys.argv[1:4]
 if how == "foreign":
     foreign(path)
+elif how == "stuck":
+    listener, held = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM), []
+    listener.bind(path)
+    listener.listen(0)
+    try:
+        while True:
+            held.append(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+            held[-1].setblocking(False)
+            held[-1].connect(path)
+    except BlockingIOError:
+        finish(b"stuck")
+    wait_for(out + ".go")
+    sys.exit(0)
 elif how == "fill":
     held, text = [], b""
     while b"refused" not in text:

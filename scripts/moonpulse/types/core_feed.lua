@@ -21,7 +21,7 @@ function core.feed(path) end
 ---@param path string
 ---@return moonpulse.core.Joined?
 ---@return string? message
----@return string? code "gone": nobody listens there
+---@return string? code "gone": nobody listens there; "busy": for 2 s it took nobody in
 function core.feed_join(path) end
 
 --- Take in who comes.
