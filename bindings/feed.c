@@ -13,6 +13,7 @@
 #include "engine/clock.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -112,6 +113,13 @@ static void take_in(struct feed *feed, int fd, pid_t process)
     }
 }
 
+/* A descriptor to give up when there are no more. No child has it: it would go on listening
+ * when the run is gone. */
+static int spare_of(const struct feed *feed)
+{
+    return fcntl(feed->socket.fd, F_DUPFD_CLOEXEC, 0);
+}
+
 static void on_connection(uv_poll_t *poll, int status, int events)
 {
     struct feed *feed = poll->data;
@@ -123,7 +131,7 @@ static void on_connection(uv_poll_t *poll, int status, int events)
         fd = mp_feed_socket_accept(&feed->socket);
         if (fd >= 0)
             (void)close(fd);
-        feed->spare = dup(feed->socket.fd);
+        feed->spare = spare_of(feed);
         return;
     }
     if (fd < 0)
@@ -169,7 +177,7 @@ static void close_feed(struct mp_owned *owned)
     while (feed->first != NULL)
         mp_feed_drop(feed->first);
     mp_feed_log_close(&feed->log);
-    if (feed->spare > 0)
+    if (feed->spare >= 0)
         (void)close(feed->spare);
     if (feed->handles == 0) {
         mp_feed_socket_close(&feed->socket);
@@ -222,7 +230,7 @@ static int feed_new(lua_State *L)
         mp_owned_close(L, -1, MP_FEED);
         return mp_push_failure(L, &err);
     }
-    feed->spare = dup(feed->socket.fd);
+    feed->spare = spare_of(feed);
     return 1;
 }
 

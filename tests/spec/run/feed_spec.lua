@@ -365,6 +365,24 @@ describe("a run's feed", function()
     assert.are.equal(2, run("other", "ctbs600 --amt 50 --events-wait 1"):wait())
   end)
 
+  it("leaves nobody listening when its run is killed: no simulator, no child of its script", function()
+    shell.write(folder .. "/child.lua", ([[local mp = require "moonpulse"
+      return mp.experiment { id = "child", name = "Child", run = function(run)
+        run:device()
+        os.execute "sleep 60 >/dev/null 2>&1 & echo $! >%s/child"
+        run:note "begins"
+        run:sleep(60) end }]]):format(folder))
+    local job = run("killed", ("%s/child.lua %s --events mine"):format(folder, slow))
+    job:says "begins"
+    job:kill()
+    local child = tonumber(shell.read(folder .. "/child"))
+    assert.is_true(os.execute(("kill -0 %d"):format(child))) -- else it could not listen anyway
+    local next_one = run("next", "ctbs600 --amt 50 --speed max --events mine")
+    local status = next_one:wait()
+    os.execute(("kill -9 %d"):format(child))
+    assert.are.equal(0, status, next_one:err())
+  end)
+
   it("takes the place of a socket at which nobody listens, and of nothing else", function()
     os.execute(("python3 -c 'import socket;s=socket.socket(socket.AF_UNIX);s.bind(\"%s/feed\")'"):format(
       folder))
