@@ -73,6 +73,12 @@ void dispatch_record_finished(struct mp_dispatcher *d)
         (void)mp_flight_push(d->config.arming.flight, &record);
 }
 
+/* Room that stays free for what a stop still tells: of each code that waits, and why. */
+static uint64_t kept_for_stop(const struct mp_dispatcher *d, uint64_t others)
+{
+    return others + (d->config.codes != NULL ? CODES_WAIT : 0);
+}
+
 void dispatch_tell(struct mp_dispatcher *d, const struct mp_outcome *outcome)
 {
     bool recorded = outcome->kind == MP_OUT_SENT || outcome->kind == MP_OUT_ONEOFF ||
@@ -84,7 +90,7 @@ void dispatch_tell(struct mp_dispatcher *d, const struct mp_outcome *outcome)
         (void)mp_flight_push(d->config.arming.flight, &record);
     }
     // room is kept for the last outcome, so that a full ring can still say why it stopped
-    if (outcome->kind != MP_OUT_STOPPED && mp_ring_room(&d->outcomes) <= 2)
+    if (outcome->kind != MP_OUT_STOPPED && mp_ring_room(&d->outcomes) <= kept_for_stop(d, 2))
         mp_latch_stop(&d->stop, MP_STOP_RECORD);
     (void)mp_ring_push(&d->outcomes, outcome);
     atomic_store_explicit(&d->writing, false, memory_order_release); // after the outcome
@@ -99,11 +105,11 @@ void dispatch_publish(struct mp_dispatcher *d, const struct mp_outcome *outcome)
 bool dispatch_can_record(struct mp_dispatcher *d)
 {
     const struct mp_flight *flight = d->config.arming.flight;
-    if (mp_ring_room(&d->outcomes) <= 2)
+    if (mp_ring_room(&d->outcomes) <= kept_for_stop(d, 2))
         mp_latch_stop(&d->stop, MP_STOP_RECORD);
     else if (flight != NULL && mp_flight_lost(flight))
         mp_latch_stop(&d->stop, MP_STOP_TORN);
-    else if (flight != NULL && mp_flight_room(flight) <= 4)
+    else if (flight != NULL && mp_flight_room(flight) <= kept_for_stop(d, 4))
         mp_latch_stop(&d->stop, MP_STOP_FULL);
     else
         return true;

@@ -1,0 +1,176 @@
+/*
+ * Event codes of a dispatcher without a thread, on a clock that the test turns, at a box of its
+ * own: what a stop, a pulse that is due, a trigger and a box that hangs make of them.
+ */
+#include "engine/dispatcher_core.h"
+#include "engine/port_backend.h"
+
+#include "tests/engine/chance.h"
+#include "tests/engine/rig.h"
+
+#define MS MP_NS_PER_MS
+
+static int64_t now_ns;
+static struct mp_next next;
+
+/* A box that has each byte so long after it was written. */
+static struct {
+    int64_t latency_ns, at_ns[WIRE_MAX];
+    uint8_t bytes[WIRE_MAX];
+    size_t count;
+} box;
+
+static int64_t look(void *unused)
+{
+    (void)unused;
+    return now_ns;
+}
+
+static enum mp_status take(struct mp_port *port, const void *bytes, size_t length,
+                           size_t *written, struct mp_error *err)
+{
+    (void)port, (void)err;
+    CHECK_INT(length, 1);
+    box.bytes[box.count] = *(const uint8_t *)bytes;
+    box.at_ns[box.count++] = now_ns;
+    *written = 1;
+    return MP_OK;
+}
+
+static int held(const struct mp_port *port)
+{
+    int count = 0;
+    (void)port;
+    for (size_t i = 0; i < box.count; i++)
+        count += now_ns - box.at_ns[i] < box.latency_ns;
+    return count;
+}
+
+static const struct mp_port_ops box_ops = {
+    .kind = MP_PORT_SERIAL, .write = take, .queued = held};
+static struct mp_port box_port = {.ops = &box_ops, .fd = -1};
+
+static struct mp_plan *coded(struct mp_plan *take_plan, int64_t code)
+{
+    struct mp_error err = {0};
+    struct mp_plan *made = NULL;
+    must(mp_plan_coded(&made, take_plan, code, &err), &err);
+    mp_plan_unref(take_plan);
+    return made;
+}
+
+static void begin(int64_t code_width_ns, struct mp_flight *flight)
+{
+    static const struct mp_time time = {.now = look};
+    struct mp_error err = {0};
+    now_ns = MP_NS_PER_S;
+    next = (struct mp_next){0};
+    memset(&box, 0, sizeof box);
+    rig_ports();
+    struct mp_dispatch_config config = rig_config(MP_LATE_ABORT, forever_ns);
+    config.time = &time;
+    config.codes = &box_port;
+    config.code_width_ns = code_width_ns;
+    config.arming.flight = flight;
+    must(mp_dispatcher_create_stepped(&rig.d, &config, &err), &err);
+}
+
+/* A plan of which each pulse's command leaves so long before the pulse. */
+static struct mp_lowering *early(struct mp_plan *take_plan, int64_t latency_ns)
+{
+    struct mp_error err = {0};
+    struct mp_lowering *l = NULL;
+    struct mp_violation violation;
+    must(mp_lowering_create(&l, schedule_of(take_plan, 1), &no_wire, latency_ns, &err), &err);
+    for (uint32_t i = 0; i < mp_schedule_action_count(mp_lowering_schedule(l)); i++)
+        must(mp_lowering_pulse(l, i, "P\7", 2, 0, &err), &err);
+    while (mp_lowering_check(l, 1 << 20, &violation))
+        continue;
+    return l;
+}
+
+/* Until then, or a stop: all that is due. */
+static void turn_to(int64_t until_ns)
+{
+    while (mp_dispatcher_step(rig.d, &next) && next.at_ns <= until_ns) {
+        now_ns = next.at_ns > now_ns ? next.at_ns : now_ns;
+        next.came = true;
+    }
+    next.came = false;
+    now_ns = until_ns;
+}
+
+static void end(struct mp_lowering *l)
+{
+    mp_dispatcher_join(rig.d, MP_STOP_FINISHED);
+    rig_close();
+    mp_lowering_destroy(l);
+}
+
+static size_t lost(enum mp_code_lost why)
+{
+    size_t found = 0;
+    for (size_t i = 0; i < rig.count; i++)
+        found += rig.outcomes[i].kind == MP_OUT_CODE && rig.outcomes[i].lost == why;
+    return found;
+}
+
+/* Pulses at 1000 Hz whose codes come 15 commands later. */
+static struct mp_lowering *many(uint64_t count)
+{
+    struct mp_lowering *l =
+        early(coded(repeat(mso(7), count, MP_TRAIN, seconds(1, 1000)), 9), 15 * MS);
+    rig_play(l, now_ns + 50 * MS);
+    turn_to(now_ns + 10 * MP_NS_PER_S);
+    mp_dispatcher_join(rig.d, MP_STOP_FINISHED);
+    rig_drain();
+    return l;
+}
+
+/* The loop takes nothing: the last places are those of the codes that wait, and of why. */
+static void a_full_ring_has_room_for_why(void)
+{
+    begin(MS / 10, NULL);
+    struct mp_lowering *l = many(2000);
+    CHECK_INT(rig_last()->kind, MP_OUT_STOPPED);
+    CHECK_INT(rig_last()->stop, MP_STOP_RECORD);
+    CHECK_INT(rig_tally(MP_OUT_STOPPED), 1);
+    CHECK(lost(MP_CODE_STOPPED) >= 14);
+    CHECK_INT(rig_tally(MP_OUT_CODE), rig_tally(MP_OUT_SENT)); // each one is told of
+    end(l);
+}
+
+static void a_full_record_has_room_for_why(void)
+{
+    struct mp_error err = {0};
+    struct mp_flight *flight = NULL;
+    struct mp_flight_reader *reader = NULL;
+    struct mp_flight_record record;
+    size_t stops = 0, codes = 0, sent = 0;
+    const char *path = scratch_path("codes");
+    must(mp_flight_create(&flight, path, 80, &err), &err);
+    begin(MS / 10, flight);
+    CHECK(mp_flight_start(flight, now_ns, 0));
+    struct mp_lowering *l = many(200);
+    CHECK_INT(rig_last()->stop, MP_STOP_FULL);
+    end(l);
+    must(mp_flight_close(flight, &err), &err);
+    must(mp_flight_open(&reader, path, &err), &err);
+    while (mp_flight_next(reader, &record, NULL)) {
+        stops += record.kind == MP_FLIGHT_STOPPED;
+        codes += record.kind == MP_FLIGHT_CODE;
+        sent += record.kind == MP_FLIGHT_SENT;
+    }
+    mp_flight_reader_close(reader);
+    CHECK_INT(unlink(path), 0);
+    CHECK_INT(stops, 1);
+    CHECK(sent > 20);
+    CHECK_INT(codes, sent);
+}
+
+int main(void)
+{
+    a_full_ring_has_room_for_why();
+    a_full_record_has_room_for_why();
+    return CHECK_DONE("test_codes");
+}
