@@ -86,9 +86,9 @@ bool dispatch_code_before(const struct mp_dispatcher *d, int64_t *due_ns)
     const int64_t now = dispatch_now(d);
     if (next_ns < now)
         next_ns = now;
-    // a setting, or a mark, may wait for a moment
-    const bool exact = d->second_next || (d->next != NULL && d->next->kind == MP_SEND_PULSE);
-    if (*due_ns != INT64_MAX && next_ns >= *due_ns - (exact ? clear_ns : 0))
+    // also before a mark or a setting: the pulse may be due with it
+    const bool frame_next = d->second_next || d->next != NULL;
+    if (frame_next && next_ns >= *due_ns - clear_ns)
         return false;
     *due_ns = next_ns;
     return true;

@@ -17,7 +17,9 @@ static struct mp_next next;
 static struct {
     int64_t latency_ns, at_ns[WIRE_MAX];
     uint8_t bytes[WIRE_MAX];
+    size_t sent[WIRE_MAX]; // so many pulses had left by then
     size_t count;
+    bool sees_pulses;
 } box;
 
 static int64_t look(void *unused)
@@ -31,7 +33,10 @@ static enum mp_status take(struct mp_port *port, const void *bytes, size_t lengt
 {
     (void)port, (void)err;
     CHECK_INT(length, 1);
+    if (box.sees_pulses)
+        rig_drain();
     box.bytes[box.count] = *(const uint8_t *)bytes;
+    box.sent[box.count] = rig_tally(MP_OUT_SENT);
     box.at_ns[box.count++] = now_ns;
     *written = 1;
     return MP_OK;
@@ -168,9 +173,31 @@ static void a_full_record_has_room_for_why(void)
     CHECK_INT(codes, sent);
 }
 
+/* A 0 that is due 0.1 ms before a pulse: a mark in front of it changes nothing. */
+static void a_zero_waits_for_a_pulse_behind_a_mark(void)
+{
+    for (int marked = 0; marked < 2; marked++) {
+        begin(10 * MS - MS / 10, NULL);
+        box.sees_pulses = true;
+        struct mp_plan *second = marked == 1 ? then(mark("m"), mso(7)) : mso(7);
+        struct mp_lowering *l =
+            early(then(then(coded(mso(7), 9), rest(seconds(1, 100))), second), 0);
+        rig_play(l, now_ns + 50 * MS);
+        turn_to(now_ns + 200 * MS);
+        CHECK_INT(box.count, 2);
+        CHECK_INT(box.bytes[0], 9);
+        CHECK_INT(box.sent[0], 1);
+        CHECK_INT(box.bytes[1], 0);
+        CHECK_INT(box.sent[1], 2);
+        CHECK_INT(rig_tally(MP_OUT_MARK), marked);
+        end(l);
+    }
+}
+
 int main(void)
 {
     a_full_ring_has_room_for_why();
     a_full_record_has_room_for_why();
+    a_zero_waits_for_a_pulse_behind_a_mark();
     return CHECK_DONE("test_codes");
 }
