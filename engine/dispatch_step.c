@@ -215,6 +215,12 @@ static void do_second(struct mp_dispatcher *d)
         plan_is_over(d);
 }
 
+/* May a trigger start the plan at any moment? Then the thread listens, and does not spin. */
+static bool listens(const struct mp_dispatcher *d)
+{
+    return d->ahead.on && !d->ahead.past.playing;
+}
+
 /*
  * The last stretch before what is due. A pulse that is held back is awake early: else what each
  * is late, from the wake to the stamp, would add up over a row of pulses at the device's
@@ -226,7 +232,7 @@ static void wait_for_due(struct mp_dispatcher *d, struct mp_next *next)
                 d->due_ns > d->start_ns + d->next->send_ns;
     d->waits = WAITS_DUE;
     next->at_ns = d->due_ns - (held && d->threaded ? awake_ns : 0);
-    next->spin = d->realtime.spin || held;
+    next->spin = (d->realtime.spin && !listens(d)) || held;
 }
 
 /* What is next: a second part, a frame of the plan, a keep-alive, or only a look around. */
@@ -238,8 +244,7 @@ static void wait_for_next(struct mp_dispatcher *d, struct mp_next *next)
     if (config->arming.keepalive_length > 0 && d->keepalive_due_ns < look &&
         fits(d, config->arming.keepalive_length))
         look = d->keepalive_due_ns;
-    if (d->ahead.on && !d->ahead.past.playing && d->ahead.rule.until_ns < look &&
-        !dispatch_codes_wait(d)) // it is over
+    if (listens(d) && d->ahead.rule.until_ns < look && !dispatch_codes_wait(d)) // it is over
         look = d->ahead.rule.until_ns + 1;
     d->second_next = second_is_next(d);
     d->due_ns = d->second_next    ? d->second.due_ns
@@ -250,7 +255,7 @@ static void wait_for_next(struct mp_dispatcher *d, struct mp_next *next)
     if (d->due_ns > look || d->due_ns == INT64_MAX) {
         d->waits = WAITS_LOOK;
         next->at_ns = look;
-    } else if (d->realtime.spin) {
+    } else if (d->realtime.spin && !listens(d)) { // if it does, only a code's 0 is due
         d->waits = WAITS_WARM;
         next->at_ns = d->due_ns - warm_ns;
     } else {
@@ -424,8 +429,7 @@ bool dispatch_step(struct mp_dispatcher *d, struct mp_next *next)
         dispatch_hear(d); // first: nothing may come between a trigger and its pulse
     if (!stopped(d)) {
         take_commands(d);
-        if (d->ahead.on && !d->ahead.past.playing && dispatch_ahead_is_over(d) &&
-            !dispatch_codes_wait(d))
+        if (listens(d) && dispatch_ahead_is_over(d) && !dispatch_codes_wait(d))
             publish_finished(d);
         dispatch_look_settled(d);
     }

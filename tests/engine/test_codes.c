@@ -8,6 +8,8 @@
 #include "tests/engine/chance.h"
 #include "tests/engine/rig.h"
 
+#include <sys/socket.h>
+
 #define MS MP_NS_PER_MS
 
 static int64_t now_ns;
@@ -194,10 +196,48 @@ static void a_zero_waits_for_a_pulse_behind_a_mark(void)
     }
 }
 
+/* While a plan waits for triggers, and a code's 0 is due, the input is listened to all the
+ * time, also where the thread would spin before what is due. */
+static void triggers_are_heard_while_a_code_stands(void)
+{
+    const struct mp_ahead_rule five = {
+        .byte = 5, .every = 1, .from_ns = INT64_MIN, .until_ns = INT64_MAX, .most = 9};
+    struct mp_error err = {0};
+    struct mp_port *input = NULL;
+    int ends[2];
+    bool stood = false;
+    begin(20 * MS, NULL);
+    rig.d->realtime.spin = true;
+    CHECK_INT(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+    must(mp_port_adopt(&input, ends[0], "triggers", &err), &err);
+    struct mp_lowering *l = early(coded(mso(7), 9), 0);
+    must(mp_dispatcher_ahead(rig.d, l, &five, input, 1, &err), &err);
+    CHECK(mp_dispatcher_step(rig.d, &next));
+    CHECK_INT(write(ends[1], "\5", 1), 1);
+    next.came = false;
+    while (box.count < 2 && mp_dispatcher_step(rig.d, &next) && next.at_ns != INT64_MAX) {
+        if (box.count == 1) {
+            stood = true;
+            CHECK(next.input == input);
+            CHECK(!next.spin);
+        }
+        now_ns = next.at_ns > now_ns ? next.at_ns : now_ns;
+        next.came = true;
+    }
+    CHECK(stood);
+    CHECK_INT(box.count, 2);
+    CHECK_INT(box.bytes[1], 0);
+    CHECK_INT(box.at_ns[1] - box.at_ns[0], 20 * MS);
+    end(l);
+    mp_port_close(input);
+    (void)close(ends[1]);
+}
+
 int main(void)
 {
     a_full_ring_has_room_for_why();
     a_full_record_has_room_for_why();
     a_zero_waits_for_a_pulse_behind_a_mark();
+    triggers_are_heard_while_a_code_stands();
     return CHECK_DONE("test_codes");
 }
