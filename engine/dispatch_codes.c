@@ -94,6 +94,19 @@ bool dispatch_code_before(const struct mp_dispatcher *d, int64_t *due_ns)
     return true;
 }
 
+/* Does it hold a byte that should have left long ago? Others would come out with that one. */
+static bool hangs(const struct mp_dispatcher *d)
+{
+    const struct dispatch_codes *codes = &d->codes;
+    const uint64_t known = codes->wrote < BYTES_KEPT ? codes->wrote : BYTES_KEPT;
+    const int queued = mp_port_queued(d->config.codes);
+    if (queued <= 0 || known == 0) // or the system cannot say
+        return false;
+    const uint64_t held = (uint64_t)queued < known ? (uint64_t)queued : known;
+    const int64_t oldest_ns = codes->wrote_ns[(codes->wrote - held) % BYTES_KEPT];
+    return dispatch_now(d) - oldest_ns > hangs_ns + d->config.code_wire_ns;
+}
+
 /* One byte; what the box did not take is not tried again. */
 static enum mp_code_lost put(struct mp_dispatcher *d, uint8_t value)
 {
@@ -101,16 +114,15 @@ static enum mp_code_lost put(struct mp_dispatcher *d, uint8_t value)
     size_t written = 0;
     if (codes->gone)
         return MP_CODE_BOX_GONE;
-    if (codes->wrote_ns != 0 && dispatch_now(d) - codes->wrote_ns > hangs_ns &&
-        mp_port_queued(d->config.codes) > 0)
-        return MP_CODE_BOX_FULL; // it would come out whenever the box wakes up
+    if (hangs(d))
+        return MP_CODE_BOX_FULL;
     if (mp_port_write(d->config.codes, &value, 1, &written, NULL) != MP_OK) {
         codes->gone = true;
         return MP_CODE_BOX_GONE;
     }
     if (written == 0)
         return MP_CODE_BOX_FULL;
-    codes->wrote_ns = dispatch_now(d);
+    codes->wrote_ns[codes->wrote++ % BYTES_KEPT] = dispatch_now(d);
     return MP_CODE_WRITTEN;
 }
 

@@ -47,6 +47,7 @@ struct dispatch_second {
 };
 
 enum { CODES_WAIT = 16 }; // a power of two; pulses that are on their way at once
+enum { BYTES_KEPT = 64 }; // a power of two; a box gets fewer in the time that one may take
 
 /* An event code whose time comes. */
 struct dispatch_code {
@@ -63,7 +64,8 @@ struct dispatch_codes {
     bool gone;           // its port is
     uint8_t tries;       // to write the 0
     int64_t zero_ns;
-    int64_t wrote_ns; // when it took a byte last
+    int64_t wrote_ns[BYTES_KEPT]; // when it took the last bytes, by number
+    uint64_t wrote;               // bytes
 };
 
 enum { FRAMES_KEPT = 256 }; // a power of two

@@ -233,11 +233,44 @@ static void triggers_are_heard_while_a_code_stands(void)
     (void)close(ends[1]);
 }
 
+/* Codes every 5 ms at a box that has stood still from the beginning: nothing is given to it for
+ * longer than a byte may be on its way. */
+static void a_box_that_hangs_is_seen_however_often_it_is_written_to(void)
+{
+    begin(2 * MS, NULL);
+    box.latency_ns = INT64_MAX;
+    struct mp_lowering *l = early(coded(repeat(mso(7), 40, MP_TRAIN, seconds(1, 200)), 9), 0);
+    rig_play(l, now_ns + 50 * MS);
+    turn_to(now_ns + 500 * MS);
+    rig_drain();
+    CHECK_INT(rig_tally(MP_OUT_SENT), 40);
+    CHECK_INT(box.at_ns[box.count - 1] - box.at_ns[0], 20 * MS);
+    CHECK_INT(lost(MP_CODE_WRITTEN), 5);
+    CHECK_INT(lost(MP_CODE_BOX_FULL), 35);
+    end(l);
+}
+
+/* One that is slow holds some byte whenever it is looked at, and never one for long. */
+static void a_box_that_is_slow_does_not_hang(void)
+{
+    begin(MS, NULL);
+    box.latency_ns = 3 * MS;
+    struct mp_lowering *l = early(coded(repeat(mso(7), 200, MP_TRAIN, seconds(1, 400)), 9), 0);
+    rig_play(l, now_ns + 50 * MS);
+    turn_to(now_ns + 2 * MP_NS_PER_S);
+    rig_drain();
+    CHECK_INT(lost(MP_CODE_WRITTEN), 200);
+    CHECK_INT(box.count, 400);
+    end(l);
+}
+
 int main(void)
 {
     a_full_ring_has_room_for_why();
     a_full_record_has_room_for_why();
     a_zero_waits_for_a_pulse_behind_a_mark();
     triggers_are_heard_while_a_code_stands();
+    a_box_that_hangs_is_seen_however_often_it_is_written_to();
+    a_box_that_is_slow_does_not_hang();
     return CHECK_DONE("test_codes");
 }
