@@ -37,7 +37,7 @@ local orders = {
   ["experiment.curves[]"] = { "fit", "why", "unit", "order", "repeats", "planned", "trials", "track" },
   ["experiment.curves[].fit"] = { "mep_max_uv", "s50", "k", "slope_uv", "r2", "intervals", "lowest_share",
     "highest_share" },
-  ["experiment.curves[].track[]"] = { "intensity", "mep_uv" },
+  ["experiment.curves[].track[]"] = { "intensity", "set", "mep_uv" },
   ["experiment.triggers"] = { "came", "taken", "passed_over", "before", "dropped", "on_trigger" },
   ["experiment.triggers.on_trigger"] = { "starts", "counted", "window", "gate", "busy", "refractory", "over",
     "outside", "untold", "reaction_us" },
