@@ -333,6 +333,8 @@ describe("an input-output curve", function()
       refuses('intensities = { 1, 100, 120, 140 }, of = "RMT"', "1 %RMT is 0.3 %MSO: the device is set to "
         .. "steps of 1 %MSO", "--rmt 30")
       refuses("from = 40, to = 30, step = 5", "the lower one comes first")
+      refuses("from = mp.mso(40), to = 70, step = 5", "from must be a number, like 40")
+      refuses("from = 40, to = '70', step = 5", "to must be a number, like 40")
       refuses("from = 40, to = 70", "say the intensities as a list")
       refuses("intensities = { 40, 50, 60, 60 }", "60 is there twice")
       refuses("intensities = { 40, 50, 60, 170 }", "above 0 and up to 100 %MSO")
