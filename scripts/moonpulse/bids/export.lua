@@ -169,7 +169,8 @@ end
 local function begins_of(manifest)
   local at = begins.data(manifest)
   return at and { What = at.what, Number = at.number, PulsesBefore = at.pulses_before,
-    PulsesPlanned = at.pulses_planned, LeftOut = at.left_out, Continues = at.continues }
+    PulsesPlanned = at.pulses_planned, LeftOut = at.left_out, MarksLeftOut = at.marks_left_out,
+    Continues = at.continues }
 end
 
 --- The entries of the tables that all runs share.

@@ -188,6 +188,26 @@ function M.find(options, strict, complete, settle)
   return found, values
 end
 
+local told = {} -- once, however often a command builds its plan
+
+--- Marks between the pulse before and where the plan is begun, which nobody gives: it is said. Of a run that
+--- goes on with another one resume says it, which knows what that one gave.
+local function tell_marks(options, plan, rest, begins)
+  if not begins or options.continues then
+    return
+  end
+  local marks = require("moonpulse.compose.remainder").left_marks(plan, options.seed or 1,
+    begins.pulses_before, begins.pulses_before + 1, rest)
+  if marks[1] then
+    begins.marks_left_out = #marks
+    local text = require("moonpulse.record.begins").marks_words(marks, begins.what, begins.number)
+    if not told[text] then
+      told[text] = true
+      io.stderr:write("moonpulse: note: left out: ", escapes.shown(text), "\n")
+    end
+  end
+end
+
 --- Make the plan of what find() gave. Leaves with exit status 2 on an error.
 ---@param options table of the command
 ---@param found moonpulse.Protocol
@@ -209,10 +229,12 @@ function M.build(options, found, values)
       .. "says which order it is")
   end
   local rest, begins = M.remainder(options, plan)
+  tell_marks(options, plan, rest, begins)
   return rest, drawn, begins
 end
 
---- What --from-trial or --from-block leaves of a plan. Leaves with exit status 2 where there is none.
+--- What --from-trial or --from-block leaves of a plan; marks that go with none of its pulses are not told
+--- here. Leaves with exit status 2 where there is none.
 ---@param options table of the command
 ---@param plan moonpulse.Plan
 ---@param seed integer? options.seed (1)

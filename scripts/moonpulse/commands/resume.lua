@@ -1,6 +1,7 @@
 --- moonpulse resume: go on with a protocol's run that broke off, with the first trial that had not begun.
 local arguments = require "moonpulse.rerun.arguments"
 local before = require "moonpulse.rerun.before"
+local begins = require "moonpulse.record.begins"
 local bytes_read = require "moonpulse.text.bytes_read"
 local cli = require "moonpulse.cli"
 local clock = require "moonpulse.safety.clock"
@@ -125,6 +126,9 @@ local function tell(at)
     say("left out", "%s of trials that had not begun, as --from-trial says: they cannot be given later",
       numbers.counted(at.passed, "pulse"))
   end
+  if at.marks[1] then
+    say("left out", "%s", begins.marks_words(at.marks, "trial", at.trial))
+  end
   local again = at.earliest < at.trial and at.earliest < (at.usual or math.huge)
   say("goes on", "with trial %d: %s%s", at.trial, numbers.counted(at.left, "pulse"), again
     and ("; --from-trial %d gives again those of which nobody knows"):format(at.earliest) or "")
@@ -183,7 +187,7 @@ function M.run(options)
   wait_for(at, recipe, options)
   local scratch <close> = scratches.make() -- luacheck: ignore 211
   options.continues = { name = same_session.name_of(folder), left_out = at.lost + at.passed > 0
-    and at.lost + at.passed or nil,
+    and at.lost + at.passed or nil, marks_left_out = at.marks[1] and #at.marks or nil,
     claim = function(context)
       claim(context, recipe, options)
     end }

@@ -248,6 +248,9 @@ local function perform(options)
     local continues = options.continues -- of resume: not an option
     given.begins.continues = continues and continues.name
     given.begins.left_out, given.claim = continues and continues.left_out, continues and continues.claim
+    if continues then -- which knows what the run that broke off gave of them
+      given.begins.marks_left_out = continues.marks_left_out
+    end
   end
   given.policy = policy_of(options, given)
   given.facts = common.measure(given.plan, options.seed)

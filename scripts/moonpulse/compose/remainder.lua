@@ -1,8 +1,9 @@
 --- What is left of a plan from one of its trials on: for a session that goes on where it broke off.
 --
 -- It begins with that trial's own part of the plan: what stands before it is left out, rests included; marks
--- behind the last rest before it are kept. From then on its times are those of the plan. Amid a repetition of
--- parts with drawn rests the first gap is the longest that it could have been.
+-- behind the last rest before it are kept, and so are trials of mp.trials without a pulse right before it
+-- (catch trials); of marks farther before left_marks tells. From then on its times are those of the plan.
+-- Amid a repetition of parts with drawn rests the first gap is the longest that it could have been.
 local core = require "moonpulse.core"
 local cursors = require "moonpulse.compose.stimulus_cursor"
 local numbers = require "moonpulse.text.numbers"
@@ -83,6 +84,7 @@ end
 
 local function rest_of_sequence(plan, view, skipped)
   local children, found = {}, false
+  local of_trials = (" " .. view.roles .. " "):find(" trials ", 1, true)
   for i = 1, view.children do
     local child = plan:child(i)
     local pulses = child:totals().pulses
@@ -94,7 +96,8 @@ local function rest_of_sequence(plan, view, skipped)
     elseif pulses > 0 then
       skipped, children = skipped - pulses, {}
     elseif child:view().kind == "rest" then
-      children = {}
+      -- of mp.trials what has no pulse is a trial all the same, a catch, and so it is given with its interval
+      children = of_trials and children[1] and table.move({ child }, 1, 1, #children + 1, children) or {}
     else
       children[#children + 1] = skipped == 0 and child or nil -- a mark, or what holds nothing but marks
     end
@@ -180,6 +183,8 @@ end
 ---@field pulses_planned integer of the whole plan
 ---@field left_out integer? how many of those before were given neither by the run that broke off: right
 ---   before
+---@field marks_left_out integer? how many marks between the last pulse that was given before and this trial
+---   were given neither before nor now
 ---@field continues string? the run that broke off, by the name of its folder
 
 --- What is left of a plan from a trial or a block on. Raises a refusal { code, message } where there is none
@@ -205,6 +210,42 @@ function M.of(plan, seed, at)
   end
   return rest, { what = what, number = number, pulses_before = pulses,
     pulses_planned = plan:totals().pulses }
+end
+
+---@class moonpulse.LeftMark
+---@field text string
+---@field code integer 0: none
+---@field us integer from the plan's start
+
+--- The marks of a plan behind one of its pulses that what is left of it does not give.
+---@param plan moonpulse.Plan
+---@param seed integer
+---@param last integer the pulse behind which they are; 0: its start
+---@param first integer the first pulse of the rest, by its number in plan
+---@param rest moonpulse.Plan
+---@return moonpulse.LeftMark[]
+---@return integer last_us when the plan has the pulse behind which they are
+function M.left_marks(plan, seed, last, first, rest)
+  local list, last_us = {}, 0
+  if plan:totals().marks == 0 then -- as most plans, which may have a million pulses
+    return list, last_us
+  end
+  local schedule, pulse = core.schedule(plan, seed), 0
+  while pulse < first do
+    local kind, us, number, what, _, code = schedule:next()
+    if not kind then
+      break
+    elseif kind == "mark" then
+      list[#list + 1] = pulse >= last and { text = what, code = code, us = us } or nil
+    else
+      pulse, last_us = number, number == last and us or last_us
+    end
+  end
+  local of_rest = core.schedule(rest, seed)
+  while of_rest:next() == "mark" do
+    list[#list] = nil
+  end
+  return list, last_us
 end
 
 --- The first trial that begins behind the first pulses of a plan.

@@ -34,10 +34,10 @@ function Trial:answer(value)
     blame.fail("trial:answer: trial %d has its answer already", self.number)
   end
   self.answered = true
-  table.insert(curve.track, { intensity = self.intensity, mep_uv = mep_uv })
+  table.insert(curve.track, { intensity = self.intensity, set = self.set, mep_uv = mep_uv })
   curve.facts.trials = #curve.track
   curve.note(("trial %d answer %.10g uV"):format(self.number, mep_uv), { curve = curve.place,
-    trial = self.number, intensity = self.intensity, mep_uv = mep_uv })
+    trial = self.number, intensity = self.intensity, set = self.set, mep_uv = mep_uv })
 end
 
 --- Ten digits of each number: more mean nothing, and journal and manifest then say the same.
@@ -49,11 +49,15 @@ local function rounded(fit)
   return made
 end
 
---- The curve that the trials until now leave.
+--- The curve that the trials until now leave: over what the device was set to, which is what the muscle met.
 ---@return moonpulse.CurveFit?
 ---@return string? why there is none
 function Recruitment:fit()
-  local fit, why = boltzmann.fit(self.track)
+  local trials = {}
+  for i, trial in ipairs(self.track) do
+    trials[i] = { intensity = trial.set, mep_uv = trial.mep_uv }
+  end
+  local fit, why = boltzmann.fit(trials)
   return fit and rounded(fit) or nil, why
 end
 
@@ -80,13 +84,16 @@ function Recruitment:__call()
     return nil
   end
   self.number = number
-  self.trial = setmetatable({ curve = self, number = number, intensity = intensity }, Trial)
+  local set = self.set_of[intensity]
+  self.trial = setmetatable({ curve = self, number = number, intensity = intensity, set = set }, Trial)
   if number == 1 then
     self.begins(self)
   end
-  self.note(("trial %d at %g %s"):format(number, intensity, facts.unit), { curve = self.place,
-    trial = number, intensity = intensity, unit = facts.unit, order = facts.order,
-    repeats = facts.repeats, planned = facts.planned })
+  local asked, its = ("%.10g"):format(intensity), ("%.10g"):format(set)
+  self.note(("trial %d at %s %s%s"):format(number, asked, facts.unit, its ~= asked
+    and (" (set to %s %s)"):format(its, facts.unit) or ""), { curve = self.place, trial = number,
+    intensity = intensity, set = set, unit = facts.unit, order = facts.order, repeats = facts.repeats,
+    planned = facts.planned })
   return self.trial, intensity
 end
 
@@ -149,13 +156,36 @@ local function levels_of(options, reference)
   return list
 end
 
---- Can the highest be given? What would be refused amid the curve is refused before it.
-local function check_highest(list, reference, thresholds)
-  local mso, message = intensities.resolve({ value = math.max(table.unpack(list)), reference = reference },
-    thresholds)
+--- What the device is set to for an intensity, in its unit. What would be refused amid the curve is refused
+--- before it.
+local function set_to(value, reference, thresholds, range)
+  local mso, message = intensities.resolve({ value = value, reference = reference }, thresholds)
   if not mso then
     fail("%s", message)
   end
+  local set = intensities.round(mso, range.step, range.highest)
+  if set <= 0 or set < range.min or set > range.max then
+    fail("%g %%%s is %g %%MSO: the device is set to steps of %g %%MSO, from %g to %g %%MSO", value, reference,
+      mso, range.step, range.min > 0 and range.min or range.step, range.max)
+  end
+  -- journal and manifest have ten digits: the fit is made from what they say
+  return tonumber(("%.10g"):format(reference == "MSO" and set or set * 100 / thresholds[reference:lower()]))
+end
+
+--- The same of all, the highest one first: it is what an author is told of.
+---@return table<number, number> set by the intensity asked for
+local function settings_of(list, reference, thresholds, range)
+  local sorted, set_of, levels, seen = { table.unpack(list) }, {}, 0, {}
+  table.sort(sorted, function(a, b) return a > b end)
+  for _, value in ipairs(sorted) do
+    local set = set_to(value, reference, thresholds, range)
+    levels, seen[set], set_of[value] = levels + (seen[set] and 0 or 1), true, set
+  end
+  if levels < boltzmann.least_levels then
+    fail("a curve needs at least %d intensities, and the device is set to %d for these %d: its step is %g "
+      .. "%%MSO", boltzmann.least_levels, levels, #list, range.step)
+  end
+  return set_of
 end
 
 --- All trials' intensities in their order.
@@ -173,7 +203,9 @@ end
 ---   order = "random"|"blocks"|"given" }: blocks has each intensity once in each of them
 ---@param hooks { note: fun(text: string, said: table), begins: fun(curve: moonpulse.Recruitment),
 ---   ends: fun(curve: moonpulse.Recruitment), shuffle: fun(list: any[]): any[],
----   thresholds: moonpulse.Thresholds } note puts a line into the record, with the same as data; begins is
+---   thresholds: moonpulse.Thresholds,
+---   range: { min: number, max: number, step: number, highest: number? } } range: the device's
+---   limits().intensity; note puts a line into the record, with the same as data; begins is
 ---   called with the first trial, ends when it has ended, once each
 ---@param place integer? which curve of the run it is; 1
 ---@return moonpulse.Recruitment curve its facts are what the manifest has of it, at any time
@@ -192,15 +224,15 @@ function M.new(options, hooks, place)
     fail("%d intensities %d times are %d trials: %d to %d can be given", #list, repeats, #list * repeats,
       boltzmann.least_trials, most_trials)
   end
-  check_highest(list, reference, hooks.thresholds)
+  local set_of = settings_of(list, reference, hooks.thresholds, hooks.range)
   local plan, track = plan_of(list, repeats, order, hooks.shuffle), {}
   local facts = { unit = "%" .. reference, order = order, repeats = repeats, planned = #plan, trials = 0,
     track = track, why = recover_manifest.unfinished }
-  return setmetatable({ facts = facts, track = track, plan = plan, number = 0, place = place or 1,
-    note = hooks.note, begins = hooks.begins, ends = hooks.ends }, Recruitment)
+  return setmetatable({ facts = facts, track = track, plan = plan, set_of = set_of, number = 0,
+    place = place or 1, note = hooks.note, begins = hooks.begins, ends = hooks.ends }, Recruitment)
 end
 
-local trial_kind = handles.kind("trial", Trial, { "answer" }, { "number", "intensity" })
+local trial_kind = handles.kind("trial", Trial, { "answer" }, { "number", "intensity", "set" })
 local kind = handles.kind("curve", Recruitment, { "fit" }, { "number" }, function(curve)
   local trial, intensity = curve()
   return trial and handles.new(trial_kind, trial), intensity

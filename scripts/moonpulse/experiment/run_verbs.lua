@@ -224,14 +224,14 @@ end
 ---   order = "random"|"blocks"|"given" }
 ---@return moonpulse.Recruitment
 function Run:recruitment(options)
-  local stage = self.stage
+  local stage, stimulator = self.stage, self.stage.stimulator
   stage.curves = (stage.curves or 0) + 1
   return recruitments.handle(recruitments.new(options, { note = function(text, said)
     stage.mark(text, nil, said)
   end, shuffle = function(list)
     return stage.draws:shuffle(list)
-  end, begins = stage.curve_begun, ends = stage.curve_ended, thresholds = stage.job.thresholds },
-    stage.curves))
+  end, begins = stage.curve_begun, ends = stage.curve_ended, thresholds = stage.job.thresholds,
+  range = stimulator.driver.limits(stimulator.identity).intensity }, stage.curves))
 end
 
 --- Do something beside the script, in a coroutine of its own, until the script ends. Its error is

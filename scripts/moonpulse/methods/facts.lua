@@ -30,6 +30,8 @@ local MOST = 1000000 -- pulses that are looked at one by one
 ---@field planned moonpulse.Stimuli? of the plan
 ---@field continues string? the run that it goes on with, by the name of its folder
 ---@field delivered moonpulse.Stimuli? of the record
+---@field catch_trials boolean? there are trials without a pulse, so that from pulse to pulse is not from trial
+---   to trial
 ---@field pulses { planned: integer?, delivered: integer?, confirmed: integer?, perhaps: integer? }
 ---@field conditions moonpulse.MethodsCondition[] all of the plan, where it names any
 ---@field durations { first_s: number?, first_to_last_s: number?, nominal_end_s: number?,
@@ -93,6 +95,7 @@ function M.add_plan(facts, plan, measured, given)
   facts.parts = structure.parts(plan)
   local pulses = measured.pulses <= MOST and pulses_of(plan, given.seed, given.mso) or nil
   facts.planned = pulses and stimuli.of(pulses, structure.has_trials(plan))
+  facts.catch_trials = structure.has_catch_trials(plan) or nil
   if measured.random or given.order then
     facts.drawn = { seed = given.seed, order = given.order or false,
       part = given.orders and given.orders.is_mixed or nil, rule = given.orders and given.orders.rule or nil,

@@ -146,7 +146,8 @@ function writers.pattern(facts, add)
         or "Order and intervals are") or "The intervals are", facts.drawn.seed,
       facts.drawn.rule and (", the order " .. facts.drawn.rule) or "")
   end
-  if facts.drawn and facts.drawn.intervals then
+  -- across a trial without a pulse it would be the sum of two intervals
+  if facts.drawn and facts.drawn.intervals and not facts.catch_trials then
     add_intervals(found, facts.is_virtual and "As drawn, it was from onset to onset"
       or "As given, it was from onset to onset", add)
   end

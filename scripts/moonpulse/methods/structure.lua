@@ -39,6 +39,28 @@ function M.has_trials(plan)
   return has_trials(plan, {})
 end
 
+local function has_catch(plan, in_trials, seen)
+  local id, view = plan:id(), plan:view()
+  local found = in_trials and has_role(view, "trial") and plan:totals().pulses == 0
+  in_trials = in_trials or has_role(view, "trials")
+  local key = ("%s %s"):format(id, in_trials)
+  for i = 1, not found and not seen[key] and view.children or 0 do
+    local child = plan:child(i)
+    -- a mark stands among the trials as it is, where their intervals are drawn
+    found = found or has_role(view, "trials") and child:totals().pulses == 0 and child:totals().marks > 0
+      or has_catch(child, in_trials, seen)
+  end
+  seen[key] = true
+  return found
+end
+
+--- Is there an mp.trials in a plan with trials of which no pulse comes, such as catch trials?
+---@param plan moonpulse.Plan
+---@return boolean
+function M.has_catch_trials(plan)
+  return has_catch(plan, false, {})
+end
+
 ---@class moonpulse.Chain repetitions of one thing within each other, with silence before and after them
 ---@field levels moonpulse.Level[] innermost first
 ---@field pulses integer

@@ -21,14 +21,37 @@ function M.data(manifest)
   local function whole(key)
     return type(at) == "table" and math.tointeger(tonumber(at[key])) or nil
   end
-  local number, before, planned, lost = whole "number", whole "pulses_before", whole "pulses_planned",
-    whole "left_out"
+  local number, before, planned = whole "number", whole "pulses_before", whole "pulses_planned"
+  local lost, marks = whole "left_out", whole "marks_left_out"
   if not (number and before and planned) or number < 1 or before < 0 or planned < before then
     return nil
   end
   return { what = at.what == "block" and "block" or "trial", number = number, pulses_before = before,
     pulses_planned = planned, left_out = lost and lost > 0 and lost <= before and lost or nil,
-    continues = M.continues(manifest) }
+    marks_left_out = marks and marks > 0 and marks or nil, continues = M.continues(manifest) }
+end
+
+local most_named = 12
+
+--- Marks that are left out, in words: "2 marks (codes 9, 9) before trial 4"; those without a code by their
+--- text.
+---@param marks moonpulse.LeftMark[] at least one
+---@param what "trial"|"block"
+---@param number integer
+---@return string
+function M.marks_words(marks, what, number)
+  local names, coded = {}, true
+  for _, mark in ipairs(marks) do
+    coded = coded and mark.code > 0
+  end
+  for i = 1, math.min(#marks, most_named) do
+    local mark = marks[i]
+    names[i] = coded and tostring(mark.code)
+      or mark.code > 0 and ("%s, code %d"):format(mark.text, mark.code) or mark.text
+  end
+  return ("%s (%s%s%s) before %s %d"):format(numbers.counted(#marks, "mark"),
+    coded and (#marks == 1 and "code " or "codes ") or "", table.concat(names, coded and ", " or "; "),
+    #marks > most_named and ", ..." or "", what, number)
 end
 
 --- In words: "trial 8, behind 210 of the plan's 600 pulses; it goes on with 2026-11-22T101500_itbs600".
@@ -40,9 +63,13 @@ function M.words(manifest)
     return nil
   end
   local lost = at.left_out
-  return ("%s %d, behind %s of the plan's %s%s%s"):format(at.what, at.number, numbers.count(at.pulses_before),
-    numbers.counted(at.pulses_planned, "pulse"), lost and (", the last %s of which %s given")
-    :format(numbers.count(lost), lost == 1 and "was not" or "were not") or "", at.continues
+  local marks = at.marks_left_out
+  return ("%s %d, behind %s of the plan's %s%s%s%s"):format(at.what, at.number,
+    numbers.count(at.pulses_before), numbers.counted(at.pulses_planned, "pulse"), lost
+    and (", the last %s of which %s given"):format(numbers.count(lost), lost == 1 and "was not" or "were not")
+    or "", marks
+    and ("; %s before it %s left out"):format(numbers.counted(marks, "mark"), marks == 1 and "is" or "are")
+    or "", at.continues
     and "; it goes on with " .. escapes.shown(at.continues) or "")
 end
 

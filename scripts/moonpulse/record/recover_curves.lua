@@ -50,7 +50,7 @@ local function add_mark(curve, of)
   end
   local intensity, mep_uv = number_of(of.intensity), number_of(of.mep_uv)
   if intensity and mep_uv and #curve.track < most_trials then
-    table.insert(curve.track, { intensity = intensity, mep_uv = mep_uv })
+    table.insert(curve.track, { intensity = intensity, set = number_of(of.set), mep_uv = mep_uv })
   end
   if of.ended == true then
     curve.fit, curve.why = type(of.fit) == "table" and fit_of(of.fit) or nil, text_of(of.why)

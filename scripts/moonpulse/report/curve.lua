@@ -10,7 +10,7 @@ local M = {}
 
 local most_trials, most_curves = 1000, 20
 
---- The trials as the manifest has them, if all of them are trials.
+--- The trials as the manifest has them, if all of them are trials, each at what the device was set to.
 local function track_of(curve)
   local track = record.get(curve, "track")
   if type(track) ~= "table" or #track > most_trials then
@@ -18,7 +18,7 @@ local function track_of(curve)
   end
   local list = {}
   for i, trial in ipairs(track) do
-    local intensity = type(trial) == "table" and text.number(trial.intensity)
+    local intensity = type(trial) == "table" and text.number(trial.set or trial.intensity)
     local mep_uv = intensity and text.number(trial.mep_uv)
     if not mep_uv or math.abs(intensity) > 1e4 or mep_uv < 0 or mep_uv > 1e6 then
       return {}
@@ -67,8 +67,8 @@ function M.section(manifest)
   for i, curve in ipairs(curves_of(manifest)) do
     if #curve.track > 0 then
       parts[#parts + 1] = html.figure(curve_figure.draw("curve" .. i, curve, at, curve_words.line(curve.of)),
-        "Each MEP at its intensity, peak to peak." .. (curve.fit and " Line: the fit; dashed: S50, where it "
-          .. "has half of MEPmax." or ""), "fit")
+        "Each MEP at the intensity that the device was set to, peak to peak." .. (curve.fit and " Line: the "
+          .. "fit; dashed: S50, where it has half of MEPmax." or ""), "fit")
     end
   end
   return #parts > 0 and html.section("curve", "Input-output curve", parts) or ""

@@ -22,6 +22,7 @@ local M = {}
 ---@field planned integer pulses that the run had to give
 ---@field lost integer pulses of a trial that had begun, which are not made up for
 ---@field passed integer pulses of whole trials that are passed over, where a later one was asked for
+---@field marks moonpulse.LeftMark[] behind the last pulse that was given, which neither gives
 ---@field left integer pulses from the trial on
 ---@field earliest integer the first trial of which no pulse was surely given
 ---@field usual integer? the first that had not begun; nil: all had
@@ -117,8 +118,9 @@ local function given_of(pulses, skipped)
   return at, skipped + last, skipped + sure
 end
 
---- The silence in a plan before a pulse, behind another one of before.
-local function silence(plan, seed, last, first)
+--- The silence in a plan before what is left of it, behind a pulse of before: catch trials before its first
+--- pulse are a part of what is left.
+local function silence(plan, seed, last, first, rest)
   local schedule, since_ns = core.schedule(plan, seed), 0
   while true do
     local kind, _, number, _, ns = schedule:next()
@@ -127,9 +129,39 @@ local function silence(plan, seed, last, first)
     elseif kind == "pulse" and number == last then
       since_ns = ns
     elseif kind == "pulse" and number == first then
-      return (ns - since_ns) / 1e9
+      local of_rest, what, lead_ns = core.schedule(rest, seed), "mark", 0
+      while what == "mark" do
+        what, _, _, _, lead_ns = of_rest:next()
+      end
+      return math.max(0, ns - since_ns - (lead_ns or 0)) / 1e9
     end
   end
+end
+
+--- The marks behind the last pulse that was given, which the run that broke off did not come to, and which
+--- the rest does not give.
+local function marks_of(kept, events, last, begins, rest)
+  local skipped = kept.begins and kept.begins.pulses_before or 0
+  last = math.min(last, begins.pulses_before) -- what was perhaps given may be given again
+  local left, last_us = remainders.left_marks(kept.plan, kept.seed, last - skipped,
+    begins.pulses_before + 1 - skipped, rest)
+  local from_us = 0 -- of the rows: a plan begins when its run says so
+  for _, row in ipairs(events.pulses) do
+    from_us = row.pulse == last - skipped and row.planned and row.planned - last_us or from_us
+  end
+  local passed, list = {}, {}
+  for _, row in ipairs(events.marks) do
+    local us = row.planned and math.floor(row.planned - from_us + 0.5)
+    passed[us or false] = (passed[us or false] or 0) + 1
+  end
+  for _, mark in ipairs(left) do
+    if (passed[mark.us] or 0) > 0 then
+      passed[mark.us] = passed[mark.us] - 1
+    else
+      list[#list + 1] = mark
+    end
+  end
+  return list
 end
 
 --- Its plan, whole, and its rows.
@@ -181,12 +213,13 @@ function M.where(recipe, out, from)
         at.earliest) or "")
   end
   at.trial = from or at.usual
-  local _, begins = remainders.of(whole, seed, { what = "trial", number = at.trial })
+  local rest, begins = remainders.of(whole, seed, { what = "trial", number = at.trial })
   local _, usual = remainders.trial_after(whole, seed, last)
   at.lost = math.max(0, math.min(begins.pulses_before, usual or whole:totals().pulses) - last)
   at.passed = math.max(0, begins.pulses_before - last - at.lost)
   at.planned, at.left = kept.plan:totals().pulses, whole:totals().pulses - begins.pulses_before
-  at.silence_s = silence(whole, seed, last, begins.pulses_before + 1)
+  at.marks = marks_of(kept, events, last, begins, rest)
+  at.silence_s = silence(whole, seed, last, begins.pulses_before + 1, rest)
   return at
 end
 

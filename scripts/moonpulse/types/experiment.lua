@@ -28,7 +28,8 @@
 ---@field repeats integer of each intensity
 ---@field planned integer trials
 ---@field trials integer answered
----@field track { intensity: number, mep_uv: number }[] each of them
+---@field track { intensity: number, set: number?, mep_uv: number }[] each of them: asked for, and what the
+---   device was set to for it, in the unit; an old record does not say that
 ---@field fit moonpulse.CurveFit?
 ---@field why string? there is no fit
 

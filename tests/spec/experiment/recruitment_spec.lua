@@ -27,11 +27,12 @@ describe("an input-output curve", function()
   end
 
   --- The shipped example with these answers.
-  local function perform(answers, more, place)
+  local function perform(answers, more, place, script)
     shell.write(folder .. "/answers", table.concat(answers, "\n") .. "\n")
     place = folder .. "/" .. (place or "runs")
-    local status, out, err = shell.moonpulse(folder, ("run scripts/input_output_curve.lua --speed max "
-      .. "--seed 11 --answers %s/answers --out %s %s"):format(folder, place, more or ""))
+    local status, out, err = shell.moonpulse(folder, ("run %s --speed max --seed 11 --answers "
+      .. "%s/answers --out %s %s"):format(script or "scripts/input_output_curve.lua", folder, place,
+      more or ""))
     return status, newest(place), out, err
   end
 
@@ -49,7 +50,7 @@ describe("an input-output curve", function()
     local answers, track = {}, {}
     for i, mso in ipairs(given_at(flat_run)) do
       answers[i] = ("%.3f"):format(math.max(1, respond(mso)))
-      track[i] = { intensity = mso, mep_uv = tonumber(answers[i]) }
+      track[i] = { intensity = mso, set = mso, mep_uv = tonumber(answers[i]) }
     end
     local status, run, out, err = perform(answers, more, place)
     assert.are.equal(0, status, err)
@@ -172,6 +173,85 @@ describe("an input-output curve", function()
     assert.are.equal(0, judged, text .. err)
   end)
 
+  -- The witness is events.tsv: what the device was set to for each pulse, and what was asked for.
+  for _, case in ipairs {
+    { "in %RMT of a low threshold", unit = "%RMT", threshold = 25, s50 = 112, k = 4,
+      more = "-p of=RMT -p from=90 -p to=150 -p step=10 --rmt 25", levels = 7, last = 152 },
+    { "in %AMT, where two come to one step", unit = "%AMT", threshold = 23, s50 = 122, k = 5,
+      more = "-p of=AMT -p from=100 -p to=148 -p step=4 --amt 23", levels = 12, last = 147.826087 },
+    { "in a fraction of %MSO", unit = "%MSO", threshold = 100, s50 = 53, k = 3,
+      more = "-p from=40.5 -p to=65.5 -p step=5", levels = 6, last = 66 },
+    { "on a device with steps of 0.1 %", unit = "%RMT", threshold = 25.4, s50 = 118, k = 6, finer = true,
+      more = "-p of=RMT -p from=90 -p to=150 -p step=10 --rmt 25.4 --device sim:bistim", levels = 7,
+      last = 150 },
+  } do
+    it("is fitted to what the device was set to: " .. case[1], function()
+      local function pulses(run)
+        local list = {}
+        for _, row in ipairs(shell.rows(run .. "/events.tsv")) do
+          list[#list + 1] = row.event == "pulse" and row or nil
+        end
+        return list
+      end
+      local function percent(row)
+        return tonumber(row.intensity_mso) * 100 / case.threshold
+      end
+      local script = folder .. "/curve.lua" -- whose intensities may have fractions
+      shell.write(script, (shell.read("scripts/input_output_curve.lua"):gsub("(default = [47]0),", "%1.0,")))
+      local _, before = perform({ 100 }, case.more, "before", script)
+      local flat = {}
+      for i = 1, fixture.manifest(before).experiment.curves[1].planned do
+        flat[i] = 100
+      end
+      local _, flat_run, _, why = perform(flat, case.more, "flat", script)
+      local answers, sets, differ = {}, {}, 0
+      for i, row in ipairs(pulses(flat_run)) do
+        answers[i] = ("%.6f"):format(2000 / (1 + math.exp((case.s50 - percent(row)) / case.k)))
+        sets[row.intensity_mso] = true
+      end
+      assert.are.equal(#flat, #answers, why)
+      local status, run, out, err = perform(answers, case.more, nil, script)
+      assert.are.equal(0, status, err)
+      local curve = fixture.manifest(run).experiment.curves[1]
+      for i, row in ipairs(pulses(run)) do
+        assert.is_near(percent(row), curve.track[i].set, 1e-7)
+        assert.is_near(tonumber(row.intensity), curve.track[i].intensity, 1e-9)
+        differ = differ + (curve.track[i].set ~= curve.track[i].intensity and 1 or 0)
+      end
+      assert.is_true(differ > 0)
+      assert.is_near(case.s50, curve.fit.s50, 1e-4)
+      assert.is_near(case.k, curve.fit.k, 1e-4)
+      assert.matches(("S50 %.4g %s"):format(case.s50, case.unit), out, 1, true)
+      local count = 0
+      for _ in pairs(sets) do
+        count = count + 1
+      end
+      assert.are.equal(case.levels, count)
+      local _, words = shell.moonpulse(folder, "methods " .. run)
+      words = words:gsub("%s+", " ")
+      if not case.finer then
+        assert.matches(("The stimulator was set to the nearest of its steps, %d intensities from"):format(
+          case.levels), words, 1, true)
+        assert.matches((" to %.4g %s, which are what was fitted."):format(case.last, case.unit), words, 1,
+          true)
+      end
+      assert.are.equal(0, (shell.moonpulse(folder, "verify " .. run)))
+      assert.are.equal(0, (shell.moonpulse(folder, ("rerun %s --out %s/again"):format(run, folder))))
+      assert.are.same(curve, fixture.manifest(newest(folder .. "/again")).experiment.curves[1])
+      local torn = folder .. "/torn" -- what recover makes of the journal alone is the same
+      shell.copy(run, torn)
+      for _, name in ipairs { "SHA256SUMS", "report.html", "verify.sh" } do
+        os.remove(torn .. "/" .. name)
+      end
+      local manifest = fixture.manifest(torn)
+      manifest.status, manifest.experiment.curves, manifest.ended = "running", nil, nil
+      manifest.journal_head, manifest.journal_lines = nil, nil
+      shell.write(torn .. "/manifest.json", cjson.encode(manifest))
+      shell.moonpulse(folder, "recover " .. torn)
+      assert.are.same(curve, fixture.manifest(torn).experiment.curves[1])
+    end)
+  end
+
   it("says which part of the curve was not reached", function()
     local function subject(s50, range)
       return of_subject(function(mso) return 2000 / (1 + math.exp((s50 - mso) / 4)) end, range)
@@ -248,6 +328,10 @@ describe("an input-output curve", function()
       assert.are.same({}, given_at(run))
       refuses(list, "needs the participant's resting motor threshold", "--amt 40")
       refuses("from = 40, to = 50, step = 5", "a curve needs at least 4 intensities, and there are 3")
+      refuses('intensities = { 100, 101, 102, 103, 120 }, of = "RMT"', "at least 4 intensities, and the "
+        .. "device is set to 3 for these 5: its step is 1 %MSO", "--rmt 30")
+      refuses('intensities = { 1, 100, 120, 140 }, of = "RMT"', "1 %RMT is 0.3 %MSO: the device is set to "
+        .. "steps of 1 %MSO", "--rmt 30")
       refuses("from = 40, to = 30, step = 5", "the lower one comes first")
       refuses("from = mp.mso(40), to = 70, step = 5", "from must be a number, like 40")
       refuses("from = 40, to = '70', step = 5", "to must be a number, like 40")

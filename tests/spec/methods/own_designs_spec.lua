@@ -45,6 +45,12 @@ local designs = {
       .. mp.sham { of = "active.lua", with = "", intensity = mp.mso(5) }
   end]],
 }
+local catches = [[plan = function()
+    local go, no = mp.pulse(mp.rmt(120)):label "go", mp.mark("catch", { code = 9 })
+    return mp.trials { of = { go, no, go, %s, no, go, go }, %s }
+  end]]
+designs.catches = catches:format("no", "shortest = 5, longest = 7")
+designs.resting = catches:format("mp.rest(1)", "every = mp.normal { mean = 6, sd = 1, min = 5, max = 7 }")
 designs.silent = [[plan = function() return mp.mark "go" .. mp.rest(1.5)
   .. mp.train { pulses = 20, hz = 5, intensity = mp.rmt(100) } end]]
 
@@ -115,6 +121,29 @@ describe("methods of a design of one's own:", function()
       true)
     assert.matches(("it is planned to take %.10g s. "):format(math.floor(span * 1000 + 0.5) / 1000), text, 1,
       true)
+  end)
+
+  it("across trials without a pulse nothing is told as the interval of two trials", function()
+    for _, name in ipairs { "catches", "resting" } do
+      local run, longest = run_of(name, "--rmt 46 --seed 5"), 0
+      local rows = rows_of(run)
+      for i = 2, #rows do
+        longest = math.max(longest, (rows[i].onset_planned_us - rows[i - 1].onset_planned_us) / 1e6)
+      end
+      assert.is_true(longest > 14) -- from pulse to pulse: three intervals
+      for _, of in ipairs { run, ("%s/%s.lua --rmt 46 --seed 5"):format(folder, name) } do
+        local text = methods(of)
+        assert.matches("5 s to 7 s from onset to onset", text, 1, true)
+        for number in text:match("Pattern%.(.-)Dose%."):gmatch "(%d[%d.]*) s[ ,.]" do
+          assert.is_true(tonumber(number) <= 7, number .. ": " .. text)
+        end
+      end
+      local told
+      for _, value in pairs(values(run, "tms-rat")) do
+        told = value:match "from onset to onset of stimuli[^,]*" or told
+      end
+      assert.are.equal("from onset to onset of stimuli (also across trials without a pulse)", told)
+    end
   end)
 
   it("intervals whose ends print alike are one number", function()
