@@ -110,6 +110,15 @@ int mp_key_letter(struct mp_key_queue *queue, wchar_t *letter)
     return 1;
 }
 
+size_t mp_key_peek(struct mp_key_queue *queue, wchar_t *letters, size_t room)
+{
+    size_t from = queue->from, count = 0;
+    while (count < room && mp_key_letter(queue, &letters[count]) == 1)
+        count++;
+    queue->from = from;
+    return count;
+}
+
 void mp_key_end(struct mp_key_queue *queue)
 {
     queue->from = queue->key;
