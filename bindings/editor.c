@@ -267,7 +267,7 @@ static void on_readable(uv_poll_t *poll, int status, int events)
     size_t room;
     (void)events;
     char *bytes = mp_key_room(&editor->keys, &room);
-    ssize_t got = status < 0 ? 0 : read(STDIN_FILENO, bytes, room);
+    ssize_t got = status < 0 ? 0 : mp_terminal_read(bytes, room);
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     if (got > 0) {

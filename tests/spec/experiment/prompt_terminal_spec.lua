@@ -173,6 +173,24 @@ describe("a prompt on a terminal", function()
     at.ends(0)
   end)
 
+  it("does not wait for keys that a command of the script takes meanwhile", function()
+    local at = begin()
+    at.types "stim:arm()\r"
+    at.says "armed "
+    at.types "run:spawn(function() run:sleep(0.5) os.execute [[head -c 4 >/dev/null; echo it had 4]] end)\r"
+    at.says "armed "
+    core.wait(1.5) -- the command has begun
+    for _ = 1, 6 do
+      at.types "z"
+      core.wait(0.7) -- a loop that is silent for 0.5 s while armed stops
+    end
+    at.types("zzzz\21stim:fire(mp.pulse(mp.mso(30)))\r")
+    at.says "armed 30 %MSO> "
+    at.types "\4"
+    at.ends(0)
+    assert.are.equal(1, at.pulses())
+  end)
+
   it("runs lines that were pasted at once one after the other", function()
     local at = begin()
     at.types "stim:arm()\rfor i = 1, 3 do\r  stim:fire(mp.pulse(mp.mso(30 + i)))\rend\rquit\r"
