@@ -141,7 +141,7 @@ static void on_signal(int number, siginfo_t *info, void *context)
     atomic_store(&pending_reason, (int)reason);
     atomic_store(&pending, number); // first: what is being armed now looks at it (armed.h)
     mp_armed_stop(reason);
-    mp_backstop_signal();
+    mp_backstop_signal(reason);
     if (!mp_backstop_on())
         insist(number);
     uv_async_t *async = atomic_load(&wake_async);

@@ -104,6 +104,17 @@ static int who_is_silent_is_ended(lua_State *L)
     return 1;
 }
 
+/* A signal of moonpulse ctl is told as what it is. */
+static int who_was_asked_by_a_program_is_ended(lua_State *L)
+{
+    lua(L, "core.phase('run', '/a/run') core.on_signal(print)");
+    mp_backstop_armed();
+    (void)sigqueue(getpid(), SIGTERM, (union sigval){.sival_int = MP_ASKED_TO_STOP});
+    mp_backstop_turned();
+    look(35);
+    return 1;
+}
+
 /* A script may go on after a stop that it asked for. */
 static int who_asked_for_the_stop_goes_on(lua_State *L)
 {
@@ -315,6 +326,8 @@ static const struct {
     const char *says;
 } cases[] = {
     {"silent", who_is_silent_is_ended, 5, "until then" SIGNAL_WORDS NOT_ENDED UNASKED RECOVER},
+    {"program", who_was_asked_by_a_program_is_ended, 5,
+     "\nmoonpulse: stopped by another program" NOT_ENDED UNASKED RECOVER},
     {"asked for", who_asked_for_the_stop_goes_on, 0, ""},
     {"turns", who_turns_is_left_alone, 0, ""},
     {"goes on", who_goes_on_is_interrupted, 5,
