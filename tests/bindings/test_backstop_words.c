@@ -254,6 +254,25 @@ static int a_signal_of_a_run_is_the_backstops(lua_State *L)
     return 0;
 }
 
+/* Of two signals the loop is told the first, with its own reason; then of the next. */
+static int the_first_signal_is_told_whole(lua_State *L)
+{
+    lua(L, "core.on_signal(print)");
+    (void)sigqueue(getpid(), SIGTERM, (union sigval){.sival_int = MP_ASKED_TO_STOP});
+    (void)raise(SIGINT);
+    struct mp_signal pending = mp_signal_pending(), first = mp_signal_take();
+    if (pending.number != SIGTERM || pending.reason != MP_STOP_PROGRAM)
+        return 1;
+    if (first.number != SIGTERM || first.reason != MP_STOP_PROGRAM)
+        return 2;
+    if (mp_signal_take().number != 0)
+        return 3;
+    (void)raise(SIGINT);
+    (void)sigqueue(getpid(), SIGTERM, (union sigval){.sival_int = MP_ASKED_TO_STOP});
+    first = mp_signal_take();
+    return first.number == SIGINT && first.reason == MP_STOP_SIGNAL ? 0 : 4;
+}
+
 /* Without a run: the code that runs is interrupted after 1 s, and the process ends after 3. */
 static int who_does_not_hear_is_ended(lua_State *L)
 {
@@ -353,6 +372,7 @@ static const struct {
      SIGNAL_WORDS TAKES_TIME
      "\nmoonpulse: the record and its report are being written; two more signals end the "
      "program all the same\n"},
+    {"first", the_first_signal_is_told_whole, 0, ""},
     {"deaf", who_does_not_hear_is_ended, -SIGINT, ""},
     {"no more", who_listens_no_more_is_ended, -SIGINT, ""},
     {"virtual", in_virtual_time_who_computes_is_stuck, 0, ""},
