@@ -18,8 +18,8 @@ static struct mp_session *_Atomic armed[SESSIONS];
 static _Atomic int looking; // at the sessions, on a thread that does not own them
 static uv_async_t *_Atomic wake_async;
 static lua_State *_Atomic running;
-static _Atomic int pending;
-static _Atomic int pending_reason; // of that one, as an enum mp_stop
+enum { NUMBER_BITS = 8 };
+static _Atomic unsigned pending;   // number | reason << NUMBER_BITS of the first one; 0: none
 static _Atomic int64_t unheard_ns; // when the first signal came that the loop has not taken
 static const int64_t stuck_ns = MP_NS_PER_S;
 static const int caught[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP};
@@ -138,10 +138,11 @@ static void on_signal(int number, siginfo_t *info, void *context)
     int saved = errno;
     bool asked = info->si_code == SI_QUEUE && info->si_value.sival_int == MP_ASKED_TO_STOP;
     enum mp_stop reason = asked ? MP_STOP_PROGRAM : MP_STOP_SIGNAL;
-    atomic_store(&pending_reason, (int)reason);
-    atomic_store(&pending, number); // first: what is being armed now looks at it (armed.h)
+    unsigned none = 0, word = (unsigned)number | (unsigned)reason << NUMBER_BITS;
+    // before all else: what is being armed now looks at it (armed.h)
+    (void)atomic_compare_exchange_strong(&pending, &none, word);
     mp_armed_stop(reason);
-    mp_backstop_signal();
+    mp_backstop_signal(reason);
     if (!mp_backstop_on())
         insist(number);
     uv_async_t *async = atomic_load(&wake_async);
@@ -197,18 +198,19 @@ void mp_signal_ignore(void)
     give_back(SIG_IGN);
 }
 
-int mp_signal_pending(void)
+static struct mp_signal signal_of(unsigned word)
 {
-    return atomic_load(&pending);
+    return (struct mp_signal){.number = (int)(word & ((1U << NUMBER_BITS) - 1)),
+                              .reason = (enum mp_stop)(word >> NUMBER_BITS)};
 }
 
-enum mp_stop mp_signal_reason(void)
+struct mp_signal mp_signal_pending(void)
 {
-    return (enum mp_stop)atomic_load(&pending_reason);
+    return signal_of(atomic_load(&pending));
 }
 
-int mp_signal_take(void)
+struct mp_signal mp_signal_take(void)
 {
     atomic_store(&unheard_ns, 0);
-    return atomic_exchange(&pending, 0);
+    return signal_of(atomic_exchange(&pending, 0));
 }

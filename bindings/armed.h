@@ -49,14 +49,18 @@ void mp_signal_restore(void);
 /* For the end of the program: if they were caught, a further one must not change its status.
  */
 void mp_signal_ignore(void);
-/* The number of the signal that came and was not taken; 0 if none. Whoever arms looks at it
- * once what is armed can be stopped: the handler may have come just before. */
-int mp_signal_pending(void);
-/* What the signal that came last stops with: MP_STOP_SIGNAL, or MP_STOP_PROGRAM where moonpulse
- * ctl sent it (MP_ASKED_TO_STOP goes with it) because the loop did not answer. */
-enum mp_stop mp_signal_reason(void);
+/* A signal that came. */
+struct mp_signal {
+    int number; // 0: none
+    /* What it stops with: MP_STOP_SIGNAL, or MP_STOP_PROGRAM where moonpulse ctl sent it
+     * (MP_ASKED_TO_STOP goes with it) because the loop did not answer. */
+    enum mp_stop reason;
+};
 enum { MP_ASKED_TO_STOP = 0x6d70 };
-/* The number of the signal that came, once; 0 if none. */
-int mp_signal_take(void);
+/* The first signal that came and was not taken. Whoever arms looks at it once what is armed can
+ * be stopped: the handler may have come just before. */
+struct mp_signal mp_signal_pending(void);
+/* The same, once: the next one is the first then. */
+struct mp_signal mp_signal_take(void);
 
 #endif

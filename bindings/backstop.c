@@ -66,10 +66,10 @@ void mp_backstop_stopped(enum mp_stop reason)
     backstop_stop_of_run(atomic_load(&backstop.run), reason);
 }
 
-void mp_backstop_signal(void)
+void mp_backstop_signal(enum mp_stop reason)
 {
     (void)atomic_fetch_add(&backstop.caught, 1);
-    mp_backstop_stopped(MP_STOP_SIGNAL);
+    mp_backstop_stopped(reason);
 }
 
 void mp_backstop_armed(void)

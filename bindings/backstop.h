@@ -51,9 +51,10 @@ bool mp_backstop_on(void);
  * MP_STOP_REQUESTED a script may go on. Any thread, also a signal handler.
  */
 void mp_backstop_stopped(enum mp_stop reason);
-/* A signal was caught: the stop MP_STOP_SIGNAL; while the record is being closed one of the
- * three that may end that. Signal handler. */
-void mp_backstop_signal(void);
+/* A signal was caught, which stops with this reason (MP_STOP_SIGNAL, or MP_STOP_PROGRAM of
+ * moonpulse ctl); while the record is being closed one of the three that may end that. Signal
+ * handler. */
+void mp_backstop_signal(enum mp_stop reason);
 /* Something is armed: what the device said before is no longer so. Loop thread. */
 void mp_backstop_armed(void);
 /* The folder of the run; "" if it has none yet. Any thread. */

@@ -3,6 +3,7 @@
  * as they come, and only whole ones (key_queue.h): it never waits, and the loop goes on.
  */
 #include "bindings/key_queue.h"
+#include "bindings/line_room.h"
 #include "bindings/modules.h"
 #include "bindings/name_list.h"
 #include "bindings/owned.h"
@@ -11,6 +12,7 @@
 
 #include <errno.h>
 #include <histedit.h>
+#include <limits.h>
 #include <locale.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -20,7 +22,7 @@
 
 #define EDITOR "moonpulse.editor"
 
-enum { REMEMBERED = 1000, END_OF_INPUT = 4 };
+enum { REMEMBERED = 1000, END_OF_INPUT = 4, QUOTE = 'v' & 31 };
 
 struct editor {
     struct mp_owned owned;
@@ -32,6 +34,8 @@ struct editor {
     bool at_end; // instead of a line
     struct mp_name_list names;
     struct mp_key_queue keys;
+    struct mp_line_room room;
+    wchar_t killed[MP_LINE_LETTERS + 1]; // what Ctrl-Y has
 };
 
 /* Letters are UTF-8 here, whatever the process's locale: records are written in that. */
@@ -60,6 +64,76 @@ static int give_letter(EditLine *edit, wchar_t *letter)
     return mp_key_letter(&editor_of(edit)->keys, letter);
 }
 
+/* Is there room for so much more than is there? */
+static bool has_room(const struct editor *editor, struct mp_line_room more)
+{
+    const LineInfoW *line = el_wline(editor->edit);
+    size_t there = (size_t)(line->lastchar - line->buffer);
+    more.letters += there;
+    more.columns += mp_line_columns(line->buffer, there);
+    return mp_line_fits(editor->room, more);
+}
+
+static bool has_room_for(const struct editor *editor, const wchar_t *letters, size_t count)
+{
+    return has_room(editor, (struct mp_line_room){count, mp_line_columns(letters, count)});
+}
+
+/* Would this key make the line longer than there is room for? */
+static bool goes_beyond(const struct editor *editor, const wchar_t *key, size_t count)
+{
+    if (count == 2 && key[0] == QUOTE)
+        return !has_room_for(editor, key + 1, 1);
+    return count == 1 && key[0] >= L' ' && key[0] != 0x7F && !has_room_for(editor, key, 1);
+}
+
+/* Does this key take text away that Ctrl-Y brings back? */
+static bool is_kill(const wchar_t *key, size_t count)
+{
+    static const wchar_t *const kills[] = {L"\v",    L"\x15",   L"\x17",    L"\033d",
+                                           L"\033D", L"\033\b", L"\033\x7f"};
+    for (size_t i = 0; i < sizeof kills / sizeof kills[0]; i++)
+        if (wcslen(kills[i]) == count && wmemcmp(kills[i], key, count) == 0)
+            return true;
+    return false;
+}
+
+/* What was taken away: it began where the cursor is now. */
+static void keep_killed(struct editor *editor, const wchar_t *before, size_t count)
+{
+    const LineInfoW *line = el_wline(editor->edit);
+    size_t now = (size_t)(line->lastchar - line->buffer);
+    size_t at = (size_t)(line->cursor - line->buffer);
+    if (now >= count || at > now)
+        return;
+    (void)wmemcpy(editor->killed, before + at, count - now);
+    editor->killed[count - now] = L'\0';
+}
+
+/* Ctrl-Y. */
+static unsigned char yank(EditLine *edit, wint_t key)
+{
+    const struct editor *editor = editor_of(edit);
+    size_t count = wcslen(editor->killed);
+    (void)key;
+    if (count == 0 || !has_room_for(editor, editor->killed, count))
+        return CC_ERROR;
+    return el_winsertstr(edit, editor->killed) == 0 ? CC_REFRESH : CC_ERROR;
+}
+
+/* The lines of before, without those that there is no room for now. */
+static int recall(void *reference, HistEvent *event, int operation, ...)
+{
+    const struct editor *editor = reference;
+    bool forth = operation == H_PREV || operation == H_LAST;
+    if (!forth && operation != H_NEXT && operation != H_FIRST)
+        return -1;
+    int found = history(editor->history, event, operation);
+    while (found >= 0 && !mp_line_fits(editor->room, mp_line_need(event->str)))
+        found = history(editor->history, event, forth ? H_PREV : H_NEXT);
+    return found;
+}
+
 /* Tab: the rest of the name before the cursor, as far as it is certain; else the names that
  * there are. */
 static unsigned char complete(EditLine *edit, wint_t key)
@@ -71,6 +145,8 @@ static unsigned char complete(EditLine *edit, wint_t key)
     char rest[128];
     (void)key;
     size_t found = mp_names_rest(names, word, typed, rest, sizeof rest);
+    if (rest[0] != '\0' && !has_room(editor_of(edit), mp_line_need(rest)))
+        return CC_ERROR;
     if (rest[0] != '\0')
         return el_insertstr(edit, rest) == 0 ? CC_REFRESH : CC_ERROR;
     if (found < 2 || typed == 0)
@@ -98,20 +174,57 @@ static void stop_reading(struct editor *editor)
     mp_terminal_restore();
 }
 
+/* Letters as UTF-8; NULL: no memory. */
+static char *text_of(const wchar_t *letters, size_t count)
+{
+    char *text = malloc(count * MB_LEN_MAX + 1), *end = text;
+    mbstate_t state = {0};
+    for (size_t i = 0; text != NULL && i < count; i++) {
+        size_t bytes = wcrtomb(end, letters[i], &state);
+        end += bytes <= MB_LEN_MAX ? bytes : 0;
+    }
+    if (text != NULL)
+        *end = '\0';
+    return text;
+}
+
+/* A key is given to libedit, if it leaves the line as long as it may be; false: nothing came
+ * of it. */
+static bool give_key(struct editor *editor)
+{
+    wchar_t key[3], before[MP_LINE_LETTERS];
+    int count = 0; // of no use, as what el_gets returns: neither surely ends with the line
+    size_t letters = mp_key_peek(&editor->keys, key, 3);
+    if (goes_beyond(editor, key, letters)) {
+        el_beep(editor->edit);
+        return false;
+    }
+    const LineInfoW *info = el_wline(editor->edit);
+    size_t there = (size_t)(info->lastchar - info->buffer);
+    bool kills = is_kill(key, letters) && there <= MP_LINE_LETTERS;
+    if (kills)
+        (void)wmemcpy(before, info->buffer, there);
+    bool given = el_gets(editor->edit, &count) != NULL;
+    if (kills)
+        keep_killed(editor, before, there);
+    return given;
+}
+
 /* A key is obeyed; true if the line is over. */
 static bool obey_key(struct editor *editor)
 {
-    int count = 0;
-    const char *line = el_gets(editor->edit, &count);
+    bool given = give_key(editor);
     mp_key_end(&editor->keys);
-    if (line == NULL || count < 1)
+    const LineInfoW *line = el_wline(editor->edit);
+    size_t length = (size_t)(line->lastchar - line->buffer);
+    if (!given || length == 0)
         return false;
-    editor->at_end = count == 1 && line[0] == END_OF_INPUT;
+    editor->at_end = length == 1 && line->buffer[0] == END_OF_INPUT;
     if (editor->at_end)
         return true;
-    if (line[count - 1] != '\n' && line[count - 1] != '\r')
+    if (line->lastchar[-1] != L'\n' && line->lastchar[-1] != L'\r')
         return false;
-    editor->line = strndup(line, (size_t)count - 1);
+    editor->line = text_of(line->buffer, length - 1);
     editor->at_end = editor->line == NULL; // no memory
     return true;
 }
@@ -154,7 +267,7 @@ static void on_readable(uv_poll_t *poll, int status, int events)
     size_t room;
     (void)events;
     char *bytes = mp_key_room(&editor->keys, &room);
-    ssize_t got = status < 0 ? 0 : read(STDIN_FILENO, bytes, room);
+    ssize_t got = status < 0 ? 0 : mp_terminal_read(bytes, room);
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     if (got > 0) {
@@ -185,11 +298,14 @@ static void close_editor(struct mp_owned *owned)
     free(editor);
 }
 
-/* Keys as terminals send them; and nothing that reads further keys by itself. */
+/* Keys as terminals send them; nothing that reads further keys by itself, and nothing that
+ * makes a line longer but a letter, Ctrl-V, Ctrl-Y and Tab. */
 static void bind_keys(EditLine *edit)
 {
     static const char *const keys[][2] = {
-        {"^I", "moonpulse-complete"},      {"^R", "ed-search-prev-history"},
+        {"^I", "moonpulse-complete"},      {"^Y", "moonpulse-yank"},
+        {"\\e^_", "ed-unassigned"},        {"\\ew", "ed-unassigned"},
+        {"\\eW", "ed-unassigned"},         {"^R", "ed-search-prev-history"},
         {"^S", "ed-search-next-history"},  {"^W", "ed-delete-prev-word"},
         {"\\e[3~", "ed-delete-next-char"}, {"\\e[1~", "ed-move-to-beg"},
         {"\\e[4~", "ed-move-to-end"},      {"\\e[H", "ed-move-to-beg"},
@@ -198,6 +314,10 @@ static void bind_keys(EditLine *edit)
         {"\\eX", "ed-unassigned"}};
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
         (void)el_set(edit, EL_BIND, keys[i][0], keys[i][1], NULL);
+    for (char digit = '0'; digit <= '9'; digit++) // how often the next key counts
+        (void)el_set(edit, EL_BIND, (char[]){'\\', 'e', digit, '\0'}, "ed-unassigned", NULL);
+    for (wchar_t meta = 0x80; meta < 0xA0; meta++) // control letters, not keys with Meta
+        (void)el_wset(edit, EL_BIND, (wchar_t[]){meta, L'\0'}, L"ed-unassigned", NULL);
 }
 
 /* Both ends are there; false: no memory, or the terminal's kind is not known. */
@@ -215,10 +335,11 @@ static bool open_editor(struct editor *editor)
     (void)el_set(editor->edit, EL_EDITOR, "emacs");
     (void)el_set(editor->edit, EL_PROMPT, give_prompt);
     (void)el_set(editor->edit, EL_GETCFN, give_letter);
-    (void)el_set(editor->edit, EL_HIST, history, editor->history);
+    (void)el_set(editor->edit, EL_HIST, recall, editor);
     // as wide letters, for el_set never frees its copies of them
     (void)el_wset(editor->edit, EL_ADDFN, L"moonpulse-complete", L"the rest of a name",
                   complete);
+    (void)el_wset(editor->edit, EL_ADDFN, L"moonpulse-yank", L"what was taken away", yank);
     bind_keys(editor->edit);
     return true;
 }
@@ -255,6 +376,25 @@ static struct editor *check_editor(lua_State *L)
     return editor;
 }
 
+/* What the screen has room for; of a prompt that takes more than half of it, or several rows,
+ * only the last of them is libedit's. */
+static void fit_prompt(struct editor *editor)
+{
+    int columns = 80, rows = 24;
+    (void)el_get(editor->edit, EL_GETTC, "co", &columns);
+    (void)el_get(editor->edit, EL_GETTC, "li", &rows);
+    size_t width = columns > 2 ? (size_t)columns : 2, height = rows > 1 ? (size_t)rows : 1;
+    char *last = strrchr(editor->prompt, '\n');
+    last = last == NULL ? editor->prompt : last + 1;
+    bool long_one = mp_line_need(last).columns > width * height / 2;
+    (void)fwrite(editor->prompt, 1, (size_t)(last - editor->prompt), stdout);
+    if (long_one)
+        (void)puts(last);
+    (void)fflush(stdout);
+    memmove(editor->prompt, long_one ? "" : last, long_one ? 1 : strlen(last) + 1);
+    editor->room = mp_line_room(width, height, mp_line_need(editor->prompt).columns);
+}
+
 static void start_reading(lua_State *L, struct editor *editor)
 {
     uv_poll_t *poll = malloc(sizeof *poll);
@@ -272,6 +412,7 @@ static void start_reading(lua_State *L, struct editor *editor)
     (void)fflush(stdout);
     locale_t before = begin_letters();
     el_resize(editor->edit);
+    fit_prompt(editor);
     (void)el_set(editor->edit, EL_UNBUFFERED, 1); // the prompt is shown
     (void)uselocale(before);
 }
@@ -303,14 +444,16 @@ static int editor_read(lua_State *L)
     return 1;
 }
 
-/* editor:remember(line): the arrow keys find it from now on, before those that were there */
+/* editor:remember(line): the arrow keys find it from now on, before those that were
+ * there; not one that no line has room for */
 static int editor_remember(lua_State *L)
 {
     const struct editor *editor = check_editor(L);
     const char *line = luaL_checkstring(L, 2);
     HistEvent event;
     locale_t before = begin_letters();
-    (void)history(editor->history, &event, H_ENTER, line);
+    if (mp_line_need(line).letters <= MP_LINE_LETTERS)
+        (void)history(editor->history, &event, H_ENTER, line);
     (void)uselocale(before);
     return 0;
 }

@@ -5,7 +5,6 @@
 #include "bindings/terminal.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -57,23 +56,13 @@ static int tell_bytes(lua_State *L)
     return 0;
 }
 
-/* A command of the script (os.execute) reads the same terminal, and libuv makes it a blocking
- * one for that: what the command took meanwhile must not be waited for. */
-static bool was_taken(void)
-{
-    struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
-    return poll(&input, 1, 0) == 0;
-}
-
 static void on_readable(uv_poll_t *poll, int status, int events)
 {
     struct input *input = poll->data;
     char buffer[1024];
     struct arrival arrival = {.on_bytes = input->on_bytes};
     (void)events;
-    if (was_taken())
-        return;
-    ssize_t got = status < 0 ? 0 : read(STDIN_FILENO, buffer, sizeof buffer);
+    ssize_t got = status < 0 ? 0 : mp_terminal_read(buffer, sizeof buffer);
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     if (got <= 0) {

@@ -4,7 +4,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-enum { ESCAPE = 27, LONGEST = 16, QUOTE = 'v' & 31, PREFIX = 'x' & 31 };
+enum { ESCAPE = 27, LONGEST = 16, QUOTE = 'v' & 31, PREFIX = 'x' & 31, REPLACEMENT = 0xFFFD };
 
 char *mp_key_room(struct mp_key_queue *queue, size_t *room)
 {
@@ -36,6 +36,13 @@ static size_t letter_length(unsigned char first)
 static bool goes_on(unsigned char byte)
 {
     return (byte & 0xC0) == 0x80;
+}
+
+/* Do these bytes, whose number and bits are those of a letter, write one? */
+static bool is_letter(unsigned long code, size_t length)
+{
+    static const unsigned long least[] = {0, 0, 0x80, 0x800, 0x10000};
+    return code >= least[length] && code <= 0x10FFFF && (code < 0xD800 || code > 0xDFFF);
 }
 
 /* Bytes of the letter at the beginning; 0: it is not whole. */
@@ -99,15 +106,27 @@ int mp_key_letter(struct mp_key_queue *queue, wchar_t *letter)
     size_t length = letter_at(queue->bytes + queue->from, queue->key - queue->from);
     if (length == 0) // cannot be: keys are whole
         length = 1;
-    unsigned long code = length == 1 && bytes[0] >= 0x80 ? 0xFFFDUL : bytes[0];
+    unsigned long code =
+        length == 1 && bytes[0] >= 0x80 ? (unsigned long)REPLACEMENT : bytes[0];
     if (length > 1) {
         code = bytes[0] & (0xFFU >> (length + 1));
         for (size_t i = 1; i < length; i++)
             code = code << 6 | (bytes[i] & 0x3FU);
+        if (!is_letter(code, length))
+            code = REPLACEMENT;
     }
     queue->from += length;
     *letter = (wchar_t)code;
     return 1;
+}
+
+size_t mp_key_peek(struct mp_key_queue *queue, wchar_t *letters, size_t room)
+{
+    size_t from = queue->from, count = 0;
+    while (count < room && mp_key_letter(queue, &letters[count]) == 1)
+        count++;
+    queue->from = from;
+    return count;
 }
 
 void mp_key_end(struct mp_key_queue *queue)

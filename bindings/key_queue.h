@@ -23,6 +23,8 @@ void mp_key_came(struct mp_key_queue *queue, size_t count);
 _Bool mp_key_begin(struct mp_key_queue *queue);
 /* Its next letter: 1, or 0 at its end. */
 int mp_key_letter(struct mp_key_queue *queue, wchar_t *letter);
+/* The letters of the key that was begun, at most so many; none of them is taken. */
+size_t mp_key_peek(struct mp_key_queue *queue, wchar_t *letters, size_t room);
 /* The key is over, whatever of it was taken. */
 void mp_key_end(struct mp_key_queue *queue);
 

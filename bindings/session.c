@@ -332,9 +332,10 @@ static int session_arm(lua_State *L)
         return done(L, status, &err);
     }
     lua_pushvalue(L, flight_at);
-    lua_setiuservalue(L, 1, 2);   // the dispatcher borrows it
-    if (mp_signal_pending() != 0) // it found nothing to stop, and nobody was told yet
-        mp_session_latch(device->session, mp_signal_reason());
+    lua_setiuservalue(L, 1, 2); // the dispatcher borrows it
+    struct mp_signal untold = mp_signal_pending();
+    if (untold.number != 0) // it found nothing to stop, and nobody was told yet
+        mp_session_latch(device->session, untold.reason);
     return done(L, status, &err);
 }
 

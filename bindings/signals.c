@@ -8,17 +8,17 @@
 
 struct received {
     struct mp_host *host;
-    int number;
+    struct mp_signal signal;
 };
 
 static int tell_signal(lua_State *L)
 {
-    const struct received *signal = lua_touserdata(L, 1);
-    if (signal->host->on_signal == LUA_NOREF)
-        return luaL_error(L, "interrupted by signal %d", signal->number);
-    lua_rawgeti(L, LUA_REGISTRYINDEX, signal->host->on_signal);
-    lua_pushinteger(L, signal->number);
-    bool asked = mp_signal_reason() == MP_STOP_PROGRAM;
+    const struct received *received = lua_touserdata(L, 1);
+    if (received->host->on_signal == LUA_NOREF)
+        return luaL_error(L, "interrupted by signal %d", received->signal.number);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, received->host->on_signal);
+    lua_pushinteger(L, received->signal.number);
+    bool asked = received->signal.reason == MP_STOP_PROGRAM;
     if (asked)
         lua_pushboolean(L, 1);
     lua_call(L, asked ? 2 : 1, 0);
@@ -27,9 +27,9 @@ static int tell_signal(lua_State *L)
 
 static void on_signal(uv_async_t *async)
 {
-    struct received signal = {.host = async->data, .number = mp_signal_take()};
-    if (signal.number != 0)
-        (void)mp_host_enter(signal.host, tell_signal, &signal);
+    struct received received = {.host = async->data, .signal = mp_signal_take()};
+    if (received.signal.number != 0)
+        (void)mp_host_enter(received.host, tell_signal, &received);
 }
 
 /*
@@ -45,7 +45,7 @@ static int set_on_signal(lua_State *L)
     luaL_unref(L, LUA_REGISTRYINDEX, host->on_signal);
     host->on_signal = LUA_NOREF;
     if (lua_isnil(L, 1)) {
-        int untold = mp_signal_pending();
+        int untold = mp_signal_pending().number;
         mp_signal_restore();
         if (untold != 0) // it does what it does from now on: it is not swallowed
             (void)raise(untold);

@@ -3,6 +3,9 @@
 
 #include "bindings/backstop.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -31,4 +34,19 @@ void mp_terminal_restore(void)
 {
     if (atomic_exchange(&is_kept, false))
         (void)tcsetattr(STDIN_FILENO, TCSANOW, &kept);
+}
+
+ssize_t mp_terminal_read(char *bytes, size_t room)
+{
+    static int own = -1;
+    char name[64];
+    if (own < 0 && ttyname_r(STDIN_FILENO, name, sizeof name) == 0)
+        own = open(name, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    if (own >= 0)
+        return read(own, bytes, room);
+    struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
+    if (poll(&input, 1, 0) != 0)
+        return read(STDIN_FILENO, bytes, room);
+    errno = EAGAIN;
+    return -1;
 }

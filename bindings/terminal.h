@@ -9,6 +9,7 @@
 #define MP_TERMINAL_H
 
 #include <stdbool.h>
+#include <sys/types.h>
 #include <termios.h>
 
 /* Keep the modes as they are, to be restored. False: standard input is no terminal, or its
@@ -18,5 +19,11 @@ bool mp_terminal_keep(void);
 const struct termios *mp_terminal_kept(void);
 /* Set them back, where they are kept. */
 void mp_terminal_restore(void);
+/*
+ * read() from standard input, which never waits: EAGAIN. A command of the script (os.execute)
+ * reads the same terminal, and libuv makes it a blocking one for that: what the command is
+ * about to take must not be waited for. So a terminal is read through an opening of its own.
+ */
+ssize_t mp_terminal_read(char *bytes, size_t room);
 
 #endif

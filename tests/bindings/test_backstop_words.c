@@ -104,6 +104,17 @@ static int who_is_silent_is_ended(lua_State *L)
     return 1;
 }
 
+/* A signal of moonpulse ctl is told as what it is. */
+static int who_was_asked_by_a_program_is_ended(lua_State *L)
+{
+    lua(L, "core.phase('run', '/a/run') core.on_signal(print)");
+    mp_backstop_armed();
+    (void)sigqueue(getpid(), SIGTERM, (union sigval){.sival_int = MP_ASKED_TO_STOP});
+    mp_backstop_turned();
+    look(35);
+    return 1;
+}
+
 /* A script may go on after a stop that it asked for. */
 static int who_asked_for_the_stop_goes_on(lua_State *L)
 {
@@ -243,6 +254,25 @@ static int a_signal_of_a_run_is_the_backstops(lua_State *L)
     return 0;
 }
 
+/* Of two signals the loop is told the first, with its own reason; then of the next. */
+static int the_first_signal_is_told_whole(lua_State *L)
+{
+    lua(L, "core.on_signal(print)");
+    (void)sigqueue(getpid(), SIGTERM, (union sigval){.sival_int = MP_ASKED_TO_STOP});
+    (void)raise(SIGINT);
+    struct mp_signal pending = mp_signal_pending(), first = mp_signal_take();
+    if (pending.number != SIGTERM || pending.reason != MP_STOP_PROGRAM)
+        return 1;
+    if (first.number != SIGTERM || first.reason != MP_STOP_PROGRAM)
+        return 2;
+    if (mp_signal_take().number != 0)
+        return 3;
+    (void)raise(SIGINT);
+    (void)sigqueue(getpid(), SIGTERM, (union sigval){.sival_int = MP_ASKED_TO_STOP});
+    first = mp_signal_take();
+    return first.number == SIGINT && first.reason == MP_STOP_SIGNAL ? 0 : 4;
+}
+
 /* Without a run: the code that runs is interrupted after 1 s, and the process ends after 3. */
 static int who_does_not_hear_is_ended(lua_State *L)
 {
@@ -315,6 +345,8 @@ static const struct {
     const char *says;
 } cases[] = {
     {"silent", who_is_silent_is_ended, 5, "until then" SIGNAL_WORDS NOT_ENDED UNASKED RECOVER},
+    {"program", who_was_asked_by_a_program_is_ended, 5,
+     "\nmoonpulse: stopped by another program" NOT_ENDED UNASKED RECOVER},
     {"asked for", who_asked_for_the_stop_goes_on, 0, ""},
     {"turns", who_turns_is_left_alone, 0, ""},
     {"goes on", who_goes_on_is_interrupted, 5,
@@ -340,6 +372,7 @@ static const struct {
      SIGNAL_WORDS TAKES_TIME
      "\nmoonpulse: the record and its report are being written; two more signals end the "
      "program all the same\n"},
+    {"first", the_first_signal_is_told_whole, 0, ""},
     {"deaf", who_does_not_hear_is_ended, -SIGINT, ""},
     {"no more", who_listens_no_more_is_ended, -SIGINT, ""},
     {"virtual", in_virtual_time_who_computes_is_stuck, 0, ""},

@@ -22,12 +22,12 @@ describe("a prompt on a terminal", function()
   end
 
   --- A prompt, and who sits there; the prompt is there when it returns.
-  local function begin(options)
+  local function begin(options, size)
     local seen = {}
     local terminal = core.pty(nil, function(bytes) seen[#seen + 1] = bytes end)
     terminals[#terminals + 1] = terminal
     local path = terminal:path()
-    os.execute(("stty sane <%s"):format(path))
+    os.execute(("stty sane %s <%s"):format(size or "", path))
     local self = { before = modes(path), path = path }
     self.job = jobs:start("repl", ("repl --tolerance 5000 --out %s/runs %s <%s >%s 2>&1"):format(folder,
       options or "", path, path), ("TERM=xterm XDG_STATE_HOME=%s/state"):format(folder))
@@ -136,6 +136,55 @@ describe("a prompt on a terminal", function()
       at.types "\r\r\21\r" -- what began is over, and the line is empty
     end
     at.types "stim:fire(mp.pulse(mp.mso(30)))\r"
+    at.says "armed 30 %MSO> "
+    at.types "\4"
+    at.ends(0)
+    assert.are.equal(1, at.pulses())
+  end)
+
+  it("takes no more of a line than libedit can show: letters, what Ctrl-Y brings back, lines of before", function()
+    local at = begin(nil, "rows 24 cols 80")
+    local function gives(keys, want)
+      at.types(keys .. "\r")
+      at.says("\n" .. want .. "\r\n")
+      at.says "moonpulse> " -- what is typed before that are stop keys
+    end
+    at.types(("a"):rep(900) .. "\1")
+    at.types(("b"):rep(1200) .. "\5" .. ("c"):rep(300))
+    gives("\21#'3'", "1") -- Ctrl-U
+    gives("#'" .. ("d"):rep(1100) .. "\127'", "997") -- 1000 letters, less the quotes and #
+    gives(("5"):rep(400) .. "\21\25\25\25\1#'\5'", "800") -- there is room for it two times
+    gives(("e"):rep(500) .. " " .. ("f"):rep(498) .. "\23\21#'\25'", "501") -- Ctrl-W, Ctrl-U, Ctrl-Y
+    gives("#'" .. ("ä"):rep(1100) .. "\127'", "1994")
+    at.types "\4"
+    at.ends(0)
+    os.rename(folder .. "/runs", folder .. "/earlier")
+    -- on a small screen, with lines of before that it has no room for, one of which nobody can have typed
+    local file = assert(io.open(folder .. "/state/moonpulse/prompt_history", "a"))
+    assert(file:write("7 + 7\n", ("8"):rep(500), "\n", ("9"):rep(3000), "\n"))
+    file:close()
+    at = begin(nil, "rows 4 cols 30")
+    gives("\27[A", "14")
+    gives("#'" .. ("日"):rep(60) .. "\127'", "108") -- (3 rows * 29 - 11 of the prompt - 2) // 2 - 1 letters
+    at.types("\0276\0270x\21run:ask('" .. ("w"):rep(30) .. "')\r") -- Meta-6, Meta-0: no 60 letters
+    at.says(("w"):rep(30))
+    gives("ok", '"ok"')
+    at.types "\4"
+    at.ends(0)
+  end)
+
+  it("does not wait for keys that a command of the script takes meanwhile", function()
+    local at = begin()
+    at.types "stim:arm()\r"
+    at.says "armed "
+    at.types "run:spawn(function() run:sleep(0.5) os.execute [[head -c 4 >/dev/null; echo it had 4]] end)\r"
+    at.says "armed "
+    core.wait(1.5) -- the command has begun
+    for _ = 1, 6 do
+      at.types "z"
+      core.wait(0.7) -- a loop that is silent for 0.5 s while armed stops
+    end
+    at.types("zzzz\21stim:fire(mp.pulse(mp.mso(30)))\r")
     at.says "armed 30 %MSO> "
     at.types "\4"
     at.ends(0)
