@@ -1,6 +1,7 @@
 --- A threshold that an earlier run of the participant found: --rmt last takes it; a protocol that needs one,
 --- and was given none, offers it on a terminal, else the run's error names it. Never taken without a word: it
---- is as old as it is, and of the device, coil and muscle that it was found with (safety/found_thresholds.lua).
+--- is as old as it is, and of the device, coil and muscle that it was found with
+--- (safety/found_thresholds.lua).
 local cli = require "moonpulse.cli"
 local core = require "moonpulse.core"
 local escapes = require "moonpulse.text.escapes"

@@ -111,7 +111,8 @@ function M.taken(recipe, options)
   return next(taken) and taken
 end
 
---- Whose stimulator those must be of: that of the run, which compared it with that of the one that found them.
+--- Which stimulator those must be of: that of the run, which compared it with that of the one that found
+--- them.
 ---@param recipe moonpulse.Recipe
 ---@param taken table<string, moonpulse.TakenThreshold>? of M.taken
 ---@param is_real boolean it is given on a port: a simulator does what any stimulator did

@@ -106,8 +106,8 @@ describe("a resumed run is held to", function()
         .. "and now 66051): nothing was armed; --rmt ", err, 1, true)
     end
     assert.is_nil(fixture.manifest(run).notes) -- nobody goes on with it
-    _, _, err = shell.moonpulse(folder, ("rerun %s --out %s/simulated"):format(run, folder))
-    assert.is_true(pulses_of(fixture.run_in(folder .. "/simulated")) > 0, err) -- does what any stimulator did
+    shell.moonpulse(folder, ("rerun %s --out %s/simulated"):format(run, folder)) -- which is as any stimulator
+    assert.is_true(pulses_of(fixture.run_in(folder .. "/simulated")) > 0)
     shell.remove(run)
     shell.copy(folder .. "/as_it_was", run)
     status, err = on(port, "resume " .. run)
