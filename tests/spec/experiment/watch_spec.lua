@@ -204,6 +204,19 @@ describe("stim:watch", function()
     assert.are.equal(0, holds())
   end)
 
+  it("raises where another part disarms meanwhile: as many as came are not as many as were waited for",
+    function()
+    local status, out = run([[
+      run:spawn(function() run:sleep(2) stim:disarm() end)
+      local ok, why = pcall(stim.watch, stim, pulse, { count = 9, refractory = 0.5, timeout = 9 })
+      run:note(("ended %s"):format(ok))]], { 1, 6 })
+    assert.matches("ended false", out, 1, true)
+    assert.are.equal(1, #given())
+    assert.is_nil(shell.read(record() .. "/journal.jsonl"):find('"why":"count"', 1, true))
+    assert.is_true(status == 0 or status == 5, out)
+    holds()
+  end)
+
   it("ends with a stop of another part, and what came is in the record", function()
     local status, out = run([[
       run:spawn(function() run:sleep(2) run:stop "enough" end)
@@ -338,6 +351,17 @@ describe("stim:watch", function()
     assert.matches("made.lua:5", err, 1, true)
     assert.matches("OVER the guidelines", err, 1, true)
     assert.are.equal(0, #given(folder .. "/twin.tsv"))
+  end)
+
+  it("in real time stopped by a signal, has a record that is as it was made", function()
+    write "stim:watch(pulse, { count = 2, refractory = 0.2, timeout = 60 })"
+    local job = shell.start(folder, "run", ("run %s/made.lua --rmt 50 --out %s/runs"):format(folder, folder))
+    jobs[2] = job
+    job:says "whenever an external device fires"
+    job:signal "TERM"
+    assert.are.equal(5, job:wait(), job:err())
+    local status, said = shell.moonpulse(folder, "verify " .. record())
+    assert.are.equal(0, status, said)
   end)
 
   it("in real time, fired at the simulator's trigger input", function()
