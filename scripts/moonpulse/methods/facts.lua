@@ -30,8 +30,8 @@ local MOST = 1000000 -- pulses that are looked at one by one
 ---@field planned moonpulse.Stimuli? of the plan
 ---@field continues string? the run that it goes on with, by the name of its folder
 ---@field delivered moonpulse.Stimuli? of the record
----@field catch_trials boolean? there are trials without a pulse, so that from pulse to pulse is not from trial
----   to trial
+---@field catch_trials boolean? there are trials without a pulse, so that from pulse to pulse is not from
+---   trial to trial
 ---@field pulses { planned: integer?, delivered: integer?, confirmed: integer?, perhaps: integer? }
 ---@field conditions moonpulse.MethodsCondition[] all of the plan, where it names any
 ---@field durations { first_s: number?, first_to_last_s: number?, nominal_end_s: number?,

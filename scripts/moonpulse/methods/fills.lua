@@ -141,7 +141,8 @@ function fills.interval(facts)
     return "does not apply: one stimulus", "engine"
   end
   return ("%s from onset to onset of stimuli%s, %s in the mean%s"):format(
-    range(found.shortest, found.longest), facts.catch_trials and " (also across trials without a pulse)" or "", told(found.mean),
+    range(found.shortest, found.longest),
+    facts.catch_trials and " (also across trials without a pulse)" or "", told(found.mean),
     found.break_shortest and ("; from block to block %s"):format(range(found.break_shortest,
       found.break_longest)) or ""), "engine"
 end

@@ -315,7 +315,7 @@ describe("moonpulse ctl", function()
     local socket = folder .. "/moonpulse/other.sock"
     shell.sh(folder, "mkdir -p " .. folder .. "/moonpulse")
     local out = other_program("foreign", socket)
-    shell.await(function() 
+    shell.await(function()
       return select(2, shell.sh(folder, "ls " .. socket)):find("other", 1, true)
     end, "it")
     local status, _, err = ctl("stop " .. socket)
