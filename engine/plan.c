@@ -287,7 +287,8 @@ enum mp_status mp_plan_coded(struct mp_plan **out, struct mp_plan *plan, int64_t
     struct mp_plan *made = plan_copy(plan, err);
     if (made == NULL)
         return MP_ENOMEM;
-    made->code = (uint8_t)code;
+    if (made->code == 0) // the innermost holds
+        made->code = (uint8_t)code;
     made->totals.coded = true;
     *out = made;
     return MP_OK;

@@ -33,7 +33,7 @@ return mp.experiment {
         sums[kind] = sums[kind] + tonumber(run:ask(("%s, %s: MEP in uV? [number]"):format(when, kind)))
         run:sleep(math.max(0, given + run:uniform(5, 7) - run:now()))
       end
-      return 100 * sums.pair / sums.alone
+      return sums.alone > 0 and ("%.0f %%"):format(100 * sums.pair / sums.alone) or "n/a: no MEP of M1 alone"
     end
 
     stim:arm(pair) -- both outputs, before anything is given
@@ -41,6 +41,6 @@ return mp.experiment {
     stim:play(pair:label "ccPAS":times(p.pairs, { every = p.every }))
     local after = probe "after"
     stim:disarm()
-    run:note(("MEP with PMv before it, of M1 alone: %.0f %% before, %.0f %% after"):format(before, after))
+    run:note(("MEP with PMv before it, of M1 alone: %s before, %s after"):format(before, after))
   end,
 }

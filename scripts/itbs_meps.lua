@@ -7,6 +7,11 @@
 -- iTBS.
 local mp = require "moonpulse"
 
+--- How large a is of b, in words: where there was no MEP at all, of nothing.
+local function percent(a, b)
+  return b > 0 and ("%.0f %%"):format(100 * a / b) or "n/a"
+end
+
 return mp.experiment {
   name = "iTBS with MEPs before and after",
   aim = "to see what iTBS does to the excitability of the motor cortex, and how long",
@@ -51,8 +56,8 @@ return mp.experiment {
     stim:disarm()
 
     for _, block_of in ipairs(means) do
-      run:note(("%s: mean MEP %.0f uV, %.0f %% of before"):format(block_of.name, block_of.mep,
-        100 * block_of.mep / means[1].mep))
+      run:note(("%s: mean MEP %.0f uV, %s of before"):format(block_of.name, block_of.mep,
+        percent(block_of.mep, means[1].mep)))
     end
   end,
 }

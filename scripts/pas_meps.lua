@@ -6,6 +6,11 @@
 --     -p nerve=20%MSO -p tms=60%MSO
 local mp = require "moonpulse"
 
+--- How large a is of b, in words: where there was no MEP at all, of nothing.
+local function percent(a, b)
+  return b > 0 and ("%.0f %%"):format(100 * a / b) or "n/a"
+end
+
 return mp.experiment {
   name = "PAS-25 with MEPs before and after",
   aim = "to raise the excitability of the motor cortex: the nerve's volley arrives with the pulse",
@@ -55,8 +60,8 @@ return mp.experiment {
     stim:disarm()
 
     for _, of in ipairs(means) do
-      run:note(("%s: mean MEP %.0f uV, %.0f %% of before"):format(of.name, of.mep,
-        100 * of.mep / means[1].mep))
+      run:note(("%s: mean MEP %.0f uV, %s of before"):format(of.name, of.mep,
+        percent(of.mep, means[1].mep)))
     end
   end,
 }

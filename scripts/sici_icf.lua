@@ -7,6 +7,11 @@
 -- The two pulses differ in intensity, so it needs a stimulator that gives such pairs: a BiStim.
 local mp = require "moonpulse"
 
+--- How large a is of b, in words: where there was no MEP at all, of nothing.
+local function percent(a, b)
+  return b > 0 and ("%.0f %%"):format(100 * a / b) or "n/a"
+end
+
 return mp.experiment {
   name = "SICI and ICF, with MEPs",
   aim = "to measure intracortical inhibition and facilitation",
@@ -54,8 +59,8 @@ return mp.experiment {
     run:note(("TS alone: mean MEP %.0f uV of %d trials"):format(alone, #meps["TS alone"]))
     for _, name in ipairs { "SICI", "ICF" } do
       local mep = mean(meps[name])
-      run:note(("%s: mean MEP %.0f uV of %d trials, %.0f %% of the test pulse alone"):format(name, mep,
-        #meps[name], 100 * mep / alone))
+      run:note(("%s: mean MEP %.0f uV of %d trials, %s of the test pulse alone"):format(name, mep,
+        #meps[name], percent(mep, alone)))
     end
   end,
 }

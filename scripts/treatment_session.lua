@@ -30,7 +30,7 @@ return mp.experiment {
       return run:ask(("%s tolerated? [y/n]"):format(what)):lower():sub(1, 1) == "y"
     end
 
-    stim:arm()
+    stim:arm(trains(1, p.dose)) -- a dose that cannot be given is refused here, before the first pulse
     for percent = p.from, p.dose - 1, p.step do
       stim:play(trains(1, percent):label(("ramp %d %%RMT"):format(percent)))
       if not tolerated(("%d %%RMT"):format(percent)) then

@@ -259,7 +259,6 @@
 ---@class moonpulse.Thresholds %MSO, as the options give them
 ---@field rmt number?
 ---@field amt number?
----@field hints table<string, string>? by "rmt", "amt": for the error where one is needed and not given
 
 --- What is to be run, and how strictly: run/begin.lua makes it of the options; others add to it as they know
 --- more.
@@ -269,7 +268,8 @@
 ---@field driver moonpulse.Driver configured
 ---@field thresholds moonpulse.Thresholds
 ---@field taken table<string, moonpulse.TakenThreshold>? by "rmt", "amt": those that earlier runs found
----@field taken_from table<string, string>? likewise the folder, if taken now: run/begin.lua compares
+---@field taken_from table<string, string>? likewise the folder of a run on the stimulator that it is of,
+---   where that is to be compared: run/begin.lua
 ---@field tolerance number seconds that a frame may leave late
 ---@field late "abort"|"skip"
 ---@field meta table<string, string|number|boolean>? what --meta says: record/meta.lua

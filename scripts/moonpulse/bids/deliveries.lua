@@ -6,6 +6,11 @@ local rows = require "moonpulse.bids.rows"
 
 local M = {}
 
+--- Did the device confirm a pulse, ours or one that something else fired, as it was set?
+local function is_verified(pulse)
+  return pulse.status == "delivered" or pulse.status == "external"
+end
+
 ---@class moonpulse.NibsRow a set of parameters
 ---@field id string
 ---@field layers table[] as of an item
@@ -106,7 +111,7 @@ local function settings_of(item, kind_at, count)
       end
       settings[at] = mso
     end
-    verified = verified and pulse.status == "delivered"
+    verified = verified and is_verified(pulse)
     ::next::
   end
   return settings, verified
@@ -177,7 +182,7 @@ local function add_single(self, pulse)
   local unit = { channel = pulse.channel, intensity = pulse.intensity, reference = pulse.ref,
     mso = pulse.mso }
   self.events[#self.events + 1] = { onset = pulse.onset, duration = 0, pulse = pulse,
-    row = row_for(self, {}, { unit }, pulse.status == "delivered", 1, pulse.condition),
+    row = row_for(self, {}, { unit }, is_verified(pulse), 1, pulse.condition),
     condition = pulse.condition, trial_type = pulse.trial_type }
 end
 

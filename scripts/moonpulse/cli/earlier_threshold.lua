@@ -1,9 +1,10 @@
---- A threshold that an earlier run of the participant found: --rmt last takes it; a run that needs one, and
---- was given none, offers it on a terminal, else its error names it. Never taken without a word: it is as old
---- as it is, and of the device, coil and muscle that it was found with (safety/found_thresholds.lua).
+--- A threshold that an earlier run of the participant found: --rmt last takes it; a protocol that needs one,
+--- and was given none, offers it on a terminal, else the run's error names it. Never taken without a word: it
+--- is as old as it is, and of the device, coil and muscle that it was found with (safety/found_thresholds.lua).
 local cli = require "moonpulse.cli"
 local core = require "moonpulse.core"
 local escapes = require "moonpulse.text.escapes"
+local intensities = require "moonpulse.compose.intensity"
 local lfs = require "lfs"
 local metas = require "moonpulse.record.meta"
 local term = require "term"
@@ -114,8 +115,8 @@ local function needed_by(plan, seed)
   return needed
 end
 
---- Offer what a run needs and was not given: asked on a terminal; else, or where it is not taken, the run's
---- error names it (options.hints).
+--- Offer what a run needs and was not given: asked on a terminal; else, or where it is not taken, the error
+--- that ends the command names it (options.hints, M.hinted). At a prompt errors go on: there it is noted.
 ---@param options table of the command: as for settle; hints
 ---@param given { driver: moonpulse.Driver, simulated: boolean, meta: table?, real_pty: boolean? } changed
 ---@param found moonpulse.Protocol|moonpulse.Experiment
@@ -139,6 +140,9 @@ function M.offer(options, given, found, plan)
         take(options, key, each, ("the offer of %s, answered with yes"):format(names[key]))
         took = true
       elseif words then
+        if found.id == "repl" then
+          note(("%s last takes %s"):format(options_of[key], words))
+        end
         options.hints[key] = ("; or %s last: %s"):format(options_of[key], words)
       elseif passed_over then
         options.hints[key] = "; " .. passed_over
@@ -146,6 +150,24 @@ function M.offer(options, given, found, plan)
     end
   end
   return took
+end
+
+--- The error that ends a command, with what an earlier run found behind what it says to do. Only the operator
+--- is told so: in a record it would be another text on another day, and where the earlier runs are not.
+---@param options table of the command: hints of M.offer
+---@param problem any what was raised; changed
+---@return any problem
+function M.hinted(options, problem)
+  local text = type(problem) == "table" and rawget(problem, "code") == "usage" and rawget(problem, "message")
+  for _, key in ipairs(type(text) == "string" and in_order or {}) do
+    local hint = options.hints and options.hints[key]
+    local _, last = text:find(intensities.remedy(key), 1, true)
+    if hint and last then
+      text = text:sub(1, last) .. hint .. text:sub(last + 1)
+      problem.message = text
+    end
+  end
+  return problem
 end
 
 return M

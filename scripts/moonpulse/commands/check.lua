@@ -123,8 +123,12 @@ local function check_course(options, experiment, driver, policy)
   return safety.verdict == "OVER" and cli.status.limit or status
 end
 
---- Which devices could give it; status 3 where none can.
+--- Which devices could give it; status 3 where none can, 6 where that could not be checked of any.
 local function check_each(options, protocol, plan, values, drawn, actions)
+  if options.device ~= "sim" or options.device_option[1] then
+    cli.fail("usage", "--each-device looks at all devices, as their drivers are without options: leave out "
+      .. "%s", options.device ~= "sim" and "--device" or "--device-option")
+  end
   local each_device = require "moonpulse.safety.each_device"
   local bar <close> = progresses.new()
   local cases = cases_of(options, protocol, plan, values, drawn, bar)
@@ -133,12 +137,11 @@ local function check_each(options, protocol, plan, values, drawn, actions)
   end, actions)
   bar:close()
   print(options.json and each_device.json(list) or each_device.text(list))
+  local has = {}
   for _, device in ipairs(list) do
-    if device.verdict ~= "OVER" then
-      return cli.status.ok
-    end
+    has[device.verdict] = true
   end
-  return cli.status.limit
+  return has.within and cli.status.ok or has["not checked"] and NOT_CHECKED or cli.status.limit
 end
 
 --- How a plan's schedules are judged by the guidelines: each by what this gives.

@@ -192,6 +192,7 @@ local function perform(options)
   local list, is_real = arguments.of(recipe, options, scratches.fill(recipe))
   local of_run = cli.parse(runs.parser(), list)
   of_run.taken, of_run.recorded = arguments.taken(recipe, options), not is_real and "the record" or nil
+  of_run.taken_from = arguments.taken_from(recipe, of_run.taken, is_real)
   local was = recipe.begin.options
   local in_real_time = was.speed == 1 or was.recalled == true or tonumber(options.speed) == 1
   if recipe.is_experiment and in_real_time and not is_real then -- its times are those of another computer

@@ -196,6 +196,7 @@ function M.run(options)
   bytes_read.find_kept(recipe.modules)
   local of_run = cli.parse(runs.parser(), list)
   of_run.continues, of_run.taken = options.continues, arguments.taken(recipe, options)
+  of_run.taken_from = arguments.taken_from(recipe, of_run.taken, not own)
   of_run.events, of_run.events_wait = options.events, options.events_wait
   if not options.json then
     tell_otherwise(recipe, options, own, of_run)

@@ -255,12 +255,24 @@ local function perform(options)
   protocol_runs.run(options, given)
 end
 
---- With --events other programs are told how it ended, whatever that was.
-local function perform_told(options)
-  if not options.events then
+--- The same; an error that asks for a threshold names the one that an earlier run found.
+local function perform_hinted(options)
+  if not options.participant then -- nobody's runs were looked at
     return perform(options)
   end
   local ok, result = pcall(perform, options)
+  if not ok and options.hints then
+    result = require("moonpulse.cli.earlier_threshold").hinted(options, result)
+  end
+  return ok and result or not ok and error(result, 0) or nil
+end
+
+--- With --events other programs are told how it ended, whatever that was.
+local function perform_told(options)
+  if not options.events then
+    return perform_hinted(options)
+  end
+  local ok, result = pcall(perform_hinted, options)
   if options.feed then
     local message, status
     if not ok then

@@ -115,6 +115,13 @@ function M.floor(mso, step)
   return M.round((math.floor(mso / step + margin)) * step, step)
 end
 
+--- What to do about a threshold that is needed and was not given.
+---@param key "rmt"|"amt"
+---@return string
+function M.remedy(key)
+  return ("add --%s N (in %%MSO)"):format(key)
+end
+
 local threshold_names = { RMT = "resting motor threshold", AMT = "active motor threshold" }
 
 --- The stimulator output that an intensity means for one participant.
@@ -131,9 +138,8 @@ function M.resolve(intensity, thresholds)
   local threshold = thresholds[key]
   if not threshold then
     return nil,
-      ("%g %%%s needs the participant's %s: add --%s N (in %%MSO)%s"):format(
-        intensity.value, intensity.reference, threshold_names[intensity.reference], key,
-        thresholds.hints and thresholds.hints[key] or ""), "usage"
+      ("%g %%%s needs the participant's %s: %s"):format(intensity.value, intensity.reference,
+        threshold_names[intensity.reference], M.remedy(key)), "usage"
   end
   local mso = intensity.value * threshold / 100
   if mso > 100 then

@@ -72,7 +72,7 @@ local function line_of(self, question)
   self.stage.waiting:wait(0) -- the loop has its turn, however many lines a file has
   local line = self.stage.keyboard:line(question, function() return names_of(self) end)
   self.lines = self.lines + 1
-  self.stage.mark(question .. line)
+  self.stage.mark(question, nil, nil, line)
   return line
 end
 

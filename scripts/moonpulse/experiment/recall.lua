@@ -67,6 +67,13 @@ function takes.ahead(self, entry)
   self.told[whole(entry.part) or 0] = nil
 end
 
+--- A stop ended that: so it is done again.
+function takes.watched(self, entry)
+  if self.watch_last and entry.why == nil then
+    self.watch_last.stopped_ns = whole(entry.at_ns)
+  end
+end
+
 --- Pulses from outside were waited for: those that came are plays.
 function takes.watch(self, entry)
   local from_ns = (whole(entry.from_ns) or self.origin_ns) - self.origin_ns
@@ -214,7 +221,7 @@ end
 --- The next time that this part waited for pulses from outside: when it called for them, and when each was
 --- reported, from the run's start.
 ---@param part integer?
----@return { from_ns: integer, pulses: integer[] }?
+---@return { from_ns: integer, pulses: integer[], stopped_ns: integer? }? stopped_ns: a stop ended it then
 function Recall:watch(part)
   return take(self, part, "watches")
 end

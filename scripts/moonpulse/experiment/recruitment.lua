@@ -107,7 +107,14 @@ local function range_of(options)
   local from, to, step = options.from, options.to, options.step
   if not (from and to and step) then
     fail("say the intensities as a list, intensities = { 40, 45, 50, 55 }, or as from =, to = and step =")
-  elseif not (step > 0 and from < to and from > 0 and (to - from) / step <= most_trials) then
+  end
+  for name, value in pairs { from = from, to = to, step = step } do
+    if not math.type(value) then
+      fail("%s must be a number, like 40 (of = says of what it is the percentage), not %s", name,
+        value_words.shown(value))
+    end
+  end
+  if not (step > 0 and from < to and from > 0 and (to - from) / step <= most_trials) then
     fail("from = %g, to = %g, step = %g: the lower one comes first, and the step is above 0", from, to, step)
   end
   local list = {}

@@ -83,7 +83,7 @@ end
 function Run:ask(question)
   self.stage.waiting.check()
   local answer = self.stage.keyboard:ask(question)
-  self.stage.mark(("%s: %s"):format(question, answer))
+  self.stage.mark(question .. ": ", nil, nil, answer)
   return answer
 end
 

@@ -38,7 +38,9 @@ function M.sentence(counts, path, by)
     heard, passed = heard + count, passed + count
   end
   local taken = counts.taken - heard
-  if not by and passed == 0 then
+  if counts.came == 0 then
+    parts = {} -- and nothing is to be said of them
+  elseif not by and passed == 0 then
     parts[1] = "all taken by the script"
   elseif not by or taken > 0 then
     parts[#parts + 1] = numbers.count(taken) .. " taken by the script"

@@ -122,6 +122,9 @@ local function perform(device, watching)
   local record, was, over = stimulator.record, watching.was, false
   local action, prepared = admitted.first, nil
   local how = { count = rule.count, refractory_ns = rule.refractory_ns, until_ns = rule.until_ns }
+  if was and was.stopped_ns then
+    how.until_ns = math.min(how.until_ns, record.start_ns + was.stopped_ns)
+  end
   function how.took(at_ns, text, value, verdict)
     device.plays = device.plays + 1
     show:external(device.plays, admitted, prepared, at_ns, verdict)
@@ -142,6 +145,7 @@ local function perform(device, watching)
     end
   end)
   over = true
+  why = not (was and was.stopped_ns) and why or nil
   show:watched(watching.first, how, why)
   return how.pulses, why
 end

@@ -178,13 +178,7 @@ local function add_row_deviations(facts, events, planned, is_open)
       or "%s %s were not reached"
     say(text, numbers.counted(missing, "pulse"), of)
   end
-  local outside = require("moonpulse.record.outside").of(events.pulses)
-  if outside then
-    say("%s fired by an external device over the stimulator's trigger input, at the times of the "
-      .. "stimulator's reports%s", outside.count == 1 and "1 pulse was"
-      or numbers.count(outside.count) .. " pulses were",
-      outside.shortest_s and (" (shortest interval %s)"):format(numbers.seconds(outside.shortest_s)) or "")
-  end
+  facts.outside = require("moonpulse.record.outside").of(events.pulses)
   if #events.unasked > 0 then
     say("the stimulator reported %s that nobody had asked for", numbers.counted(#events.unasked, "pulse"))
   end

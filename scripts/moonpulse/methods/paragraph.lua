@@ -156,12 +156,14 @@ end
 --- only what it confirmed.
 ---@param pulses { planned: integer?, delivered: integer, confirmed: integer? } delivered: sent
 ---@param cannot_confirm boolean? the stimulator cannot say that it fired
----@param scripted boolean? nothing was planned: a script asked for them as it ran
+---@param scripted boolean|"outside"|nil nothing was planned: a script asked for them as it ran; "outside":
+---   nor
+---   did it ask for each, as something else fired some
 ---@return string
 function M.given_words(pulses, cannot_confirm, scripted)
   local sent, confirmed, planned = pulses.delivered, pulses.confirmed or 0, pulses.planned
   local is_all = planned == sent and sent > 0
-  local kind, by = scripted and "" or "planned ", scripted and " that the script asked for" or ""
+  local kind, by = scripted and "" or "planned ", scripted == true and " that the script asked for" or ""
   local who = is_all and (sent == 1 and ("The one %spulse%s"):format(kind, by)
       or ("All %s %spulses%s"):format(numbers.count(sent), kind, by))
     or planned and ("Of %s%s, %s"):format(counted(planned, kind .. "pulse"), by, sent == 0 and "none"
@@ -207,7 +209,15 @@ function writers.dose(facts, add)
   if facts.of == "course" then
     add("This course has %s", counted(pulses.delivered, "pulse"))
   elseif pulses.delivered then
-    add("%s", M.given_words(pulses, facts.cannot_confirm, facts.kind == "experiment"))
+    local outside = facts.outside
+    add("%s", M.given_words(pulses, facts.cannot_confirm, facts.kind == "experiment" and (outside
+      and "outside" or true)))
+    if outside then
+      add("%s fired by an external device over the stimulator's trigger input, at the times of the "
+        .. "stimulator's reports%s", outside.count == 1 and "1 pulse was"
+        or numbers.count(outside.count) .. " pulses were",
+        outside.shortest_s and (" (shortest interval %s)"):format(numbers.seconds(outside.shortest_s)) or "")
+    end
   elseif pulses.unknown then
     add("The number of pulses is not known: the source does not give %s", pulses.unknown)
   else

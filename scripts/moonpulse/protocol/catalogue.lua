@@ -66,7 +66,7 @@ local function experiment(id)
   local path = ("%s/%s.lua"):format(companions.scripts(), id)
   local file <close> = id:match "^[%w_]+$" and io.open(path)
   if file and file:read("a"):find("return mp.experiment", 1, true) then
-    return assert(protocols.load(path, "scripts/" .. id .. ".lua"))[1]
+    return assert(protocols.load(path, id .. ".lua"))[1] -- as its record names it
   end
 end
 

@@ -82,6 +82,9 @@ function M.plan(spec)
   local active, message = catalogue.find(of, named and named:match("[^/]*$"))
   if not active then
     blame.fail("sham: of: %s", message)
+  elseif type(active.plan) ~= "function" then
+    blame.fail("sham: of: %s has no plan of its own (an experiment decides as it goes): a sham is of a "
+      .. "protocol", active.id)
   elseif active.id == "sham" then
     blame.fail("sham: a sham of a sham has no schedule: name the active protocol")
   elseif active.unconfirmed then

@@ -36,12 +36,18 @@ function M.new(who)
   return setmetatable({ who = who or "n/a", waiting = {} }, Audit)
 end
 
+--- Is it what was answered to a script? That is kept as it was typed: at a prompt it is the code that ran, to
+--- a question what the script went on with, and both are answered again from the record.
+local function is_answered(kind, entry, key)
+  return key == "answer" and kind == "answer" and entry.of == "script"
+end
+
 --- Write an entry with its stamps; at: nil in virtual time.
 local function put(self, kind, entry, at, at_ns)
   local line = { at = at, at_ns = at_ns, who = self.who }
   self.last_ns = at_ns
   for key, value in pairs(entry) do
-    line[key] = machine_paths.without_all(value, self.folders)
+    line[key] = is_answered(kind, entry, key) and value or machine_paths.without_all(value, self.folders)
   end
   self.journal:tell(kind, line)
 end

@@ -267,6 +267,20 @@ function M.was_disarmed(lines)
   return said, number
 end
 
+--- How many event codes the box got, and how many were lost, as at the end of a run.
+local function fill_codes(manifest, list)
+  if type(manifest.codes) ~= "table" or not list[1] then
+    return
+  end
+  local sent, lost = 0, 0
+  for _, entry in ipairs(list) do
+    if entry.kind == "code" then
+      sent, lost = sent + (entry.detail == 0 and 1 or 0), lost + (entry.detail == 0 and 0 or 1)
+    end
+  end
+  manifest.codes.sent, manifest.codes.lost = sent, lost
+end
+
 --- Fill it in.
 ---@param folder string
 ---@param manifest table of a run that was killed; changed
@@ -279,6 +293,7 @@ function M.fill(folder, manifest, entries, list)
   end
   fill_device(manifest, lines, entries, list)
   fill_clock(manifest, lines, list)
+  fill_codes(manifest, list)
   manifest.result.disarmed = M.was_disarmed(lines)
 end
 

@@ -111,6 +111,19 @@ function M.taken(recipe, options)
   return next(taken) and taken
 end
 
+--- Whose stimulator those must be of: that of the run, which compared it with that of the one that found them.
+---@param recipe moonpulse.Recipe
+---@param taken table<string, moonpulse.TakenThreshold>? of M.taken
+---@param is_real boolean it is given on a port: a simulator does what any stimulator did
+---@return table<string, string>? folders by "rmt", "amt"; nil: nothing is to be compared
+function M.taken_from(recipe, taken, is_real)
+  local folders = {}
+  for name in pairs(is_real and taken or {}) do
+    folders[name] = recipe.folder
+  end
+  return next(folders) and folders
+end
+
 --- On the simulator the limits, approval, preflight list, answers and triggers of the run are taken, so that
 --- it is decided as it was. On a port only what is given now: they are of another person, or another day.
 local function add_simulated(list, recipe, options, scratch)

@@ -57,8 +57,10 @@ end
 ---@param recipe moonpulse.Recipe
 ---@return boolean
 function M.is_devices_fault(recipe)
-  local known = core.stops[read.get(recipe.manifest, "result.stop")]
-  return known ~= nil and known.blame == "device" and recipe.begin.options.faults == nil
+  local stop = read.get(recipe.manifest, "result.stop")
+  local known = core.stops[stop]
+  return known ~= nil and stop ~= "refractory" -- pulses from outside come again as they came
+    and known.blame == "device" and recipe.begin.options.faults == nil
 end
 
 local function check_stop(recipe, say)

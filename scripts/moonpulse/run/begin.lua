@@ -22,7 +22,7 @@ local M = {}
 function M.job(options, given)
   return {
     policy = given.policy, seed = options.seed, driver = given.driver,
-    thresholds = { rmt = options.rmt, amt = options.amt, hints = options.hints },
+    thresholds = { rmt = options.rmt, amt = options.amt },
     taken = options.taken, taken_from = options.taken_from,
     tolerance = options.tolerance / 1e3, late = options.late, stop_line = options.stop_line,
     timing = options.timing, audit = audits.new(given.policy.operator), meta = given.meta,

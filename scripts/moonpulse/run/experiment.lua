@@ -142,7 +142,7 @@ local function make_stage(context, stimulator, journal, looking)
   stage.device.triggers = stage.triggers
   stage.device.mark = function(...) stage.mark(...) end
   stage.device.tell = function(...) stage.tell(...) end
-  stage.mark = function(text, at_ns, of) show:mark(text, at_ns, of) end
+  stage.mark = function(...) show:mark(...) end
   stage.tell = function(kind, entry, at_ns) job.audit:tell(kind, entry, at_ns) end
   stage.say = function(text) show:say(text) end
   stage.staircase_begun = function(staircase) show:begun("staircases", staircase) end

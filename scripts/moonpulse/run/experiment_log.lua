@@ -67,15 +67,20 @@ function Show:by_hand(text, changed, ask)
   end
 end
 
+--- A row is a line, and is obeyed by no terminal.
+local function row_text(text)
+  return escapes.shown((text:gsub("%c", " ")))
+end
+
 --- A named instant in the record.
 ---@param text string
 ---@param at_ns integer? when (monotonic); now
 ---@param of table? a staircase's trial, answer or end as data, for recover
-function Show:mark(text, at_ns, of)
-  local clean = text:gsub("%c", " ") -- a row is a line
-  clean = escapes.shown(clean) -- and is obeyed by no terminal
-  -- and names no folder of this computer: a script may note what was refused, with its place
-  clean = manifests.placeless(self.context, clean)
+---@param typed string? what was answered, behind the text: kept as it was typed
+function Show:mark(text, at_ns, of, typed)
+  local clean = row_text(text)
+  -- it names no folder of this computer: a script may note what was refused, with its place
+  clean = manifests.placeless(self.context, clean) .. row_text(typed or "")
   local since_ns = (at_ns or core.clock_ns()) - self.record.start_ns
   self.journal:write("mark", { at_ns = since_ns, text = clean, of = of })
   self.record:event("mark", since_ns, nil, "passed", clean)

@@ -3,9 +3,11 @@
 --- simulator), of another stimulator, coil or muscle. A threshold in %MSO is of the device and the coil that
 --- it was found with (Rossini PM et al. 2015, Clin Neurophysiol 126:1071-1107).
 local clock = require "moonpulse.safety.clock"
+local edited = require "moonpulse.safety.edited"
 local journal_lines = require "moonpulse.record.journal_lines"
 local lfs = require "lfs"
 local metas = require "moonpulse.record.meta"
+local no_threshold = require "moonpulse.text.no_threshold"
 local read = require "moonpulse.record.read"
 local recover_manifest = require "moonpulse.record.recover_manifest"
 local run_facts = require "moonpulse.safety.run_facts"
@@ -37,14 +39,23 @@ local unsaid = "it does not say whether it is RMT or AMT (kind = \"RMT\" in run:
 ---@field muscle string?
 ---@field site string? whose threshold it is, such as foot
 
---- Does the journal tell of the same, and is the folder sealed? What of a sealed file was changed is told
---- before.
-local function unproven(path, manifest)
+--- How many has the manifest there?
+local function count_of(manifest, path)
+  local list = read.get(manifest, path)
+  return type(list) == "table" and #list or 0
+end
+
+--- Does the journal tell of the same, no more and no less, and of the same files, and is the folder sealed?
+--- What of a sealed file was changed is told before; who seals again what was edited leaves the journal.
+local function unproven(path, manifest, results)
   if lfs.symlinkattributes(path .. "/" .. seals.name, "mode") ~= "file" then
     return "its record is not sealed"
   end
-  local entries = journal_lines.entries(path)
-  local told = entries and metas.found(recover_manifest.results(entries).ended, manifest.started) or {}
+  local differing = edited.counted(seals.differing_from_journal(path))
+  if differing[1] then
+    return ("%s: its journal tells otherwise (moonpulse verify)"):format(table.concat(differing, ", "))
+  end
+  local told = metas.found(results.ended, manifest.started) or {}
   local found = read.get(manifest, "thresholds.found")
   for i, each in ipairs(type(found) == "table" and found or {}) do
     -- the journal has fewer digits of a number than the manifest
@@ -53,10 +64,15 @@ local function unproven(path, manifest)
       return "its journal tells of another threshold (moonpulse verify)"
     end
   end
+  if #told > count_of(manifest, "thresholds.found")
+    or #results.staircases > count_of(manifest, "experiment.staircases")
+    or #results.thresholds > count_of(manifest, "experiment.thresholds") then
+    return "its journal tells of more hunts than its manifest (moonpulse verify)"
+  end
 end
 
 --- Why nobody may take what a run found; nil: it may be taken.
-local function problem_of(run, manifest, now)
+local function problem_of(run, manifest, results, now)
   if run.edited then
     return ("its record was changed after it was sealed, or has no seal (%s)"):format(run.edited)
   elseif run.facts.torn or not manifest then
@@ -64,11 +80,34 @@ local function problem_of(run, manifest, now)
   elseif not run.facts.started or run.at > now + SKEW_S then
     return "it does not say when it was, or that is in the future: look at the clock"
   end
-  return unproven(run.path, manifest)
+  return unproven(run.path, manifest, results)
 end
 
---- What a run found of one kind: one value, or none.
-local function of_kind(facts, kind)
+--- What the last hunt of one kind came to, if it found nothing: "no threshold up to 100 %MSO". What had not
+--- ended when the run did comes last.
+local function failed_last(results, kind)
+  local ended, failed = {}, nil
+  local function take(each)
+    if each.kind == kind then
+      failed = not each.threshold and no_threshold.words(each) or nil
+    end
+    ended[each] = true
+  end
+  for _, each in ipairs(results.ended) do
+    take(each)
+  end
+  for _, name in ipairs { "staircases", "thresholds" } do
+    for _, each in ipairs(results[name]) do
+      if not ended[each] then
+        take(each)
+      end
+    end
+  end
+  return failed
+end
+
+--- What a run found of one kind: one value, or none. One that a later hunt did not find again is none.
+local function of_kind(facts, kind, results)
   local value, how, why
   for _, each in ipairs(facts.thresholds) do
     local of = (each.kind == "RMT" or each.kind == "AMT") and each.kind or "unsaid"
@@ -78,19 +117,24 @@ local function of_kind(facts, kind)
       value, how, why = value or each.value, how or each.how, why or each.why
     end
   end
+  local failed = value and failed_last(results, kind)
+  if failed then
+    return nil, nil, ("it found %.4g %%MSO, and after that %s"):format(value, failed)
+  end
   return value, how, not value and why and "it found " .. why or nil
 end
 
 local function add(list, run, real_pty, now)
   local manifest = read.manifest(run.path .. "/manifest.json")
   local problem, reality = nil, manifest and run_facts.reality(run.path, manifest)
+  local results = recover_manifest.results(journal_lines.entries(run.path) or {})
   for _, kind in ipairs { "RMT", "AMT", "unsaid" } do
-    local value, how, why = of_kind(run.facts, kind)
+    local value, how, why = of_kind(run.facts, kind, results)
     if kind == "unsaid" then
       why = value and unsaid
     end
     if value or why then
-      problem = problem or problem_of(run, manifest, now) or false
+      problem = problem or problem_of(run, manifest, results, now) or false
       list[#list + 1] = { kind = kind, value = value, how = how, why = problem or why or nil, at = run.at,
         date = clock.day(run.at), run = same_session.name_of(run.path), path = run.path,
         simulated = reality == "simulated" or reality == "handed on" and not real_pty }

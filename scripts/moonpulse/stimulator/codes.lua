@@ -58,10 +58,12 @@ function M.check(plan, seed, box, progress)
   if closest and closest.least_ns < math.ceil(apart_s * 1e9) then
     local line = closest.second_line ~= "" and (" (%s)"):format(closest.second_line) or ""
     local text = "event codes %d and %d come %g ms apart%s, and the box needs %.4g ms: a code stands %g ms, "
-      .. "then 0 for 1 ms. Take a shorter width (--codes PATH,width=MS), or give one code to both: "
-      .. "mp.mark(\"S1\", { code = %d }) in front of them"
+      .. "then 0 for 1 ms. %s, or give one code to both: mp.mark(\"S1\", { code = %d }) in front of them"
+    local room_ms = apart_s * 1e3 - box.width * 1e3 -- of a code that stands for no time
     error({ code = "limit", message = text:format(closest.first, closest.second, closest.least_ns / 1e6, line,
-      apart_s * 1e3, box.width * 1e3, closest.first) }, 0)
+      apart_s * 1e3, box.width * 1e3, closest.least_ns / 1e6 > room_ms + 0.1
+        and "Take a shorter width (--codes PATH,width=MS)"
+        or ("Leave %.4g ms between them"):format(math.ceil(apart_s * 1e4) / 10), closest.first) }, 0)
   end
 end
 

@@ -81,7 +81,9 @@ function M.watch(self, how, ready)
     self:watch()
     self.record:sync()
   end
-  local why = self.stopped == "finished" and "count" or not self.stopped and "timeout" or nil
+  -- another part of the script may have disarmed the device meanwhile
+  local why = self.stopped == "finished" and how.pulses >= how.count and "count"
+    or not self.stopped and "timeout" or nil
   if why then
     self:stop("finished")
     self:leave()

@@ -31,7 +31,8 @@ function M.near(written, names, most)
       return { name }
     end
     local is_part = #wanted >= 3 and known:find(wanted, 1, true)
-    if is_part or distance(wanted, known) <= most then
+    local is_as_long = math.abs(#wanted - #known) <= most -- else more letters differ than may
+    if is_part or is_as_long and distance(wanted, known) <= most then
       near[#near + 1] = name
     end
   end

@@ -39,6 +39,10 @@ describe("event codes", function()
   it("are the innermost's, whatever is shared, repeated, named or side by side", function()
     local coded = pulse:code(4)
     assert.are.same({ 4, 6, 4 }, codes((coded .. pulse .. coded):code(6)))
+    for _, all in ipairs { coded, coded:label "A", coded:at "left", coded .. compose.rest(1),
+      pulse:code(4):code(5) } do -- wrapped or not
+      assert.are.same({ 4 }, codes(all:code(6)))
+    end
     assert.are.same({ 8, 6, 0 }, codes(pulse:code(8) .. pulse:code(6) .. pulse))
     assert.are.same({ 2, 2 }, codes(pulse:times(2, { gap = 1 }):label("A"):code(2)))
     assert.are.same({ 2, 2 }, codes(pulse:times(2, { gap = 1 }):code(2):label "A"))

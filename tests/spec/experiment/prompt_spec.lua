@@ -1,5 +1,6 @@
 -- moonpulse repl, fed from files and pipes: what is typed is run as a script's lines are, errors go on, and
 -- the record is that of any experiment. What was given the simulator's own log says.
+local cjson = require "cjson"
 local fixture = require "job"
 local shell = require "shell"
 
@@ -122,6 +123,42 @@ describe("a prompt", function()
     local journal = shell.read(run .. "/journal.jsonl")
     has(journal, '"answer":"stim:fire(mp.pulse(mp.mso(tonumber(a))))"')
     has(journal, '"answer":"quit"') -- the end of the file
+  end)
+
+  it("keeps what is typed as it is typed, also where it looks like a path of this computer", function()
+    local lines = { "stim:arm()", "stim:fire(mp.pulse(mp.mso(800 /4/5)))",
+      "file = '/home/kim/lab/helper.lua'", "stim:fire(mp.pulse(mp.mso(#file)))",
+      "a = run:ask 'Which file?'", folder .. "/data/mep.txt", "stim:fire(mp.pulse(mp.mso(#a)))" }
+    local status, said, run = typed(lines)
+    assert.are.equal(0, status, said)
+    local function intensities(of)
+      local list = {}
+      for _, row in ipairs(shell.rows(of .. "/twin.tsv")) do
+        list[#list + 1] = row.event == "pulse" and tonumber(row.intensity) or nil
+      end
+      return list
+    end
+    local meant = { 40, 24, #(folder .. "/data/mep.txt") }
+    assert.are.same(meant, intensities(run))
+    local answers, marks = {}, {}
+    for line in io.lines(run .. "/journal.jsonl") do
+      local entry = cjson.decode(line)
+      answers[#answers + 1] = entry.kind == "answer" and entry.answer or nil
+    end
+    lines[#lines + 1] = "quit"
+    assert.are.same(lines, answers)
+    for _, row in ipairs(shell.rows(run .. "/events.tsv")) do
+      marks[row.reply] = true
+    end
+    assert.is_true(marks["armed 1 %MSO> " .. lines[2]])
+    assert.is_true(marks["Which file?: " .. lines[6]])
+    local checked
+    status, checked = shell.moonpulse(folder, "verify " .. run)
+    assert.are.equal(0, status, checked)
+    local again
+    status, again = shell.moonpulse(folder, ("rerun %s --out %s/again"):format(run, folder))
+    assert.are.equal(0, status, again)
+    assert.are.same(meant, intensities(fixture.run_in(folder .. "/again")))
   end)
 
   it("takes lines from a pipe, and its end as quit", function()

@@ -135,7 +135,15 @@ describe("stim:watch", function()
     local page = shell.read(record() .. "/report.html")
     assert.matches("Pulses fired by an external device", page, 1, true)
     local _, methods = shell.moonpulse(folder, "methods " .. record())
-    assert.matches("3 pulses were fired by an external device", methods:gsub("%s+", " "), 1, true)
+    methods = methods:gsub("%s+", " ")
+    assert.matches("Dose. All 4 pulses were delivered, as the stimulator confirmed. 3 pulses were fired by "
+      .. "an external device", methods, 1, true)
+    assert.is_nil(methods:match("Deviations%. .*external"))
+    status, out = shell.moonpulse(folder, ("export bids %s --bids %s/bids --sub 01"):format(record(), folder))
+    assert.are.equal(0, status, out)
+    local nibs = io.popen(("cat %s/bids/sub-01/nibs/*_nibs.tsv"):format(folder)):read("a")
+    assert.matches("\tverified", nibs, 1, true)
+    assert.is_nil(nibs:find("not_verified", 1, true), nibs)
     local _, events = shell.moonpulse(folder, ("events %s/made.lua --device sim:magventure --rmt 50 "
       .. "--triggers %s/triggers"):format(folder, folder))
     assert.matches("\n[^\n]*\t1020000\tpulse\t1\t40\tMSO\t40\t1\t", events)
@@ -160,6 +168,9 @@ describe("stim:watch", function()
     assert.are.equal(3, #given())
     assert.are.same({ "refractory", true }, { facts().result.stop, facts().result.disarmed })
     holds()
+    local _, again = shell.moonpulse(folder, ("rerun %s --out %s/again"):format(record(), folder))
+    assert.is_nil(again:find("own fault", 1, true), again)
+    assert.matches("SAME", again)
   end)
 
   it("has a row of each pulse of a storm that the device gave before it was disarmed", function()
@@ -191,6 +202,19 @@ describe("stim:watch", function()
     assert.matches("0 timeout at 2.6", out, 1, true)
     assert.are.equal(0, #given())
     assert.are.equal(0, holds())
+  end)
+
+  it("raises where another part disarms meanwhile: as many as came are not as many as were waited for",
+    function()
+    local status, out = run([[
+      run:spawn(function() run:sleep(2) stim:disarm() end)
+      local ok, why = pcall(stim.watch, stim, pulse, { count = 9, refractory = 0.5, timeout = 9 })
+      run:note(("ended %s"):format(ok))]], { 1, 6 })
+    assert.matches("ended false", out, 1, true)
+    assert.are.equal(1, #given())
+    assert.is_nil(shell.read(record() .. "/journal.jsonl"):find('"why":"count"', 1, true))
+    assert.is_true(status == 0 or status == 5, out)
+    holds()
   end)
 
   it("ends with a stop of another part, and what came is in the record", function()
@@ -327,6 +351,17 @@ describe("stim:watch", function()
     assert.matches("made.lua:5", err, 1, true)
     assert.matches("OVER the guidelines", err, 1, true)
     assert.are.equal(0, #given(folder .. "/twin.tsv"))
+  end)
+
+  it("in real time stopped by a signal, has a record that is as it was made", function()
+    write "stim:watch(pulse, { count = 2, refractory = 0.2, timeout = 60 })"
+    local job = shell.start(folder, "run", ("run %s/made.lua --rmt 50 --out %s/runs"):format(folder, folder))
+    jobs[2] = job
+    job:says "whenever an external device fires"
+    job:signal "TERM"
+    assert.are.equal(5, job:wait(), job:err())
+    local status, said = shell.moonpulse(folder, "verify " .. record())
+    assert.are.equal(0, status, said)
   end)
 
   it("in real time, fired at the simulator's trigger input", function()

@@ -460,7 +460,7 @@ describe("sham", function()
     local protocol = catalogue.find "sham"
     assert.is_nil(protocols.values(protocol, { intensity = "21%MSO" }))
     for given, text in pairs { sham = "a sham of a sham", hf5_m1_1800 = "unconfirmed",
-      nope = "no protocol" } do
+      nope = "no protocol", sici_icf = "sici_icf has no plan of its own" } do
       local plan, message = protocols.build(protocol, assert(protocols.values(protocol, { of = given })))
       assert.is_nil(plan)
       assert.matches(text, message, 1, true)

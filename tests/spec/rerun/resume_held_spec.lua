@@ -72,6 +72,48 @@ describe("a resumed run is held to", function()
     return fixture.manifest(run).result.pulses_sent
   end
 
+  it("the stimulator that a threshold of an earlier run is of, and so is a rerun on one", function()
+    shell.write(file, (own:gsub("mso%(40%)", "rmt(90)")))
+    shell.write(folder .. "/answers", ("y\nn\n"):rep(10))
+    local out = folder .. "/runs"
+    assert.are.equal(0, (shell.moonpulse(folder, ("run scripts/threshold_hunt.lua -p kind=RMT --speed max "
+      .. "--participant P07 --answers %s/answers --out %s"):format(folder, out))))
+    local hunt = shell.names(out)[1]
+    local function on(port, command)
+      local status, _, err = shell.sh(folder, ("yes y | %s %s --port %s --operator AB "
+        .. "--preflight %s/list"):format(shell.quote(shell.program), command, port, folder))
+      return status, err
+    end
+    local status, err = on(stimulator("one", "--fault unplug@4"), ("run %s --device magventure "
+      .. "--participant P07 --rmt last --tolerance 5000 --out %s"):format(file, out))
+    assert.are.equal(4, status, err)
+    local run
+    for _, name in ipairs(shell.names(out)) do
+      run = name ~= hunt and out .. "/" .. name or run
+    end
+    local manifest = fixture.manifest(run)
+    assert.are.same({ hunt, "66051" }, { manifest.thresholds.rmt.run, manifest.device.serial })
+    shell.copy(run, folder .. "/as_it_was")
+    resealed.edit(run, nil, { ["manifest.json"] = function(text)
+      return (text:gsub('"serial"%s*:%s*"66051"', '"serial":"4711"'))
+    end }, true)
+    local port = stimulator "two"
+    local again = ("rerun %s --device magventure --participant P07 --out %s/again"):format(run, folder)
+    for _, command in ipairs { "resume " .. run, again } do
+      status, err = on(port, command)
+      assert.are.equal(2, status, err)
+      assert.matches("the RMT of run " .. hunt .. " was found with another stimulator: serial number (4711, "
+        .. "and now 66051): nothing was armed; --rmt ", err, 1, true)
+    end
+    assert.is_nil(fixture.manifest(run).notes) -- nobody goes on with it
+    _, _, err = shell.moonpulse(folder, ("rerun %s --out %s/simulated"):format(run, folder))
+    assert.is_true(pulses_of(fixture.run_in(folder .. "/simulated")) > 0, err) -- does what any stimulator did
+    shell.remove(run)
+    shell.copy(folder .. "/as_it_was", run)
+    status, err = on(port, "resume " .. run)
+    assert.are.equal(0, status, err)
+  end)
+
   it("what its participant had in every folder, and to the limits of today", function()
     local old, new, known = folder .. "/old", folder .. "/new", {}
     local places = ("MOONPULSE_RUNS=%s MOONPULSE_LAB=%s/lab.lua"):format(new, folder)

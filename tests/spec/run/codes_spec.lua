@@ -283,7 +283,9 @@ end)]])
       if name == "KILL" then
         assert.are.equal(0, (shell.moonpulse(folder, "recover " .. found)))
       end
-      assert.are.equal(ended[2], cjson.decode(shell.read(found .. "/manifest.json")).status)
+      local facts = cjson.decode(shell.read(found .. "/manifest.json"))
+      assert.are.equal(ended[2], facts.status)
+      assert.are.same({ 2, 0 }, { facts.codes.sent, facts.codes.lost })
       assert.are.same({ "100", "7" }, column(code_rows(found), "reply"))
       assert.are.same({ "n/a", "1" }, column(code_rows(found), "pulse"))
     end)

@@ -4,6 +4,7 @@ local author = require "author"
 local cjson = require "cjson"
 local core = require "moonpulse.core"
 local fixture = require "job"
+local resealed = require "resealed"
 local shell = require "shell"
 
 local twenty = ("y\nn\n"):rep(9) .. "y\nn\n"
@@ -53,21 +54,35 @@ describe("a threshold that an earlier run found", function()
     return table.unpack(made)
   end
 
-  local function change(run, edit, unsealed)
-    local manifest = fixture.manifest(run)
-    edit(manifest)
-    shell.write(run .. "/manifest.json", cjson.encode(manifest))
-    if not unsealed then
-      fixture.seal(run)
+  --- Edit a manifest; all that is sealed then says the same, unless somebody knows less of it.
+  local function change(run, edit, unsealed, journal)
+    local function edited(text)
+      local manifest = cjson.decode(text)
+      edit(manifest)
+      return cjson.encode(manifest)
     end
+    if unsealed then
+      shell.write(run .. "/manifest.json", edited(shell.read(run .. "/manifest.json")))
+    else
+      resealed.edit(run, journal, { ["manifest.json"] = edited }, true)
+    end
+  end
+
+  --- As somebody edits a manifest who only knows of SHA256SUMS.
+  local function change_and_list(run, edit)
+    change(run, edit, true)
+    local _, sum = shell.sh(folder, ("cd %s && sha256sum manifest.json"):format(shell.quote(run)))
+    local list, count = shell.read(run .. "/SHA256SUMS"):gsub("%x+  manifest%.json\n", sum)
+    assert.are.equal(1, count)
+    shell.write(run .. "/SHA256SUMS", list)
   end
 
   --- As if it had been some days ago: in the manifest and in the journal's first line.
   local function age(run, days)
     local at = os.date("!%Y-%m-%dT%H:%M:%SZ", os.time() - days * 86400)
-    local text = shell.read(run .. "/journal.jsonl")
-    shell.write(run .. "/journal.jsonl", (text:gsub('"at":"[^"]*"', ('"at":"%s"'):format(at), 1)))
-    change(run, function(manifest) manifest.started = at end)
+    change(run, function(manifest) manifest.started = at end, false, function(entries)
+      entries[1].at = at
+    end)
     return os.date("%Y-%m-%d", os.time() - days * 86400)
   end
 
@@ -88,6 +103,23 @@ describe("a threshold that an earlier run found", function()
       assert.matches(text, err, 1, true)
     end
     return err
+  end
+
+  --- A run of some hunts for the RMT; how each is answered: Lua that gives "even", "odd" or "none".
+  local function hunts(how, count)
+    local _, _, err, run = author.perform(folder, "local stim = run:device()", ([[
+    for each = 1, %d do
+      stim:arm()
+      local yes = %s
+      local hunt = run:threshold { method = "ml-pest", start = 20 + 20 * each, trials = 9, kind = "RMT" }
+      for trial, intensity in hunt do
+        run:sleep(6)
+        stim:fire(mp.pulse { intensity = mp.mso(intensity) })
+        trial:answer(yes ~= "none" and trial.number %% 2 == (yes == "odd" and 1 or 0))
+      end
+      stim:disarm()
+    end]]):format(count, how), "--participant P07")
+    return assert(run, err), fixture.manifest(run)
   end
 
   it("is named by the error of a run that needs it, with its day and the option that takes it", function()
@@ -187,6 +219,49 @@ describe("a threshold that an earlier run found", function()
     assert.are.equal(two, fixture.manifest(run).thresholds.rmt.value)
   end)
 
+  it("is offered to the operator alone: no record has it, which is made again without that run", function()
+    before(1)
+    local offer = ("--rmt last takes RMT %.10g"):format(kept_facts[1].found.value)
+    local function again(run, in_real_time)
+      for _, name in ipairs { "journal.jsonl", "events.tsv", "manifest.json" } do
+        local text = shell.read(run .. "/" .. name)
+        assert.is_nil(text:find("ML-PEST", 1, true) or text:find("rmt last", 1, true), text)
+        local says = text:find("needs the participant's resting", 1, true) ~= nil
+        assert.is_true(says or name == "manifest.json")
+      end
+      local status, said = shell.moonpulse(folder, "verify " .. run)
+      assert.are.equal(0, status, said)
+      shell.remove(folder .. "/apart")
+      os.rename(folder .. "/runs/" .. kept_facts[1].name, folder .. "/apart")
+      status, said = shell.moonpulse(folder, ("rerun %s --out %s/again"):format(run, folder))
+      os.rename(folder .. "/apart", folder .. "/runs/" .. kept_facts[1].name)
+      assert.are.equal(0, status, said)
+      assert.is_true(in_real_time or said:find("events.tsv  the same bytes", 1, true) ~= nil, said)
+    end
+    shell.write(folder .. "/lines", "stim:arm()\nstim:fire(mp.pulse(mp.rmt(110)))\n"
+      .. "ok, why = pcall(stim.fire, stim, mp.pulse(mp.rmt(90)))\nrun:note(tostring(why))\n")
+    local status, out, err = shell.moonpulse(folder, ("repl --speed max --participant P07 --answers %s/lines "
+      .. "--out %s/runs"):format(folder, folder))
+    assert.are.equal(0, status, out .. err)
+    assert.matches(offer, err, 1, true)
+    for _, name in ipairs(core.run_states(folder .. "/runs")) do
+      local _ = name:find "repl" and again(folder .. "/runs/" .. name)
+    end
+    for _, body in ipairs { "stim:arm()\nstim:fire(mp.pulse(mp.rmt(110)))",
+      "run:recruitment { of = 'RMT', from = 90, to = 140, step = 10 }" } do
+      local run
+      status, _, err, run = author.perform(folder, "local stim = run:device()", body, "--participant P07")
+      assert.are.equal(2, status, err)
+      assert.matches(("add --rmt N (in %%MSO); or --rmt last: RMT %.10g"):format(kept_facts[1].found.value),
+        err, 1, true)
+      again(run)
+      status, _, _, run = author.perform(folder, "local stim = run:device()", body,
+        "--participant P07 --speed 1")
+      assert.are.equal(2, status)
+      again(run, true)
+    end
+  end)
+
   it("is not taken from a record that was changed, that has no seal or that another one wrote", function()
     local run = before(1)
     change(run, function(manifest) manifest.thresholds.found[1].value = 33 end, true)
@@ -222,19 +297,55 @@ describe("a threshold that an earlier run found", function()
     hunt(folder, "-p kind=unsaid")
     refuses("--rmt last", "does not say whether it is RMT or AMT")
     shell.remove(folder .. "/runs")
-    local two = [[
-    for _, start in ipairs { 40, 60 } do
-      stim:arm()
-      local hunt = run:threshold { method = "ml-pest", start = start, trials = 4, kind = "RMT" }
-      for trial, intensity in hunt do
-        run:sleep(6)
-        stim:fire(mp.pulse { intensity = mp.mso(intensity) })
-        trial:answer(trial.number % 2 == 0)
-      end
-      stim:disarm()
-    end]]
-    author.perform(folder, "local stim = run:device()", two, "--participant P07")
+    hunts("each > 1 and 'odd' or 'even'", 2)
     refuses("--rmt last", "it found several")
+  end)
+
+  it("is not taken where a later hunt of its run did not find it again", function()
+    local _, manifest = hunts("each > 1 and 'none' or 'even'", 2)
+    local found = manifest.thresholds.found
+    assert.are.equal(1, #found)
+    refuses("--rmt last", ("it found %.4g %%MSO, and after that no threshold up to 100 %%MSO"):format(
+      found[1].value))
+    local _, listed = shell.moonpulse(folder, "runs --participant P07 --out " .. folder .. "/runs")
+    assert.matches("and after that no threshold up to 100 %MSO", listed, 1, true)
+    shell.remove(folder .. "/runs")
+    hunts("each > 1 and (each > 2 and error 'over' or 'none') or 'even'", 3)
+    refuses("--rmt last", "and after that no threshold up to 100 %MSO")
+    shell.remove(folder .. "/runs")
+    hunts([[each > 1 and run:threshold { method = "ml-pest", start = 50, trials = 9, kind = "RMT" }()
+      and error 'over' or 'even']], 2)
+    refuses("--rmt last", "and after that no threshold: the run ended before it did")
+    shell.remove(folder .. "/runs")
+    _, manifest = hunts("each > 1 and 'even' or 'none'", 2) -- it was found at last
+    local _, _, err = perform "--rmt last"
+    assert.matches(("takes RMT %.10g"):format(manifest.thresholds.found[1].value), err, 1, true)
+  end)
+
+  it("is not taken from a record that somebody edited and sealed again", function()
+    local function first_alone(manifest)
+      table.remove(manifest.thresholds.found)
+      table.remove(manifest.experiment.thresholds)
+    end
+    change_and_list(hunts("each > 1 and 'odd' or 'even'", 2), first_alone)
+    refuses("--rmt last", "is not offered: manifest.json: its journal tells otherwise")
+    shell.remove(folder .. "/runs")
+    change(hunts("each > 1 and 'odd' or 'even'", 2), function(manifest)
+      table.remove(manifest.thresholds.found)
+    end)
+    refuses("--rmt last", "is not offered: its journal tells of more hunts than its manifest")
+    shell.remove(folder .. "/runs")
+    change(hunts("each > 1 and 'none' or 'even'", 2), function(manifest)
+      table.remove(manifest.experiment.thresholds)
+    end)
+    refuses("--rmt last", "its journal tells of more hunts than its manifest")
+    shell.remove(folder .. "/runs")
+    change_and_list(before(1), function(manifest) manifest.device.serial = "4711" end)
+    refuses("--rmt last", "is not offered: manifest.json: its journal tells otherwise")
+    shell.remove(folder .. "/runs")
+    local run = before(1)
+    shell.write(run .. "/mine.txt", "a file of one's own beside it")
+    assert.are.equal(0, (perform("--rmt last", "lf1_m1_600")))
   end)
 
   it("is not taken for another stimulator, coil or muscle, nor by a person from a simulator", function()
@@ -258,9 +369,8 @@ describe("a threshold that an earlier run found", function()
     assert.are.equal(2, status)
     assert.matches("on a simulator, and this is a stimulator", err, 1, true)
     assert.are.equal(0, (checked "sim"))
-    local text = shell.read(run .. "/journal.jsonl")
-    shell.write(run .. "/journal.jsonl", (text:gsub('"simulated":true', '"simulated":false', 1)))
-    change(run, function(manifest) manifest.device.simulated, manifest.device.own_simulator = false, nil end)
+    change(run, function(manifest) manifest.device.simulated, manifest.device.own_simulator = false, nil end,
+      false, function(entries) entries[1].device.simulated = false end)
     refuses("--rmt last", "on a stimulator, and this is a simulator")
     assert.are.equal(0, (checked "magventure"))
   end)

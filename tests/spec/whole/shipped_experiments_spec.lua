@@ -105,6 +105,29 @@ describe("the shipped experiments", function()
     end
   end)
 
+  it("leave a record that is as it was made, also where they end early", function()
+    for i, words in ipairs { "threshold --answers /dev/null", "sici_icf --rmt 48 --answers /dev/null",
+      "itbs_meps --rmt 98 --amt 40", "treatment_session --rmt 75 --answers /dev/null" } do
+      local out = ("%s/early%d"):format(folder, i)
+      shell.moonpulse(folder, ("run %s --speed max --out %s"):format(words, out))
+      local status, said = shell.moonpulse(folder, ("verify %s/%s"):format(out, shell.names(out)[1]))
+      assert.are.equal(0, status, said)
+    end
+  end)
+
+  it("say n/a where nothing answered: a share of nothing is no number", function()
+    for id, options in pairs { sici_icf = "--device sim:bistim --rmt 50 -p trials=1",
+      itbs_meps = "--rmt 50 --amt 40 -p meps=1 -p points=1",
+      pas_meps = "--device sim:pulsepal --device-option channels=nerve=1,tms=2 -p nerve=20%MSO -p tms=60%MSO "
+        .. "-p meps=1 -p points=1 -p pairs=2",
+      ccpas_meps = "--device sim:pulsepal --device-option channels=PMv=1,M1=2 -p first=50%MSO "
+        .. "-p second=60%MSO -p meps=1 -p pairs=2" } do
+      local _, said = run(id, options, { 0, 0, 0, 0 })
+      assert.matches("n/a", said, 1, true)
+      assert.is_nil(said:find("nan", 1, true), said)
+    end
+  end)
+
   it("itbs_meps gives 600 pulses of theta bursts between blocks that begin when they should", function()
     local record, said = run("itbs_meps", "--rmt 50 --amt 40 -p meps=3 -p points=3 -p every=4",
       { 1000, 1000, 1000, 1500, 1500, 1500, 2000, 2000, 2000, 500, 500, 500 })
@@ -215,6 +238,11 @@ describe("the shipped experiments", function()
           pulse.s - given[i - 1].s))
       end
     end
+    local out = folder .. "/too_strong" -- 120 %RMT of 95 %MSO is more than there is: nothing is begun
+    local status, _, err = shell.moonpulse(folder, "run treatment_session --rmt 95 --speed max --out " .. out)
+    assert.are_not.equal(0, status)
+    assert.matches("at most 105.2 %RMT can be given", err, 1, true)
+    assert.are.same({}, cases.given(out .. "/" .. shell.names(out)[1]))
     record = run("treatment_session", "--rmt 50", { "y", "n" })
     assert.are.equal(60, #cases.given(record))
     record = run("treatment_session", "--rmt 50 -p trains=7 -p asks=3", { "y", "y", "y", "y", "n" })
