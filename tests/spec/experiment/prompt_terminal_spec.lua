@@ -41,7 +41,14 @@ describe("a prompt on a terminal", function()
         return last
       end, text .. " in " .. self.text():sub(from))
     end
-    function self.types(keys) terminal:write(keys) end
+    function self.types(keys)
+      for i = 1, #keys, 100 do -- who edits a line writes too, and waits until that is read
+        terminal:write(keys:sub(i, i + 99))
+        if #keys >= i + 100 then
+          core.wait(0.02)
+        end
+      end
+    end
     function self.log()
       return shell.read(fixture.run_in(folder .. "/runs") .. "/twin.tsv") or ""
     end
@@ -150,7 +157,7 @@ describe("a prompt on a terminal", function()
       at.says "moonpulse> " -- what is typed before that are stop keys
     end
     at.types(("a"):rep(900) .. "\1")
-    at.types(("b"):rep(1200) .. "\5" .. ("c"):rep(300))
+    at.types(("b"):rep(120) .. "\5" .. ("c"):rep(1400))
     gives("\21#'3'", "1") -- Ctrl-U
     gives("#'" .. ("d"):rep(1100) .. "\127'", "997") -- 1000 letters, less the quotes and #
     gives(("5"):rep(400) .. "\21\25\25\25\1#'\5'", "800") -- there is room for it two times
@@ -168,7 +175,7 @@ describe("a prompt on a terminal", function()
     gives("#'" .. ("日"):rep(60) .. "\127'", "108") -- (3 rows * 29 - 11 of the prompt - 2) // 2 - 1 letters
     at.types("\0276\0270x\21run:ask('" .. ("w"):rep(30) .. "')\r") -- Meta-6, Meta-0: no 60 letters
     at.says(("w"):rep(30))
-    gives("ok", '"ok"')
+    gives("ok", "ok")
     at.types "\4"
     at.ends(0)
   end)
