@@ -149,7 +149,7 @@ describe("a prompt on a terminal", function()
     assert.are.equal(1, at.pulses())
   end)
 
-  it("takes no more of a line than libedit can show: letters, what Ctrl-Y brings, older lines", function()
+  it("takes no more of a line than there is room for: letters, Ctrl-Y, lines of before", function()
     local at = begin(nil, "rows 24 cols 80")
     local function gives(keys, want)
       at.types(keys .. "\r")
