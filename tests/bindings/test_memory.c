@@ -207,7 +207,7 @@ static const struct scenario scenarios[] = {
     {.name = "a feed, and a program that reads it and asks",
      .body = "local at = os.tmpname() os.remove(at)\n"
              "local feed <close> = assert(core.feed(at))\n"
-             "feed:serve(function(...) keep(...) return 'answer' end)\n"
+             "feed:serve(function(...) keep(...) return 'answer' end, '{}')\n"
              "local joined <close> = assert(core.feed_join(at))\n"
              "local lines = { 'one', 'two', 'three', 'four' }\n"
              "rig.scarce() for _, line in ipairs(lines) do\n"
