@@ -16,10 +16,9 @@
 #include <unistd.h>
 
 enum { SAFE_MAX = 256, DRAIN_TRIES = 200 };
-// making safe takes it two writes and the draining of each port, DRAIN_TRIES waits of 1 ms at
-// most each, which the system makes a little longer: 2.16 s for all three
-static const int64_t patience_ns =
-    INT64_C(3) * MP_GUARD_PORTS * DRAIN_TRIES * (MP_NS_PER_MS + MP_NS_PER_MS / 5);
+// making safe takes it two writes and the draining of each port, DRAIN_TRIES ms at most each:
+// 1.2 s for two of them
+static const int64_t patience_ns = 1300 * MP_NS_PER_MS;
 static const int64_t killed_ns =
     200 * MP_NS_PER_MS; // one that was killed is the kernel's to end
 static void (*on_wait)(bool);

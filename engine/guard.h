@@ -45,8 +45,8 @@ enum mp_status mp_guard_start(struct mp_guard *guard, const struct mp_guarded *p
 bool mp_guard_alive(struct mp_guard *guard);
 
 /* The device may not be safe: let the guard send the safe frame, and wait for it. A guard that
- * was stopped goes on first; one that does not end within 2.16 s, which three ports that
- * take nothing cost it, is killed, and given 0.2 s more. */
+ * was stopped goes on first; one that does not end within 1.3 s is killed, and given 0.2 s
+ * more. */
 void mp_guard_alarm(struct mp_guard *guard);
 
 /* The device is safe: tell the guard to end quietly, and wait for it, as above. Nothing if none
