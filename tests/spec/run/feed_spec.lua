@@ -260,7 +260,7 @@ describe("a run's feed", function()
     for i, said in ipairs(estimates) do
       assert.are.equal(1, said.curve)
       assert.are.same(i % 2 == 0 and made.track[i // 2] or nil,
-        said.mep_uv and { intensity = said.intensity, mep_uv = said.mep_uv } or nil)
+        said.mep_uv and { intensity = said.intensity, set = said.set, mep_uv = said.mep_uv } or nil)
     end
     assert.is_table(made.fit)
     assert.are.same(made.fit, estimates[25].fit)
