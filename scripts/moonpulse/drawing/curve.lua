@@ -1,21 +1,15 @@
 --- An input-output curve as a figure: each MEP over its intensity, the fitted sigmoid, and where it has half
 --- of its plateau.
+local figure_parts = require "moonpulse.drawing.parts"
 local stats = require "moonpulse.drawing.stats"
 local text = require "moonpulse.drawing.text"
 
 local M = {}
 
+local add, label = figure_parts.add, figure_parts.label
+
 local width, left, right, top, bottom = 520, 56, 10, 24, 200
 local plot_width, points = width - left - right, 100
-
-local function add(out, format, ...)
-  out[#out + 1] = string.format(format, ...)
-end
-
-local function label(out, class, x, y, anchor, words)
-  add(out, '<text class="%s" x="%.1f" y="%.1f" text-anchor="%s">%s</text>', class, x, y, anchor,
-    text.escape(words))
-end
 
 --- Round ends of an axis, and its step.
 local function ends(low, high)

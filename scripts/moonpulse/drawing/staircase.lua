@@ -1,20 +1,14 @@
 --- A staircase or a hunt as a figure: trial by trial, filled where the answer was yes, open where it was no.
+local figure_parts = require "moonpulse.drawing.parts"
 local stats = require "moonpulse.drawing.stats"
 local text = require "moonpulse.drawing.text"
 
 local M = {}
 
+local add, label = figure_parts.add, figure_parts.label
+
 local width, left, right, top, bottom = 520, 46, 10, 24, 180
 local plot_width = width - left - right
-
-local function add(out, format, ...)
-  out[#out + 1] = string.format(format, ...)
-end
-
-local function label(out, class, x, y, anchor, words)
-  add(out, '<text class="%s" x="%.1f" y="%.1f" text-anchor="%s">%s</text>', class, x, y, anchor,
-    text.escape(words))
-end
 
 --- The range of the axis: of all trials and the interval, on round numbers.
 local function range(stairs)

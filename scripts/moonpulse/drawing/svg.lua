@@ -1,10 +1,13 @@
 --- Inline SVG figures. Every figure carries a title and a description; sizes stay bounded
 --- because pulses that share a pixel share a shape.
+local figure_parts = require "moonpulse.drawing.parts"
 local signs = require "moonpulse.drawing.signs"
 local stats = require "moonpulse.drawing.stats"
 local text = require "moonpulse.drawing.text"
 
 local M = {}
+
+local add, label = figure_parts.add, figure_parts.label
 
 local width, left, right = 760, 54, 14
 local plot_width = width - left - right
@@ -12,20 +15,11 @@ local plot_width = width - left - right
 -- Up to this many pulses each has a bar of its own at its exact place; above, bars are binned.
 M.most_separate = 400
 
-local function add(out, format, ...)
-  out[#out + 1] = string.format(format, ...)
-end
-
 local function open(out, id, height, title, description)
   add(out, '<svg viewBox="0 0 %d %d" role="img" aria-labelledby="%s-t %s-d">', width, height,
     id, id)
   add(out, '<title id="%s-t">%s</title><desc id="%s-d">%s</desc>', id, text.escape(title), id,
     text.escape(description))
-end
-
-local function label(out, class, x, y, anchor, words)
-  add(out, '<text class="%s" x="%.1f" y="%.1f" text-anchor="%s">%s</text>', class, x, y, anchor,
-    text.escape(words))
 end
 
 local function time_axis(out, window, y, name_y)

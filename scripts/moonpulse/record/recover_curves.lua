@@ -1,7 +1,7 @@
 --- The input-output curves that an experiment's script gave, from its journal: with every MEP, and the fit of
 --- those that came to their end. A record may be somebody else's: what is not what it should be is as if it
 --- were not there.
-local escapes = require "moonpulse.text.escapes"
+local foreign = require "moonpulse.record.foreign_values"
 
 local M = {}
 
@@ -10,18 +10,7 @@ M.unfinished = "the run ended before it did"
 
 local most_curves, most_trials = 1000, 100000 -- more has no run
 
-local function text_of(value)
-  return type(value) == "string" and #value <= 200 and escapes.shown(value) or nil
-end
-
-local function number_of(value)
-  return type(value) == "number" and math.abs(value) < 1e9 and value or nil
-end
-
-local function count_of(value)
-  value = math.tointeger(value)
-  return value and value >= 0 and value < 1e9 and value or nil
-end
+local text_of, number_of, count_of = foreign.text, foreign.number, foreign.count
 
 --- A fit, all of whose parts are numbers.
 local function fit_of(value)

@@ -2,7 +2,7 @@
 --- an experiment played and found, how the pulses were given, and until when anything is known of the run.
 local clocks = require "moonpulse.record.clocks"
 local cursors = require "moonpulse.compose.stimulus_cursor"
-local escapes = require "moonpulse.text.escapes"
+local foreign = require "moonpulse.record.foreign_values"
 local journals = require "moonpulse.record.journal"
 local metas = require "moonpulse.record.meta"
 local reactions = require "moonpulse.record.reactions"
@@ -24,20 +24,7 @@ local function is_later(kind)
   return kind == "end" or seals.kinds[kind]
 end
 
--- A record may be somebody else's: what is not what it should be is as if it were not there.
-
-local function text_of(value)
-  return type(value) == "string" and #value <= 200 and escapes.shown(value) or nil
-end
-
-local function number_of(value)
-  return type(value) == "number" and math.abs(value) < 1e9 and value or nil
-end
-
-local function count_of(value)
-  value = math.tointeger(value)
-  return value and value >= 0 and value < 1e9 and value or nil
-end
+local text_of, number_of, count_of = foreign.text, foreign.number, foreign.count
 
 local texts = { staircases = { "unit", "rule" }, thresholds = { "unit", "method", "variant", "ended_by" } }
 local figures = { staircases = { "start", "min_step" }, thresholds = { "of", "step", "start", "min", "max" } }
