@@ -98,6 +98,8 @@ function M.check(plan, options)
   if totals.random then
     blame.fail("stim:on_trigger: the plan has a rest that is drawn from the seed, and would have the same "
       .. "one at each trigger: draw it with run:uniform() and call stim:on_trigger for each")
+  elseif options.refractory <= 0 then
+    blame.fail("stim:on_trigger: refractory must be above 0: from a start to the next one, in seconds")
   elseif options.refractory < totals.span then
     blame.fail("stim:on_trigger: the plan takes %s, and the next trigger may start it %s after the last "
       .. "start: make refractory at least as long", numbers.seconds(totals.span),
@@ -180,7 +182,7 @@ function M.run(self, help, plan, options, counts, begins, refused)
     begins()
     help.make_ready(self, who, admitted)
     counts()
-    M.shift(rule, self.triggers:give_again(rule.most_ns ~= nil))
+    M.shift(rule, self.triggers:give_again(rule))
     sum_up = function() heard:sum_up() end
     local prepared = show:ahead(first, rule, admitted, worst)
     help.note_channels(self, plan, seed)

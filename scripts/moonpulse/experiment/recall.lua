@@ -108,7 +108,7 @@ local function give_sum(last, entry, at_ns, count)
     end
     last.triggers[place + i] = { at_ns = at_ns + lasted_ns * (i - 1) // math.max(1, instants - 1),
       byte = whole(entry.byte) or 0, count = so_many, closed = entry.heard == "gate", place = place + i,
-      busy = entry.heard == "busy" }
+      heard = entry.heard }
   end
   last.count = last.count + count
 end
@@ -212,7 +212,7 @@ end
 --- from the run's start. It is the next one until armed().
 ---@param part integer?
 ---@return { from_ns: integer, at_ns: integer, late_ns: integer, count: integer, triggers: { at_ns: integer,
----   byte: integer, count: integer, closed: boolean, busy: boolean }[] }? count: so many came, or of that one
+---   byte: integer, count: integer, closed: boolean, heard: string }[] }? count: so many came, or of that one
 ---   so many at once; late_ns: by so much a pulse, and so the end of a plan, was late at most
 function Recall:ahead(part)
   return next_of(self, part, "ahead")

@@ -167,12 +167,23 @@ function Triggers:called()
   return self.start_ns + was.from_ns
 end
 
+--- When one comes that came before a last pulse that may have been late: so much sooner, where nothing else
+--- changes by it.
+local function sooner(at_ns, heard, late_ns, rule)
+  if heard == "outside" and rule.until_ns and at_ns > rule.until_ns then
+    return math.max(at_ns - late_ns, rule.until_ns + 1)
+  elseif heard == "over" or heard == "busy" and not rule.most_ns then -- with a window the time between counts
+    return at_ns - late_ns
+  end
+  return at_ns
+end
+
 --- Of a run that is told what an earlier one was told: what such a plan heard then comes again, from when it
---- was armed on. One that found the plan still going on came before its last pulse was out, which may have
---- been late then and is not now: it comes so much sooner.
----@param exact boolean what comes between counts by its time: none comes sooner
+--- was armed on. One that found the plan still going on, or started as often as it may be, or its time over,
+--- came before the last pulse was out, which may have been late then and is not now: it comes so much sooner.
+---@param rule table of on_trigger
 ---@return integer late_ns it is armed so much later now, and all comes so much later
-function Triggers:give_again(exact)
+function Triggers:give_again(rule)
   local was = self.heard.recall and self.heard.recall:armed(self.heard:part())
   if not was then
     return 0
@@ -183,8 +194,8 @@ function Triggers:give_again(exact)
   self.to_come.bytes, self.bytes = was.count, self.queue.came + was.count
   core.spawn(function()
     for _, each in ipairs(was.triggers) do
-      local sooner_ns = each.busy and not exact and was.late_ns or 0
-      local left_ns = self.start_ns + each.at_ns + late_ns - sooner_ns - core.clock_ns()
+      local at_ns = sooner(self.start_ns + each.at_ns, each.heard, was.late_ns, rule)
+      local left_ns = at_ns + late_ns - core.clock_ns()
       if left_ns > 0 and not self.over then
         core.wait(left_ns / 1e9)
       end

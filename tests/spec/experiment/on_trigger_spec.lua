@@ -161,6 +161,7 @@ describe("stim:on_trigger", function()
       ["stim:on_trigger(pulse, { refractory = 1 })"] = "count is missing",
       ["stim:on_trigger(pulse, { count = 0, refractory = 1 })"] = "count must be a whole number from 1",
       ["stim:on_trigger(pulse, { count = 2, refractory = -1 })"] = "refractory must be seconds",
+      ["stim:on_trigger(pulse, { count = 2, refractory = 0 })"] = "refractory must be above 0",
       ["stim:on_trigger(pulse, { count = 2, refractory = 1, bite = 5 })"] = 'no option "bite"',
       ["stim:on_trigger(pulse .. mp.rest { min = 1, max = 2 } .. pulse, { count = 2, refractory = 9 })"]
         = "a rest that is drawn from the seed",

@@ -122,6 +122,22 @@ describe("a run with stim:on_trigger that is made again", function()
     assert.are.equal("differs", (look(copy)))
   end)
 
+  --- As if what was heard so had come so much later: by more than the tolerance is found.
+  local function finds_later(run, heard)
+    for seconds, expected in pairs { [1.5] = "whole", [3.5] = "differs" } do
+      local copy = moved(run, {})
+      resealed.edit(copy, function(entries)
+        for _, entry in ipairs(entries) do
+          if entry.heard == heard then
+            entry.at_ns = ("%d"):format(math.tointeger(tonumber(entry.at_ns)) + math.floor(seconds * 1e9))
+          end
+        end
+      end)
+      local verdict, said = look(copy)
+      assert.are.equal(expected, verdict, heard .. seconds .. said)
+    end
+  end
+
   it("passes over what it passed over while a plan was late, and not what came long after it", function()
     start "stim:arm(pulse)\nstim:on_trigger(pulse, { byte = 5, count = 2, refractory = 0.05, delay = 1.5 })"
     port:write "\5"
@@ -129,24 +145,26 @@ describe("a run with stim:on_trigger that is made again", function()
     port:write "\5"
     core.wait(5)
     port:write "\5"
+    core.wait(0.5)
+    port:write "\5"
     local run = ended(0)
-    assert.are.equal("starts busy starts", verdicts(run))
+    assert.are.equal("starts busy starts over", verdicts(run))
     is_whole(run)
-    --- As if it had come so much later: the plan's pulse was planned a second after it.
-    local function came_later(seconds)
-      local copy = moved(run, {})
-      resealed.edit(copy, function(entries)
-        for _, entry in ipairs(entries) do
-          if entry.heard == "busy" then
-            entry.at_ns = ("%d"):format(math.tointeger(tonumber(entry.at_ns)) + math.floor(seconds * 1e9))
-          end
-        end
-      end)
-      return copy
-    end
-    is_whole(came_later(1.5)) -- the tolerance is 1 s
-    local verdict, said = look(came_later(3.5))
-    assert.are.equal("differs", verdict, said)
+    finds_later(run, "busy") -- its pulse was planned a second after it, and the tolerance is 1 s
+    finds_later(run, "over")
+  end)
+
+  it("passes over what came behind the time for triggers while a plan was late", function()
+    start [[
+      stim:arm(pulse)
+      stim:on_trigger(pulse, { byte = 5, count = 2, refractory = 0.05, delay = 4, timeout = 2 })]]
+    port:write "\5"
+    core.wait(3)
+    port:write "\5"
+    local run = ended(0)
+    assert.are.equal("starts outside", verdicts(run))
+    is_whole(run)
+    finds_later(run, "outside")
   end)
 
   it("that was stopped amid the call is whole: while it waits, in a delay, amid a train", function()
