@@ -28,14 +28,33 @@ end
 
 local describe
 
-local function in_sequence(plan, view, channel)
+--- Of a sequence the one part that has pulses, where it comes at once and all else is silence.
+local function only_part(plan, view, channel)
+  local only
+  for i = 1, view.children do
+    local child = plan:child(i)
+    local totals = child:totals()
+    if totals.pulses > 0 and not only then
+      only = child
+    elseif totals.pulses > 0 or totals.marks > 0 or totals.random or not only and totals.span > 0 then
+      return nil
+    end
+  end
+  return only and describe(only, channel, true)
+end
+
+local function in_sequence(plan, view, channel, silent)
   if view.children > 2 * most_cell then
     return nil
+  end
+  local only = silent and only_part(plan, view, channel)
+  if only then
+    return only
   end
   local cell, at = {}, 0
   for i = 1, view.children do
     local child = plan:child(i)
-    local part = describe(child, channel)
+    local part = describe(child, channel, silent)
     if not part or #part.levels > 0 or #cell + #part.cell > most_cell then
       return nil
     end
@@ -47,8 +66,8 @@ local function in_sequence(plan, view, channel)
   return { cell = cell, levels = {} }
 end
 
-local function repeated(plan, view, channel)
-  local part = describe(plan:child(1), channel)
+local function repeated(plan, view, channel, silent)
+  local part = describe(plan:child(1), channel, silent)
   if not part or #part.cell == 0 or not view.exact_every then
     return nil
   elseif view.count > 1 then
@@ -58,8 +77,9 @@ local function repeated(plan, view, channel)
   return part
 end
 
---- A plan as a cell and the levels that repeat it; nil where it is not that regular.
-function describe(plan, channel)
+--- A plan as a cell and the levels that repeat it; nil where it is not that regular. silent: silence behind
+--- what repeats belongs to it.
+function describe(plan, channel, silent)
   local view = plan:view()
   if view.kind == "pulse" then
     local action = { channel = named(channel), intensity = view.intensity, reference = view.reference }
@@ -67,11 +87,11 @@ function describe(plan, channel)
   elseif view.kind == "rest" and view.min == view.max then
     return { cell = {}, levels = {} }
   elseif view.kind == "sequence" then
-    return in_sequence(plan, view, channel)
+    return in_sequence(plan, view, channel, silent)
   elseif view.kind == "repeat" then
-    return repeated(plan, view, channel)
+    return repeated(plan, view, channel, silent)
   elseif view.kind == "channel" then
-    return describe(plan:child(1), inside(view))
+    return describe(plan:child(1), inside(view), silent)
   end
 end
 
@@ -276,7 +296,7 @@ end
 --- plan as one start; nil where the device does not take it as a whole.
 local function at_once(self, plan, view, channel)
   if view.kind == "repeat" or view.kind == "sequence" or view.kind == "channel" then
-    local part = describe(plan, channel)
+    local part = describe(plan, channel, self.silent)
     return part and #part.cell > 0 and started(self, plan, part, channel) or nil
   end
 end
@@ -314,9 +334,9 @@ end
 ---   least: the smallest that we cannot time
 ---@param driver moonpulse.Driver
 ---@param given { identity: moonpulse.Identity?, resolve: fun(action: moonpulse.Action),
----   host_can: fun(plan: moonpulse.Plan): boolean, codes: boolean? } resolve
+---   host_can: fun(plan: moonpulse.Plan): boolean, codes: boolean?, rolled: boolean? } resolve
 ---   brings an action's intensity to %MSO; codes: there is a box for event codes; host_can:
----   can we time all of plan, pulse by pulse?
+---   can we time all of plan, pulse by pulse? rolled: plan is of lowering/rolled.lua
 ---@return moonpulse.Plan plan in which a pulse may stand for a program
 ---@return { part: moonpulse.Part, program: table }[] programs by their number
 ---@return boolean host is there a repetition that stays ours
@@ -329,7 +349,7 @@ function M.split(plan, mode, driver, given)
   end
   local alive = driver.keepalive or {}
   local self = { mode = mode, identity = given.identity, resolve = given.resolve,
-    host_can = given.host_can, codes = given.codes, within = 0, train = driver.encode.train,
+    host_can = given.host_can, codes = given.codes, silent = given.rolled, within = 0, train = driver.encode.train,
     answered = type(alive) ~= "table" or alive.answered,
     held = {}, known = {}, programs = {}, done = {}, possible = {}, refused = {} }
   local new = replace(self, plan, "")

@@ -292,8 +292,8 @@ end
 
 --- The plan with what the device times replaced by programs.
 local function split(given, limits, mode)
-  return timing.split(given.plan, mode, given.driver, {
-    identity = given.identity, codes = given.codes ~= nil,
+  return timing.split(given.rolled or given.plan, mode, given.driver, {
+    identity = given.identity, codes = given.codes ~= nil, rolled = given.rolled ~= nil,
     resolve = function(action)
       resolve({ action }, given, limits)
     end,
@@ -311,6 +311,7 @@ end
 ---@field thresholds { rmt: number?, amt: number? } in %MSO
 ---@field timing "host"|"device"|"auto"|nil host
 ---@field codes moonpulse.CodeBox? the box of event codes
+---@field rolled moonpulse.Plan? what is split instead: the plan with its trains as trains
 ---@field progress fun(walked: integer)?
 
 --- A plan that was split, with what the device is set to and the bytes of every action and change.
@@ -358,11 +359,10 @@ local function is_limit(problem)
   return type(problem) == "table" and problem.code == "limit"
 end
 
---- By us where the wire and the device allow it. Else the device gets as little as possible: the parts that
---- are too fast for us; and where its programs do not go together then, the largest that it takes.
-local function automatic(given)
+--- In the first of the modes that can; nil and the first problem.
+local function in_one_of(given, modes)
   local problem
-  for _, mode in ipairs { "host", "least", "most" } do
+  for _, mode in ipairs(modes) do
     local ok, lowering, actions = pcall(prepare, given, mode)
     if ok then
       return lowering, actions
@@ -372,12 +372,56 @@ local function automatic(given)
       break
     end
   end
-  error(problem, 0)
+  return nil, problem
+end
+
+--- The same with trains that were written pulse by pulse, or as a table; nil where there are none.
+local function with_trains(given)
+  if not given.driver.encode.train then
+    return nil
+  end
+  local rolled = require("moonpulse.lowering.rolled").of(given.plan, given.codes ~= nil) -- loaded for this
+  if rolled == given.plan then
+    return nil
+  end
+  local again = { rolled = rolled }
+  for key, value in pairs(given) do
+    again[key] = value
+  end
+  return again
+end
+
+--- By us where the wire and the device allow it. Else the device gets as little as possible: the parts that
+--- are too fast for us; and where its programs do not go together then, the largest that it takes. At last what
+--- is a train and was not written as one.
+local function automatic(given)
+  local lowering, actions = in_one_of(given, { "host", "least", "most" })
+  local again = not lowering and is_limit(actions) and with_trains(given)
+  if again then
+    lowering, actions = in_one_of(again, { "least", "most" })
+  end
+  if lowering then
+    return lowering, actions
+  end
+  error(actions, 0)
+end
+
+--- Whatever of a plan the device can time.
+local function all_by_device(given)
+  local ok, lowering, actions = pcall(prepare, given, "device")
+  local again = not (ok and lowering) and (ok or is_limit(lowering)) and with_trains(given)
+  if again then
+    local can, made, more = pcall(prepare, again, "device")
+    if can and made then
+      return true, made, more
+    end
+  end
+  return ok, lowering, actions
 end
 
 --- By the device, or not at all: the user has said so.
 local function by_device(given)
-  local ok, lowering, actions = pcall(prepare, given, "device")
+  local ok, lowering, actions = all_by_device(given)
   if ok and lowering then
     return lowering, actions
   elseif not ok and not is_limit(lowering) then
