@@ -223,6 +223,7 @@
 ---@field width number? seconds
 ---@field line "rts"|"dtr"|"break"|nil instead of bytes: a pulse on that line
 ---@field on_trigger boolean? on the trigger's port
+---@field delay number? so many seconds after others the device gives it: it is told so much sooner
 
 ---@class moonpulse.First what one output of the device must be set to before the plan: lowering/init.lua
 ---@field action moonpulse.Action of its first pulse
