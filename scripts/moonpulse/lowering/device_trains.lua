@@ -211,19 +211,37 @@ local function is_fixed_rest(view)
   return view.kind == "rest" and view.min == view.max
 end
 
+--- What a run looks at of each child: a text for a pulse and for a rest of one length, false for all else;
+--- and which are pulses.
+local function words_of(plan, view)
+  local words, is_pulse = {}, {}
+  for i = 1, view.children do
+    local each = plan:child(i):view()
+    is_pulse[i] = each.kind == "pulse"
+    words[i] = is_pulse[i] and ("%.9g:%s:%d"):format(each.intensity, each.reference, each.code)
+      or is_fixed_rest(each) and (each.exact or tostring(each.min)) or false
+  end
+  return words, is_pulse
+end
+
+--- The last child that a run from child i on may have.
+local function reach_of(words, i)
+  local last = i
+  while words[last + 1] and last < i + 2 * most_cell - 2 do
+    last = last + 1
+  end
+  return last
+end
+
 --- Where a run of pulses and rests from child i on ends: { last = child, plan = the run so far } for each of
 --- its pulses but the first. Where the device gets the least, also where a pulse comes late enough for us.
-local function ends_of(self, plan, view, i, channel)
+local function ends_of(self, plan, is_pulse, i, reach, channel)
   local whole, ends, since = nil, {}, nil
-  for j = i, math.min(view.children, i + 2 * most_cell - 2) do
+  for j = i, reach do
     local child = plan:child(j)
-    local each = child:view()
-    if each.kind ~= "pulse" and not is_fixed_rest(each) then
-      break
-    end
     whole = whole and core.sequence(whole, child) or child
     since = since and core.sequence(since, child) or child
-    if each.kind == "pulse" and j > i then
+    if is_pulse[j] and j > i then
       if self.mode == "least" and by_host(self, since, channel) then
         break
       end
@@ -233,29 +251,44 @@ local function ends_of(self, plan, view, i, channel)
   return ends
 end
 
+local function children_of(plan, from, to)
+  local list = {}
+  for i = from, to do
+    list[#list + 1] = plan:child(i)
+  end
+  return core.sequence_of(list)
+end
+
 --- A pair that is joined to more is spliced into one long sequence: the longest run of its pulses
---- and rests from child i on that the device takes as one, and the last child of it.
-local function run_of(self, plan, view, i, channel)
-  local first = plan:child(i)
-  if first:view().kind ~= "pulse" then
+--- and rests from child i on that the device takes as one, and the last child of it. The same run is looked for
+--- once: a long plan has it many times.
+local function run_of(self, plan, words, is_pulse, i, channel)
+  if not is_pulse[i] then
     return nil
   end
-  local ends = ends_of(self, plan, view, i, channel)
+  local reach = reach_of(words, i)
+  local key = table.concat(words, " ", i, reach) .. (self.within > 0 and " code " or " ") .. channel
+  local known, first = self.runs[key], plan:child(i)
+  local ends = known == nil and ends_of(self, plan, is_pulse, i, reach, channel)
+    or known and { { last = i + known, plan = children_of(plan, i, i + known) } } or {}
   for k = #ends, 1, -1 do
     local some = remade(first, ends[k].plan)
-    local part = describe(some, channel)
+    local part = describe(some, channel, self.silent)
     local done = part and started(self, some, part, channel)
     if done then
+      self.runs[key] = ends[k].last - i
       return done, ends[k].last
     end
   end
+  self.runs[key] = false
 end
 
 local function rebuilt_sequence(self, plan, view, channel)
   local parts, changed, i = {}, false, 1
+  local words, is_pulse = words_of(plan, view)
   while i <= view.children do
     local child = plan:child(i)
-    local part, last = run_of(self, plan, view, i, channel)
+    local part, last = run_of(self, plan, words, is_pulse, i, channel)
     parts[#parts + 1] = part or replace(self, child, channel)
     changed = changed or parts[#parts] ~= child
     for _ = i + 1, last or i do -- what follows keeps its place
@@ -351,7 +384,7 @@ function M.split(plan, mode, driver, given)
   local self = { mode = mode, identity = given.identity, resolve = given.resolve,
     host_can = given.host_can, codes = given.codes, silent = given.rolled, within = 0, train = driver.encode.train,
     answered = type(alive) ~= "table" or alive.answered,
-    held = {}, known = {}, programs = {}, done = {}, possible = {}, refused = {} }
+    held = {}, known = {}, programs = {}, done = {}, possible = {}, refused = {}, runs = {} }
   local new = replace(self, plan, "")
   local smallest = cause(self.refused)
   return new, self.programs, self.host or false, smallest and smallest.why or self.together,
