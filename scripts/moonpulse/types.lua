@@ -39,6 +39,7 @@
 ---@field usb string[]? "vendor:product"
 ---@field latency number seconds from the last byte of a command to its pulse
 ---@field trigger_latency number? the same from an edge
+---@field trigger_delay (fun(options: table): number)? seconds more, which options set the device to
 ---@field trigger_confirms boolean? triggered pulses are reported, too
 ---@field reply_slow number? seconds: a later reply is suspicious
 ---@field reply_timeout number seconds: a later one is a fault

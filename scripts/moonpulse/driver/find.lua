@@ -154,7 +154,7 @@ function M.configure(driver, given)
   local values = command.values("the " .. driver.description .. " (--device-option)", specs,
     given or {})
   local own = setmetatable({ settings = values }, { __index = driver })
-  for _, key in ipairs { "serial", "safe", "encode", "latency", "trigger_latency", "confirms", "keepalive", "setting_proof" } do
+  for _, key in ipairs { "serial", "safe", "encode", "latency", "confirms", "keepalive", "setting_proof" } do
     if type(driver[key]) == "function" then
       own[key] = driver[key](values)
     end

@@ -307,7 +307,7 @@ local function setting_text(setting)
     parts[#parts + 1] = ("%d pulses"):format(setting.burst_pulses)
   end
   if setting.waveform == burst_waveform or doubles.is_paired(setting.mode) then
-    parts[#parts + 1] = ("%s ms apart"):format(setting.ipi_ms or "?")
+    parts[#parts + 1] = ("%s ms apart"):format(setting.ipi_ms and ("%g"):format(setting.ipi_ms) or "?")
   end
   return table.concat(parts, ", ")
 end
