@@ -11,6 +11,7 @@ local M = {}
 
 local MOST_IN_PART = 2000 -- pulses of a child that are looked at one by one
 local MOST_LEVELS = 4     -- pulses, bursts, trains, blocks of trains
+local NEAR_S = 1          -- pulses that lie nearer may be a pair or a burst
 local TOO_LARGE = {}      -- raised: a time whose fraction does not fit
 
 -- Exact times: seconds as a fraction, the same table for the same time -------------------------------------
@@ -221,6 +222,12 @@ local function line_of(self, plan, children, channel)
   return line
 end
 
+--- A pulse as it stands within a channel.
+local function one_of(pulse, channel)
+  return pulse.channel == channel and pulse.plan
+    or core.channel(pulse.plan, pulse.channel == "" and "1" or pulse.channel)
+end
+
 --- Pulses at one interval as parts: { first, last, plan, reach, key }.
 local function trains_of(self, line, channel)
   local pulses, links = line.pulses, {}
@@ -238,8 +245,7 @@ local function trains_of(self, line, channel)
     end
     if last > first and each.every.num > 0 then
       local pulse, count = pulses[first], last - first + 1
-      local one = pulse.channel == channel and pulse.plan
-        or core.channel(pulse.plan, pulse.channel == "" and "1" or pulse.channel)
+      local one = one_of(pulse, channel)
       list[#list + 1] = { first = first, last = last, reach = times(self, each.every, count - 1),
         plan = core.repeat_plan(one, count, "every", each.every.text),
         key = ("%s %d*%s"):format(pulse.key, count, each.every.text) }
@@ -271,6 +277,42 @@ local function joined(self, line, list)
   end
   table.move(list, i, #list, #made + 1, made)
   return #made < #list and made or list
+end
+
+--- Pulses that lie near each other, each in a part of its own (a row of a table), as pulses and rests in a row.
+local function row_plan(line, first, last, channel)
+  local parts = {}
+  for i = first, last do
+    parts[#parts + 1] = one_of(line.pulses[i], channel)
+    parts[#parts + 1] = i < last and core.rest(line.gaps[i].text) or nil
+  end
+  return core.repeat_plan(core.sequence_of(parts), 1, "gap", 0)
+end
+
+--- The list with such rows between its parts: a pair of a table is a pair.
+local function with_rows(plan, line, list, channel)
+  local made, at, from, gaps = {}, 1, line.from, line.gaps
+  local function between(last)
+    local i = at
+    while i <= last do
+      local j, is_plain = i, plan:child(from[i]):view().kind == "pulse"
+      while j < last and gaps[j] and gaps[j].seconds < NEAR_S do
+        j = j + 1
+        is_plain = is_plain and plan:child(from[j]):view().kind == "pulse"
+      end
+      if j > i and not is_plain and from[i - 1] ~= from[i] and from[j + 1] ~= from[j] then
+        made[#made + 1] = { first = i, last = j, plan = row_plan(line, i, j, channel) }
+      end
+      i = j + 1
+    end
+  end
+  for _, each in ipairs(list) do
+    between(each.first - 1)
+    made[#made + 1] = each
+    at = each.last + 1
+  end
+  between(#line.pulses)
+  return made
 end
 
 --- A part with the silence that its children have before and after their pulses. Repeated once it does not
@@ -326,6 +368,7 @@ function made.sequence(self, plan, view, channel)
   for _ = 2, MOST_LEVELS do
     list = joined(self, line, list)
   end
+  list = with_rows(plan, line, list, channel)
   local parts = parts_of(self, plan, view, channel, line, list)
   return parts and core.sequence_of(parts) or plan
 end
