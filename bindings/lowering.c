@@ -92,7 +92,7 @@ static int lowering_actions(lua_State *L)
     return 1;
 }
 
-/* The table at 3: {bytes=, after=, width=} or {line=, width=}, on_trigger= */
+/* The table at 3: {bytes=, after=, width=} or {line=, width=}, on_trigger=, delay= */
 static struct mp_fire check_fire(lua_State *L)
 {
     struct mp_fire fire = {0};
@@ -101,6 +101,8 @@ static struct mp_fire check_fire(lua_State *L)
     fire.line = mp_opt_line(L, 3);
     lua_getfield(L, 3, "width");
     fire.width_ns = lua_isnil(L, -1) ? 0 : llround(mp_check_number(L, -1, 0, 10) * 1e9);
+    lua_getfield(L, 3, "delay");
+    fire.delay_ns = lua_isnil(L, -1) ? 0 : llround(mp_check_number(L, -1, 0, 10) * 1e9);
     fire.bytes = mp_bytes_field(L, 3, "bytes", &fire.length);
     fire.after = mp_bytes_field(L, 3, "after", &fire.after_length);
     return fire;
@@ -343,8 +345,10 @@ static void push_second(lua_State *L, const struct mp_frame *frame)
     lua_setfield(L, -2, "after");
 }
 
-/* lowering:frames() -> {{bytes=, wire_ns= [, line=] [, after=] [, width_ns=], on_trigger=},
- * ...} */
+/*
+ * lowering:frames() -> {{bytes=, wire_ns= [, line=] [, after=] [, width_ns=], on_trigger=}, ...}.
+ * wire_ns: from its beginning until the device fires, but for the latency that all pulses have.
+ */
 static int lowering_frames(lua_State *L)
 {
     const struct mp_lowering *lowering = mp_check_lowering(L, 1);
@@ -355,7 +359,7 @@ static int lowering_frames(lua_State *L)
         lua_createtable(L, 0, 2);
         lua_pushlstring(L, (const char *)frame->bytes, frame->length);
         lua_setfield(L, -2, "bytes");
-        lua_pushinteger(L, frame->wire_ns);
+        lua_pushinteger(L, frame->wire_ns + frame->delay_ns);
         lua_setfield(L, -2, "wire_ns");
         lua_pushboolean(L, frame->port == MP_PORT_TRIGGER);
         lua_setfield(L, -2, "on_trigger");

@@ -111,6 +111,8 @@ static enum mp_status check_fire(const struct mp_fire *fire, struct mp_error *er
     if (fire->width_ns < 0 || fire->width_ns > mp_width_max_ns ||
         (by_line && fire->width_ns == 0))
         return mp_fail(err, MP_ERANGE, "a trigger pulse is above 0 and at most 10 s wide");
+    if (fire->delay_ns < 0 || fire->delay_ns > mp_width_max_ns)
+        return mp_fail(err, MP_ERANGE, "a pulse comes 0 to 10 s after its command");
     return MP_OK;
 }
 
@@ -125,6 +127,7 @@ static enum mp_status add_frame(struct mp_lowering *l, const struct mp_fire *fir
     frame.port = fire->port;
     frame.line = fire->line;
     frame.width_ns = fire->width_ns;
+    frame.delay_ns = fire->delay_ns;
     if (fire->line == MP_TRIGGER_NONE) {
         const struct mp_serial *serial = &l->serial[fire->port];
         frame.length = (uint32_t)fire->length;
@@ -327,7 +330,7 @@ int64_t mp_lowering_lead_ns(const struct mp_lowering *l)
 {
     int64_t longest = 0;
     for (uint32_t i = 0; i < l->frame_count; i++)
-        if (l->frames[i].wire_ns > longest)
-            longest = l->frames[i].wire_ns;
+        if (l->frames[i].wire_ns + l->frames[i].delay_ns > longest)
+            longest = l->frames[i].wire_ns + l->frames[i].delay_ns;
     return longest + l->latency_ns;
 }

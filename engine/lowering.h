@@ -63,6 +63,7 @@ struct mp_frame {
     int64_t wire_ns;  // that bytes take
     int64_t width_ns; // from bytes to after, or from rise to fall; 0: one part only
     int64_t takes_ns; // from its beginning until the next pulse's may begin
+    int64_t delay_ns; // from when a device fires to this pulse
     uint8_t bytes[MP_FRAME_MAX];
     uint8_t after[MP_FRAME_MAX];
 };
@@ -92,11 +93,13 @@ struct mp_fire {
     const void *after; // sent width_ns after bytes; NULL: nothing is
     size_t after_length;
     int64_t width_ns; // of a line's pulse above 0; at most mp_width_max_ns
+    int64_t delay_ns; // so much later than others after its frame the device gives it
 };
 
 /*
  * As mp_lowering_pulse, for all that can fire. A second message never leaves before the first
- * is off the wire. MP_ERANGE for bytes or a width outside what a frame can have.
+ * is off the wire. MP_ERANGE for bytes, a width or a delay (at most mp_width_max_ns) outside
+ * what a frame can have.
  */
 enum mp_status mp_lowering_fire(struct mp_lowering *lowering, uint32_t action,
                                 const struct mp_fire *fire, int64_t least_ns,

@@ -43,7 +43,8 @@ static void lower_pulse(struct mp_lowering *l, const struct mp_event *event,
                         struct mp_send *send)
 {
     const struct pulse_info *info = &l->pulses[event->action];
-    int64_t wire = info->frame == no_frame ? 0 : l->frames[info->frame].wire_ns;
+    const struct mp_frame *frame = info->frame == no_frame ? NULL : &l->frames[info->frame];
+    int64_t before_ns = frame == NULL ? 0 : frame->wire_ns + frame->delay_ns;
     int64_t least_ns = info->least_ns;
     const struct lowered *last = &l->last[info->output];
     if (l->have_last[info->output] && l->pulses[last->action].lasts_ns > least_ns)
@@ -56,7 +57,7 @@ static void lower_pulse(struct mp_lowering *l, const struct mp_event *event,
                              .from = lowering_follow(l, &l->set, event->action),
                              .source = event->source,
                              .number = event->number,
-                             .send_ns = mp_event_ns(event) - wire - l->latency_ns,
+                             .send_ns = mp_event_ns(event) - before_ns - l->latency_ns,
                              .latest_ns = 0,
                              .behind_ns = 0,
                              .floor_ns = event->floor_ns,
@@ -71,7 +72,7 @@ static void lower_pulse(struct mp_lowering *l, const struct mp_event *event,
  */
 static int64_t clear_ns(const struct mp_lowering *l, const struct mp_frame *frame)
 {
-    int64_t fired_ns = frame->wire_ns + l->latency_ns;
+    int64_t fired_ns = frame->wire_ns + l->latency_ns + frame->delay_ns;
     int64_t free_ns = frame->port == MP_PORT_DEVICE ? frame->takes_ns : 0;
     return fired_ns > free_ns ? fired_ns : free_ns;
 }
@@ -276,6 +277,12 @@ static bool check_overlap(struct mp_lowering *l, const struct mp_send *send,
            violates(v, kind, before, send, onset_ns(send) - onset_ns(before) + overlap);
 }
 
+/* What the device counts its intervals from: a pulse with a delay was asked for sooner. */
+static int64_t asked_ns(const struct mp_lowering *l, const struct mp_send *send)
+{
+    return onset_ns(send) - l->frames[send->frame].delay_ns;
+}
+
 /* How soon after the last pulse of each output the device takes this one. */
 static bool check_intervals(struct mp_lowering *l, const struct mp_send *send,
                             struct mp_violation *v)
@@ -286,12 +293,14 @@ static bool check_intervals(struct mp_lowering *l, const struct mp_send *send,
             continue;
         const struct mp_send *before = &l->check_last[i];
         bool own = i == send->output;
-        int64_t least_ns = own ? send->least_ns : before->across_ns;
-        int64_t interval = onset_ns(send) - onset_ns(before);
-        if (interval < least_ns)
+        int64_t planned = onset_ns(send) - onset_ns(before);
+        int64_t interval = asked_ns(l, send) - asked_ns(l, before);
+        int64_t needed = own ? send->least_ns : before->across_ns;
+        int64_t least_ns = needed + planned - interval;
+        if (planned < least_ns)
             return violates(v, own ? MP_VIOLATION_INTERVAL : MP_VIOLATION_ACROSS, before, send,
                             least_ns);
-        if (tight || least_ns == 0 || interval - least_ns >= mp_room_ns)
+        if (tight || needed == 0 || planned - least_ns >= mp_room_ns)
             continue;
         tight = true;
         if (l->tight++ == 0)
@@ -316,10 +325,11 @@ static bool check_send(struct mp_lowering *l, const struct mp_send *send,
     if (l->check_have_pulse) {
         if (check_intervals(l, send, v))
             return true;
-        int64_t interval = onset_ns(send) - onset_ns(pulse);
+        int64_t interval = asked_ns(l, send) - asked_ns(l, pulse);
+        int64_t later = onset_ns(send) - onset_ns(pulse) - interval;
         const struct change *change = find_change(l, send->from, send->action);
         if (change != NULL && change->frame == no_frame && interval < change->lead_ns)
-            return violates(v, MP_VIOLATION_LEAD, pulse, send, change->lead_ns);
+            return violates(v, MP_VIOLATION_LEAD, pulse, send, change->lead_ns + later);
     }
     return l->check_have_pulse && check_overlap(l, send, v);
 }

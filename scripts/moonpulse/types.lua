@@ -39,6 +39,7 @@
 ---@field usb string[]? "vendor:product"
 ---@field latency number seconds from the last byte of a command to its pulse
 ---@field trigger_latency number? the same from an edge
+---@field trigger_delay (fun(options: table): number)? seconds more, which options set the device to
 ---@field trigger_confirms boolean? triggered pulses are reported, too
 ---@field reply_slow number? seconds: a later reply is suspicious
 ---@field reply_timeout number seconds: a later one is a fault
@@ -223,6 +224,7 @@
 ---@field width number? seconds
 ---@field line "rts"|"dtr"|"break"|nil instead of bytes: a pulse on that line
 ---@field on_trigger boolean? on the trigger's port
+---@field delay number? so many seconds after others the device gives it: it is told so much sooner
 
 ---@class moonpulse.First what one output of the device must be set to before the plan: lowering/init.lua
 ---@field action moonpulse.Action of its first pulse

@@ -3,7 +3,9 @@
 -- Wire protocol from public programs (MagPy 92bf2d0, MAGIC ed58dd1, cboulay/magstim_python 3100dec);
 -- simulated, not yet proven on hardware. One fire command gives power A, and power B an interval
 -- later. A single pulse is A alone with B at 0 %: a unit that was just switched on has B at 30 %,
--- and would give a second pulse that nobody asked for.
+-- and would give a second pulse that nobody asked for. A power takes 0.1 s a percent on its way down:
+-- where a plan has no time for that from the pairs around, all its single pulses are B alone, with A at
+-- 0 %, and each is told its interval sooner.
 local command = require "moonpulse.driver.command"
 local frames = require "moonpulse.devices.magstim.frames"
 local talk = require "moonpulse.devices.magstim.talk"
@@ -22,7 +24,7 @@ local M = {
   options = {
     { "resolution", "choice", { "auto", "high", "low" }, default = "auto",
       help = "of the interval, for the whole run: high is 0.1 to 99.9 ms in tenths, low is 1 to 999 ms; "
-        .. "auto takes high where it fits" },
+        .. "auto takes high, and low where an interval is over 99.9 ms" },
   },
 }
 
@@ -141,6 +143,13 @@ local function resolution_of(ms, wanted)
 end
 
 local pulse_s = 0.05 -- ours: from the command to power A, some 8 ms, and room
+local alone_s = 0.001 -- the interval of a test pulse alone: in either resolution there is one of 1 ms
+
+--- The interval of a pair as the unit is told it.
+local function tell_interval(ms, high)
+  return M.commands.set_interval { ms = ms, high_res = high and 1 or 0 },
+    math.floor(ms * (high and 10 or 1) + 0.5)
+end
 
 local function train(part, wanted)
   local first, second, interval = pair_of(part)
@@ -152,49 +161,80 @@ local function train(part, wanted)
   if not resolution then
     return nil, why
   end
-  local high = resolution == "high"
+  local bytes, raw = tell_interval(ms, resolution == "high")
   return {
     start = M.commands.fire(), busy = 4, locked = interval + pulse_s, over = interval + pulse_s, confirms = 1,
     ahead = true,
-    resolution = resolution, b = second.mso,
-    interval = M.commands.set_interval { ms = ms, high_res = high and 1 or 0 },
-    raw = math.floor(ms * (high and 10 or 1) + 0.5),
+    resolution = resolution, b = second.mso, interval = bytes, raw = raw, ms = ms,
     text = ("pair of %g and %g %%, %.4g ms apart"):format(first.mso, second.mso, ms),
   }
 end
 
---- Power B of an action, and its resolution: pairs say, single pulses go with the run's.
+--- Is an interval one of whole ms?
+local function is_whole(ms)
+  return math.abs(ms - math.floor(ms + 0.5)) < 1e-6
+end
+
+--- The resolution of a run: where a pair needs the low one, all have it that are of whole ms.
+local function resolution_for(actions, wanted)
+  local lowest = wanted
+  for _, action in ipairs(wanted == "auto" and actions or {}) do
+    lowest = action.train and action.train.resolution == "low" and "low" or lowest
+  end
+  return lowest == "low" and "low" or "high"
+end
+
+--- How every action of a plan is given: in which resolution, and whether single pulses are A or B alone.
+local function together(actions, other, wanted)
+  local resolution = resolution_for(actions, wanted)
+  for _, action in ipairs(actions) do
+    local pair = action.train
+    if pair and resolution == "low" and is_whole(pair.ms) then
+      pair.resolution = "low"
+      pair.interval, pair.raw = tell_interval(math.floor(pair.ms + 0.5), false)
+    end
+    action.way = (pair and pair.resolution or resolution) .. (other and not pair and ", B alone" or "")
+  end
+end
+
+--- What the unit must be set to for an action: both powers, its resolution, and the interval where that counts.
 local function needs(action, wanted)
-  local pair = action.train
-  return pair and pair.b or 0, pair and pair.resolution or (wanted == "low" and "low" or "high")
+  local pair, way = action.train, action.way or (wanted == "low" and "low" or "high")
+  local resolution = way:match("^%a+")
+  if pair then
+    return { a = action.mso, b = pair.b, resolution = pair.resolution, interval = pair.interval, raw = pair.raw }
+  elseif way:find("B alone", 1, true) then
+    local bytes, raw = tell_interval(alone_s * 1000, resolution == "high")
+    return { a = 0, b = action.mso, resolution = resolution, interval = bytes, raw = raw }
+  end
+  return { a = action.mso, b = 0, resolution = resolution }
 end
 
 local function change(from, to, wanted)
-  local before, resolution_before = needs(from, wanted)
-  local after, resolution = needs(to, wanted)
-  if resolution ~= resolution_before then
-    return nil, "intervals over 99.9 ms need low resolution, the others (and single pulses) are in high, "
-      .. "and the unit changes it in standby only; --device-option resolution=low takes whole ms for all"
+  local before, after = needs(from, wanted), needs(to, wanted)
+  if after.resolution ~= before.resolution then
+    return nil, "intervals over 99.9 ms need low resolution, which is of whole ms, and the unit changes it in "
+      .. "standby only: take whole ms for all intervals of the run, or make it two runs"
   end
-  local bytes, fields, interval = {}, {}, to.train
+  local bytes, fields = {}, {}
   local function add(frame, field)
     bytes[#bytes + 1], fields[#fields + 1] = frame, field
   end
-  if from.mso ~= to.mso then
-    add(M.commands.set_power { percent = to.mso }, "power A")
+  if before.a ~= after.a then
+    add(M.commands.set_power { percent = after.a }, "power A")
   end
-  if before ~= after then
-    add(M.commands.set_power_b { percent = after }, "power B")
+  if before.b ~= after.b then
+    add(M.commands.set_power_b { percent = after.b }, "power B")
   end
-  -- after a single pulse it is not known which interval the unit has: tell it again
-  if interval and not (from.train and from.train.raw == interval.raw) then
-    if interval.raw == 0 then
+  -- after A alone it is not known which interval the unit has: tell it again
+  if after.interval and before.raw ~= after.raw then
+    if after.raw == 0 then
       return nil, "the unit takes an interval of 0 (both at once) in standby only"
     end
-    add(interval.interval, "the interval")
+    add(after.interval, "the interval")
   end
   -- the replies to settings only say that there were some: the question after them tells the values
-  local lead = 0.05 * #bytes + math.max(talk.settling(from.mso, to.mso), talk.settling(before, after))
+  local lead = 0.05 * #bytes + math.max(talk.settling(before.a, after.a), talk.settling(before.b, after.b))
   if #bytes == 0 then
     return "", lead
   end
@@ -204,26 +244,34 @@ end
 
 --- What a reply says of the settings that action needs.
 function M.tells(reply, action)
-  local pair = action.train
   if reply.name ~= "get_params" then
     return nil
   end
-  return { ["power A"] = talk.same_power(reply.power, action.mso, "power A"),
-    ["power B"] = talk.same_power(reply.power_b, pair and pair.b or 0, "power B"),
-    ["the interval"] = pair and (reply.interval_raw == pair.raw or ("the interval is %03d, not %03d"):format(
-      reply.interval_raw, pair.raw)) or nil }
+  local wanted = needs(action)
+  return { ["power A"] = talk.same_power(reply.power, wanted.a, "power A"),
+    ["power B"] = talk.same_power(reply.power_b, wanted.b, "power B"),
+    ["the interval"] = wanted.raw and (reply.interval_raw == wanted.raw
+      or ("the interval is %03d, not %03d"):format(reply.interval_raw, wanted.raw)) or nil }
 end
 
 function M.encode(options)
   local wanted = options.resolution or "auto"
   return {
-    pulse = function() return M.commands.fire() end,
+    pulse = function(action)
+      local fire = M.commands.fire()
+      return needs(action, wanted).raw and { bytes = fire, delay = alone_s } or fire
+    end,
     set = function(from, to) return change(from, to, wanted) end,
     train = function(part) return train(part, wanted) end,
+    together = function(actions, other) together(actions, other, wanted) end,
+    other_way = true,
     -- A new power B before B's time (the interval that the unit still has, at most the longest of the
     -- resolution) could be given: nobody says that a unit at B = 0 % looks only when it is fired
-    busy = function() return highest_ms[wanted == "low" and "low" or "high"] / 1000 + pulse_s end,
-    over = function() return pulse_s end,
+    busy = function(action)
+      local own = needs(action, wanted)
+      return (own.raw and alone_s or highest_ms[own.resolution] / 1000) + pulse_s
+    end,
+    over = function(action) return (needs(action, wanted).raw and alone_s or 0) + pulse_s end,
   }
 end
 
@@ -295,38 +343,33 @@ end
 --- Both powers and the interval, in a resolution that we chose: the unit does not say in which one
 --- it is, and takes and gives the same digits in both.
 local function set_up(io, first)
-  local b, resolution = needs(first, io.options.resolution or "auto")
-  local high = resolution == "high"
+  local wanted = needs(first, io.options.resolution or "auto")
+  local high = wanted.resolution == "high"
   local before = params(io)
   io:sleep(0.2) -- it takes the resolution some 100 ms after remote control, the interval as long later
   talk.ask(io, high and M.commands.high_res_on() or M.commands.high_res_off(),
     high and "high_res_on" or "high_res_off", "setting the resolution")
   io:sleep(0.1)
-  local raw = 10
-  if first.train then
-    raw = first.train.raw
-    talk.ask(io, first.train.interval, "set_interval", "setting the interval")
-  else
-    talk.ask(io, M.commands.set_interval { ms = high and 1 or 10, high_res = high and 1 or 0 },
-      "set_interval", "setting the interval")
-  end
-  talk.ask(io, M.commands.set_power { percent = first.mso }, "set_power", "setting power A")
-  talk.ask(io, M.commands.set_power_b { percent = b }, "set_power_b", "setting power B")
+  local raw = wanted.raw or 10
+  talk.ask(io, wanted.interval or M.commands.set_interval { ms = high and 1 or 10, high_res = high and 1 or 0 },
+    "set_interval", "setting the interval")
+  talk.ask(io, M.commands.set_power { percent = wanted.a }, "set_power", "setting power A")
+  talk.ask(io, M.commands.set_power_b { percent = wanted.b }, "set_power_b", "setting power B")
   local settings = params(io)
-  if settings.power ~= first.mso or settings.power_b ~= b then
-    io:fault("it did not take the powers %d and %d %%: it says %d and %d %%", first.mso, b,
+  if settings.power ~= wanted.a or settings.power_b ~= wanted.b then
+    io:fault("it did not take the powers %d and %d %%: it says %d and %d %%", wanted.a, wanted.b,
       settings.power, settings.power_b)
   elseif settings.interval_raw ~= raw then
     io:fault("it did not take the interval: it says %03d, not %03d (in %s resolution)",
-      settings.interval_raw, raw, resolution)
+      settings.interval_raw, raw, wanted.resolution)
   end
   local mode = mode_of(io)
   io.dialect.mode = mode
-  if mode and mode ~= mode_in(raw, resolution) and (first.train or mode ~= "0") then
+  if mode and mode ~= mode_in(raw, wanted.resolution) and (wanted.raw or mode ~= "0") then
     io:fault("it is in mode %s (%s), not in %s resolution: choose BiStim on its panel", mode,
-      modes[mode] or "unknown", resolution)
+      modes[mode] or "unknown", wanted.resolution)
   end
-  io:sleep(math.max(talk.settling(before.power, first.mso), talk.settling(before.power_b, b)))
+  io:sleep(math.max(talk.settling(before.power, wanted.a), talk.settling(before.power_b, wanted.b)))
 end
 
 --- Settings for the first action, read back; then arm, and wait until the unit says it is ready.

@@ -28,14 +28,33 @@ end
 
 local describe
 
-local function in_sequence(plan, view, channel)
+--- Of a sequence the one part that has pulses, where it comes at once and all else is silence.
+local function only_part(plan, view, channel)
+  local only
+  for i = 1, view.children do
+    local child = plan:child(i)
+    local totals = child:totals()
+    if totals.pulses > 0 and not only then
+      only = child
+    elseif totals.pulses > 0 or totals.marks > 0 or totals.random or not only and totals.span > 0 then
+      return nil
+    end
+  end
+  return only and describe(only, channel, true)
+end
+
+local function in_sequence(plan, view, channel, silent)
   if view.children > 2 * most_cell then
     return nil
+  end
+  local only = silent and only_part(plan, view, channel)
+  if only then
+    return only
   end
   local cell, at = {}, 0
   for i = 1, view.children do
     local child = plan:child(i)
-    local part = describe(child, channel)
+    local part = describe(child, channel, silent)
     if not part or #part.levels > 0 or #cell + #part.cell > most_cell then
       return nil
     end
@@ -47,8 +66,8 @@ local function in_sequence(plan, view, channel)
   return { cell = cell, levels = {} }
 end
 
-local function repeated(plan, view, channel)
-  local part = describe(plan:child(1), channel)
+local function repeated(plan, view, channel, silent)
+  local part = describe(plan:child(1), channel, silent)
   if not part or #part.cell == 0 or not view.exact_every then
     return nil
   elseif view.count > 1 then
@@ -58,8 +77,9 @@ local function repeated(plan, view, channel)
   return part
 end
 
---- A plan as a cell and the levels that repeat it; nil where it is not that regular.
-function describe(plan, channel)
+--- A plan as a cell and the levels that repeat it; nil where it is not that regular. silent: silence behind
+--- what repeats belongs to it.
+function describe(plan, channel, silent)
   local view = plan:view()
   if view.kind == "pulse" then
     local action = { channel = named(channel), intensity = view.intensity, reference = view.reference }
@@ -67,11 +87,11 @@ function describe(plan, channel)
   elseif view.kind == "rest" and view.min == view.max then
     return { cell = {}, levels = {} }
   elseif view.kind == "sequence" then
-    return in_sequence(plan, view, channel)
+    return in_sequence(plan, view, channel, silent)
   elseif view.kind == "repeat" then
-    return repeated(plan, view, channel)
+    return repeated(plan, view, channel, silent)
   elseif view.kind == "channel" then
-    return describe(plan:child(1), inside(view))
+    return describe(plan:child(1), inside(view), silent)
   end
 end
 
@@ -191,19 +211,37 @@ local function is_fixed_rest(view)
   return view.kind == "rest" and view.min == view.max
 end
 
+--- What a run looks at of each child: a text for a pulse and for a rest of one length, false for all else;
+--- and which are pulses.
+local function words_of(plan, view)
+  local words, is_pulse = {}, {}
+  for i = 1, view.children do
+    local each = plan:child(i):view()
+    is_pulse[i] = each.kind == "pulse"
+    words[i] = is_pulse[i] and ("%.9g:%s:%d"):format(each.intensity, each.reference, each.code)
+      or is_fixed_rest(each) and (each.exact or tostring(each.min)) or false
+  end
+  return words, is_pulse
+end
+
+--- The last child that a run from child i on may have.
+local function reach_of(words, i)
+  local last = i
+  while words[last + 1] and last < i + 2 * most_cell - 2 do
+    last = last + 1
+  end
+  return last
+end
+
 --- Where a run of pulses and rests from child i on ends: { last = child, plan = the run so far } for each of
 --- its pulses but the first. Where the device gets the least, also where a pulse comes late enough for us.
-local function ends_of(self, plan, view, i, channel)
+local function ends_of(self, plan, is_pulse, i, reach, channel)
   local whole, ends, since = nil, {}, nil
-  for j = i, math.min(view.children, i + 2 * most_cell - 2) do
+  for j = i, reach do
     local child = plan:child(j)
-    local each = child:view()
-    if each.kind ~= "pulse" and not is_fixed_rest(each) then
-      break
-    end
     whole = whole and core.sequence(whole, child) or child
     since = since and core.sequence(since, child) or child
-    if each.kind == "pulse" and j > i then
+    if is_pulse[j] and j > i then
       if self.mode == "least" and by_host(self, since, channel) then
         break
       end
@@ -213,29 +251,44 @@ local function ends_of(self, plan, view, i, channel)
   return ends
 end
 
+local function children_of(plan, from, to)
+  local list = {}
+  for i = from, to do
+    list[#list + 1] = plan:child(i)
+  end
+  return core.sequence_of(list)
+end
+
 --- A pair that is joined to more is spliced into one long sequence: the longest run of its pulses
---- and rests from child i on that the device takes as one, and the last child of it.
-local function run_of(self, plan, view, i, channel)
-  local first = plan:child(i)
-  if first:view().kind ~= "pulse" then
+--- and rests from child i on that the device takes as one, and the last child of it. The same run is looked for
+--- once: a long plan has it many times.
+local function run_of(self, plan, words, is_pulse, i, channel)
+  if not is_pulse[i] then
     return nil
   end
-  local ends = ends_of(self, plan, view, i, channel)
+  local reach = reach_of(words, i)
+  local key = table.concat(words, " ", i, reach) .. (self.within > 0 and " code " or " ") .. channel
+  local known, first = self.runs[key], plan:child(i)
+  local ends = known == nil and ends_of(self, plan, is_pulse, i, reach, channel)
+    or known and { { last = i + known, plan = children_of(plan, i, i + known) } } or {}
   for k = #ends, 1, -1 do
     local some = remade(first, ends[k].plan)
-    local part = describe(some, channel)
+    local part = describe(some, channel, self.silent)
     local done = part and started(self, some, part, channel)
     if done then
+      self.runs[key] = ends[k].last - i
       return done, ends[k].last
     end
   end
+  self.runs[key] = false
 end
 
 local function rebuilt_sequence(self, plan, view, channel)
   local parts, changed, i = {}, false, 1
+  local words, is_pulse = words_of(plan, view)
   while i <= view.children do
     local child = plan:child(i)
-    local part, last = run_of(self, plan, view, i, channel)
+    local part, last = run_of(self, plan, words, is_pulse, i, channel)
     parts[#parts + 1] = part or replace(self, child, channel)
     changed = changed or parts[#parts] ~= child
     for _ = i + 1, last or i do -- what follows keeps its place
@@ -276,7 +329,7 @@ end
 --- plan as one start; nil where the device does not take it as a whole.
 local function at_once(self, plan, view, channel)
   if view.kind == "repeat" or view.kind == "sequence" or view.kind == "channel" then
-    local part = describe(plan, channel)
+    local part = describe(plan, channel, self.silent)
     return part and #part.cell > 0 and started(self, plan, part, channel) or nil
   end
 end
@@ -314,9 +367,9 @@ end
 ---   least: the smallest that we cannot time
 ---@param driver moonpulse.Driver
 ---@param given { identity: moonpulse.Identity?, resolve: fun(action: moonpulse.Action),
----   host_can: fun(plan: moonpulse.Plan): boolean, codes: boolean? } resolve
+---   host_can: fun(plan: moonpulse.Plan): boolean, codes: boolean?, rolled: boolean? } resolve
 ---   brings an action's intensity to %MSO; codes: there is a box for event codes; host_can:
----   can we time all of plan, pulse by pulse?
+---   can we time all of plan, pulse by pulse? rolled: plan is of lowering/rolled.lua
 ---@return moonpulse.Plan plan in which a pulse may stand for a program
 ---@return { part: moonpulse.Part, program: table }[] programs by their number
 ---@return boolean host is there a repetition that stays ours
@@ -329,9 +382,9 @@ function M.split(plan, mode, driver, given)
   end
   local alive = driver.keepalive or {}
   local self = { mode = mode, identity = given.identity, resolve = given.resolve,
-    host_can = given.host_can, codes = given.codes, within = 0, train = driver.encode.train,
+    host_can = given.host_can, codes = given.codes, silent = given.rolled, within = 0, train = driver.encode.train,
     answered = type(alive) ~= "table" or alive.answered,
-    held = {}, known = {}, programs = {}, done = {}, possible = {}, refused = {} }
+    held = {}, known = {}, programs = {}, done = {}, possible = {}, refused = {}, runs = {} }
   local new = replace(self, plan, "")
   local smallest = cause(self.refused)
   return new, self.programs, self.host or false, smallest and smallest.why or self.together,

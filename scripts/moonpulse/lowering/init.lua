@@ -8,6 +8,7 @@ local outputs = require "moonpulse.driver.outputs"
 local refusals = require "moonpulse.text.refusal"
 local timing = require "moonpulse.lowering.device_trains"
 local violations = require "moonpulse.lowering.violation"
+local ways = require "moonpulse.lowering.ways"
 
 local M = {}
 
@@ -162,11 +163,6 @@ function M.no_room(lowering, driver)
       or "", violations.place(first.second_origin), driver.description, interval(first.least_ns + room_ns))
 end
 
---- The real reason first: why the device does not time it. Behind it stands why we cannot either.
-local function own_timing(why)
-  return (": its own timing: %s; pulse by pulse"):format(why)
-end
-
 -- frames that are checked at once: as many as take so long on this computer, however busy it is, as a stop is
 -- heard in between
 local FEWEST, MOST, AT_ONCE_NS = 10000, 5000000, 100000000
@@ -184,8 +180,8 @@ local function check(lowering, actions, driver, limits, more)
       local cause = cause_of(more.cause, first, second)
       -- what is further apart is no burst and no pair: nobody thinks of the device's timing there
       cause = cause and violation.interval_ns <= 1000000000 and cause or nil
-      refuse("limit", "%s%s%s",
-        violations.explain(violation, driver, limits, first.train, cause and own_timing(cause.why) or ""),
+      refusals.with({ short_ns = violation.least_ns - violation.interval_ns }, "limit", "%s%s%s",
+        violations.explain(violation, driver, limits, first.train, cause and ways.own_timing(cause.why) or ""),
         violations.pair_remedy(violation, lowering, first, second, driver),
         more.drawn and more.drawn(violation) or "")
     elseif finished then
@@ -206,7 +202,7 @@ end
 ---@param to moonpulse.Action
 ---@return boolean
 function M.differs(from, to)
-  return from.mso ~= to.mso or from.train ~= to.train or from.channel ~= to.channel
+  return from.mso ~= to.mso or from.train ~= to.train or from.channel ~= to.channel or from.way ~= to.way
 end
 
 local ahead = 1e-4 -- so much slower a train may be by the device's clock: twice what poor crystals differ
@@ -232,8 +228,12 @@ local function refuse_change(from, to, driver, why, cause)
     M.describe(to), why)
 end
 
---- Give the lowering the bytes of every action, and of every change between two. cause: as check() has it.
-local function encode(lowering, actions, driver, limits, cause)
+--- Give the lowering the bytes of every action, and of every change between two. other: single pulses in the
+--- driver's other way; cause: as check() has it.
+local function encode(lowering, actions, driver, limits, other, cause)
+  if driver.encode.together then
+    driver.encode.together(actions, other or false)
+  end
   for i, action in ipairs(actions) do
     lowering:output(i, outputs.of(limits, action), outputs.across(limits, action), outputs.is_whole(action))
     if action.train then
@@ -285,15 +285,15 @@ local function host_can(given, limits, plan)
     local lowering = core.lowering(brief.of(plan), given.seed, driver.serial, driver.latency)
     local actions = lowering:actions()
     resolve(actions, given, limits)
-    encode(lowering, actions, driver, limits)
+    encode(lowering, actions, driver, limits, given.other)
     check(lowering, actions, driver, limits, {})
   end))
 end
 
 --- The plan with what the device times replaced by programs.
 local function split(given, limits, mode)
-  return timing.split(given.plan, mode, given.driver, {
-    identity = given.identity, codes = given.codes ~= nil,
+  return timing.split(given.rolled or given.plan, mode, given.driver, {
+    identity = given.identity, codes = given.codes ~= nil, rolled = given.rolled ~= nil,
     resolve = function(action)
       resolve({ action }, given, limits)
     end,
@@ -311,6 +311,8 @@ end
 ---@field thresholds { rmt: number?, amt: number? } in %MSO
 ---@field timing "host"|"device"|"auto"|nil host
 ---@field codes moonpulse.CodeBox? the box of event codes
+---@field rolled moonpulse.Plan? what is split instead: the plan with its trains as trains
+---@field other boolean? single pulses in the other way that the driver has
 ---@field progress fun(walked: integer)?
 
 --- A plan that was split, with what the device is set to and the bytes of every action and change.
@@ -327,7 +329,7 @@ local function lowered_of(plan, given, limits, programs, cause)
     end
   end
   check_outputs(actions, limits, driver)
-  encode(lowering, actions, driver, limits, cause)
+  encode(lowering, actions, driver, limits, given.other, cause)
   return lowering, actions
 end
 
@@ -354,53 +356,6 @@ local function prepare(given, mode)
   return lowering, actions
 end
 
-local function is_limit(problem)
-  return type(problem) == "table" and problem.code == "limit"
-end
-
---- By us where the wire and the device allow it. Else the device gets as little as possible: the parts that
---- are too fast for us; and where its programs do not go together then, the largest that it takes.
-local function automatic(given)
-  local problem
-  for _, mode in ipairs { "host", "least", "most" } do
-    local ok, lowering, actions = pcall(prepare, given, mode)
-    if ok then
-      return lowering, actions
-    end
-    problem = mode == "most" and problem or lowering -- the largest parts hide which pulses are too close
-    if not is_limit(lowering) or not given.driver.encode.train then
-      break
-    end
-  end
-  error(problem, 0)
-end
-
---- By the device, or not at all: the user has said so.
-local function by_device(given)
-  local ok, lowering, actions = pcall(prepare, given, "device")
-  if ok and lowering then
-    return lowering, actions
-  elseif not ok and not is_limit(lowering) then
-    error(lowering, 0)
-  end
-  local why = ok and "--timing device: " .. actions or lowering.message
-  local can, problem = pcall(automatic, given) -- in which stands what the driver said, too
-  if can then
-    refuse("limit", "%s; use --timing auto, or host", why)
-  elseif ok and is_limit(problem) then
-    local message, same = problem.message, own_timing(actions)
-    local from, to = message:find(same, 1, true)
-    if not from and message:find(actions, 1, true) then
-      refuse("limit", "--timing device: %s", message) -- it begins with the same cause
-    end
-    refuse("limit", "%s; nor can we time it, pulse by pulse: %s", why,
-      from and message:sub(1, from - 1) .. message:sub(to + 1) or message)
-  elseif ok then
-    error(problem, 0)
-  end
-  error(lowering, 0)
-end
-
 --- Make everything that a run needs from a plan. Raises a refusal { code, message }.
 ---@param given moonpulse.Preparation
 ---@return moonpulse.core.Lowering lowering
@@ -414,11 +369,11 @@ function M.prepare(given)
     given.driver, not given.starts) -- an experiment has other plans beside this one
   local mode = given.driver.trigger and "host" or given.timing or "host"
   if mode == "device" then
-    return by_device(given)
+    return ways.by_device(prepare, given)
   elseif mode == "auto" then
-    return automatic(given)
+    return ways.automatic(prepare, given)
   end
-  return prepare(given, mode)
+  return ways.by_host(prepare, given)
 end
 
 --- The action of the first pulse in time on each output: what the device must be set to before the plan.

@@ -19,6 +19,15 @@ function M.raise(code, text, ...)
   error(setmetatable({ code = code, message = message }, Refusal), 0)
 end
 
+--- The same with more in the error, for who compares two of them.
+---@param more table changed
+---@param code "usage"|"limit"|"fault"|"stopped"
+---@param text string a format
+function M.with(more, code, text, ...)
+  more.code, more.message = code, text:format(...)
+  error(setmetatable(more, Refusal), 0)
+end
+
 --- Refuse a run because its operator's answers do not let it begin: the record says so in its status.
 ---@param text string
 function M.declined(text)

@@ -307,10 +307,14 @@ describe("the driver of the Magstim BiStim²", function()
     assert.are.equal(framed("C120") .. framed("J@"), magstim.hex(bytes))
   end)
 
-  it("does not change the resolution while armed", function()
+  it("has one resolution for a run: the low one where an interval needs it", function()
     local plan = pair(2.5) .. mp.rest(10) .. pair(150)
-    assert.is_truthy(magstim.refusal(driver, plan):find("resolution=low takes whole ms for all", 1, true))
-    assert.is_truthy(magstim.refusal(driver, mp.pulse(mp.mso(60)) .. mp.rest(10) .. pair(150)))
+    assert.matches("take whole ms for all intervals of the run", magstim.refusal(driver, plan), 1, true)
+    for _, each in ipairs { mp.pulse(mp.mso(60)), pair(3) } do
+      local text, actions = magstim.refusal(driver, each .. mp.rest(10) .. pair(150))
+      assert.is_nil(text)
+      assert.are.same({ "low", "low" }, { actions[1].way, actions[2].way })
+    end
     assert.is_nil(magstim.refusal(low, mp.pulse(mp.mso(60)) .. mp.rest(10) .. pair(150)))
     assert.is_nil(magstim.refusal(low, pair(3) .. mp.rest(10) .. pair(150)))
   end)

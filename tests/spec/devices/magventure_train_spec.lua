@@ -121,6 +121,8 @@ describe("a MagPro's program", function()
     assert.matches("nearest are 5 and 5.1 ms", why { { 4, 505, 100000 }, { 24, 5, 1 } })
     assert.matches("no rate of 1.5 Hz", why { { 10, 2, 3 }, { 24, 20, 1 } })
     assert.matches("one intensity", why({}, nil, { { offset = 0, action = { mso = 40 } },
+      { offset = 0.01, action = { mso = 50 } }, { offset = 0.02, action = { mso = 50 } } }))
+    assert.matches("model=X100%+Option", why({}, nil, { { offset = 0, action = { mso = 40 } },
       { offset = 0.01, action = { mso = 50 } } }))
     assert.matches("evenly spaced", why({}, nil, { { offset = 0, action = { mso = 40 } },
       { offset = 0.01, action = { mso = 40 } }, { offset = 0.03, action = { mso = 40 } } }))
@@ -274,7 +276,7 @@ describe("arming a MagPro for a train", function()
   end
 
   it("stops before it enables where something was not taken", function()
-    stops("0901", "did not take waveform Biphasic_Burst, 3 pulses, 20 ms: it says Biphasic")
+    stops("0901", "did not take waveform Biphasic Burst, .*, 3 pulses, 20 ms apart: it says Biphasic, mode")
     stops("07", "does not show its page Timing, but page 1")
     stops("0b01", "did not take the train %(5 Hz, 10 pulses, 20 trains, 8.2 s between%): it says 1 Hz, 5 ")
     stops("0a", "does not tell its delays")

@@ -92,9 +92,9 @@ describe("a refusal of a train names why the device does not time it", function(
 end)
 
 describe("a refusal of an interval that is drawn", function()
-  -- as SICI: from a pair to a single pulse the BiStim's power B has to fall
+  -- from a pair to a single pulse the BiStim's power A has to fall, which takes less than power B would
   local function trials(shortest, longest)
-    local pair = mp.pair { isi = mp.ms(3), intensity = { mp.rmt(80), mp.rmt(120) } }
+    local pair = mp.pair { isi = mp.ms(3), intensity = { mp.rmt(110), mp.rmt(120) } }
     local list = {}
     for _ = 1, 6 do
       list[#list + 1] = pair
@@ -125,7 +125,7 @@ describe("a refusal of an interval that is drawn", function()
       for _, isi in ipairs { 2, 12, 30, 99 } do
         for _ = 1, 5 do
           list[#list + 1] = mp.mark "pair"
-            .. mp.pair { isi = mp.ms(isi), intensity = { mp.rmt(80), mp.rmt(120) } }
+            .. mp.pair { isi = mp.ms(isi), intensity = { mp.rmt(110), mp.rmt(120) } }
           list[#list + 1] = mp.pulse(mp.rmt(120))
         end
       end

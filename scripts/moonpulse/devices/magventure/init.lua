@@ -1,5 +1,5 @@
---- Driver for MagVenture MagPro stimulators (X100, R30): single pulses, timed by us; bursts and
---- trains, timed by the stimulator.
+--- Driver for MagVenture MagPro stimulators (X100, R30): single pulses, timed by us; bursts, pairs
+--- and trains, timed by the stimulator.
 --
 -- Wire protocol from public programs that control the device (MAGIC ed58dd1, MagventurePyTMS
 -- fbd76a8, MagventureTMS d08ff84, MAGICPy 0.1.6); simulated, not yet proven on hardware.
@@ -19,6 +19,7 @@ local M = {
   serial = { baud = 38400, bits = 8, parity = "none", stop_bits = 1, flow = "none" },
   -- from the last byte to the pulse: not published; 0 until somebody has measured it
   latency = 0,
+  trigger_delay = function(options) return (options.in_ms or 0) / 1000 end,
   trigger_confirms = true, -- event 02 comes for triggers at its input, too
   -- replies take 20 to 80 ms (MagProController): one later than reply_slow is suspicious, and a
   -- pulse that is not confirmed after reply_timeout is a fault
@@ -29,6 +30,14 @@ local M = {
     { "model", "choice", trains.models, optional = true,
       help = "which model it is, for the check before it is asked (else an X100); a unit that says it is "
         .. "another is refused" },
+    { "waveform", "choice", { "Monophasic", "Biphasic", "Halfsine" }, optional = true,
+      help = "set before the run and read back; afterwards it is as it was" },
+    { "direction", "choice", { "Normal", "Reverse" }, optional = true,
+      help = "of the current, set before the run and read back; afterwards it is as it was" },
+    { "in_ms", "number", 0, 6500, optional = true,
+      help = "its delay from an edge on its trigger input to the pulse, set and read back" },
+    { "out_ms", "number", -100, 100, optional = true,
+      help = "its delay from the pulse to its trigger output, set and read back" },
   },
 }
 
@@ -52,6 +61,17 @@ end
 -- answer that confirms it, and 0.03 s to read it, must fit: else no pulse leaves.
 local lead = M.reply_slow + 0.03
 
+--- The amplitude B: of the second pulse of a pair; 0 where there is none.
+local function second_of(action)
+  return action.train and action.train.b or 0
+end
+
+--- Has the device the amplitudes of an action? B only counts in a pair.
+local function same_amplitude(reply, action)
+  local b = action.train and action.train.b
+  return reply.a == action.mso and (not b or reply.b == b)
+end
+
 --- From one action to the next, how long before the pulse the device must have it all, and what it must
 --- confirm: the amplitude by its event, all else by answering the question after it.
 local function set(from, to)
@@ -59,8 +79,9 @@ local function set(from, to)
   if not frames then
     return nil, fields
   end
-  if from.mso ~= to.mso then
-    frames[#frames + 1] = M.commands.set_amplitude { a = to.mso }
+  local b = second_of(to)
+  if from.mso ~= to.mso or second_of(from) ~= b then
+    frames[#frames + 1] = M.commands.set_amplitude { a = to.mso, b = b }
     fields[#fields + 1] = "the amplitude"
   end
   return table.concat(frames), lead * math.max(1, #fields), fields
@@ -71,7 +92,7 @@ function M.encode(options)
     pulse = function() return M.commands.fire() end,
     set = set,
     train = function(part, identity)
-      return trains.program(part, identity or trains.assumed(options.model))
+      return trains.program(part, identity or trains.assumed(options))
     end,
   }
 end
@@ -103,11 +124,12 @@ function M.connect(io)
       .. "and look at the plan again with moonpulse check", reply.model, declared, reply.model)
   end
   io.dialect.connected = trains.setting(mode)
+  local wanted = trains.wanted(io.dialect.connected, io.options)
   return {
     model = reply.model, serial = tostring(reply.serial), coil = reply.coil,
-    temperature_c = reply.temp_c, mode = mode.mode, waveform = mode.waveform,
-    pulse = pulse_as(mode),
-    setting = io.dialect.connected,
+    temperature_c = reply.temp_c, mode = mode.mode, waveform = wanted.waveform,
+    pulse = pulse_as(wanted),
+    setting = wanted,
     enabled = reply.enabled == 1,
   }
 end
@@ -116,7 +138,7 @@ function M.status(io)
   return io:transact(M.commands.get_status2(), "get_status2", 0.5, 3)
 end
 
---- Single pulses only: each command must fire one.
+--- Single pulses only: each command must fire one, as the stimulator is set or will be.
 local function check_single(io, mode)
   if mode.waveform == "Biphasic_Burst" or trains.pairing(mode.mode) then
     io:fault("the stimulator is set to %s, %s: each command would fire several pulses; set mode "
@@ -127,7 +149,7 @@ end
 
 --- Programs go back to what the stimulator was set to when it was asked who it is: it is that still?
 local function check_as_connected(io, first, actions)
-  local was, is, has_program = io.dialect.connected, io.dialect.found, first.train
+  local was, is, has_program = io.dialect.connected, io.dialect.before, first.train
   for _, action in ipairs(actions) do
     has_program = has_program or action.train
   end
@@ -151,8 +173,28 @@ local function rehearse(io, first, actions, mode)
   end
   if first.train then
     trains.prepare(io, first.train, mode)
-  elseif next(seen) then
+  else
     trains.set_mode(io, io.dialect.found, mode)
+  end
+end
+
+--- The delays that options ask for, set and read back; what it had is kept for the end.
+local function set_delays(io)
+  local into, out = io.options.in_ms, io.options.out_ms
+  if not into and not out then
+    return
+  end
+  local is = io:transact(M.commands.get_delays {}, "get_delays", 0.5, 3, "it does not tell its delays")
+  local wanted = { in_ms = into or is.in_ms, out_ms = out or is.out_ms, charge_ms = is.charge_ms }
+  if is.in_ms == wanted.in_ms and is.out_ms == wanted.out_ms then
+    return
+  end
+  io.dialect.delays = io.dialect.delays or { in_ms = is.in_ms, out_ms = is.out_ms, charge_ms = is.charge_ms }
+  io:write(M.commands.set_delays_ext(wanted))
+  local now = io:transact(M.commands.get_delays {}, "get_delays", 0.5, 3)
+  if now.in_ms ~= wanted.in_ms or now.out_ms ~= wanted.out_ms then
+    io:fault("it did not take the delays of %g ms from its trigger input and %g ms to its output: it says %g "
+      .. "and %g ms; set them on its front panel", wanted.in_ms, wanted.out_ms, now.in_ms, now.out_ms)
   end
 end
 
@@ -163,22 +205,23 @@ end
 ---@param actions moonpulse.Action[]? all of the run
 function M.arm(io, first, actions)
   local mode = io:transact(M.commands.get_mode(), "get_mode", 0.5, 3)
+  io.dialect.before = trains.setting(mode)
+  io.dialect.found = trains.wanted(io.dialect.before, io.options)
   if not first.train then
-    check_single(io, mode)
+    check_single(io, io.dialect.found)
   end
-  io.dialect.found = trains.setting(mode)
   check_as_connected(io, first, actions or {})
   rehearse(io, first, actions or {}, mode)
+  set_delays(io)
   local function enabled(reply)
     return reply.name == "event_amplitude" and reply.enabled == 1
   end
   local function amplitude(reply)
-    return (reply.name == "event_amplitude" or reply.name == "get_status2")
-      and reply.a == first.mso
+    return (reply.name == "event_amplitude" or reply.name == "get_status2") and same_amplitude(reply, first)
   end
   io:transact(M.commands.enable(), enabled, 1.0, 1,
     "the stimulator did not enable: is a coil connected, and is it below its temperature limit?")
-  io:transact(M.commands.set_amplitude { a = first.mso }, amplitude, 1.0, 1,
+  io:transact(M.commands.set_amplitude { a = first.mso, b = second_of(first) }, amplitude, 1.0, 1,
     ("the stimulator did not take the amplitude %d %%"):format(first.mso))
 end
 
@@ -189,11 +232,16 @@ function M.disarm(io)
   if reply.enabled ~= 0 then
     io:fault("the stimulator still says that it is enabled: disable it on its front panel")
   end
-  local found = io.dialect and io.dialect.found
-  if found and reply.waveform ~= found.waveform then -- as it was; it is safe even if this fails
-    io:write(M.commands.set_mode(found))
+  local before, found = io.dialect and io.dialect.before, io.dialect and io.dialect.found
+  if before and (reply.waveform ~= before.waveform or reply.mode ~= before.mode
+    or found.direction ~= before.direction) then -- as it was; it is safe even if this fails
+    io:write(M.commands.set_mode(before))
     io:transact(M.commands.get_mode(), "get_mode", 0.25, 3, "it is disabled, but does not say whether "
-      .. "its waveform is " .. found.waveform .. " again")
+      .. "its waveform is " .. before.waveform .. " again")
+  end
+  if io.dialect and io.dialect.delays then
+    io:write(M.commands.set_delays_ext(io.dialect.delays))
+    io.dialect.delays = nil
   end
 end
 
@@ -206,8 +254,10 @@ end
 function M.tells(reply, action, _, dialect)
   local says = trains.tells(reply, action.train, dialect and dialect.found)
   if reply.name == "event_amplitude" or reply.name == "get_status2" then
-    says["the amplitude"] = reply.a == action.mso
-      or ("the amplitude is %d %%, not %d %%"):format(reply.a, action.mso)
+    says["the amplitude"] = same_amplitude(reply, action) or (second_of(action) > 0
+      and ("the amplitudes are %d and %d %%, not %d and %d %%"):format(reply.a, reply.b, action.mso,
+        second_of(action))
+      or ("the amplitude is %d %%, not %d %%"):format(reply.a, action.mso))
   end
   return says
 end

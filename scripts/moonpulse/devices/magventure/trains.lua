@@ -1,10 +1,11 @@
---- What a MagPro times by itself: bursts (one command each), and trains of pulses or of bursts.
+--- What a MagPro times by itself: bursts and pairs (one command each), and trains of pulses or of bursts.
 --
 -- Models, waveforms and rates from MagventureTMS d08ff84 and MagventurePyTMS fbd76a8. The train
 -- interval runs from the last pulse of a train to the first of the next, where a burst counts as
 -- one pulse at its onset: MagventurePyTMS's total time, ((pulses - 1) / rate + interval) * trains
 -- - interval. So the iTBS of Huang 2005, a train of ten bursts every 10 s, is an interval of 8.2 s.
 local commands = require "moonpulse.devices.magventure.commands"
+local doubles = require "moonpulse.devices.magventure.pairs"
 local replies = require "moonpulse.devices.magventure.replies"
 
 local M = {}
@@ -36,7 +37,7 @@ end
 --- Why commands would fire more than one pulse each, or unequal ones; nil: they fire one.
 ---@param mode string
 function M.pairing(mode)
-  return (mode == "Twin" or mode == "Dual")
+  return doubles.is_paired(mode)
     and ("it is in mode %s, where each command fires a pair: set mode Standard on its front panel")
       :format(mode) or nil
 end
@@ -202,7 +203,7 @@ local function shape_of(cell)
   local first, gap = cell[1].action, #cell > 1 and cell[2].offset - cell[1].offset or 0
   for i, pulse in ipairs(cell) do
     if pulse.action.mso ~= first.mso then
-      return nil, "the pulses of a burst or a pair of a MagPro have one intensity"
+      return nil, "the pulses of a burst of a MagPro have one intensity"
     elseif math.abs(pulse.offset - (i - 1) * gap) > 1e-9 then
       return nil, "the pulses of a burst are evenly spaced"
     end
@@ -211,12 +212,13 @@ local function shape_of(cell)
 end
 
 --- What a device is taken for before it was asked, as limits() does.
----@param model string? as declared; nil: an X100
+---@param options table? the driver's: the model as declared, else an X100
 ---@return table identity
-function M.assumed(model)
-  model = model or "X100"
-  return { model = model, mode = "Standard", waveform = "Biphasic", setting = { model = model,
-    mode = "Standard", direction = "Normal", waveform = "Biphasic", burst_pulses = 2, ipi_ms = 20 } }
+function M.assumed(options)
+  local model = options and options.model or "X100"
+  local setting = M.wanted({ model = model, mode = "Standard", direction = "Normal", waveform = "Biphasic",
+    burst_pulses = 2, ipi_ms = 20 }, options)
+  return { model = model, mode = "Standard", waveform = setting.waveform, setting = setting }
 end
 
 --- A level of pulses alone: as single pulses, or as one burst; nil and why the likelier of them is not there.
@@ -234,6 +236,9 @@ end
 --- The program for a part of a plan, however long it lasts.
 local function whole(part, identity)
   local levels = part.levels
+  if #part.cell == 2 and part.cell[1].action.mso ~= part.cell[2].action.mso then
+    return doubles.program(part, identity)
+  end
   local shape, why = shape_of(part.cell)
   if not shape then
     return nil, why
@@ -276,6 +281,9 @@ function M.program(part, identity)
   end
   local program
   program, why = whole(part, identity)
+  if not program and doubles.two(part) then -- a pair that is no burst of this model
+    program = doubles.program(part, identity)
+  end
   if program and too_long(part) then -- last: --timing device must then let it
     return nil, too_long(part)
   end
@@ -285,9 +293,37 @@ end
 -- Bringing the device there ---------------------------------------------------------------------
 
 local function same_setting(wanted, reply)
+  local pair, burst = doubles.is_paired(wanted.mode), wanted.waveform == burst_waveform
   return reply.mode == wanted.mode and reply.direction == wanted.direction
-    and reply.waveform == wanted.waveform and (wanted.waveform ~= burst_waveform
-      or reply.burst_pulses == wanted.burst_pulses and reply.ipi_ms == wanted.ipi_ms)
+    and reply.waveform == wanted.waveform and (not burst or reply.burst_pulses == wanted.burst_pulses)
+    and (not (pair or burst) or reply.ipi_ms == wanted.ipi_ms)
+end
+
+--- What a setting is in words: what counts of it.
+local function setting_text(setting)
+  local parts = { (setting.waveform or "?"):gsub("_", " "), ("mode %s"):format(setting.mode),
+    ("direction %s"):format(setting.direction) }
+  if setting.waveform == burst_waveform then
+    parts[#parts + 1] = ("%d pulses"):format(setting.burst_pulses)
+  end
+  if setting.waveform == burst_waveform or doubles.is_paired(setting.mode) then
+    parts[#parts + 1] = ("%s ms apart"):format(setting.ipi_ms and ("%g"):format(setting.ipi_ms) or "?")
+  end
+  return table.concat(parts, ", ")
+end
+
+--- A setting with the waveform and the direction that options ask for.
+---@param setting table of setting()
+---@param options table? the driver's
+---@return table
+function M.wanted(setting, options)
+  local own = {}
+  for key, value in pairs(setting) do
+    own[key] = value
+  end
+  own.waveform = options and options.waveform or own.waveform
+  own.direction = options and options.direction or own.direction
+  return own
 end
 
 --- What set_mode takes to bring the device back to what it said of itself.
@@ -312,9 +348,8 @@ function M.set_mode(io, setting, reply)
   io:write(commands.commands.set_mode(setting))
   reply = io:transact(commands.commands.get_mode {}, "get_mode", 0.5, 3)
   if not same_setting(setting, reply) then
-    io:fault("it did not take waveform %s, %d pulses, %g ms: it says %s, %d, %s ms; set it on its "
-      .. "front panel, or use --timing host", setting.waveform, setting.burst_pulses, setting.ipi_ms,
-      reply.waveform, reply.burst_pulses, reply.ipi_ms or "?")
+    io:fault("it did not take waveform %s: it says %s; set it on its front panel, or use --timing host",
+      setting_text(setting), setting_text(reply))
   end
 end
 
@@ -420,9 +455,9 @@ function M.tells(reply, program, found)
   end
   if reply.name == "get_mode" then -- an event shows neither the pulses of a burst nor their interval
     says["the waveform"] = M.deviation(program, reply, found)
-      or not program or same_setting(program.setting, reply)
-      or ("its bursts have %d pulses, %s ms apart, not %d, %g"):format(reply.burst_pulses,
-        reply.ipi_ms or "?", program.setting.burst_pulses, program.setting.ipi_ms)
+      or same_setting(program and program.setting or found or reply, reply)
+      or ("it is set to %s, not to %s"):format(setting_text(reply), setting_text(program and program.setting
+        or found))
   elseif train and (reply.name == "event_page" or reply.name == "get_page") then
     says["the page"] = reply.page == timing_page
       or ("it shows page %d, not Timing: its trains start from there only"):format(reply.page)

@@ -147,7 +147,7 @@ function Simulator:receive(bytes, now_ns)
     self.now_ns = now
   end
   self.reply_count, self.log_count = 0, 0
-  if self.train or self.burst then
+  if self.train or self.burst or self.edge_ns then
     machine.run_due(self, now)
   end
   if self.pending ~= "" then
@@ -198,6 +198,8 @@ function Simulator:line(_, level, now_ns)
   if level and not self.trigger_high then
     if self.train then
       note(self, now, "ignored", "", "trigger while a train runs")
+    elseif self.delay_in > 0 then
+      self.edge_ns = now + self.delay_in * 100000
     else
       machine.discharge(self, now, "")
     end

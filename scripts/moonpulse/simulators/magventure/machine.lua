@@ -209,7 +209,7 @@ end
 ---@param self moonpulse.MagventureMachine
 ---@param now integer of its clock, ns
 function M.cease(self, now)
-  self.burst = nil
+  self.burst, self.edge_ns = nil, nil
   M.stop_train(self, now)
 end
 
@@ -451,6 +451,9 @@ function M.next_pulse(self)
   if train and not (next_ns and next_ns <= train.next_ns) then
     next_ns = train.next_ns
   end
+  if self.edge_ns and not (next_ns and next_ns <= self.edge_ns) then
+    next_ns = self.edge_ns
+  end
   return next_ns
 end
 
@@ -472,6 +475,9 @@ function M.run_due(self, now)
     local train, burst = self.train, self.burst
     if burst and burst.next_ns == at then
       burst_pulse(self)
+    elseif self.edge_ns == at then -- an edge on the trigger input, its delay ago
+      self.edge_ns = nil
+      M.discharge(self, at, "")
     else
       train_pulse(self, train)
     end
