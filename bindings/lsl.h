@@ -15,7 +15,7 @@
 
 #define MP_LSL "moonpulse.lsl"
 
-enum { MP_LSL_GIVES = 16384 }; // bytes that are made ready for a receiver
+enum { MP_LSL_GIVES = 16384, MP_LSL_MADE = 64 }; // made ready for one: bytes, samples
 
 struct mp_lsl_outlet {
     struct mp_owned owned;
@@ -47,6 +47,8 @@ struct mp_lsl_client {
     uint64_t at;   // in the log
     uint64_t line; // the number of the line there, from 0
     size_t got, from, to; // of what it asks; of what is ready, given and made
+    int made;             // samples that are ready
+    uint16_t ends[MP_LSL_MADE]; // where each of them ends
     char asked[MP_LSL_ASKED];
     char ready[MP_LSL_GIVES];
 };
@@ -57,7 +59,7 @@ void mp_lsl_client_new(struct mp_lsl_outlet *outlet, int fd);
 void mp_lsl_client_drop(struct mp_lsl_client *client);
 /* Give it what it takes. It may be dropped. */
 void mp_lsl_client_send(struct mp_lsl_client *client);
-/* How many samples it has not got: 0 where it gets none. */
+/* How many samples its connection has not taken: 0 where it gets none. */
 uint64_t mp_lsl_client_behind(const struct mp_lsl_client *client);
 
 #endif

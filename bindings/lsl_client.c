@@ -42,8 +42,12 @@ void mp_lsl_client_drop(struct mp_lsl_client *client)
 
 uint64_t mp_lsl_client_behind(const struct mp_lsl_client *client)
 {
-    bool receives = client->state == MP_LSL_RECEIVING;
-    return receives ? client->outlet->samples - client->line : 0;
+    if (client->state != MP_LSL_RECEIVING)
+        return 0;
+    uint64_t count = client->outlet->samples - client->line;
+    for (int i = client->made; i > 0 && client->ends[i - 1] > client->from; i--)
+        count++;
+    return count;
 }
 
 /* The line of the log that is next for it, without its newline. */
@@ -76,8 +80,10 @@ static int64_t time_of(const char digits[DIGITS])
 static void fill(struct mp_lsl_client *client)
 {
     const struct mp_feed_log *log = &client->outlet->log;
-    if (client->from == client->to)
+    if (client->from == client->to) {
         client->from = client->to = 0;
+        client->made = 0;
+    }
     if (client->state != MP_LSL_RECEIVING)
         return;
     if (client->at < log->first) { // it has fallen behind all that is kept
@@ -86,10 +92,12 @@ static void fill(struct mp_lsl_client *client)
         client->at = log->first;
     }
     char line[LINE_ROOM];
-    while (client->at < log->end && sizeof client->ready - client->to >= MP_LSL_SAMPLE_ROOM) {
+    while (client->at < log->end && client->made < MP_LSL_MADE &&
+           sizeof client->ready - client->to >= MP_LSL_SAMPLE_ROOM) {
         size_t length = next_line(client, line);
         client->to += mp_lsl_put_sample(client->ready + client->to, client->form,
                                         time_of(line), line + DIGITS, length - DIGITS);
+        client->ends[client->made++] = (uint16_t)client->to;
     }
 }
 
