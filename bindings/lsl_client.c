@@ -4,15 +4,15 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { MOST_AT_ONCE = 256 << 10 };    // bytes a turn: the loop has other work
-enum { DIGITS = 16 };                 // of a sample's time in the log
+enum { MOST_AT_ONCE = 256 << 10 }; // bytes a turn: the loop has other work
+enum { KEPT = 128 << 10 };         // that the kernel keeps for who takes none: beside the ring
+enum { DIGITS = 16 };              // of a sample's time in the log
 enum { LINE_ROOM = DIGITS + MP_LSL_TEXT };
 
 _Static_assert((int)MP_LSL_GIVES > (int)MP_LSL_HEAD_ROOM + (int)MP_LSL_SAMPLE_ROOM &&
@@ -200,13 +200,12 @@ static bool answer(struct mp_lsl_client *client)
     return false;
 }
 
-/* It says nothing more. Who has closed both ways, or never asked, is gone. */
+/* It says nothing more. Who gets samples would not close its side: it is gone, and so is who
+ * never asked. False: it was dropped. */
 static bool heard_all(struct mp_lsl_client *client)
 {
-    struct pollfd look = {.fd = client->fd};
     client->deaf = true;
-    bool gone = poll(&look, 1, 0) > 0 && (look.revents & (POLLHUP | POLLERR)) != 0;
-    if (!gone && client->state != MP_LSL_ASKING)
+    if (client->state == MP_LSL_LEAVING)
         return true;
     mp_lsl_client_drop(client);
     return false;
@@ -252,7 +251,7 @@ static void watch(struct mp_lsl_client *client, bool writable)
 
 void mp_lsl_client_new(struct mp_lsl_outlet *outlet, int fd)
 {
-    const int on = 1;
+    const int on = 1, kept = KEPT;
     struct mp_lsl_client *client = calloc(1, sizeof *client);
     if (client == NULL || uv_poll_init(&outlet->owned.host->loop, &client->poll, fd) != 0) {
         free(client);
@@ -260,6 +259,7 @@ void mp_lsl_client_new(struct mp_lsl_outlet *outlet, int fd)
         return;
     }
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &kept, sizeof kept);
     uv_unref((uv_handle_t *)&client->poll);
     client->poll.data = client;
     client->outlet = outlet;

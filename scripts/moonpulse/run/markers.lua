@@ -69,7 +69,7 @@ end
 --- On one line, with an end.
 local function shortened(text)
   text = escapes.shown(text)
-  return #text > most_text and text:sub(1, utf8.offset(text, 0, most_text - 3) - 1) .. "..." or text
+  return #text > most_text and text:sub(1, utf8.offset(text, 0, most_text - 2) - 1) .. "..." or text
 end
 
 --- A sample of at_ns (from the run's start): "pulse SICI code=7".
