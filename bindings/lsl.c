@@ -44,10 +44,10 @@ static void answer_timedata(const struct mp_lsl_outlet *outlet,
 {
     char bytes[160];
     int64_t now_ns = mp_clock_ns();
-    int length = snprintf(bytes, sizeof bytes,
-                          " %.*s %" PRId64 ".%09" PRId64 " %" PRId64 ".%09" PRId64,
-                          (int)request->id_length, request->id, got->at_ns / MP_NS_PER_S,
-                          got->at_ns % MP_NS_PER_S, now_ns / MP_NS_PER_S, now_ns % MP_NS_PER_S);
+    int length =
+        snprintf(bytes, sizeof bytes, " %.*s %" PRId64 ".%09" PRId64 " %" PRId64 ".%09" PRId64,
+                 (int)request->id_length, request->id, got->at_ns / MP_NS_PER_S,
+                 got->at_ns % MP_NS_PER_S, now_ns / MP_NS_PER_S, now_ns % MP_NS_PER_S);
     mp_lsl_net_answer(&outlet->net, got, 0, bytes, (size_t)length);
 }
 
@@ -198,8 +198,8 @@ static int watch_all(struct mp_lsl_outlet *outlet)
 }
 
 /*
- * outlet:serve(name, run, version) -> uid | nil, message, code. From now on it is there: name of
- * the stream, 1 to 64 bytes; name of the run, and the program's version. Once.
+ * outlet:serve(name, run, version) -> uid | nil, message, code. From now on it is there: name
+ * of the stream, 1 to 64 bytes; name of the run, and the program's version. Once.
  */
 static int outlet_serve(lua_State *L)
 {
@@ -221,8 +221,9 @@ static int outlet_serve(lua_State *L)
     return 1;
 }
 
-/* outlet:push(time_ns, text) -> true; false: it is longer than 1024 bytes. A sample of that time
- * (monotonic), to everybody who receives now. What of the text is a newline becomes a space. */
+/* outlet:push(time_ns, text) -> true; false: it is longer than 1024 bytes. A sample of that
+ * time (monotonic), to everybody who receives now. What of the text is a newline becomes a
+ * space. */
 static int outlet_push(lua_State *L)
 {
     struct mp_lsl_outlet *outlet = check_outlet(L);

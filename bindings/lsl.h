@@ -21,7 +21,7 @@ struct mp_lsl_outlet {
     struct mp_owned owned;
     struct mp_lsl_net net;
     struct mp_lsl_info info; // once it serves
-    struct mp_feed_log log;  // a line each sample: its time in ns as 16 hexadecimal digits, text
+    struct mp_feed_log log; // a line each sample: its time in ns as 16 hexadecimal digits, text
     uv_poll_t data, service, queries;
     uv_prepare_t prepare; // what was told goes out before the loop waits
     int handles;          // of these four that are open; 0: it does not serve yet
@@ -43,11 +43,11 @@ struct mp_lsl_client {
     int events; // what its poll looks for
     enum mp_lsl_state state;
     struct mp_lsl_form form;
-    bool deaf;     // it says nothing more
-    uint64_t at;   // in the log
-    uint64_t line; // the number of the line there, from 0
-    size_t got, from, to; // of what it asks; of what is ready, given and made
-    int made;             // samples that are ready
+    bool deaf;                  // it says nothing more
+    uint64_t at;                // in the log
+    uint64_t line;              // the number of the line there, from 0
+    size_t got, from, to;       // of what it asks; of what is ready, given and made
+    int made;                   // samples that are ready
     uint16_t ends[MP_LSL_MADE]; // where each of them ends
     char asked[MP_LSL_ASKED];
     char ready[MP_LSL_GIVES];

@@ -72,7 +72,8 @@ static int64_t time_of(const char digits[DIGITS])
 {
     uint64_t value = 0;
     for (int i = 0; i < DIGITS; i++)
-        value = value << 4 | (uint64_t)(digits[i] <= '9' ? digits[i] - '0' : digits[i] - 'a' + 10);
+        value =
+            value << 4 | (uint64_t)(digits[i] <= '9' ? digits[i] - '0' : digits[i] - 'a' + 10);
     return (int64_t)value;
 }
 
@@ -95,8 +96,8 @@ static void fill(struct mp_lsl_client *client)
     while (client->at < log->end && client->made < MP_LSL_MADE &&
            sizeof client->ready - client->to >= MP_LSL_SAMPLE_ROOM) {
         size_t length = next_line(client, line);
-        client->to += mp_lsl_put_sample(client->ready + client->to, client->form,
-                                        time_of(line), line + DIGITS, length - DIGITS);
+        client->to += mp_lsl_put_sample(client->ready + client->to, client->form, time_of(line),
+                                        line + DIGITS, length - DIGITS);
         client->ends[client->made++] = (uint16_t)client->to;
     }
 }

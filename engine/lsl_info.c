@@ -22,8 +22,8 @@ __attribute__((format(printf, 2, 3))) static void put(struct text *to, const cha
     int length = vsnprintf(to->bytes + to->length, to->room - to->length, format, values);
     va_end(values);
     if (length > 0)
-        to->length += (size_t)length < to->room - to->length ? (size_t)length
-                                                             : to->room - to->length - 1;
+        to->length +=
+            (size_t)length < to->room - to->length ? (size_t)length : to->room - to->length - 1;
 }
 
 /* As XML has it: no control characters, which it cannot have at all. */

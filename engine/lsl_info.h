@@ -13,7 +13,10 @@
 
 #include <stdint.h>
 
-enum { MP_LSL_NAME = 64, MP_LSL_RUN = 200 }; // bytes of a stream's name, and of a run's, at most
+enum {
+    MP_LSL_NAME = 64,
+    MP_LSL_RUN = 200
+}; // bytes of a stream's name, and of a run's, at most
 
 enum { MP_LSL_FACTS = 13 };
 

@@ -37,8 +37,8 @@ static bool bind_one(int fd, bool all, uint16_t *port)
             if (errno != EADDRINUSE)
                 return false;
         } else {
-            *port = getsockname(fd, (struct sockaddr *)&at, &length) == 0 ? ntohs(at.sin_port)
-                                                                          : 0;
+            *port =
+                getsockname(fd, (struct sockaddr *)&at, &length) == 0 ? ntohs(at.sin_port) : 0;
             return *port != 0;
         }
     }
@@ -54,10 +54,8 @@ static enum mp_status open_data(struct mp_lsl_net *net, struct mp_error *err)
 {
     const int on = 1; // a port of a run that has just ended is free
     net->data = new_socket(SOCK_STREAM);
-    if (net->data < 0 ||
-        setsockopt(net->data, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
-        !bind_one(net->data, net->all, &net->data_port) ||
-        listen(net->data, WAITING_MOST) != 0)
+    if (net->data < 0 || setsockopt(net->data, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
+        !bind_one(net->data, net->all, &net->data_port) || listen(net->data, WAITING_MOST) != 0)
         return failed(err, "no TCP port can be had for the stream");
     return MP_OK;
 }
@@ -187,7 +185,8 @@ bool mp_lsl_net_receive(const struct mp_lsl_net *net, int fd, struct mp_lsl_data
             return false;
         got->at_ns = arrival_ns(&message);
         got->length = (size_t)length;
-        if ((message.msg_flags & MSG_TRUNC) == 0 && (net->all || is_own(net, got->from.sin_addr)))
+        if ((message.msg_flags & MSG_TRUNC) == 0 &&
+            (net->all || is_own(net, got->from.sin_addr)))
             return true;
     }
     return false;

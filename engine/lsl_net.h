@@ -44,8 +44,8 @@ void mp_lsl_net_drain(int fd);
 /* The next datagram of fd, service or queries, that is to be answered: false: none is there. At
  * most 64 others are passed over a call. Its time is when the kernel got it. */
 bool mp_lsl_net_receive(const struct mp_lsl_net *net, int fd, struct mp_lsl_datagram *got);
-/* Answer it from the service's address, to a port, or (0) where it came from. What cannot go out
- * at once is lost, as any datagram may be. */
+/* Answer it from the service's address, to a port, or (0) where it came from. What cannot go
+ * out at once is lost, as any datagram may be. */
 void mp_lsl_net_answer(const struct mp_lsl_net *net, const struct mp_lsl_datagram *to,
                        uint16_t port, const char *bytes, size_t length);
 

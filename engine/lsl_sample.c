@@ -80,7 +80,7 @@ size_t mp_lsl_put_head(char *out, const struct mp_lsl_info *info, struct mp_lsl_
 size_t mp_lsl_put_sample(char *out, struct mp_lsl_form form, int64_t time_ns, const char *text,
                          size_t length)
 {
-    double seconds = (double)(time_ns / MP_NS_PER_S) +
-                     (double)(time_ns % MP_NS_PER_S) / (double)MP_NS_PER_S;
+    double seconds =
+        (double)(time_ns / MP_NS_PER_S) + (double)(time_ns % MP_NS_PER_S) / (double)MP_NS_PER_S;
     return (size_t)(put(out, form, seconds, text, length) - out);
 }

@@ -17,9 +17,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { MP_LSL_TEXT = 1024 };                   // bytes of a sample's text at most
+enum { MP_LSL_TEXT = 1024 };                    // bytes of a sample's text at most
 enum { MP_LSL_SAMPLE_ROOM = MP_LSL_TEXT + 32 }; // that one takes at most
-enum { MP_LSL_HEAD_ROOM = 4096 };              // that a head takes at most
+enum { MP_LSL_HEAD_ROOM = 4096 };               // that a head takes at most
 
 /* How a receiver wants its samples. */
 struct mp_lsl_form {

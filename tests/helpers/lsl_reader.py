@@ -9,7 +9,8 @@ lsl_reader.py HOW NAME OUT: finds the stream by its name, then
   storm    connects as often as it can, until OUT.go is there; keeps 40
   garbage  sends what is no request, over TCP and in datagrams, each from its own seed, until OUT.go is there
   ask      writes what it is told of the queries on standard input, a line each: is it answered?
-OUT.begun is there when the stream was found, OUT when all is written: a line of JSON for the stream, then one for each sample or answer.
+All end when the folder of OUT is gone. OUT.begun is there when the stream was found, OUT when all is written: a line
+of JSON for the stream, then one for each sample or answer.
 """
 import json
 import os
