@@ -51,8 +51,9 @@ function M.add_events(parser)
     .. "its own."):args("?"):argname("PATH")
   parser:option("--events-wait", "With --events: begin when a program has connected; how long to wait for "
     .. "it, in seconds."):argname("SECONDS"):convert(common.number(0.001, 1000000, "seconds"))
-  parser:option("--lsl", "A stream of markers over LSL (docs/lsl.md): each pulse, mark, the start and the stop, "
-    .. "with its own time. In real time; its name is Moonpulse where none is given."):args("?"):argname("NAME")
+  parser:option("--lsl", "A stream of markers over LSL (docs/lsl.md): each pulse, mark, the start and the "
+    .. "stop, with its own time. In real time; its name is Moonpulse where none is given."):args("?")
+    :argname("NAME")
     :convert(function(text) return require("moonpulse.run.markers").parse(text) end)
   parser:option("--lsl-on", "With --lsl: who may receive it, programs on this computer (lo), or on all "
     .. "computers of its networks (all).", "lo"):choices({ "lo", "all" })

@@ -1,4 +1,4 @@
---- The event codes of a plan by the numbers of its pulses and marks, looked up in their order as it is played.
+--- The event codes of a plan by the numbers of its pulses and marks, looked up in their order as they come.
 local core = require "moonpulse.core"
 
 local M = {}

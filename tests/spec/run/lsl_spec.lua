@@ -309,8 +309,8 @@ describe("a stream over LSL", function()
     local job = jobs:start("alone", ("run itbs600 --amt 50 --lsl %s --lsl-wait 0.05 --out %s/alone"):format(
       shell.quote(name), folder))
     assert.are.equal(3, job:wait())
-    assert.matches("nobody has connected to the stream " .. name .. " within 0.05 s (--lsl-wait)", job:err(), 1,
-      true)
+    assert.matches(("nobody has connected to the stream %s within 0.05 s (--lsl-wait)"):format(name), job:err(),
+      1, true)
     assert.are.equal(0, fixture.manifest(fixture.run_in(folder .. "/alone")).lsl.samples)
   end)
 
@@ -336,8 +336,8 @@ describe("a stream over LSL", function()
         os.execute "sleep 60 >/dev/null 2>&1 & echo $! >%s/child"
         run:note "begins"
         run:sleep(60) end }]]):format(folder))
-    local job = jobs:start("run", ("run %s/child.lua --lsl %s --out %s/runs"):format(folder, shell.quote(name),
-      folder))
+    local job = jobs:start("run", ("run %s/child.lua --lsl %s --out %s/runs"):format(folder,
+      shell.quote(name), folder))
     job:says "begins"
     local child = shell.read(folder .. "/child"):match "%d+"
     local children = job:children()
