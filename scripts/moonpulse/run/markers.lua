@@ -27,9 +27,9 @@ Markers.__index = Markers
 ---@return string?
 ---@return string? message
 function M.parse(name)
-  if #name == 0 or #name > most_name or escapes.shown(name) ~= name or name:find "['\"]" then
-    return nil, ("--lsl %s: a stream's name has 1 to %d bytes, and no quotes"):format(escapes.shown(name),
-      most_name)
+  if #name == 0 or #name > most_name or escapes.shown(name) ~= name or name:find "['\"/]" then
+    return nil, ("--lsl %s: a stream's name has 1 to %d bytes, no quotes and no slashes"):format(
+      escapes.shown(name), most_name)
   end
   return name
 end

@@ -309,8 +309,8 @@ describe("a stream over LSL", function()
     local job = jobs:start("alone", ("run itbs600 --amt 50 --lsl %s --lsl-wait 0.05 --out %s/alone"):format(
       shell.quote(name), folder))
     assert.are.equal(3, job:wait())
-    assert.matches(("nobody has connected to the stream %s within 0.05 s (--lsl-wait)"):format(name), job:err(),
-      1, true)
+    local said = ("nobody has connected to the stream %s within 0.05 s (--lsl-wait)"):format(name)
+    assert.matches(said, job:err(), 1, true)
     assert.are.equal(0, fixture.manifest(fixture.run_in(folder .. "/alone")).lsl.samples)
   end)
 
