@@ -112,6 +112,7 @@ int luaopen_moonpulse_core(lua_State *L)
     mp_open_input(L);
     mp_open_feed(L);
     mp_open_feed_join(L);
+    mp_open_lsl(L);
     mp_open_editor(L);
     mp_open_latency(L);
     mp_open_system(L);

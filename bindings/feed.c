@@ -11,9 +11,8 @@
 #include "bindings/raise.h"
 
 #include "engine/clock.h"
+#include "engine/spare.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -113,27 +112,12 @@ static void take_in(struct feed *feed, int fd, pid_t process)
     }
 }
 
-/* A descriptor to give up when there are no more. No child has it: it would go on listening
- * when the run is gone. */
-static int spare_of(const struct feed *feed)
-{
-    return fcntl(feed->socket.fd, F_DUPFD_CLOEXEC, 0);
-}
-
 static void on_connection(uv_poll_t *poll, int status, int events)
 {
     struct feed *feed = poll->data;
     pid_t process;
     (void)events;
-    int fd = status < 0 ? -1 : mp_feed_socket_accept(&feed->socket);
-    if (fd < 0 && (errno == EMFILE || errno == ENFILE) && feed->spare >= 0) {
-        (void)close(feed->spare); // else who cannot be taken keeps the loop busy for ever
-        fd = mp_feed_socket_accept(&feed->socket);
-        if (fd >= 0)
-            (void)close(fd);
-        feed->spare = spare_of(feed);
-        return;
-    }
+    int fd = status < 0 ? -1 : mp_spare_accept(feed->socket.fd, &feed->spare);
     if (fd < 0)
         return;
     if (feed->readers == MOST_READERS)
@@ -230,7 +214,7 @@ static int feed_new(lua_State *L)
         mp_owned_close(L, -1, MP_FEED);
         return mp_push_failure(L, &err);
     }
-    feed->spare = spare_of(feed);
+    feed->spare = mp_spare_of(feed->socket.fd);
     return 1;
 }
 

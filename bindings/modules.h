@@ -39,6 +39,7 @@ void mp_open_sha256(lua_State *L);
 void mp_open_input(lua_State *L);
 void mp_open_feed(lua_State *L);
 void mp_open_feed_join(lua_State *L);
+void mp_open_lsl(lua_State *L);
 void mp_open_editor(lua_State *L);
 void mp_open_latency(lua_State *L);
 void mp_open_system(lua_State *L);

@@ -134,11 +134,6 @@ void mp_feed_socket_close(struct mp_feed_socket *s)
     s->fd = -1;
 }
 
-int mp_feed_socket_accept(const struct mp_feed_socket *s)
-{
-    return accept4(s->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-}
-
 bool mp_feed_socket_peer(int fd, pid_t *process)
 {
     struct ucred who;

@@ -30,8 +30,6 @@ enum mp_status mp_feed_socket_open(struct mp_feed_socket *socket, const char *pa
                                    struct mp_error *err);
 /* Listen no longer, and take the file away if it is still ours. */
 void mp_feed_socket_close(struct mp_feed_socket *socket);
-/* Who comes next, as a descriptor that does not block; -1: nobody. */
-int mp_feed_socket_accept(const struct mp_feed_socket *socket);
 /* Which process is at the other end; false where it is of another user, or cannot be asked. */
 bool mp_feed_socket_peer(int fd, pid_t *process);
 /* Connect to the run that listens at path, as a descriptor that blocks: -1, and MP_EGONE where

@@ -279,6 +279,7 @@
 ---@field coil string? what --coil says
 ---@field codes moonpulse.CodeBox? the box of event codes: driver/code_box.lua
 ---@field tell_codes fun(text: string) an event code was lost: run/begin.lua
+---@field markers moonpulse.Markers? the stream of the run over LSL, once it is there: run/markers.lua
 ---@field stop_line "none"|"cts"|"dsr"
 ---@field start_on moonpulse.StartSource? what the start waits for: run/start_on.lua
 ---@field timing "host"|"device"|"auto"
@@ -451,6 +452,7 @@
 ---@field recent table<integer, moonpulse.Row> the last pulses, by their number in the plan modulo 32
 ---@field codes { sent: integer, lost: integer }? of event codes, where there is a box: stimulator/codes.lua
 ---@field coded boolean? it has rows of event codes
+---@field markers moonpulse.Markers? who tells others over LSL: run/markers.lua
 ---@field extra integer pulses of trains beyond one a start
 ---@field plan integer? the number of the plan in the run, once there is one
 ---@field last_number integer of the last pulse

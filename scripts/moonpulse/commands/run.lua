@@ -51,6 +51,14 @@ function M.add_events(parser)
     .. "its own."):args("?"):argname("PATH")
   parser:option("--events-wait", "With --events: begin when a program has connected; how long to wait for "
     .. "it, in seconds."):argname("SECONDS"):convert(common.number(0.001, 1000000, "seconds"))
+  parser:option("--lsl", "A stream of markers over LSL (docs/lsl.md): each pulse, mark, the start and the "
+    .. "stop, with its own time. In real time; its name is Moonpulse where none is given."):args("?")
+    :argname("NAME")
+    :convert(function(text) return require("moonpulse.run.markers").parse(text) end)
+  parser:option("--lsl-on", "With --lsl: who may receive it, programs on this computer (lo), or on all "
+    .. "computers of its networks (all).", "lo"):choices({ "lo", "all" })
+  parser:option("--lsl-wait", "With --lsl: begin when a program receives it; how long to wait for it, in "
+    .. "seconds."):argname("SECONDS"):convert(common.number(0.001, 1000000, "seconds"))
 end
 
 --- All options of a run but those that say what is run.
@@ -142,11 +150,15 @@ local function earlier(options)
     and require "moonpulse.cli.earlier_threshold"
 end
 
---- --events: the socket is made before anything else of the run is there.
+--- --events and --lsl: the sockets are made before anything else of the run is there.
 local function open_feed(options, given, found)
   if options.events then
     given.feed = require("moonpulse.run.feed").open(options.events[1], found.id) -- loaded for who asks for it
     options.feed = given.feed
+  end
+  if options.lsl then
+    given.markers = require("moonpulse.run.markers").open(options.lsl[1], options.lsl_on == "all")
+    options.markers = given.markers
   end
 end
 
@@ -186,6 +198,15 @@ local function build(options, given, found)
   end
 end
 
+local function check_lsl(options)
+  if not options.lsl and (options.lsl_wait or options.lsl_on ~= "lo") then
+    cli.fail("usage", "--lsl-wait and --lsl-on are about the stream of --lsl: give --lsl as well")
+  elseif options.lsl and options.speed ~= 1 then
+    cli.fail("usage", "--lsl: its times are those of this computer's clock, and a run in virtual time has "
+      .. "others: leave out --speed")
+  end
+end
+
 --- What can be said of the options before anything is looked for.
 local function check_options(options)
   if options.sign then
@@ -200,6 +221,7 @@ local function check_options(options)
   if options.events_wait and not options.events then
     cli.fail("usage", "--events-wait is how long --events waits for a program: give --events as well")
   end
+  check_lsl(options)
   if options.codes and options.codes.path == "sim" and options.speed == 1 and not options.look then
     cli.fail("usage", "--codes sim is the simulated box of virtual time: take --speed max, or name the port "
       .. "of your box")
@@ -270,12 +292,15 @@ local function perform_hinted(options)
   return ok and result or not ok and error(result, 0) or nil
 end
 
---- With --events other programs are told how it ended, whatever that was.
+--- With --events other programs are told how it ended, whatever that was, and with --lsl the stream ends.
 local function perform_told(options)
-  if not options.events then
+  if not options.events and not options.lsl then
     return perform_hinted(options)
   end
   local ok, result = pcall(perform_hinted, options)
+  if options.markers then
+    options.markers:finish()
+  end
   if options.feed then
     local message, status
     if not ok then

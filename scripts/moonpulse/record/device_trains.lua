@@ -150,6 +150,9 @@ function M.given(record, row)
     record.pulses_sent = record.pulses_sent + 1
     record.pulses_unmeasured = record.pulses_unmeasured + (row.late_ns and 0 or 1)
     record.pulses_confirmed = record.pulses_confirmed + (row.promised and 1 or 0)
+    if record.markers then
+      record.markers:pulse(row)
+    end
   end
 end
 

@@ -154,6 +154,9 @@ function Record:start(start_ns)
   if self.flight then
     self.flight:start(start_ns)
   end
+  if self.markers then
+    self.markers:start(start_ns)
+  end
 end
 
 --- The actions of the run, by their number.
@@ -277,6 +280,9 @@ function Record:add(row)
     key_ns = row.planned_ns
   end
   order.insert(self, row, key_ns)
+  if self.markers and row.counted == nil then -- one of a train is told when it is given
+    self.markers:row(row)
+  end
   if not row.open then
     order.flush(self, write_row)
   end
@@ -399,8 +405,9 @@ end
 ---@param status string
 ---@param reply string? also the text of a mark
 ---@param action integer|moonpulse.Action? whose columns the row has
-function Record:event(event, planned_ns, sent_ns, status, reply, action)
-  self:add { event = event, planned_ns = planned_ns, sent_ns = sent_ns, status = status,
+---@param mark integer? the number of a plan's mark
+function Record:event(event, planned_ns, sent_ns, status, reply, action, mark)
+  self:add { event = event, planned_ns = planned_ns, sent_ns = sent_ns, status = status, mark = mark,
     reply = reply, tail = action and (self.tails and self.tails[action] or fields(action)) }
 end
 

@@ -20,8 +20,8 @@ M.version = 3 -- of the record: with recover.json, sources/ and a manifest that 
 local orders = {
   [""] = { "record_version", "what", "kind", "status", "started", "ended", "participant", "session",
     "operator", "protocol", "experiment", "begins_at", "parameters", "seed", "speed", "thresholds",
-    "conditions", "trials", "device", "codes", "meta", "safety", "preflight", "result", "notes", "files",
-    "clock", "start", "host", "moonpulse", "journal_head", "journal_lines" },
+    "conditions", "trials", "device", "codes", "lsl", "meta", "safety", "preflight", "result", "notes",
+    "files", "clock", "start", "host", "moonpulse", "journal_head", "journal_lines" },
   protocol = { "id", "name", "file", "cite", "doi", "target", "coil", "threshold", "unconfirmed", "nerve",
     "pulses", "first_to_last_s", "nominal_end_s", "whole_cycles_s", "outline", "plan_sha256" },
   begins_at = { "what", "number", "pulses_before", "pulses_planned", "left_out",
@@ -47,6 +47,7 @@ local orders = {
     "waveform", "current_direction", "mode", "coil", "driver", "backend", "port", "usb_id",
     "usb_serial", "usb_product", "trigger", "temperature_c", "faults" },
   codes = { "box", "baud", "width_ms", "sent", "lost" },
+  lsl = { "name", "uid", "on", "samples", "receivers", "lost" },
   safety = { "verdict", "profile", "table", "lab", "findings", "override", "approval", "history",
     "warning" },
   ["device.trigger"] = { "on", "line", "bytes", "after", "width_ms", "baud", "text" },

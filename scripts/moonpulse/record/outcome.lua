@@ -65,7 +65,7 @@ function M.enter(record, out, facts, now_ns)
   if out.what == "code" then
     enter_code(record, out, facts)
   elseif out.what == "mark" then
-    record:event("mark", facts.offset_ns + out.planned_ns, nil, "passed", out.text)
+    record:event("mark", facts.offset_ns + out.planned_ns, nil, "passed", out.text, nil, out.number)
   elseif out.send == "pulse" then
     enter_pulse(record, out, facts, now_ns)
   elseif out.send == "set" then

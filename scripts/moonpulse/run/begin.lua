@@ -227,16 +227,41 @@ function M.make_record(job, options, refusal)
   return record
 end
 
---- With --events other programs are told from now on, and may be waited for.
+--- Wait until somebody is there. Raises where nobody comes, or the run is stopped.
+local function await(job, seconds, count, where, option)
+  local until_ns = core.real_ns() + math.floor(seconds * 1e9)
+  while count() == 0 do
+    if job.stop_reason then
+      refusals.stopped(job.stop_reason)
+    elseif core.real_ns() >= until_ns then
+      refusals.raise("limit", "nobody has connected to %s within %g s (%s); nothing was sent", where, seconds,
+        option)
+    end
+    core.wait(0.01)
+  end
+end
+
+--- With --events and --lsl other programs are told from now on, and may be waited for.
 ---@param context moonpulse.Context
 ---@param options table of the command
----@param feed moonpulse.Feed? nil: without it
-function M.tell_others(context, options, feed)
+---@param given { feed: moonpulse.Feed?, markers: moonpulse.Markers? }
+function M.tell_others(context, options, given)
+  local feed, markers = given.feed, given.markers
   if feed then
     feed:begin(context)
-    if options.events_wait then
-      feed:await(options.events_wait)
-    end
+  end
+  if markers then
+    markers:begin(context)
+    line("lsl", "%s, type Markers, for %s", markers.name, markers.all and "all computers of this network"
+      or "programs on this computer")
+  end
+  if feed and options.events_wait then
+    await(context.job, options.events_wait, function() return (feed.feed:counts()) end, feed.path,
+      "--events-wait")
+  end
+  if markers and options.lsl_wait then
+    await(context.job, options.lsl_wait, function() return markers:receivers() end, "the stream "
+      .. markers.name, "--lsl-wait")
   end
 end
 

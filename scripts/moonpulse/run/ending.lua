@@ -285,6 +285,9 @@ function M.conclude(context, outcome)
   end
   record.on_lost = nil -- nothing goes on: it is told below
   record:close()
+  if record.markers then
+    record.markers:finish(outcome.stop)
+  end
   local kept, problem = pcall(keeping.more, context) -- the journal's last line names it
   sealing().end_journal(context, outcome.stop, result.status, result)
   result.events_sum = record.events_sum

@@ -363,7 +363,7 @@ function M.run(options, given)
   ending.tell_losses(context)
   local outcome = ending.attempt(context, function()
     keeping.begin(context, options)
-    start.tell_others(context, options, given.feed)
+    start.tell_others(context, options, given)
     local opened, problem = context.record:open_flight(most_pulses, 0, virtual_time.is_asked(options.speed))
     if not opened then
       refusals.raise("limit", "%s", problem)

@@ -248,6 +248,9 @@ local function begin_play(self, k, admitted, prepared)
   local context, record = self.context, self.record
   record:next_play(admitted.actions, context.job.driver, self.slow_ns, k)
   record:set_stimuli(prepared.map)
+  if context.job.markers then
+    context.job.markers:plays(admitted.plan, admitted.seed, record.last_number)
+  end
   context.facts.pulses = context.facts.pulses + prepared.facts.pulses
   self.play, self.plan, self.sent_before = prepared.play, admitted.plan, record.pulses_sent
   self.play.play = k

@@ -254,22 +254,6 @@ function Feed:begin(context)
   end
 end
 
---- Wait until somebody reads. Raises where nobody comes, or the run is stopped.
----@param seconds number
-function Feed:await(seconds)
-  local until_ns = core.real_ns() + math.floor(seconds * 1e9)
-  while self.feed:counts() == 0 do
-    local job = self.context.job
-    if job.stop_reason then
-      refusals.stopped(job.stop_reason)
-    elseif core.real_ns() >= until_ns then
-      refusals.raise("limit", "nobody has connected to %s within %g s (--events-wait); nothing was sent",
-        self.path, seconds)
-    end
-    core.wait(0.01)
-  end
-end
-
 --- Let whoever waits at the socket be taken in.
 local function take_in()
   for _ = 1, 3 do

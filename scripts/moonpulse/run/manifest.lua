@@ -119,6 +119,7 @@ function M.of(context, status, result)
       compiler = core.compiler },
   }, M.folders_of(context))
   manifest.begins_at, manifest.codes = job.begins_at, codes_of(context, status)
+  manifest.lsl = job.markers and job.markers:facts()
   manifest.parameters, manifest.seed, manifest.speed = context.parameters, job.seed, context.speed
   manifest.clock = job.audit.clock and job.audit.clock:facts()
   manifest.conditions = next(context.conditions) and context.conditions or nil

@@ -63,6 +63,9 @@ function M.run(job, path, record, hooks)
   job.stimuli = stimuli.of(job.plan, job.seed)
   record:set_actions(job.actions, job.driver, stimulator.slow_ns)
   record:set_stimuli(job.stimuli)
+  if job.markers then
+    job.markers:plays(job.plan, job.seed, record.last_number)
+  end
   hooks.prepared(job)
   if starting then
     starting:begin()

@@ -169,7 +169,7 @@ function M.run(options, given)
   ending.tell_losses(context)
   local outcome = ending.attempt(context, function()
     keeping.begin(context, options)
-    start.tell_others(context, options, given.feed)
+    start.tell_others(context, options, given)
     job.can_pause = true
     local keys <close> = stops.listen_for_keys(job) -- luacheck: ignore 211
     return execute(context, options, given.simulated)

@@ -124,6 +124,9 @@ function M.close_unplayed(context, stop, result, before_seal)
   local record = context.record
   record.on_lost = nil
   record:close()
+  if record.markers then
+    record.markers:finish(stop)
+  end
   write_again(record)
   pcall(function()
     M.end_journal(context, stop, "not run", result)

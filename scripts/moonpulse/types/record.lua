@@ -16,6 +16,7 @@
 ---@field open boolean? more will be known of it: it holds later rows back
 ---@field at_ns integer? when it was told, monotonic
 ---@field action moonpulse.Action?
+---@field mark integer? of a plan's mark, its number there
 ---@field key_ns integer? by which it is put in order: record/order.lua
 ---@field rank integer? 0: marks come first
 ---@field [string] any of a train that the device times: record/device_trains.lua

@@ -118,7 +118,9 @@ describe("the pages' command lines", function()
     line = line:gsub("/dev/tty(%w+)", folder .. "/no-port-%1"):gsub("/tmp/stim", folder .. "/stim")
       :gsub("%-%-latency 10", "--latency 1"):gsub("%s*|.*$", "")
       :gsub("%f[%w]RUN_?[AB]?%.*%f[%s\0]", folder .. "/run")
-    if line:find("moonpulse run ", 1, true) then
+    if line:find("moonpulse run .*%-%-lsl") then -- in real time, and over soon
+      line = line:gsub("itbs600", "ctbs600 -p bursts=4") .. " --tolerance 10000"
+    elseif line:find("moonpulse run ", 1, true) then
       local in_real_time = line:find("threshold.lua", 1, true)
       local speed = line:find("no-port", 1, true) and "" or " --speed max"
       line = line .. (line:find(" --speed ", 1, true) and "" or in_real_time and " --tolerance 1000" or speed)
@@ -145,6 +147,10 @@ describe("the pages' command lines", function()
     if line:find("^moonpulse ctl ") then
       return shell.sh(folder, ("cd %s && export PATH=%s:$PATH; %s"):format(shell.quote(folder), bin,
         beside_a_run(line)))
+    end
+    if line:find("--lsl-wait", 1, true) then
+      os.execute(("python3 tests/helpers/lsl_reader.py receive %s %s/received 2>/dev/null &"):format(
+        line:match "%-%-lsl (%S+)", shell.quote(folder)))
     end
     local input = line:find("moonpulse run ", 1, true) and "cat answers.txt" or ":" -- a pipe
     return shell.sh(folder, ("cd %s && export HOME=%s PATH=%s:$PATH; %s | %s"):format(shell.quote(folder),
