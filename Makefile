@@ -39,8 +39,9 @@ B := build$(if $(SANITIZE),/sanitize-$(subst $(comma),-,$(SANITIZE)))
 
 LINKED := libuv libserialport sqlite3 nettle libedit
 PKGS   := $(LUA_PC) $(LINKED)
-PKG_CFLAGS = $(shell pkg-config --cflags $(PKGS))
-PKG_LIBS   = $(shell pkg-config --libs $(PKGS))
+# asked when something is built (`make deps` comes first), and once, not for each file
+PKG_CFLAGS = $(eval PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS)))$(PKG_CFLAGS)
+PKG_LIBS   = $(eval PKG_LIBS := $(shell pkg-config --libs $(PKGS)))$(PKG_LIBS)
 
 WARN := -Wall -Wextra -Wshadow -Wconversion -Wsign-conversion -Wstrict-prototypes \
         -Wmissing-prototypes -Wpointer-arith -Wwrite-strings -Wundef -Wformat=2 -Wvla
@@ -77,7 +78,8 @@ BENCH    ?=
 SECONDS  ?= 60
 
 .PHONY: all demo test test-programs bench bench-programs check format format-check lint valgrind fuzz \
-        fuzz-records fuzz-commands explore mutants bids-bar browser force install uninstall clean deps deps-check sanitized
+        fuzz-records fuzz-commands explore mutants bids-bar browser force install uninstall clean deps deps-check \
+        sanitized sanitized-programs lint-lua lint-c lint-rooms
 all: $B/moonpulse $B/lib/moonpulse/core.so
 	@echo "$B/moonpulse is built"
 
@@ -236,22 +238,38 @@ format:
 format-check:
 	clang-format --dry-run --Werror $(C_FILES)
 
-lint:
-	luacheck --quiet $(LUA_FILES)
+lint: lint-lua lint-c lint-rooms
+
+# a file is judged by itself: on every processor
+lint-lua:
+	@echo 'luacheck --quiet, $(words $(LUA_FILES)) files'
+	@printf '%s\n' $(LUA_FILES) | xargs -n 100 -P $(shell nproc) luacheck --quiet
+
+lint-c:
 	cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr \
 	  --suppress=missingIncludeSystem --error-exitcode=1 -I. -D_GNU_SOURCE -DMP_VERSION='"x"' -DMP_COMMIT='"x"' \
 	  engine bindings
+
+lint-rooms:
 	! grep -n 'lua\.h' engine/*.[ch]
 
+# Nobody waits for a clock while compilers are at work but the sanitized programs, which do for most of their time and
+# have one that stands still for them: they run while the plain build is made.
 check: deps-check
-	@$(MAKE) --no-print-directory format-check lint
-	@$(MAKE) --no-print-directory sanitized
+	@$(MAKE) $(PARALLEL) --output-sync=target --no-print-directory format-check lint
+	@$(MAKE) $(PARALLEL) --no-print-directory SANITIZE=address,undefined sanitized-programs
+	@$(SANITIZED_RUN) & sanitized=$$!; $(MAKE) $(PARALLEL) --no-print-directory test-programs; built=$$?; \
+	  wait $$sanitized && exit $$built
 	@$(MAKE) --no-print-directory test
 
 # the C programs of engine and bindings; "make SANITIZE=address,undefined test" takes the specs as well
+SANITIZED_RUN = MP_QUICK=1 sh tests/run.sh build/sanitize-address-undefined programs
+
+sanitized-programs: $(TEST_BIN) $(RIG_BIN)
+
 sanitized: deps
-	@$(MAKE) $(PARALLEL) --no-print-directory SANITIZE=address,undefined test-programs
-	@MP_QUICK=1 sh tests/run.sh build/sanitize-address-undefined programs
+	@$(MAKE) $(PARALLEL) --no-print-directory SANITIZE=address,undefined sanitized-programs
+	@$(SANITIZED_RUN)
 
 deps-check:
 	@sh .ci/deps check

@@ -20,11 +20,12 @@ case $1 in
     set -- sh tests/rig/run.sh "${1#*:}/tests/rig" "$MOONPULSE"
     ;;
   *.lua)
-    name=$(basename "$1" .lua)
-    set -- env BUSTED_OUTPUT=TAP $MP_WRAP "$MOONPULSE" lua tests/specs.lua "$1"
+    name=${1##*/} name=${name%.lua}
+    export BUSTED_OUTPUT=TAP
+    set -- $MP_WRAP "$MOONPULSE" lua tests/specs.lua "$1"
     ;;
   *)
-    name=$(basename "$1")
+    name=${1##*/}
     set -- $MP_WRAP "$1"
     ;;
 esac
@@ -42,7 +43,7 @@ is_busy() {
 # A spec and what it starts have a clock of their own, which stands still while the computer gives them no turn. C
 # programs have it where the build is slow anyway, or the computer stays busy; else they go by the computer's clock, and
 # see what it would hide.
-calm=$(realpath "${MOONPULSE%/*}")/tests/rig/calm_shim.so
+calm=$(cd "${MOONPULSE%/*}" && pwd -P)/tests/rig/calm_shim.so
 case $name:$MOONPULSE:$MP_WRAP in
   serial_rig:* | test_serial_rig:* | test_stop_line_program:*) calm="" ;;
   *_spec:* | *:*sanitize*:* | *:*valgrind*) ;;
@@ -52,38 +53,50 @@ esac
 
 case $name in
   test_latency | test_session) ;; # with a real-time priority, where the computer grants one
-  *) set -- ${MP_PLAIN:-} "$@" ;;
+  test_session_model) set -- ${MP_MODEST:-${MP_PLAIN:-}} "$@" ;; # arms thousands of times
+  test_* | held_up_spec | run_spec | record_spec | kill_spec) set -- ${MP_PLAIN:-} "$@" ;; # with memory locked
+  *) set -- ${MP_MODEST:-${MP_PLAIN:-}} "$@" ;;
 esac
-case " $(echo ${MP_COMPUTES:-}) " in
-  *" $name "*) [ -e "$MP_LOGS/alone" ] || set -- nice -n 10 "$@" ;;
-esac
+for each in ${MP_COMPUTES:-}; do
+  if [ "$each" = "$name" ] && [ ! -e "$MP_LOGS/alone" ]; then
+    set -- nice -n 10 "$@"
+  fi
+done
 
 log=$MP_LOGS/$name.log
 echo 0 1 0 >"$MP_LOGS/$name.end" # until it has said otherwise
-began=$(date +%s)
+read -r began _ </proc/uptime
 # Of the specs: memory in fewer and larger pages. In a virtual machine a short run computes a quarter less.
 pages="glibc.malloc.hugetlb=1:glibc.malloc.top_pad=16777216:glibc.malloc.trim_threshold=268435456"
-[ -n "$calm" ] && set -- env MP_CALM="$MP_LOGS/$name.calm" LD_PRELOAD="$calm" "$@"
 case $name:$MP_WRAP in
   *valgrind*) ;; # has a heap of its own, and finds fault with how the C library reads these words
-  *_spec:*) set -- env GLIBC_TUNABLES="$pages" "$@" ;;
+  *_spec:*) export GLIBC_TUNABLES="$pages" ;;
 esac
-"$@" >"$log" 2>&1 </dev/null
+( # what follows is told in variables: each program in front of it would be one more to start
+  [ -n "$calm" ] && export MP_CALM="$MP_LOGS/$name.calm" LD_PRELOAD="$calm"
+  exec "$@"
+) >"$log" 2>&1 </dev/null
 status=$?
-took=$(($(date +%s) - began))
+unset GLIBC_TUNABLES
+read -r ended _ </proc/uptime
+took=$((${ended%.*} - ${began%.*}))
+
+# The seconds of "1m2.340s".
+seconds() {
+  of_minute=${1#*m}
+  echo $((60 * ${1%m*} + ${of_minute%.*}))
+}
 # Of them the processor's, which the second line of times tells of ended children: "0m1.20s 0m0.30s". Not in a pipe:
 # a subshell has no children.
 times >"$MP_LOGS/$name.times"
-worked=$(sed -n '2s/[ms.]/ /gp' "$MP_LOGS/$name.times" | { read -r m s _ n t _ && echo $((60 * (m + n) + s + t)); })
-
-count() {
-  grep -c "$1" "$log"
-}
+{ read -r _ && read -r user system; } <"$MP_LOGS/$name.times"
+worked=$(($(seconds "$user") + $(seconds "$system")))
 
 case $name in
   *_spec)
-    p=$(count '^ok ') f=$(count '^not ok ') s=$(count '^ok .*# SKIP')
-    p=$((p - s))
+    awk '/^ok / { if (/# SKIP/) s++; else p++ } /^not ok / { f++ } END { print p + 0, f + 0, s + 0 }' "$log" \
+      >"$MP_LOGS/$name.counts"
+    read -r p f s <"$MP_LOGS/$name.counts"
     line="$name: $p passed, $f failed"
     ;;
   *) # "name: N passed, N failed[, N skipped]"; a program that says nothing has failed
@@ -102,6 +115,7 @@ text=""
 FAILED (exit status $status): "
 echo "$p $f $s" >"$MP_LOGS/$name.end"
 # how long the specs' clock stood still, by the file that the shim keeps
-stood=$(od -A n -t d8 -N 8 "$MP_LOGS/$name.calm" 2>/dev/null | tr -d ' ')
-stood=$((${stood:-0} / 1000000000))
+stood=0
+[ -e "$MP_LOGS/$name.calm" ] && stood=$(od -A n -t d8 -N 8 "$MP_LOGS/$name.calm")
+stood=$((stood / 1000000000))
 echo "$text$line ($took s, processor $worked s$([ $stood = 0 ] || echo ", its clock stood still for $stood s"))"
