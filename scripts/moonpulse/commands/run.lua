@@ -66,9 +66,10 @@ function M.add_options(parser)
     .. "(rts, dtr, break, with :width=MS), or over a second port: PATH, PATH:byte=4,width=10,baud=9600, "
     .. "PATH:text=T, PATH:rts; sim is the simulator's trigger input. All else stays on --port.")
     :argname("WHERE"):convert(triggers.parse)
-  parser:option("--codes", "The box that the event codes of a plan go to (docs/codes.md): the path of its "
-    .. "serial port, with settings like PATH,width=5,baud=115200 (ms that a code stands; 8 bits, no parity). "
-    .. "In virtual time a simulated box stands in for it; sim is that one."):argname("PATH[,...]")
+  parser:option("--codes", "The box that event codes go to (docs/codes.md): the path of its serial port, "
+    .. "with settings like PATH,width=5,baud=115200 (ms that a code stands; 8 bits, no parity); or a line of "
+    .. "it that is high for each code: PATH,line=rts (or dtr); or a parallel port: /dev/parport0. In virtual "
+    .. "time a simulated box stands in for it; sim is that one."):argname("PATH[,...]")
     :convert(function(text) return require("moonpulse.driver.code_box").parse(text) end)
   records.add(parser, "The folder that run folders are made in.")
   parser:flag("--share-with-group", "The run's folder may be read by its group too (0750, its files 0640); "
