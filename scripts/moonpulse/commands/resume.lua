@@ -201,7 +201,7 @@ function M.run(options)
   local of_run = cli.parse(runs.parser(), list)
   of_run.continues, of_run.taken = options.continues, arguments.taken(recipe, options)
   of_run.taken_from = arguments.taken_from(recipe, of_run.taken, not own)
-  of_run.events, of_run.events_wait = options.events, options.events_wait
+  of_run.events, of_run.events_wait, of_run.osc = options.events, options.events_wait, options.osc
   if not options.json then
     tell_otherwise(recipe, options, own, of_run)
   end

@@ -51,6 +51,9 @@ function M.add_events(parser)
     .. "its own."):args("?"):argname("PATH")
   parser:option("--events-wait", "With --events: begin when a program has connected; how long to wait for "
     .. "it, in seconds."):argname("SECONDS"):convert(common.number(0.001, 1000000, "seconds"))
+  parser:option("--osc", "Tell another program what happens, as messages of OSC 1.0 over UDP (docs/osc.md): "
+    .. "to this numeric address; a port alone is on this computer."):argname("[HOST:]PORT")
+    :convert(function(text) return require("moonpulse.run.osc").parse(text) end)
 end
 
 --- All options of a run but those that say what is run.

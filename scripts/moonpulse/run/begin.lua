@@ -227,7 +227,7 @@ function M.make_record(job, options, refusal)
   return record
 end
 
---- With --events other programs are told from now on, and may be waited for.
+--- With --events and --osc other programs are told from now on, and may be waited for.
 ---@param context moonpulse.Context
 ---@param options table of the command
 ---@param feed moonpulse.Feed? nil: without it
@@ -237,6 +237,9 @@ function M.tell_others(context, options, feed)
     if options.events_wait then
       feed:await(options.events_wait)
     end
+  end
+  if options.osc then -- loaded for who asks for it
+    require("moonpulse.run.osc").begin(context, options.osc)
   end
 end
 
