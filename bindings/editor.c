@@ -3,6 +3,7 @@
  * as they come, and only whole ones (key_queue.h): it never waits, and the loop goes on.
  */
 #include "bindings/key_queue.h"
+#include "bindings/letters.h"
 #include "bindings/line_room.h"
 #include "bindings/modules.h"
 #include "bindings/name_list.h"
@@ -12,7 +13,6 @@
 
 #include <errno.h>
 #include <histedit.h>
-#include <limits.h>
 #include <locale.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -37,15 +37,6 @@ struct editor {
     struct mp_line_room room;
     wchar_t killed[MP_LINE_LETTERS + 1]; // what Ctrl-Y has
 };
-
-/* Letters are UTF-8 here, whatever the process's locale: records are written in that. */
-static locale_t begin_letters(void)
-{
-    static locale_t utf8;
-    if (utf8 == (locale_t)0)
-        utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
-    return uselocale(utf8); // (locale_t)0, if there is none, changes nothing
-}
 
 static struct editor *editor_of(EditLine *edit)
 {
@@ -161,31 +152,16 @@ static void free_handle(uv_handle_t *handle)
     free(handle);
 }
 
-/* Nothing is read any more, and the terminal is as it was. */
+/* Nothing is read any more; the terminal gives single keys, as between all lines. */
 static void stop_reading(struct editor *editor)
 {
     if (editor->poll == NULL)
         return;
     uv_close((uv_handle_t *)editor->poll, free_handle);
     editor->poll = NULL;
-    locale_t before = begin_letters();
+    locale_t before = mp_letters_begin();
     (void)el_set(editor->edit, EL_UNBUFFERED, 0);
     (void)uselocale(before);
-    mp_terminal_restore();
-}
-
-/* Letters as UTF-8; NULL: no memory. */
-static char *text_of(const wchar_t *letters, size_t count)
-{
-    char *text = malloc(count * MB_LEN_MAX + 1), *end = text;
-    mbstate_t state = {0};
-    for (size_t i = 0; text != NULL && i < count; i++) {
-        size_t bytes = wcrtomb(end, letters[i], &state);
-        end += bytes <= MB_LEN_MAX ? bytes : 0;
-    }
-    if (text != NULL)
-        *end = '\0';
-    return text;
 }
 
 /* A key is given to libedit, if it leaves the line as long as it may be; false: nothing came
@@ -224,7 +200,7 @@ static bool obey_key(struct editor *editor)
         return true;
     if (line->lastchar[-1] != L'\n' && line->lastchar[-1] != L'\r')
         return false;
-    editor->line = text_of(line->buffer, length - 1);
+    editor->line = mp_letters_text(line->buffer, length - 1);
     editor->at_end = editor->line == NULL; // no memory
     return true;
 }
@@ -234,7 +210,7 @@ static bool obey_key(struct editor *editor)
 static bool obey_keys(struct editor *editor)
 {
     bool over = false;
-    locale_t before = begin_letters();
+    locale_t before = mp_letters_begin();
     while (!over && mp_key_begin(&editor->keys))
         over = obey_key(editor);
     (void)uselocale(before);
@@ -285,14 +261,14 @@ static void close_editor(struct mp_owned *owned)
 {
     struct editor *editor = (struct editor *)owned;
     stop_reading(editor);
-    bool kept = mp_terminal_keep(); // el_end sets the modes that it found when it began
+    (void)mp_terminal_keep(); // if it was lent
     if (editor->edit != NULL)
-        el_end(editor->edit);
-    if (kept)
-        mp_terminal_restore();
+        el_end(editor->edit); // it sets the modes that it found when it began
+    mp_terminal_restore();
     if (editor->history != NULL)
         history_end(editor->history);
     mp_names_free(&editor->names);
+    mp_key_free(&editor->keys);
     free(editor->prompt);
     free(editor->line);
     free(editor);
@@ -341,12 +317,15 @@ static bool open_editor(struct editor *editor)
                   complete);
     (void)el_wset(editor->edit, EL_ADDFN, L"moonpulse-yank", L"what was taken away", yank);
     bind_keys(editor->edit);
-    return true;
+    // "x" is how the terminal is between lines: as mp_terminal_keys makes it
+    return el_set(editor->edit, EL_SETTY, "-x", "-icanon", "-echo", NULL) == 0;
 }
 
 /*
  * core.editor(on_line(line | false at the end)) -> editor | nil, message, code: lines of the
- * terminal that is standard input, edited on the one that is standard output
+ * terminal that is standard input, edited on the one that is standard output. Until it is
+ * closed the terminal gives single keys without echo also between lines: what is typed then
+ * comes as it was typed, to core.input or to the next line.
  */
 static int editor_new(lua_State *L)
 {
@@ -357,11 +336,13 @@ static int editor_new(lua_State *L)
     editor->on_line = LUA_NOREF;
     editor->on_line = luaL_ref(L, LUA_REGISTRYINDEX);
     (void)fflush(stdout);
-    locale_t before = begin_letters();
+    locale_t before = mp_letters_begin();
+    (void)mp_terminal_keep();
     bool opened = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) && open_editor(editor);
     (void)uselocale(before);
     if (!opened) {
         struct mp_error err = {0};
+        mp_owned_close(L, 2, EDITOR); // the terminal is as it was
         mp_fail(&err, MP_EIO, "cannot edit lines on this terminal");
         return mp_push_failure(L, &err);
     }
@@ -408,9 +389,8 @@ static void start_reading(lua_State *L, struct editor *editor)
     editor->poll = poll;
     poll->data = editor;
     (void)uv_poll_start(poll, UV_READABLE, on_readable);
-    (void)mp_terminal_keep();
     (void)fflush(stdout);
-    locale_t before = begin_letters();
+    locale_t before = mp_letters_begin();
     el_resize(editor->edit);
     fit_prompt(editor);
     (void)el_set(editor->edit, EL_UNBUFFERED, 1); // the prompt is shown
@@ -444,6 +424,16 @@ static int editor_read(lua_State *L)
     return 1;
 }
 
+/* editor:typed(bytes): these came while no line was read: the next ones are read from them */
+static int editor_typed(lua_State *L)
+{
+    size_t count;
+    const char *bytes = luaL_checklstring(L, 2, &count);
+    if (!mp_key_ahead(&check_editor(L)->keys, bytes, count))
+        return luaL_error(L, "not enough memory");
+    return 0;
+}
+
 /* editor:remember(line): the arrow keys find it from now on, before those that were
  * there; not one that no line has room for */
 static int editor_remember(lua_State *L)
@@ -451,14 +441,26 @@ static int editor_remember(lua_State *L)
     const struct editor *editor = check_editor(L);
     const char *line = luaL_checkstring(L, 2);
     HistEvent event;
-    locale_t before = begin_letters();
+    locale_t before = mp_letters_begin();
     if (mp_line_need(line).letters <= MP_LINE_LETTERS)
         (void)history(editor->history, &event, H_ENTER, line);
     (void)uselocale(before);
     return 0;
 }
 
-/* editor:leave(): the line that is read is given up; the terminal is as it was */
+/* editor:lend(lent): the terminal is as it was before the editor; or it is the editor's again
+ */
+static int editor_lend(lua_State *L)
+{
+    (void)check_editor(L);
+    if (lua_toboolean(L, 2))
+        mp_terminal_restore();
+    else
+        (void)mp_terminal_keys();
+    return 0;
+}
+
+/* editor:leave(): the line that is read is given up */
 static int editor_leave(lua_State *L)
 {
     stop_reading(check_editor(L));
@@ -480,8 +482,10 @@ void mp_open_editor(lua_State *L)
 {
     static const luaL_Reg functions[] = {{"editor", editor_new}, {NULL, NULL}};
     static const luaL_Reg methods[] = {{"read", editor_read},
+                                       {"typed", editor_typed},
                                        {"remember", editor_remember},
                                        {"leave", editor_leave},
+                                       {"lend", editor_lend},
                                        {"close", editor_close},
                                        {NULL, NULL}};
     static const luaL_Reg metamethods[] = {

@@ -18,21 +18,6 @@ struct input {
     bool keys;    // the terminal gives single keys: to be set back
 };
 
-/* Single keys without echo; Ctrl-C stays a signal. */
-static bool give_keys(void)
-{
-    if (!mp_terminal_keep())
-        return false;
-    struct termios keys = *mp_terminal_kept();
-    keys.c_lflag &= ~(tcflag_t)(ICANON | ECHO);
-    keys.c_cc[VMIN] = 1;
-    keys.c_cc[VTIME] = 0;
-    if (tcsetattr(STDIN_FILENO, TCSANOW, &keys) == 0)
-        return true;
-    mp_terminal_restore();
-    return false;
-}
-
 static void free_handle(uv_handle_t *handle)
 {
     free(handle);
@@ -86,7 +71,8 @@ static void close_input(struct mp_owned *owned)
 
 /*
  * core.input(on_bytes(bytes | nil at the end) [, keys]) -> input | nil, message, code. With
- * keys, a terminal gives each key at once and does not show it, until the input is closed.
+ * keys, a terminal gives each key at once and does not show it, until the input is closed (an
+ * editor may have set it so already, and leaves it so).
  */
 static int input_new(lua_State *L)
 {
@@ -109,7 +95,7 @@ static int input_new(lua_State *L)
     input->poll = poll;
     poll->data = input;
     (void)uv_poll_start(poll, UV_READABLE, on_readable);
-    input->keys = keys && give_keys();
+    input->keys = keys && mp_terminal_keys();
     return 1;
 }
 

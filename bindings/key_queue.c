@@ -2,6 +2,7 @@
 #include "bindings/key_queue.h"
 
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { ESCAPE = 27, LONGEST = 16, QUOTE = 'v' & 31, PREFIX = 'x' & 31, REPLACEMENT = 0xFFFD };
@@ -91,9 +92,51 @@ static size_t key_at(const char *bytes, size_t count)
     return letter_at(bytes, count);
 }
 
+bool mp_key_ahead(struct mp_key_queue *queue, const char *bytes, size_t count)
+{
+    size_t there = queue->ahead_until - queue->ahead_from;
+    char *ahead = malloc(there + count + 1); // never 0
+    if (ahead == NULL)
+        return false;
+    if (there > 0)
+        memcpy(ahead, queue->ahead + queue->ahead_from, there);
+    memcpy(ahead + there, bytes, count);
+    free(queue->ahead);
+    queue->ahead = ahead;
+    queue->ahead_from = 0;
+    queue->ahead_until = there + count;
+    return true;
+}
+
+void mp_key_free(struct mp_key_queue *queue)
+{
+    free(queue->ahead);
+    queue->ahead = NULL;
+    queue->ahead_from = queue->ahead_until = 0;
+}
+
+/* As much as there is room for of what was typed ahead; false: nothing. */
+static bool take_ahead(struct mp_key_queue *queue)
+{
+    size_t room, left = queue->ahead_until - queue->ahead_from;
+    if (left == 0)
+        return false;
+    char *bytes = mp_key_room(queue, &room);
+    size_t count = left < room ? left : room;
+    memcpy(bytes, queue->ahead + queue->ahead_from, count);
+    mp_key_came(queue, count);
+    queue->ahead_from += count;
+    if (queue->ahead_from == queue->ahead_until)
+        mp_key_free(queue);
+    return count > 0;
+}
+
 bool mp_key_begin(struct mp_key_queue *queue)
 {
-    size_t length = key_at(queue->bytes + queue->from, queue->until - queue->from);
+    size_t length;
+    do
+        length = key_at(queue->bytes + queue->from, queue->until - queue->from);
+    while (length == 0 && take_ahead(queue));
     queue->key = queue->from + length;
     return length > 0;
 }

@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <termios.h>
 #include <unistd.h>
 
 static struct termios kept;
@@ -25,9 +26,18 @@ bool mp_terminal_keep(void)
     return true;
 }
 
-const struct termios *mp_terminal_kept(void)
+bool mp_terminal_keys(void)
 {
-    return &kept;
+    if (!mp_terminal_keep())
+        return false;
+    struct termios keys = kept;
+    keys.c_lflag &= ~(tcflag_t)(ICANON | ECHO);
+    keys.c_cc[VMIN] = 1;
+    keys.c_cc[VTIME] = 0;
+    if (tcsetattr(STDIN_FILENO, TCSANOW, &keys) == 0)
+        return true;
+    mp_terminal_restore();
+    return false;
 }
 
 void mp_terminal_restore(void)

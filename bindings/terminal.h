@@ -10,13 +10,13 @@
 
 #include <stdbool.h>
 #include <sys/types.h>
-#include <termios.h>
 
 /* Keep the modes as they are, to be restored. False: standard input is no terminal, or its
  * modes are kept already. */
 bool mp_terminal_keep(void);
-/* The modes that were kept; as they were then. */
-const struct termios *mp_terminal_kept(void);
+/* Keep them, and from now on it gives single keys without echo; Ctrl-C stays a signal. False:
+ * as above, or it could not be set. */
+bool mp_terminal_keys(void);
 /* Set them back, where they are kept. */
 void mp_terminal_restore(void);
 /*

@@ -16,9 +16,9 @@
 #include <termios.h>
 #include <unistd.h>
 
-enum { SAFE_MAX = 256, DRAIN_TRIES = 200 };
-// making safe takes it two writes and the draining of each port, DRAIN_TRIES ms at most each:
-// 1.2 s for two of them
+enum { SAFE_MAX = 256, WRITE_TRIES = 400, DRAIN_TRIES = 200 };
+// making safe takes it so many waits of 1 ms at most, however many ports there are, which the
+// system makes a little longer: 0.8 s
 static const int64_t patience_ns = 1300 * MP_NS_PER_MS;
 static const int64_t killed_ns =
     200 * MP_NS_PER_MS; // one that was killed is the kernel's to end
@@ -39,6 +39,7 @@ struct ward {
     bool lines, pins;
     size_t length;
     unsigned char safe[SAFE_MAX];
+    size_t done; // of two of them
 };
 
 /* Everything but these, in rising order: a guard must not keep the simulator's pipe or a log
@@ -75,35 +76,61 @@ static void drop_lines(int fd)
     (void)ioctl(fd, TIOCCBRK);
 }
 
-static void write_safe(int port_fd, const unsigned char *safe, size_t length)
+/* As much of the safe frame, twice (a cut frame would swallow the first), as the port takes;
+ * true: all of it, or the port is lost and nothing more can be done. */
+static bool write_safe(struct ward *ward)
 {
-    // what the kernel still holds would fire after the safe frame was thought to be last
-    (void)tcflush(port_fd, TCOFLUSH);
-    for (int copy = 0; copy < 2; copy++) { // a cut frame would swallow the first
-        size_t done = 0;
-        for (int tries = 0; done < length && tries < DRAIN_TRIES; tries++) {
-            ssize_t wrote = write(port_fd, safe + done, length - done);
-            if (wrote > 0)
-                done += (size_t)wrote;
-            else if (wrote < 0 && errno != EAGAIN && errno != EINTR)
-                return; // the port is lost: nothing more can be done
-            else {
-                struct pollfd room = {.fd = port_fd, .events = POLLOUT};
-                (void)poll(&room, 1, 1);
-            }
-        }
+    while (ward->done < 2 * ward->length) {
+        size_t at = ward->done % ward->length;
+        ssize_t wrote = write(ward->fd, ward->safe + at, ward->length - at);
+        if (wrote > 0)
+            ward->done += (size_t)wrote;
+        else
+            return wrote < 0 && errno != EAGAIN && errno != EINTR;
     }
-    // closing the last descriptor of a port may drop what it has not sent yet
-    int waiting = 1;
+    return true;
+}
+
+/* All of them side by side: one that takes nothing must not keep the others waiting. */
+static void write_all_safe(struct ward *wards, size_t count)
+{
+    struct pollfd room[MP_GUARD_PORTS];
+    size_t left = count;
+    for (size_t i = 0; i < count; i++) {
+        // what the kernel still holds would fire after the safe frame was thought to be last
+        if (wards[i].length > 0)
+            (void)tcflush(wards[i].fd, TCOFLUSH);
+        room[i] = (struct pollfd){.fd = wards[i].fd, .events = POLLOUT};
+    }
+    for (int tries = 0; left > 0 && tries < WRITE_TRIES; tries++) {
+        if (tries > 0)
+            (void)poll(room, (nfds_t)count, 1);
+        for (size_t i = 0; i < count; i++)
+            if (room[i].fd >= 0 && write_safe(&wards[i])) {
+                room[i].fd = -1;
+                left--;
+            }
+    }
+}
+
+/* Closing the last descriptor of a port may drop what it has not sent yet. */
+static void drain_all(const struct ward *wards, size_t count)
+{
     for (int tries = 0; tries < DRAIN_TRIES; tries++) {
-        if (ioctl(port_fd, TIOCOUTQ, &waiting) != 0 || waiting == 0)
-            break;
+        bool all = true;
+        for (size_t i = 0; i < count; i++) {
+            int waiting = 0;
+            if (wards[i].length > 0 && ioctl(wards[i].fd, TIOCOUTQ, &waiting) == 0)
+                all = all && waiting == 0;
+        }
+        if (all)
+            return;
         (void)poll(NULL, 0, 1);
     }
 }
 
 /* The guard's whole life; only calls that are safe in the child of a threaded process. */
-_Noreturn static void guard_main(const struct ward *wards, size_t count, int pipe_fd)
+_Noreturn static void guard_main(struct ward *wards, size_t count, int pipe_fd)
 {
     (void)setsid();
     ignore_terminal_signals();
@@ -122,8 +149,8 @@ _Noreturn static void guard_main(const struct ward *wards, size_t count, int pip
             drop_lines(wards[i].fd);
         else if (wards[i].pins)
             (void)ioctl(wards[i].fd, PPWDATA, &zero);
-    for (size_t i = 0; i < count; i++)
-        write_safe(wards[i].fd, wards[i].safe, wards[i].length);
+    write_all_safe(wards, count);
+    drain_all(wards, count);
     _exit(0);
 }
 

@@ -52,9 +52,47 @@ static void letters_are_those_of_the_c_library(void)
     }
 }
 
+/* What was typed ahead comes first, all of it and in order, also where it is more than there is
+ * room for and a letter of it comes apart. */
+static void what_was_typed_ahead_comes_first(void)
+{
+    enum { LETTERS = 9001 };
+    static struct mp_key_queue queue;
+    static char bytes[2 * LETTERS];
+    size_t there;
+    for (size_t i = 0; i < LETTERS; i++) // 256 letters of two bytes, again and again
+        bytes[2 * i] = (char)(0xC4 | ((i >> 6) & 3)),
+                  bytes[2 * i + 1] = (char)(0x80 | (i & 63));
+    CHECK(mp_key_ahead(&queue, bytes, 4097));
+    CHECK(mp_key_ahead(&queue, bytes + 4097, sizeof bytes - 4097));
+    for (size_t i = 0; i < LETTERS; i++) {
+        wchar_t letter = 0;
+        if (!mp_key_begin(&queue) || mp_key_letter(&queue, &letter) != 1 ||
+            letter != (wchar_t)(0x100 | (i & 0xFF))) {
+            CHECK_INT(i, LETTERS);
+            break;
+        }
+        mp_key_end(&queue);
+    }
+    CHECK(!mp_key_begin(&queue));
+    *mp_key_room(&queue, &there) = 'x';
+    mp_key_came(&queue, 1);
+    CHECK(mp_key_ahead(&queue, "y", 1)); // while 'x' is waiting
+    for (const char *want = "xy"; *want != '\0'; want++) {
+        wchar_t letter = 0;
+        CHECK(mp_key_begin(&queue) && mp_key_letter(&queue, &letter) == 1);
+        CHECK_INT(letter, *want);
+        mp_key_end(&queue);
+    }
+    CHECK(mp_key_ahead(&queue, "z", 1));
+    mp_key_free(&queue);
+    CHECK(!mp_key_begin(&queue));
+}
+
 int main(void)
 {
     CHECK(setlocale(LC_CTYPE, "C.UTF-8") != NULL);
     letters_are_those_of_the_c_library();
+    what_was_typed_ahead_comes_first();
     return CHECK_DONE("test_key_queue");
 }

@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 
 static const char *record;            // of its wards; NULL: none
@@ -387,6 +388,57 @@ static void an_unplugged_port_ends_it(void)
     end_ward(&ward);
 }
 
+static volatile sig_atomic_t how_it_ended;
+
+static void note_end(int number, siginfo_t *about, void *context)
+{
+    (void)number, (void)context;
+    how_it_ended = about->si_code;
+}
+
+/* A port that takes nothing more, and whose other side reads nothing. */
+static int full_port(int *far)
+{
+    static const char filler[4096];
+    int ends[2] = {-1, -1};
+    CHECK_INT(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends), 0);
+    while (write(ends[0], filler, sizeof filler) > 0)
+        continue;
+    *far = ends[1];
+    return ends[0];
+}
+
+/* However many of its ports take nothing, it is let come to its end by itself, and another one
+ * has its frame, twice. */
+static void ports_that_take_nothing_do_not_have_it_killed(void)
+{
+    struct mp_guard guard;
+    struct mp_error err = {0};
+    struct mp_guarded ports[MP_GUARD_PORTS];
+    int far[MP_GUARD_PORTS];
+    const struct sigaction noted = {.sa_sigaction = note_end,
+                                    .sa_flags = SA_SIGINFO | SA_RESTART};
+    struct sigaction before;
+    for (int i = 0; i < MP_GUARD_PORTS; i++)
+        ports[i] =
+            (struct mp_guarded){.fd = full_port(&far[i]), .safe = safe_frame, .safe_length = 3};
+    char filler[4096], got[16];
+    while (read(far[MP_GUARD_PORTS - 1], filler, sizeof filler) > 0)
+        continue; // the last one takes something again
+    CHECK_INT(sigaction(SIGCHLD, &noted, &before), 0);
+    how_it_ended = 0;
+    must(mp_guard_start(&guard, ports, MP_GUARD_PORTS, &err), &err);
+    mp_guard_alarm(&guard);
+    CHECK_INT(how_it_ended, CLD_EXITED);
+    CHECK_INT(read(far[MP_GUARD_PORTS - 1], got, sizeof got), 6);
+    CHECK(memcmp(got, safe_frame, 3) == 0 && memcmp(got + 3, safe_frame, 3) == 0);
+    CHECK_INT(sigaction(SIGCHLD, &before, NULL), 0);
+    for (int i = 0; i < MP_GUARD_PORTS; i++) {
+        (void)close(ports[i].fd);
+        (void)close(far[i]);
+    }
+}
+
 static void refuses_wrong_frames(void)
 {
     static const char bytes[300];
@@ -421,6 +473,7 @@ int main(void)
     a_guard_that_cannot_start_is_an_error();
     a_wait_for_it_is_told();
     an_unplugged_port_ends_it();
+    ports_that_take_nothing_do_not_have_it_killed();
     refuses_wrong_frames();
     return CHECK_DONE("test_guard");
 }

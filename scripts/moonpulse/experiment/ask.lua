@@ -24,8 +24,9 @@ end
 
 --- The keyboard of an experiment: what run:ask reads answers from, and what stops the run meanwhile.
 ---@param waiting table
----@param listen fun(quiet: boolean?): table? from now on keys stop the run; gives what is to be closed, nil
----   where there are no keys; quiet: it was said before
+---@param listen fun(quiet: boolean?, typed: fun(bytes: string)?): table? from now on keys stop the run; gives
+---   what is to be closed, nil where there are no keys; quiet: it was said before; typed: is told what else
+---   comes
 ---@param answers string[]? of read_answers; then nobody is asked
 ---@param path string? where they come from
 ---@param recorded string? they are those of an earlier run: how it is named instead
@@ -36,6 +37,12 @@ function M.new(waiting, listen, answers, path, recorded, heard)
   return setmetatable({ waiting = waiting, rest = "", answers = answers, path = recorded or path, taken = 0,
     recorded = recorded, heard = heard, asked = 0, listen = listen, keys = listen(),
     tell = function() end }, Keyboard)
+end
+
+--- Keys stop the run again; where lines are edited, what else is typed is for the next of them.
+local function listen_again(self)
+  local editor = self.editor
+  self.keys = self.listen(true, editor and function(bytes) editor:typed(bytes) end or nil)
 end
 
 --- Keys stop nothing any more, and the terminal is as it was.
@@ -111,7 +118,9 @@ local function has_editor(self)
       self.edited = line
       self.waiting:wake()
     end) or false
-    self.keys = listened and self.listen(true)
+    if listened then
+      listen_again(self)
+    end
     for _, line in ipairs(self.editor and history.read() or {}) do
       self.editor:remember(line)
       self.remembered = line
@@ -145,9 +154,16 @@ local function next_answer(self, person, read)
   end
   local listened = self.keys
   self:close() -- what is typed now is an answer
+  local lent = not read and self.editor
+  if lent then
+    lent:lend(true)
+  end
   local ok, line = pcall(read or read_line, self)
+  if lent then
+    lent:lend(false)
+  end
   if listened then
-    self.keys = self.listen(true)
+    listen_again(self)
   end
   if not ok then
     print() -- the question's line stays open otherwise

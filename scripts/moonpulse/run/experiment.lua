@@ -270,8 +270,8 @@ local function perform(context, options, path, simulator)
   local stage = make_stage(context, stimulator, journal, options.look)
   local listening <close> = stage.triggers
   hear_from(stage, context, options, simulator)
-  local keyboard <close> = keyboards.new(stage.waiting, function(quiet)
-    return not options.look and stops.listen_for_keys(job, quiet) or nil
+  local keyboard <close> = keyboards.new(stage.waiting, function(quiet, typed)
+    return not options.look and stops.listen_for_keys(job, quiet, typed) or nil
   end, context.answers or options.look and {} or nil, options.answers, options.recorded, stage.heard)
   stage.keyboard, keyboard.tell, keyboard.start_ns = keyboard, stage.tell, record.start_ns
   stage.device.ask = function(question) return keyboard:ask(question, true) end

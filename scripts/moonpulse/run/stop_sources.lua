@@ -81,8 +81,10 @@ end
 --- On a terminal, q and the space bar stop the run, and p pauses it where it can be.
 ---@param job moonpulse.Job
 ---@param quiet boolean? it was said before
+---@param typed fun(bytes: string)? at a prompt: what else is typed, for its next line. Whole lines are that,
+---   whatever letters they have: somebody pasted them
 ---@return table? input to be closed
-function M.listen_for_keys(job, quiet)
+function M.listen_for_keys(job, quiet, typed)
   if not (term.isatty(io.stdin) and term.isatty(io.stdout)) then
     return nil
   end
@@ -91,12 +93,16 @@ function M.listen_for_keys(job, quiet)
       or "(q or space stops)")
   end
   return core.input(function(bytes)
-    if bytes and bytes:find("[qQ ]") then
+    if typed and bytes and bytes:find("[\r\n]") and bytes:find("[^qQ%s]") then
+      typed(bytes)
+    elseif bytes and bytes:find("[qQ ]") then
       M.interrupt(job, "key")
     elseif bytes and bytes:find("[pP]") and job.can_pause then
       for _ in bytes:gmatch("[pP]") do
         M.pause(job, tell)
       end
+    elseif typed and bytes then
+      typed(bytes)
     end
   end, true)
 end

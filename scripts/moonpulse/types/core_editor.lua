@@ -12,17 +12,26 @@ local Editor = {}
 ---@return string|false|nil line that was typed before already; false: the end
 function Editor:read(prompt, names) end
 
+--- These came while no line was read: the next lines are read from them first.
+---@param bytes string
+function Editor:typed(bytes) end
+
 --- A line for the arrow keys, before those that were there.
 ---@param line string
 function Editor:remember(line) end
 
---- The line that is read is given up; the terminal is as it was.
+--- The terminal is as it was before the editor; or it is the editor's again.
+---@param lent boolean
+function Editor:lend(lent) end
+
+--- The line that is read is given up.
 function Editor:leave() end
 
 --- The same, for good. Also at the end of its scope.
 function Editor:close() end
 
---- Edit lines of the terminal that is standard input and output. Fails where it is none.
+--- Edit lines of the terminal that is standard input and output; until it is closed that gives single keys
+--- without echo between lines too. Fails where it is none.
 ---@param on_line fun(line: string|false) false: the end (Ctrl-D)
 ---@return moonpulse.core.Editor?
 ---@return string? message

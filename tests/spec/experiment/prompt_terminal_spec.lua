@@ -79,7 +79,6 @@ describe("a prompt on a terminal", function()
     at.says "\n6\r\n"
     at.types "stim:dis\9()\r"
     at.says "moonpulse> stim:dis"
-    at.says "moonpulse> " -- what is typed while a line runs are stop keys
     at.types "mp.pul\9(mp.mso(1))\r"
     at.says "\npulse, 1 %MSO\r\n"
     at.types "stim:a\9" -- arm, armed
@@ -154,7 +153,6 @@ describe("a prompt on a terminal", function()
     local function gives(keys, want)
       at.types(keys .. "\r")
       at.says("\n" .. want .. "\r\n")
-      at.says "moonpulse> " -- what is typed before that are stop keys
     end
     at.types(("a"):rep(900) .. "\1")
     at.types(("b"):rep(120) .. "\5" .. ("c"):rep(1400))
@@ -174,7 +172,7 @@ describe("a prompt on a terminal", function()
     gives("\27[A", "14")
     gives("#'" .. ("日"):rep(60) .. "\127'", "108") -- (3 rows * 29 - 11 of the prompt - 2) // 2 - 1 letters
     at.types("\0276\0270x\21run:ask('" .. ("w"):rep(30) .. "')\r") -- Meta-6, Meta-0: no 60 letters
-    at.says(("w"):rep(30))
+    at.says("\n" .. ("w"):rep(30) .. " ") -- the question; what is typed before it is no answer
     gives("ok", "ok")
     at.types "\4"
     at.ends(0)
@@ -207,6 +205,25 @@ describe("a prompt on a terminal", function()
     assert.are.equal(0, status, said)
     assert.matches("\nSAME ", said, 1, true)
     assert.are.equal(0, (shell.moonpulse(folder, "verify " .. run)))
+  end)
+
+  it("keeps what is typed while a line runs for the lines behind it; a space alone stops", function()
+    local at = begin()
+    at.types "run:sleep(1)\r"
+    core.wait(0.3)
+    at.types "n = 0\r"
+    at.types(("n = n + 1\r"):rep(600)) -- in many pieces, and more than a terminal holds
+    at.types "n\r"
+    at.says "\n600\r\n"
+    at.says "moonpulse> "
+    at.types "print(n + 1) run:sleep(60)\r"
+    at.says "\n601\r\n"
+    at.types "abc"
+    core.wait(0.1)
+    at.types " "
+    local run = at.ends(5)
+    assert.are.equal("stopped", fixture.manifest(run).status)
+    assert.matches("key", fixture.manifest(run).result.reason, 1, true)
   end)
 
   it("has one question at a time, also one that another part of the script asks; takes odd names", function()
