@@ -14,14 +14,29 @@
 int mp_session_takes_codes(lua_State *L)
 {
     struct mp_error err = {0};
+    struct mp_code_settings box = {.parallel = false};
     luaL_checktype(L, 2, LUA_TTABLE);
+    box.line = mp_opt_line(L, 2);
+    lua_getfield(L, 2, "parallel");
+    box.parallel = lua_toboolean(L, -1);
     lua_getfield(L, 2, "path");
-    const char *path = luaL_checkstring(L, -1);
+    box.path = luaL_checkstring(L, -1);
     lua_getfield(L, 2, "serial");
-    const struct mp_serial serial = mp_check_serial(L, lua_gettop(L));
+    box.serial = mp_check_serial(L, lua_gettop(L));
     lua_getfield(L, 2, "width");
-    const int64_t width_ns = llround(mp_check_number(L, -1, 0, 10) * 1e9);
-    if (mp_session_codes(mp_check_session(L, 1), path, &serial, width_ns, &err) != MP_OK)
+    box.width_ns = llround(mp_check_number(L, -1, 0, 10) * 1e9);
+    if (mp_session_codes(mp_check_session(L, 1), &box, &err) != MP_OK)
+        return mp_push_failure(L, &err);
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
+int mp_session_gives_code(lua_State *L)
+{
+    struct mp_error err = {0};
+    const uint8_t value = (uint8_t)mp_check_integer(L, 2, 1, MP_CODE_MAX);
+    const int64_t at_ns = luaL_checkinteger(L, 3);
+    if (mp_session_code(mp_check_session(L, 1), value, at_ns, &err) != MP_OK)
         return mp_push_failure(L, &err);
     lua_pushboolean(L, 1);
     return 1;

@@ -9,9 +9,12 @@
 /* The schedule at arg, or an argument error (bindings/schedule.c). */
 struct mp_schedule *mp_check_schedule_box(lua_State *L, int arg);
 
-/* session:codes{path=, serial=, width= (seconds)} -> true | nil, message, code: see
- * mp_session_codes */
+/* session:codes{path=, serial=, width= (seconds), line=, parallel=} -> true | nil, message,
+ * code: see mp_session_codes */
 int mp_session_takes_codes(lua_State *L);
+
+/* session:code(value, at_ns) -> true | nil, message, code: see mp_session_code */
+int mp_session_gives_code(lua_State *L);
 
 /*
  * schedule:codes([progress]) -> {[code] = how many}, {least_ns=, first=, second=, first_line=,

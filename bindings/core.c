@@ -110,6 +110,7 @@ int luaopen_moonpulse_core(lua_State *L)
     mp_open_world(L);
     mp_open_process(L);
     mp_open_input(L);
+    mp_open_datagram(L);
     mp_open_feed(L);
     mp_open_feed_join(L);
     mp_open_lsl(L);

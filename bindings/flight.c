@@ -6,6 +6,7 @@
 #include "bindings/raise.h"
 
 #include "engine/clock.h"
+#include "engine/code_box.h"
 
 #define FLIGHT "moonpulse.flight"
 #define READER "moonpulse.flight_reader"
@@ -80,6 +81,33 @@ static int flight_left(lua_State *L)
 static int flight_room(lua_State *L)
 {
     lua_pushinteger(L, (lua_Integer)mp_flight_room(mp_check_flight(L, 1)));
+    return 1;
+}
+
+/* flight:code(code, lost, { planned_ns=, due_ns=, entered_ns=, there_ns= }) -> stored: an event
+ * code of no plan that no dispatcher gave to its box, as its outcome has it */
+static int flight_code(lua_State *L)
+{
+    static const char *const keys[] = {"planned_ns", "due_ns", "entered_ns", "there_ns"};
+    int64_t times[4];
+    struct mp_flight *flight = mp_check_flight(L, 1);
+    const lua_Integer code = mp_check_integer(L, 2, 1, MP_CODE_MAX);
+    const lua_Integer lost = mp_check_integer(L, 3, 0, MP_CODE_LOST_COUNT - 1);
+    luaL_checktype(L, 4, LUA_TTABLE);
+    for (int i = 0; i < 4; i++) {
+        lua_getfield(L, 4, keys[i]);
+        times[i] = luaL_checkinteger(L, -1);
+    }
+    const struct mp_flight_record record = {.kind = MP_FLIGHT_CODE,
+                                            .send_kind = MP_SEND_MARK,
+                                            .detail = (uint16_t)lost,
+                                            .action = (uint32_t)code,
+                                            .planned_ns = times[0],
+                                            .due_ns = times[1],
+                                            .woken_ns = times[1],
+                                            .sent_ns = times[2],
+                                            .returned_ns = times[3]};
+    lua_pushboolean(L, mp_flight_push(flight, &record));
     return 1;
 }
 
@@ -254,13 +282,10 @@ void mp_open_flight(lua_State *L)
 {
     static const luaL_Reg functions[] = {
         {"flight", flight_new}, {"flight_read", reader_new}, {NULL, NULL}};
-    static const luaL_Reg methods[] = {{"start", flight_start},
-                                       {"confirm", flight_confirm},
-                                       {"play", flight_play},
-                                       {"left", flight_left},
-                                       {"room", flight_room},
-                                       {"close", flight_close},
-                                       {NULL, NULL}};
+    static const luaL_Reg methods[] = {{"start", flight_start}, {"confirm", flight_confirm},
+                                       {"play", flight_play},   {"left", flight_left},
+                                       {"code", flight_code},   {"room", flight_room},
+                                       {"close", flight_close}, {NULL, NULL}};
     static const luaL_Reg metamethods[] = {
         {"__gc", flight_gc}, {"__close", flight_close}, {NULL, NULL}};
     static const luaL_Reg reader_methods[] = {{"next", reader_next},

@@ -37,6 +37,7 @@ void mp_open_checksum(lua_State *L);
 void mp_open_threshold(lua_State *L);
 void mp_open_sha256(lua_State *L);
 void mp_open_input(lua_State *L);
+void mp_open_datagram(lua_State *L);
 void mp_open_feed(lua_State *L);
 void mp_open_feed_join(lua_State *L);
 void mp_open_lsl(lua_State *L);

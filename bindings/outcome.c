@@ -50,8 +50,12 @@ static void set_code(lua_State *L, const struct mp_outcome *out)
     set_integer(L, "due_ns", out->woken_ns - out->start_ns);
     set_integer(L, "entered_ns", out->entered_ns - out->start_ns);
     set_integer(L, "there_ns", out->returned_ns - out->start_ns);
-    lua_pushstring(L, send->kind == MP_SEND_MARK ? "mark" : "pulse");
+    lua_pushstring(L, send->kind != MP_SEND_MARK ? "pulse"
+                      : send->number > 0         ? "mark"
+                                                 : "script");
     lua_setfield(L, -2, "of");
+    lua_pushboolean(L, out->unrecorded);
+    lua_setfield(L, -2, "unrecorded");
     set_integer(L, "lost", out->lost);
 }
 

@@ -22,4 +22,10 @@ int64_t mp_clock_wall_ns(void);
 /* The same instant as a struct timespec, for calls with an absolute deadline. */
 struct timespec mp_clock_timespec(int64_t ns);
 
+/* A clock that is not the monotonic one: a virtual world's, or one that tests turn by hand. */
+struct mp_time {
+    int64_t (*now)(void *context);
+    void *context;
+};
+
 #endif

@@ -76,7 +76,7 @@ void dispatch_record_finished(struct mp_dispatcher *d)
 /* Room that stays free for what a stop still tells: of each code that waits, and why. */
 static uint64_t kept_for_stop(const struct mp_dispatcher *d, uint64_t others)
 {
-    return others + (d->config.codes != NULL ? CODES_WAIT : 0);
+    return others + (d->config.codes != NULL ? MP_CODES_WAIT + CODES_IN : 0);
 }
 
 void dispatch_tell(struct mp_dispatcher *d, const struct mp_outcome *outcome)

@@ -429,6 +429,7 @@ bool dispatch_step(struct mp_dispatcher *d, struct mp_next *next)
         dispatch_hear(d); // first: nothing may come between a trigger and its pulse
     if (!stopped(d)) {
         take_commands(d);
+        dispatch_codes_taken(d);
         if (listens(d) && dispatch_ahead_is_over(d) && !dispatch_codes_wait(d))
             publish_finished(d);
         dispatch_look_settled(d);

@@ -138,6 +138,8 @@ static enum mp_status create(struct mp_dispatcher **out,
     if (status == MP_OK)
         status = mp_ring_init(&d->outcomes, sizeof(struct mp_outcome), outcomes, err);
     if (status == MP_OK)
+        status = mp_ring_init(&d->codes_in, sizeof(struct mp_code), CODES_IN, err);
+    if (status == MP_OK)
         status = mp_ring_init(&d->triggers, sizeof(struct mp_triggers), triggers, err);
     if (status != MP_OK) {
         d->joined = true; // nothing has begun
@@ -310,6 +312,18 @@ enum mp_status mp_dispatcher_send(struct mp_dispatcher *d, const void *bytes, si
     return push_command(d, &command, err);
 }
 
+enum mp_status mp_dispatcher_code(struct mp_dispatcher *d, uint8_t value, int64_t at_ns,
+                                  struct mp_error *err)
+{
+    const struct mp_code code = mp_code_of_script(d->config.codes, value, at_ns);
+    enum mp_status status = check_running(d, err);
+    if (status == MP_OK && !mp_ring_push(&d->codes_in, &code))
+        status = mp_fail(err, MP_EBUSY, "too many event codes are waiting for the dispatcher");
+    if (status == MP_OK)
+        mp_wake_post(&d->wake);
+    return status;
+}
+
 bool mp_dispatcher_told(const struct mp_dispatcher *d, int64_t bound_ns)
 {
     static const struct timespec moment = {.tv_nsec = 50 * MP_NS_PER_US};
@@ -375,6 +389,7 @@ void mp_dispatcher_destroy(struct mp_dispatcher *d)
     mp_dispatcher_join(d, MP_STOP_REQUESTED);
     mp_ring_fini(&d->commands);
     mp_ring_fini(&d->outcomes);
+    mp_ring_fini(&d->codes_in);
     mp_ring_fini(&d->triggers);
     mp_wake_fini(&d->wake);
     (void)sem_destroy(&d->ready);

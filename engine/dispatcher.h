@@ -18,6 +18,7 @@
  *   drained    atomic time up to which the loop thread has read the port, written by it
  *   writing    atomic flag, written by the dispatcher: a frame may be out that is not told yet
  *   enough     atomic flag, written by the loop thread: no trigger starts a plan any more
+ *   codes_in   SPSC ring, loop thread -> dispatcher, of event codes of a script
  *   triggers   SPSC ring, dispatcher -> loop thread, of pieces; the last places are kept for
  *              those that start a plan
  *   untold     atomic counts of the triggers without room in it, by what they were: the
@@ -63,6 +64,7 @@
 
 #include "engine/ahead.h"
 #include "engine/arming.h"
+#include "engine/code_box.h"
 #include "engine/lowering.h"
 #include "engine/realtime.h"
 #include "engine/stop.h"
@@ -80,22 +82,13 @@ enum mp_outcome_kind {
                  // start it is; what follows counts from start_ns
 };
 
-/* Why an event code did not get to its box. The numbers are the flight record's. */
-enum mp_code_lost {
-    MP_CODE_WRITTEN,
-    MP_CODE_BOX_FULL, // the box takes no bytes: it hangs, or is switched off
-    MP_CODE_BOX_GONE, // its port is lost
-    MP_CODE_CROWDED,  // too many pulses were on their way at once
-    MP_CODE_STOPPED,  // the stop came before it
-    MP_CODE_LOST_COUNT
-};
-
 struct mp_outcome {
     enum mp_outcome_kind kind;
     enum mp_stop stop;      // stopped: why; skipped, sent: late, close or setting
     bool safe_sent;         // stopped: the whole safe frame was taken by the port
     enum mp_code_lost lost; // code: why the box did not get it
     uint8_t code;           // code: its value
+    bool unrecorded;        // code: no dispatcher was there to store it
     bool in_part;   // untaken: a part of it was, and what came next may have completed it
     uint8_t safes;  // stopped: so many of them, each with an answer if the device gives one
     int64_t cut_ns; // stopped: of what the device should have had from then on (monotonic,
@@ -107,11 +100,9 @@ struct mp_outcome {
     int64_t returned_ns; // stamp after it; code: when its byte is at the box
 };
 
-/* A clock that is not the monotonic one: a virtual world's, or one that tests turn by hand. */
-struct mp_time {
-    int64_t (*now)(void *context);
-    void *context;
-};
+/* What became of an event code, as it is told. */
+struct mp_outcome mp_code_outcome(const struct mp_code_box *box, const struct mp_code *code,
+                                  enum mp_code_lost lost, int64_t entered_ns);
 
 struct mp_dispatch_config {
     struct mp_port *port;    // borrowed; must outlive the dispatcher
@@ -122,9 +113,7 @@ struct mp_dispatch_config {
                                           // has checked it. It is dropped at every stop
     uint8_t rest[MP_FRAME_MAX];           // what a trigger box at rest was last told, for stops
     size_t rest_length;                   // 0: nothing
-    struct mp_port *codes; // borrowed, as port; the box for event codes; NULL: none
-    int64_t code_wire_ns;  // that one byte takes on its wire
-    int64_t code_width_ns; // a code stands so long, then 0 is written
+    struct mp_code_box *codes; // borrowed, as port, and touched by nobody else; NULL: none
     struct mp_arming arming;
     const struct mp_time *time; // borrowed; NULL: the monotonic clock
     bool any_distance; // for tests on busy machines: pulses may come closer than planned. A
@@ -200,6 +189,15 @@ bool mp_dispatcher_untold(struct mp_dispatcher *dispatcher, struct mp_untold *un
  * full. */
 enum mp_status mp_dispatcher_send(struct mp_dispatcher *dispatcher, const void *bytes,
                                   size_t length, struct mp_error *err);
+
+/*
+ * Give an event code that is of no plan to config->codes, at at_ns (monotonic) or, while
+ * another stands there, when the box is free again. It is told as MP_OUT_CODE, a mark's of
+ * number 0, with at_ns as its onset and 0 as its start. MP_EBUSY when too many wait, MP_ESTATE
+ * after a stop: then nothing is told. There must be a box.
+ */
+enum mp_status mp_dispatcher_code(struct mp_dispatcher *dispatcher, uint8_t value,
+                                  int64_t at_ns, struct mp_error *err);
 
 /*
  * Stop: no frame of the plan leaves after this returns but one whose write had begun;

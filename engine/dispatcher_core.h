@@ -46,27 +46,7 @@ struct dispatch_second {
     uint8_t bytes[MP_FRAME_MAX];
 };
 
-enum { CODES_WAIT = 16 }; // a power of two; pulses that are on their way at once
-enum { BYTES_KEPT = 64 }; // a power of two; a box gets fewer in the time that one may take
-
-/* An event code whose time comes. */
-struct dispatch_code {
-    uint8_t value;
-    int64_t due_ns, start_ns; // monotonic: of the byte's first bit; of its plan
-    struct mp_send send;      // of its pulse or mark
-};
-
-/* The box that they go to. */
-struct dispatch_codes {
-    struct dispatch_code waits[CODES_WAIT];
-    uint32_t first, end; // places in waits, modulo CODES_WAIT
-    bool stands;         // a code stands at the box until zero_ns
-    bool gone;           // its port is
-    uint8_t tries;       // to write the 0
-    int64_t zero_ns;
-    int64_t wrote_ns[BYTES_KEPT]; // when it took the last bytes, by number
-    uint64_t wrote;               // bytes
-};
+enum { CODES_IN = 8 }; // a power of two; event codes of a script that were not looked at yet
 
 enum { FRAMES_KEPT = 256 }; // a power of two
 
@@ -116,6 +96,7 @@ struct mp_dispatcher {
     _Atomic uint64_t confirmed;
     _Atomic int64_t believed;
     _Atomic int64_t drained_ns;
+    struct mp_ring codes_in;
     struct mp_ring triggers;
     struct dispatch_untold untold; // triggers without room in it
     _Atomic bool enough;
@@ -148,7 +129,6 @@ struct mp_dispatcher {
     bool cut; // part of a frame is on the device's wire
     struct dispatch_second second;
     struct dispatch_handed handed;
-    struct dispatch_codes codes;
 };
 
 /* What is about to be written goes into the flight record first: see flight.h. False: the
@@ -188,6 +168,8 @@ void dispatch_code_of(struct mp_dispatcher *dispatcher, const struct mp_outcome 
 /* Is a code, or the 0 after one, to be written before *due_ns, with time enough that what is
  * due then is not kept waiting? Then *due_ns is when. */
 bool dispatch_code_before(const struct mp_dispatcher *dispatcher, int64_t *due_ns);
+/* Those that a script gave wait with the others from now on. */
+void dispatch_codes_taken(struct mp_dispatcher *dispatcher);
 /* Write what is due of them. */
 void dispatch_code_now(struct mp_dispatcher *dispatcher);
 /* Is one still to come? */

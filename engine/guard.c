@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/ppdev.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
@@ -35,7 +36,7 @@ static void ignore_terminal_signals(void)
 /* What the child keeps: nothing of the parent's memory may be looked at after the fork. */
 struct ward {
     int fd;
-    bool lines;
+    bool lines, pins;
     size_t length;
     unsigned char safe[SAFE_MAX];
     size_t done; // of two of them
@@ -135,6 +136,7 @@ _Noreturn static void guard_main(struct ward *wards, size_t count, int pipe_fd)
     ignore_terminal_signals();
     (void)prctl(PR_SET_NAME, "moonpulse-guard", 0UL, 0UL, 0UL);
     close_all_but(wards, count, pipe_fd);
+    const unsigned char zero = 0;
     char word = 0;
     ssize_t got;
     do
@@ -145,6 +147,8 @@ _Noreturn static void guard_main(struct ward *wards, size_t count, int pipe_fd)
     for (size_t i = 0; i < count; i++)
         if (wards[i].lines)
             drop_lines(wards[i].fd);
+        else if (wards[i].pins)
+            (void)ioctl(wards[i].fd, PPWDATA, &zero);
     write_all_safe(wards, count);
     drain_all(wards, count);
     _exit(0);
@@ -157,7 +161,7 @@ static enum mp_status check_ports(const struct mp_guarded *ports, size_t count,
         return mp_fail(err, MP_EINVAL, "a guard looks after 1 to %d ports", MP_GUARD_PORTS);
     for (size_t i = 0; i < count; i++)
         if (ports[i].safe_length > SAFE_MAX ||
-            (i == 0 && ports[i].safe_length == 0 && !ports[i].lines))
+            (i == 0 && ports[i].safe_length == 0 && !ports[i].lines && !ports[i].pins))
             return mp_fail(err, MP_EINVAL,
                            "a guard needs 1 to %d bytes that make the device safe", SAFE_MAX);
     return MP_OK;
@@ -175,6 +179,7 @@ enum mp_status mp_guard_start(struct mp_guard *guard, const struct mp_guarded *p
     for (size_t i = 0; i < count; i++) {
         wards[i].fd = ports[i].fd;
         wards[i].lines = ports[i].lines;
+        wards[i].pins = ports[i].pins;
         wards[i].length = ports[i].safe_length;
         if (ports[i].safe_length > 0)
             memcpy(wards[i].safe, ports[i].safe, ports[i].safe_length);

@@ -1,11 +1,11 @@
 /*
  * guard.h - a small process that makes the device safe if this one dies.
  *
- * It is forked when a port is armed, shares the open port (and the trigger's and the code
- * box's, if there are some) and waits on a pipe. When the pipe closes without a word (this
- * process was killed: SIGKILL, out of memory, a crash) it drops the lines, writes the safe
- * frame, waits until the bytes are out and ends. It allocates nothing, ignores the signals of
- * the terminal, and lives in a session of its own.
+ * It is forked when a port is armed, shares the open port (and the trigger's, if there is
+ * one) and waits on a pipe. The box of event codes has one of its own, armed or not. When the
+ * pipe closes without a word (this process was killed: SIGKILL, out of memory, a crash) it
+ * drops the lines, writes the safe frame, waits until the bytes are out and ends. It allocates
+ * nothing, ignores the signals of the terminal, and lives in a session of its own.
  *
  * Because it shares the open file, the port's lock outlives us until it is done: no other
  * program can come in between.
@@ -19,7 +19,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-enum { MP_GUARD_PORTS = 3 };
+enum { MP_GUARD_PORTS = 2 };
 
 struct mp_guard {
     pid_t pid; // 0: none
@@ -30,13 +30,14 @@ struct mp_guard {
 struct mp_guarded {
     int fd;
     bool lines;       // RTS, DTR and BREAK are dropped, before anything is written
+    bool pins;        // it is a parallel port, whose data pins get 0
     const void *safe; // at most 256 bytes; copied
     size_t safe_length;
 };
 
 /*
  * Fork the guard of count ports, 1 to MP_GUARD_PORTS. Each has bytes that make it safe, or
- * lines, or (but the first) neither. Loop thread.
+ * lines, or pins, or (but the first) none of these. Loop thread.
  */
 enum mp_status mp_guard_start(struct mp_guard *guard, const struct mp_guarded *ports,
                               size_t count, struct mp_error *err);

@@ -1,12 +1,13 @@
 /*
- * port.h - a serial port: one interface, five backends.
+ * port.h - a serial port: one interface, six backends.
  *
  * Real ports go through libserialport. Pseudo-terminals go through raw termios,
  * because libserialport 0.1.1 refuses them: it wants an entry in /sys/class/tty
  * and modem lines, and a pseudo-terminal has neither. A socket that the caller made
  * is adopted as it is: what tests and benchmarks write to. A wire (port_wire.h) has both
  * ends in this process: a simulator's in virtual time. A datagram socket of this computer
- * ("udp:127.0.0.1:5005", "unix:/path") is for triggers: a byte a datagram, and only in.
+ * ("udp:127.0.0.1:5005", "unix:/path") is for triggers: a byte a datagram, and only in. A
+ * parallel port is for event codes: its data pins, and only out.
  *
  * mp_port_open allocates the port, mp_port_close frees it; both belong to the
  * loop thread. While a port is armed only the dispatcher thread writes and only
@@ -63,6 +64,15 @@ struct mp_serial {
  */
 enum mp_status mp_port_open(struct mp_port **port, const char *path,
                             const struct mp_serial *serial, struct mp_error *err);
+
+/*
+ * Claim a parallel port of ppdev (/dev/parport0), exclusively; only to be written to: the last
+ * byte stands at its data pins. Fails with MP_EGONE if there is none, MP_EBUSY where another
+ * driver or program has it, MP_EUNSUPPORTED if path is something else, MP_EIO without
+ * permission.
+ */
+enum mp_status mp_port_open_parallel(struct mp_port **port, const char *path,
+                                     struct mp_error *err);
 
 /*
  * Make a port of a connected stream socket, which the port then owns; take_fd is closed

@@ -63,8 +63,7 @@ static void drop_port(struct mp_session *s)
     s->port = NULL;
     s->connection++;
     drop_trigger(s);
-    mp_port_close(s->codes);
-    s->codes = NULL;
+    session_drop_codes(s);
     s->halted = false;
     s->state = MP_CLOSED;
 }
@@ -156,6 +155,7 @@ enum mp_status mp_session_create(struct mp_session **out, struct mp_world *world
     s->heartbeat = (struct mp_alarm){.ring = session_heartbeat, .idle = true};
     s->step = (struct mp_alarm){.ring = session_step, .who = MP_WHO_SENDER};
     s->heard.alarm = (struct mp_alarm){.ring = session_hear};
+    s->code_alarm = (struct mp_alarm){.ring = session_code_due};
     s->events = *events;
     atomic_init(&s->dispatcher, NULL);
     int failed = uv_async_init(world->loop, &s->async, on_async);
@@ -164,7 +164,7 @@ enum mp_status mp_session_create(struct mp_session **out, struct mp_world *world
         return mp_fail(err, MP_EIO, "cannot join the event loop: %s", uv_strerror(failed));
     }
     s->async.data = s;
-    s->guard.pipe = -1;
+    s->guard.pipe = s->codes_guard.pipe = -1;
     uv_unref((uv_handle_t *)&s->async); // an idle session does not keep the loop running
     *out = s;
     return MP_OK;

@@ -102,15 +102,33 @@ enum mp_status mp_session_trigger(struct mp_session *session, const char *path,
                                   const struct mp_serial *serial, enum mp_trigger_line line,
                                   const void *rest, size_t rest_length, struct mp_error *err);
 
+/* The box that event codes go to. */
+struct mp_code_settings {
+    const char *path;
+    struct mp_serial serial;   // of a serial port
+    enum mp_trigger_line line; // MP_TRIGGER_NONE: each code is a byte; else this line is high
+    bool parallel;             // path is a parallel port: each code stands at its data pins
+    int64_t width_ns;          // so long
+};
+
 /*
- * Event codes go to the box on path (dispatcher.h): each byte stands for width_ns. It is
- * brought to 0 before this returns. What it says is not read, and its loss costs codes, not the
- * run. Only when connected, once. Fails as mp_port_open does, and with MP_EIO if it does not
+ * Event codes go to a box (code_box.h), which is brought to 0 before this returns, and in real
+ * time has a guard of its own: it is at 0 if this process dies, armed or not. What it says is
+ * not read, and its loss costs codes, not the run. Only when connected, once. Fails as
+ * mp_port_open, mp_port_open_parallel and mp_port_check_line do, and with MP_EIO if it does not
  * take the 0.
  */
-enum mp_status mp_session_codes(struct mp_session *session, const char *path,
-                                const struct mp_serial *serial, int64_t width_ns,
+enum mp_status mp_session_codes(struct mp_session *session, const struct mp_code_settings *box,
                                 struct mp_error *err);
+
+/*
+ * Give it a code (1 to 255) that is of no plan, for the instant at_ns, which is now: by the
+ * dispatcher while one lives, else from here. While another code stands there it waits until
+ * the box is free. What becomes of it is told as MP_OUT_CODE, perhaps before this returns; with
+ * unrecorded set the caller has to store it. MP_ESTATE: there is no box.
+ */
+enum mp_status mp_session_code(struct mp_session *session, uint8_t value, int64_t at_ns,
+                               struct mp_error *err);
 
 /*
  * Write a frame: at once when connected, in the next gap when armed or running. After a stop

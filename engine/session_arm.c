@@ -50,9 +50,6 @@ static enum mp_status start_guard(struct mp_session *s, const struct mp_arming *
                                 .lines = s->lines[MP_PORT_TRIGGER] != MP_TRIGGER_NONE,
                                 .safe = s->rest,
                                 .safe_length = s->rest_length};
-    if (s->codes != NULL && mp_port_fd(s->codes) >= 0)
-        ports[count++] = (struct mp_guarded){
-            .fd = mp_port_fd(s->codes), .safe = "", .safe_length = 1}; // its 0
     return mp_guard_start(&s->guard, ports, count, err);
 }
 
@@ -68,9 +65,7 @@ enum mp_status mp_session_arm(struct mp_session *s, const struct mp_arming *armi
         .trigger = s->trigger,
         .lines = {s->lines[MP_PORT_DEVICE], s->lines[MP_PORT_TRIGGER]},
         .rest_length = s->rest_length,
-        .codes = s->codes,
-        .code_wire_ns = s->code_wire_ns,
-        .code_width_ns = s->code_width_ns,
+        .codes = s->codes.port == NULL ? NULL : &s->codes,
         .arming = *arming,
         .wake = wake_loop,
         .context = s,
@@ -92,6 +87,7 @@ enum mp_status mp_session_arm(struct mp_session *s, const struct mp_arming *armi
         mp_guard_dismiss(&s->guard);
         return status;
     }
+    mp_world_cancel(s->world, &s->code_alarm); // what stands at the box is the dispatcher's
     atomic_store(&s->dispatcher, d);
     if (s->world->is_virtual)
         session_kick(s);

@@ -28,9 +28,11 @@ struct mp_session {
     enum mp_session_state state;
     struct mp_serial serial;
     struct mp_port *port;
-    struct mp_port *trigger; // the second port; NULL: none
-    struct mp_port *codes;   // the box for event codes; NULL: none
-    int64_t code_wire_ns, code_width_ns;
+    struct mp_port *trigger;    // the second port; NULL: none
+    struct mp_code_box codes;   // for event codes, the dispatcher's while it lives; port NULL:
+                                // none
+    struct mp_alarm code_alarm; // of the box, while there is no dispatcher
+    struct mp_guard codes_guard;
     enum mp_trigger_line lines[MP_PORTS];
     uint8_t rest[MP_FRAME_MAX];
     size_t rest_length;
@@ -88,6 +90,11 @@ enum mp_status session_arm_virtual(struct mp_session *s, struct mp_dispatcher **
 void session_step(struct mp_alarm *alarm);
 /* Something was asked of the dispatcher: it steps at once. Nothing in real time. */
 void session_kick(struct mp_session *s);
+
+/* session_codes.c: the alarm of the box. */
+void session_code_due(struct mp_alarm *alarm);
+/* The box is at 0, and closed; nothing if there is none. */
+void session_drop_codes(struct mp_session *s);
 
 /* session_ahead.c: the lender reads its port itself again. */
 void session_give_back(struct mp_session *s);

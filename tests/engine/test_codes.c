@@ -53,9 +53,26 @@ static int held(const struct mp_port *port)
     return count;
 }
 
+/* And what its line did. */
+static struct {
+    int64_t at_ns[8];
+    bool high[8];
+    size_t count;
+} moves;
+
+static int move(struct mp_port *port, enum mp_trigger_line line, bool high)
+{
+    (void)port;
+    CHECK_INT(line, MP_TRIGGER_DTR);
+    moves.at_ns[moves.count] = now_ns;
+    moves.high[moves.count++] = high;
+    return 0;
+}
+
 static const struct mp_port_ops box_ops = {
-    .kind = MP_PORT_SERIAL, .write = take, .queued = held};
+    .kind = MP_PORT_SERIAL, .write = take, .queued = held, .move = move};
 static struct mp_port box_port = {.ops = &box_ops, .fd = -1};
+static struct mp_code_box code_box;
 
 static struct mp_plan *coded(struct mp_plan *take_plan, int64_t code)
 {
@@ -73,11 +90,13 @@ static void begin(int64_t code_width_ns, struct mp_flight *flight)
     now_ns = MP_NS_PER_S;
     next = (struct mp_next){0};
     memset(&box, 0, sizeof box);
+    memset(&moves, 0, sizeof moves);
     rig_ports();
     struct mp_dispatch_config config = rig_config(MP_LATE_ABORT, forever_ns);
     config.time = &time;
-    config.codes = &box_port;
-    config.code_width_ns = code_width_ns;
+    code_box =
+        (struct mp_code_box){.port = &box_port, .width_ns = code_width_ns, .time = &time};
+    config.codes = &code_box;
     config.arming.flight = flight;
     must(mp_dispatcher_create_stepped(&rig.d, &config, &err), &err);
 }
@@ -264,8 +283,84 @@ static void a_box_that_is_slow_does_not_hang(void)
     end(l);
 }
 
+/* Given by a script: at once where the box is free, each after the one before, with a
+ * millisecond of 0 between; and the code of a pulse waits for none of them. */
+static void codes_of_a_script_are_told_apart(void)
+{
+    struct mp_error err = {0};
+    begin(2 * MS, NULL);
+    turn_to(now_ns + MS);
+    const int64_t given_ns = now_ns;
+    for (uint8_t code = 1; code <= 3; code++)
+        must(mp_dispatcher_code(rig.d, code, now_ns, &err), &err);
+    struct mp_lowering *l = early(coded(mso(7), 9), 0);
+    rig_play(l, given_ns + 4 * MS); // amid the second one
+    turn_to(given_ns + 50 * MS);
+    rig_drain();
+    static const uint8_t bytes[] = {1, 0, 2, 9, 0, 3, 0};
+    static const int64_t at_ms[] = {0, 2, 3, 4, 6, 7, 9};
+    CHECK_INT(box.count, sizeof bytes);
+    for (size_t i = 0; i < sizeof bytes; i++) {
+        CHECK_INT(box.bytes[i], bytes[i]);
+        CHECK_INT(box.at_ns[i] - given_ns, at_ms[i] * MS);
+    }
+    CHECK_INT(lost(MP_CODE_WRITTEN), 4);
+    CHECK_INT(rig_tally(MP_OUT_CODE), 4);
+    end(l);
+}
+
+/* What has no room is told as lost, and what waits at a stop as stopped: each once. */
+static void codes_of_a_script_beyond_its_room(void)
+{
+    enum { ROUNDS = 6, EACH = 7, ALL = ROUNDS * EACH };
+    struct mp_error err = {0};
+    size_t refused = 0;
+    begin(10 * MS, NULL);
+    for (int round = 0; round < ROUNDS; round++) {
+        for (int i = 0; i < EACH; i++)
+            must(mp_dispatcher_code(rig.d, 5, now_ns, &err), &err);
+        turn_to(now_ns);
+    }
+    while (mp_dispatcher_code(rig.d, 5, now_ns, &err) == MP_OK)
+        refused++;
+    CHECK_INT(err.status, MP_EBUSY);
+    CHECK_INT(refused, CODES_IN);
+    mp_dispatcher_join(rig.d, MP_STOP_KEY);
+    CHECK_INT(mp_dispatcher_code(rig.d, 5, now_ns, &err), MP_ESTATE);
+    rig_drain();
+    CHECK_INT(lost(MP_CODE_WRITTEN), 1);
+    CHECK_INT(lost(MP_CODE_CROWDED), ALL - 1 - MP_CODES_WAIT);
+    CHECK_INT(lost(MP_CODE_STOPPED), MP_CODES_WAIT + CODES_IN);
+    CHECK_INT(rig_last()->kind, MP_OUT_STOPPED);
+    CHECK_INT(box.bytes[box.count - 1], 0);
+    rig_close();
+}
+
+/* A line is high for a code, whatever it is, and low after it, also after a stop. */
+static void a_line_is_high_for_each_code(void)
+{
+    struct mp_error err = {0};
+    begin(3 * MS, NULL);
+    code_box.line = MP_TRIGGER_DTR;
+    must(mp_dispatcher_code(rig.d, 200, now_ns, &err), &err);
+    turn_to(now_ns + 20 * MS);
+    must(mp_dispatcher_code(rig.d, 2, now_ns, &err), &err);
+    turn_to(now_ns + MS);
+    CHECK_INT(moves.count, 3);
+    mp_dispatcher_join(rig.d, MP_STOP_KEY);
+    CHECK_INT(moves.count, 4);
+    for (size_t i = 0; i < moves.count; i++)
+        CHECK_INT(moves.high[i], i % 2 == 0);
+    CHECK_INT(moves.at_ns[1] - moves.at_ns[0], 3 * MS);
+    CHECK_INT(box.count, 0);
+    rig_close();
+}
+
 int main(void)
 {
+    codes_of_a_script_are_told_apart();
+    codes_of_a_script_beyond_its_room();
+    a_line_is_high_for_each_code();
     a_full_ring_has_room_for_why();
     a_full_record_has_room_for_why();
     a_zero_waits_for_a_pulse_behind_a_mark();

@@ -6,7 +6,7 @@ local M = {}
 
 --- The environment that a program needs for it, as shell text; nil, and why a test has to wait for it, where
 --- there is none.
----@param name "disk"|"modem"|"slow"|"wait"
+---@param name "disk"|"modem"|"parport"|"slow"|"wait"
 ---@return string? environment
 ---@return string? why_not
 function M.of(name)

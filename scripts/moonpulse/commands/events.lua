@@ -33,6 +33,46 @@ end
 local header = "index\tonset_us\tevent\tchannel\tintensity\tintensity_ref\tintensity_mso\tpulse\t"
   .. "label\ttrial_type\ttrial\tblock"
 
+--- Take the code from those of an instant; nil: it is not among them.
+local function take_code(here, code)
+  for place, each in ipairs(here or {}) do
+    if each == code then
+      return table.remove(here, place)
+    end
+  end
+end
+
+--- The event codes of a course, by pulse and by the row of a mark. Of several marks at one instant those of
+--- the script have theirs by its journal, and those of a plan have what is left, in their order.
+---@param course moonpulse.Course
+---@return table<integer, string> of_pulse
+---@return table<table, string> of_mark
+local function codes_of(course)
+  local of_pulse, of_mark, at, own = {}, {}, {}, {}
+  for _, row in ipairs(course.rows.codes) do
+    if row.pulse then
+      of_pulse[row.pulse] = row.reply
+    else
+      at[row.planned] = at[row.planned] or {}
+      table.insert(at[row.planned], row.reply)
+    end
+  end
+  for _, mark in ipairs(course.marks) do
+    own[#own + 1] = { us = tonumber(mark.at_ns) / 1000, text = mark.text, code = ("%d"):format(mark.code) }
+  end
+  for i = #course.rows.marks, 1, -1 do -- the run's own marks come before the script's
+    local row, last = course.rows.marks[i], own[#own]
+    if last and last.text == row.reply and math.abs(last.us - row.planned) < 0.001 then
+      of_mark[row], own[#own] = take_code(at[row.planned], last.code), nil
+    end
+  end
+  for _, row in ipairs(course.rows.marks) do
+    local here = at[row.planned]
+    of_mark[row] = of_mark[row] or here and here[1] and table.remove(here, 1) or nil
+  end
+  return of_pulse, of_mark
+end
+
 --- An experiment decides as it goes: what it gives when it is run once.
 local function write_course(options)
   local course, status = courses.of(options)
@@ -52,14 +92,8 @@ local function write_course(options)
     end
     return a.number < b.number
   end)
-  local of_pulse, of_mark, coded = {}, {}, course.rows.codes[1] ~= nil
-  for _, row in ipairs(course.rows.codes) do
-    if row.pulse then
-      of_pulse[row.pulse] = row.reply
-    else
-      of_mark[row.planned] = row.reply
-    end
-  end
+  local of_pulse, of_mark = codes_of(course)
+  local coded = course.rows.codes[1] ~= nil
   io.stdout:write(header, coded and "\tcode\n" or "\n")
   for i, row in ipairs(rows) do
     local function text(value)
@@ -70,7 +104,7 @@ local function write_course(options)
       row.trial_type or "n/a", row.trial or "n/a", row.block or "n/a" }
     if coded then
       cells[#cells + 1] = row.event == "pulse" and of_pulse[row.pulse]
-        or row.event == "mark" and of_mark[row.planned] or "n/a"
+        or row.event == "mark" and of_mark[row] or "n/a"
     end
     io.stdout:write(table.concat(cells, "\t"), "\n")
   end

@@ -201,7 +201,7 @@ function M.run(options)
   local of_run = cli.parse(runs.parser(), list)
   of_run.continues, of_run.taken = options.continues, arguments.taken(recipe, options)
   of_run.taken_from = arguments.taken_from(recipe, of_run.taken, not own)
-  for _, name in ipairs { "events", "events_wait", "lsl", "lsl_on", "lsl_wait" } do
+  for _, name in ipairs { "events", "events_wait", "lsl", "lsl_on", "lsl_wait", "osc" } do
     of_run[name] = options[name]
   end
   if not options.json then

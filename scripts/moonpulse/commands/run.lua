@@ -59,6 +59,9 @@ function M.add_events(parser)
     .. "computers of its networks (all).", "lo"):choices({ "lo", "all" })
   parser:option("--lsl-wait", "With --lsl: begin when a program receives it; how long to wait for it, in "
     .. "seconds."):argname("SECONDS"):convert(common.number(0.001, 1000000, "seconds"))
+  parser:option("--osc", "Tell another program what happens, as messages of OSC 1.0 over UDP (docs/osc.md): "
+    .. "to this numeric address; a port alone is on this computer."):argname("[HOST:]PORT")
+    :convert(function(text) return require("moonpulse.run.osc").parse(text) end)
 end
 
 --- All options of a run but those that say what is run.
@@ -74,9 +77,10 @@ function M.add_options(parser)
     .. "(rts, dtr, break, with :width=MS), or over a second port: PATH, PATH:byte=4,width=10,baud=9600, "
     .. "PATH:text=T, PATH:rts; sim is the simulator's trigger input. All else stays on --port.")
     :argname("WHERE"):convert(triggers.parse)
-  parser:option("--codes", "The box that the event codes of a plan go to (docs/codes.md): the path of its "
-    .. "serial port, with settings like PATH,width=5,baud=115200 (ms that a code stands; 8 bits, no parity). "
-    .. "In virtual time a simulated box stands in for it; sim is that one."):argname("PATH[,...]")
+  parser:option("--codes", "The box that event codes go to (docs/codes.md): the path of its serial port, "
+    .. "with settings like PATH,width=5,baud=115200 (ms that a code stands; 8 bits, no parity); or a line of "
+    .. "it that is high for each code: PATH,line=rts (or dtr); or a parallel port: /dev/parport0. In virtual "
+    .. "time a simulated box stands in for it; sim is that one."):argname("PATH[,...]")
     :convert(function(text) return require("moonpulse.driver.code_box").parse(text) end)
   records.add(parser, "The folder that run folders are made in.")
   parser:flag("--share-with-group", "The run's folder may be read by its group too (0750, its files 0640); "

@@ -98,6 +98,9 @@ function M.check(plan, options)
   if totals.random then
     blame.fail("stim:on_trigger: the plan has a rest that is drawn from the seed, and would have the same "
       .. "one at each trigger: draw it with run:uniform() and call stim:on_trigger for each")
+  elseif totals.pulses == 0 then
+    blame.fail("stim:on_trigger: the plan has no pulse: to mark each trigger call run:mark after "
+      .. "run:wait_trigger")
   elseif options.refractory <= 0 then
     blame.fail("stim:on_trigger: refractory must be above 0: from a start to the next one, in seconds")
   elseif options.refractory < totals.span then

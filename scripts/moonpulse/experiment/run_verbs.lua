@@ -1,5 +1,6 @@
 --- What an experiment's function is given: run.
 local blame = require "moonpulse.text.author_line"
+local checks = require "moonpulse.compose.check"
 local core = require "moonpulse.core"
 local handles = require "moonpulse.experiment.handle"
 local hunts = require "moonpulse.experiment.hunt"
@@ -168,10 +169,18 @@ local function text_of(who, text)
   return text
 end
 
---- A named instant in the record.
+--- A named instant in the record; with a code it is given to the box of --codes now, whether or not the
+--- stimulator is armed or plays. While another code stands there it follows that one, 1 ms after its end.
 ---@param text string
-function Run:mark(text)
-  self.stage.mark(text_of("run:mark", text))
+---@param options { code: integer? }? from 1 to 255
+function Run:mark(text, options)
+  text = text_of("run:mark", text)
+  local code = blame.options("run:mark", options or {}, { code = "?code" }).code
+  if code == nil then
+    self.stage.mark(text)
+  else
+    self.stage.coded_mark(text, checks.code("run:mark", code))
+  end
 end
 
 --- The same, also shown to the operator.

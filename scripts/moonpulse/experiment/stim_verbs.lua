@@ -114,6 +114,7 @@ local function arm(self, plan, counts, begins)
     blame.fail("stim:arm: the stimulator is armed already")
   end
   local admitted = plan and admit(self, plan, self.show:seed_of(self.plays + 1), 0)
+  admitted = admitted and admitted.first and admitted or nil -- one of marks says nothing of how to arm
   begins()
   if admitted then
     self:set_by_hand(admitted)
@@ -179,6 +180,7 @@ end
 function Device:disarm()
   self.heard:when("disarm", core.clock_ns() - self.stimulator.record.start_ns)
   self.stimulator:prove(function() return not self.playing end)
+  self.stimulator:await_codes()
   must_be_safe(self:make_safe("stim:disarm", "finished"))
 end
 
@@ -264,6 +266,9 @@ end
 --- Bring the device to the plan's first action, as admit() left it: when it is ready, and what it was told
 --- for that.
 local function set_first(self, who, admitted)
+  if not admitted.first then -- a plan of marks
+    return core.clock_ns(), {}
+  end
   local ready_ns, told, what = self.stimulator:set(admitted.firsts, admitted.actions)
   if not ready_ns then
     local several = #admitted.firsts > 1 and (" on channel %s"):format(what.channel) or ""
@@ -366,7 +371,8 @@ local function play(self, who, plan, options, ahead_ns, counts, begins, refused)
   return self.heard:start(stimulator.start_ns - stimulator.record.start_ns, number) / 1e9
 end
 
---- Play a plan; returns when its last pulse is confirmed. Raises where a stop came.
+--- Play a plan; returns when its last pulse is confirmed, or its last mark was passed. Raises where a stop
+--- came.
 ---@param plan moonpulse.Plan
 ---@param options { at: number? }? when it starts, in seconds from the run's start
 ---@return number start when it started, in seconds from the run's start
@@ -376,7 +382,7 @@ function Device:play(plan, options)
   end)
 end
 
---- The same, but as soon as possible: for single pulses and pairs.
+--- The same, but as soon as possible: for single pulses and pairs, and the marks of a catch trial.
 ---@param plan moonpulse.Plan
 ---@param options { at: number? }?
 ---@return number start

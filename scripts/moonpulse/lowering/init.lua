@@ -356,12 +356,26 @@ local function prepare(given, mode)
   return lowering, actions
 end
 
+--- A plan of marks: a catch trial of an experiment. The device has no part in it.
+local function without_pulses(given)
+  if given.plan:totals().marks == 0 then
+    refuse("usage", "the plan has no pulse and no mark: there is nothing to play; run:sleep(seconds) waits")
+  end
+  local driver = given.driver
+  local lowering = core.lowering(given.plan, given.seed, driver.serial, driver.latency,
+    driver.trigger and driver.trigger.serial)
+  repeat until lowering:check(MOST)
+  return lowering, {}
+end
+
 --- Make everything that a run needs from a plan. Raises a refusal { code, message }.
 ---@param given moonpulse.Preparation
 ---@return moonpulse.core.Lowering lowering
----@return moonpulse.Action[] actions
+---@return moonpulse.Action[] actions none: an experiment's plan of marks
 function M.prepare(given)
-  if given.plan:totals().pulses == 0 then
+  if given.plan:totals().pulses == 0 and given.starts then -- an experiment has other plans beside this one
+    return without_pulses(given)
+  elseif given.plan:totals().pulses == 0 then
     refuse("usage", "the plan has no pulse: there is nothing to run")
   end
   -- of the plan itself: a program shows only the first of its pulses

@@ -46,7 +46,7 @@ local orders = {
   device = { "name", "description", "model", "serial", "firmware", "simulated", "own_simulator", "confirms",
     "waveform", "current_direction", "mode", "coil", "driver", "backend", "port", "usb_id",
     "usb_serial", "usb_product", "trigger", "temperature_c", "faults" },
-  codes = { "box", "baud", "width_ms", "sent", "lost" },
+  codes = { "box", "baud", "line", "width_ms", "sent", "lost" },
   lsl = { "name", "uid", "on", "samples", "receivers", "lost" },
   safety = { "verdict", "profile", "table", "lab", "findings", "override", "approval", "history",
     "warning" },

@@ -74,6 +74,9 @@ function M.enter(record, out, facts, now_ns)
   if out.what == "skipped" and (out.send == "set" or out.send == "ask") then
     enter_held(record, out, facts)
   end
+  if out.of == "script" then -- which is in no order with what a plan does
+    return
+  end
   record:advance(facts.offset_ns + out.due_ns) -- what follows is due later, and has a later onset
 end
 

@@ -52,7 +52,8 @@ end
 --- A record of the dispatcher as it told it when it was live.
 local function outcome_of(entry, begin_ns, facts)
   if entry.kind == "code" then
-    return { what = "code", of = entry.send, number = entry.number, code = entry.action - 1,
+    local of = entry.send == "mark" and entry.number == 0 and "script" or entry.send
+    return { what = "code", of = of, number = entry.number, code = entry.action - 1,
       lost = entry.detail, planned_ns = entry.planned_ns,
       due_ns = entry.due_ns - begin_ns, entered_ns = entry.sent_ns - begin_ns,
       there_ns = entry.returned_ns - begin_ns }
@@ -92,7 +93,9 @@ end
 ---@param self table what replay() knows
 local function take(self, entry)
   local record, play = self.record, self.play
-  if entry.kind == "sent" or entry.kind == "skipped" or entry.kind == "mark" or entry.kind == "code" then
+  if entry.kind == "code" and entry.number == 0 then
+    return -- of a mark of the journal, behind which it has its row
+  elseif entry.kind == "sent" or entry.kind == "skipped" or entry.kind == "mark" or entry.kind == "code" then
     if fits(entry, play) then
       outcomes.enter(record, outcome_of(entry, play.start_ns, play), self.facts, entry.sent_ns)
     else
@@ -368,6 +371,28 @@ local function with_triggered(entries, run)
   return list
 end
 
+--- The event codes of a script's marks, by the time of their mark.
+local function codes_of_marks(list)
+  local codes = {}
+  for _, entry in ipairs(list) do
+    if entry.kind == "code" and entry.number == 0 then
+      local at = codes[entry.planned_ns] or {}
+      codes[entry.planned_ns], at[#at + 1] = at, entry
+    end
+  end
+  return codes
+end
+
+--- The row of a script's mark, and of its event code.
+local function take_mark(record, entry, flight, codes)
+  record:event("mark", entry.at_ns, nil, "passed", entry.text)
+  local at = entry.code and codes[flight.start_ns + entry.at_ns]
+  local code = at and table.remove(at, 1)
+  if code then
+    outcomes.enter(record, outcome_of(code, 0, {}), { offset_ns = -flight.start_ns }, code.sent_ns)
+  end
+end
+
 --- Write all rows.
 ---@param record moonpulse.Record they go there
 ---@param flight moonpulse.Flight
@@ -388,9 +413,10 @@ function M.all(record, flight, entries, driver, said, progress)
   end
   entries = with_triggered(entries, run)
   sets_before(record, entries, run)
+  local codes = codes_of_marks(flight.list)
   for i, entry in ipairs(entries) do
     if entry.kind == "mark" then
-      record:event("mark", entry.at_ns, nil, "passed", entry.text)
+      take_mark(record, entry, flight, codes)
     elseif entry.kind == "play" and is_experiment and not is_its_own(entry, run) then
       tell_sets(record, sets_after(entries, i), math.maxinteger)
     elseif entry.kind == "play" then -- with the settings after it

@@ -383,7 +383,8 @@ function M.entry(entry, room)
     if acts[from.kind] or from.kind == "play" and from.actions == nil and from.plan ~= nil then
       return { kind = from.kind, is_act = true } -- nothing is played by it
     elseif from.kind == "mark" then
-      local mark = take(from, { { "at_ns", instant }, { "text", text } }, "mark")
+      local mark = take(from, { { "at_ns", instant }, { "text", text }, { "code", whole(1, 255), true } },
+        "mark")
       mark.kind = "mark"
       return mark
     elseif from.kind == "set" then

@@ -1,4 +1,5 @@
 --- The arguments of moonpulse run that do the same again.
+local boxes = require "moonpulse.driver.code_box"
 local core = require "moonpulse.core"
 local escapes = require "moonpulse.text.escapes"
 local in_order = require "moonpulse.text.in_order"
@@ -133,7 +134,7 @@ local function add_simulated(list, recipe, options, scratch)
   plain(list, "speed", options.speed or "max")
   plain(list, "fault", not options.continues and from.faults or nil)
   plain(list, "trigger", options.trigger or from.trigger)
-  plain(list, "codes", options.codes or tonumber(options.speed) ~= 1 and from.codes or nil)
+  plain(list, "codes", options.codes or tonumber(options.speed) ~= 1 and boxes.recorded(from.codes) or nil)
   if not options.lab then
     plain(list, "lab", recipe.files["lab limits"])
   end

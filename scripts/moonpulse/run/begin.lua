@@ -241,7 +241,7 @@ local function await(job, seconds, count, where, option)
   end
 end
 
---- With --events and --lsl other programs are told from now on, and may be waited for.
+--- With --events, --lsl and --osc other programs are told from now on, and may be waited for.
 ---@param context moonpulse.Context
 ---@param options table of the command
 ---@param given { feed: moonpulse.Feed?, markers: moonpulse.Markers? }
@@ -262,6 +262,9 @@ function M.tell_others(context, options, given)
   if markers and options.lsl_wait then
     await(context.job, options.lsl_wait, function() return markers:receivers() end, "the stream "
       .. markers.name, "--lsl-wait")
+  end
+  if options.osc then -- loaded for who asks for it
+    require("moonpulse.run.osc").begin(context, options.osc)
   end
 end
 

@@ -4,6 +4,7 @@
 local core = require "moonpulse.core"
 local escapes = require "moonpulse.text.escapes"
 local folders = require "moonpulse.record.folder"
+local journal_lines = require "moonpulse.record.journal_lines"
 local interrupts = require "moonpulse.run.interrupts"
 local lfs = require "lfs"
 local look_bounds = require "moonpulse.run.look_bounds"
@@ -20,6 +21,7 @@ local passed = { "rmt", "amt", "device", "answers", "triggers", "trigger", "timi
 ---@class moonpulse.Course
 ---@field seed integer
 ---@field rows table[] of events.tsv, as moonpulse.record.read has them
+---@field marks table[] lines of the journal: marks of the script with an event code
 ---@field manifest table
 ---@field said string[] what the run told the operator, a line each
 ---@field status integer of its exit; what was wrong it has said on standard error
@@ -193,7 +195,14 @@ function M.of(options)
   if not rows or not manifest then
     return nil, status
   end
-  return { seed = seed, rows = rows, manifest = manifest, said = said, status = status }, status
+  local marks = {}
+  for _, entry in ipairs(journal_lines.entries(run) or {}) do
+    if entry.kind == "mark" and entry.code then
+      marks[#marks + 1] = entry
+    end
+  end
+  return { seed = seed, rows = rows, marks = marks, manifest = manifest, said = said, status = status },
+    status
 end
 
 return M

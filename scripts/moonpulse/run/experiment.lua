@@ -143,6 +143,8 @@ local function make_stage(context, stimulator, journal, looking)
   stage.device.mark = function(...) stage.mark(...) end
   stage.device.tell = function(...) stage.tell(...) end
   stage.mark = function(...) show:mark(...) end
+  stage.coded_mark = function(...) show:coded_mark(...) end
+  show.give_code = function(...) require("moonpulse.stimulator.codes").give(stimulator, ...) end
   stage.tell = function(kind, entry, at_ns) job.audit:tell(kind, entry, at_ns) end
   stage.say = function(text) show:say(text) end
   stage.staircase_begun = function(staircase) show:begun("staircases", staircase) end

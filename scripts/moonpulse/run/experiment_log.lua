@@ -77,13 +77,37 @@ end
 ---@param at_ns integer? when (monotonic); now
 ---@param of table? a staircase's trial, answer or end as data, for recover
 ---@param typed string? what was answered, behind the text: kept as it was typed
-function Show:mark(text, at_ns, of, typed)
+---@param code integer? its event code, given to the box now
+function Show:mark(text, at_ns, of, typed, code)
   local clean = row_text(text)
   -- it names no folder of this computer: a script may note what was refused, with its place
   clean = manifests.placeless(self.context, clean) .. row_text(typed or "")
   local since_ns = (at_ns or core.clock_ns()) - self.record.start_ns
-  self.journal:write("mark", { at_ns = since_ns, text = clean, of = of })
+  self.journal:write("mark", { at_ns = since_ns, text = clean, of = of, code = code })
   self.record:event("mark", since_ns, nil, "passed", clean)
+  if code and self.context.job.codes then
+    self.give_code(code, self.record.start_ns + since_ns)
+  end
+end
+
+--- Say once that event codes go nowhere.
+local function say_no_box(self)
+  if not self.said.codes then
+    self.said.codes = true
+    self:say "note: there are event codes, and no box is named for them (--codes PATH): they are not sent"
+  end
+end
+
+--- A named instant of the script with an event code. Raises where the flight record would not hold it.
+---@param text string
+---@param code integer
+function Show:coded_mark(text, code)
+  if not self.context.job.codes then
+    say_no_box(self)
+  elseif self.record:room() < 1 then
+    blame.fail("run:mark: the record of this run has no room for another event code: begin another run")
+  end
+  self:mark(text, nil, nil, nil, code)
 end
 
 --- A staircase, a hunt or a curve has its first trial: from now on the manifest has what is known of it,
@@ -230,10 +254,14 @@ end
 --- What a plan gives, for the operator, and what the safety gate has against it.
 ---@param at_ns integer? when its first pulse is planned (monotonic); nil: triggers decide that
 local function say_plan(self, admitted, pulses, at_ns, more)
-  local in_order = lower.in_order(admitted.lowering, admitted.actions)
-  local doses = lower.dose(in_order, self.context.job.thresholds, true)
-  self:say(("%s: %s%s"):format(pulses == 1 and "1 pulse" or numbers.count(pulses) .. " pulses",
-    table.concat(doses, ", "), more or ""), at_ns)
+  if pulses == 0 then
+    self:say(("no pulse: %s"):format(numbers.counted(admitted.plan:totals().marks, "mark")))
+  else
+    local in_order = lower.in_order(admitted.lowering, admitted.actions)
+    local doses = lower.dose(in_order, self.context.job.thresholds, true)
+    self:say(("%s: %s%s"):format(pulses == 1 and "1 pulse" or numbers.count(pulses) .. " pulses",
+      table.concat(doses, ", "), more or ""), at_ns)
+  end
   self:concerns(admitted.report)
   begin.say_codes(self.context.job, admitted.plan, function(text)
     if not self.said.codes then

@@ -51,7 +51,7 @@ end
 local function execute(context, options, simulated)
   local job, hooks = context.job, hooks_of(context)
   if simulated and options.speed ~= 1 then
-    job.cuts = options.speed == "max" and not job.feed and { near = true, far = true } or nil
+    job.cuts = options.speed == "max" and not context.record.feed and { near = true, far = true } or nil
     return require("moonpulse.run.inside").run(job, context.record, options.speed, hooks)
   end
   local opened, message = context.record:open_flight(context.facts.pulses, context.facts.marks, false,

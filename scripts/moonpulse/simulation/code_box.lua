@@ -1,5 +1,5 @@
 --- A box for event codes at the far end of a wire, in virtual time: it writes down each byte that stands at
---- its outputs, and when its last bit had come.
+--- its outputs, and when its last bit had come. Of a line it writes 1 when it rises, and 0 when it falls.
 local core = require "moonpulse.core"
 local refusals = require "moonpulse.text.refusal"
 
@@ -18,11 +18,15 @@ function M.start(log)
   end
   file:write("time\tbyte\n")
   local self = setmetatable({ file = file }, Box)
+  local function write(byte, now_ns)
+    self.file:write(("%d.%09d\t%d\n"):format(now_ns // 1000000000, now_ns % 1000000000, byte))
+  end
   self.wire = assert(core.wire(nil, function(bytes)
-    local now_ns = core.clock_ns()
     for i = 1, #bytes do
-      self.file:write(("%d.%09d\t%d\n"):format(now_ns // 1000000000, now_ns % 1000000000, bytes:byte(i)))
+      write(bytes:byte(i), core.clock_ns())
     end
+  end, function(_, high, at_ns)
+    write(high and 1 or 0, at_ns)
   end))
   self.path = self.wire:path()
   return self

@@ -2,13 +2,14 @@
 --- told apart at it.
 local boxes = require "moonpulse.driver.code_box"
 local core = require "moonpulse.core"
+local outcomes = require "moonpulse.record.outcome"
 local refusals = require "moonpulse.text.refusal"
 
 local M = {}
 
 -- why a code is lost, by its number (enum mp_code_lost)
 local why = { "the box takes no bytes: is it switched on and connected?", "the port of the box is lost",
-  "more pulses were on their way at once than codes can wait", "the run had stopped" }
+  "more codes were on their way at once than can wait", "the run had stopped" }
 
 --- Open the box of the run; in virtual time a simulated one stands in for it. Raises a fault.
 ---@param stimulator moonpulse.Stimulator that is connected
@@ -17,30 +18,74 @@ function M.open(stimulator)
   if not box then
     return
   end
-  local path = box.path
+  local path, parallel = box.path, box.parallel
   if core.is_virtual() then
     stimulator.code_box = require("moonpulse.simulation.code_box").start(stimulator.record.folder
       .. "/codes.tsv")
-    path = stimulator.code_box.path
+    path, parallel = stimulator.code_box.path, nil
   end
-  local ok, message = stimulator.link.session:codes { path = path, serial = box.serial, width = box.width }
+  local ok, message = stimulator.link.session:codes { path = path, serial = box.serial, width = box.width,
+    line = box.line, parallel = parallel }
   if not ok then
     refusals.fault(("--codes %s: %s"):format(box.text, message))
   end
   stimulator.record.codes = { sent = 0, lost = 0 }
 end
 
+--- Give the code of a mark that a script sets, now, armed or not. What becomes of it is told as of any.
+---@param stimulator moonpulse.Stimulator that has a box
+---@param code integer
+---@param at_ns integer of the mark, monotonic
+function M.give(stimulator, code, at_ns)
+  stimulator.codes_open = (stimulator.codes_open or 0) + 1
+  local ok, message = stimulator.link.session:code(code, at_ns)
+  if not ok then -- the port of the stimulator is lost, and all is closed
+    stimulator.codes_open = stimulator.codes_open - 1
+    refusals.fault(("--codes %s: %s"):format(stimulator.job.codes.text, message))
+  end
+end
+
+--- Wait until the last code of a script's mark has stood for its time, unless a stop comes.
+---@param stimulator moonpulse.Stimulator
+function M.await(stimulator)
+  local function stands()
+    return stimulator.codes_open > 0 or core.clock_ns() < (stimulator.codes_until_ns or 0)
+  end
+  while stands() and (stimulator.stopped or "finished") == "finished" and not stimulator.job.stop_reason do
+    core.wait(stimulator.codes_open > 0 and 0.001
+      or (stimulator.codes_until_ns - core.clock_ns() + 1) / 1e9)
+  end
+end
+
+--- The code of a script's mark was told: it stands until then.
+local function told_of_script(stimulator, out)
+  local box = stimulator.job.codes
+  stimulator.codes_open = math.max(0, (stimulator.codes_open or 0) - 1)
+  if out.lost == 0 then
+    stimulator.codes_until_ns = out.there_ns + math.ceil((boxes.apart(box)) * 1e9)
+  end
+  if out.unrecorded and stimulator.record.flight then
+    stimulator.record.flight:code(out.code, out.lost, out)
+  end
+end
+
 --- A code was written, or lost: that is told once for each cause, and the run goes on.
 ---@param stimulator moonpulse.Stimulator
 ---@param out moonpulse.core.Told
-function M.told(stimulator, out)
-  local codes = stimulator.record.codes
+---@param now_ns integer when it is told (monotonic)
+function M.told(stimulator, out, now_ns)
+  local codes, facts = stimulator.record.codes, stimulator.facts
+  if out.of == "script" then
+    told_of_script(stimulator, out)
+    facts = { offset_ns = -stimulator.record.start_ns }
+  end
+  outcomes.enter(stimulator.record, out, facts, now_ns)
   local key, text = out.lost == 0 and "sent" or "lost", why[out.lost]
   codes[key] = codes[key] + 1
   if text and out.lost ~= 4 and not codes[out.lost] then
     codes[out.lost] = true
-    stimulator.job.tell_codes(("event code %d of %s %d was not given to the box, and the run goes on: %s")
-      :format(out.code, out.of, out.number, text))
+    stimulator.job.tell_codes(("event code %d of %s was not given to the box, and the run goes on: %s")
+      :format(out.code, out.of == "script" and "a mark" or ("%s %d"):format(out.of, out.number), text))
   end
 end
 

@@ -266,6 +266,14 @@ function Stimulator:recover()
       record:sync()
     end
   end
+  self:await_codes()
+end
+
+--- Wait until the last code of a script's mark has stood for its time; a stop ends the wait.
+function Stimulator:await_codes()
+  if self.codes_open then
+    require("moonpulse.stimulator.codes").await(self)
+  end
 end
 
 --- Play what was admitted and wait until its last pulse is over and confirmed. The device must be at its

@@ -58,8 +58,7 @@ function M.hear(self, out, told_ns)
     outcomes.cut(self.record, out.cut_ns, self.latency_ns)
     self:has_stopped(out.stop, out.safe_sent, out.at_ns)
   elseif out.what == "code" then -- loaded for who has a box
-    outcomes.enter(self.record, out, self.facts, told_ns or core.clock_ns())
-    require("moonpulse.stimulator.codes").told(self, out)
+    require("moonpulse.stimulator.codes").told(self, out, told_ns or core.clock_ns())
   elseif out.send then -- of the plan
     local now_ns = told_ns or core.clock_ns()
     if out.what == "sent" then -- the next keep-alive comes a period later

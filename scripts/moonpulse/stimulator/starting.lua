@@ -46,6 +46,9 @@ end
 ---@param ahead_ns integer
 ---@return integer
 function M.bound(self, lowering, firsts, ahead_ns)
+  if not firsts[1] then -- a plan of marks
+    return core.clock_ns() + ahead_ns + ahead_of(lowering)
+  end
   local ready_ns, told_ns = setting.soonest(self, firsts[1])
   return math.max(told_ns + ahead_ns, ready_ns, free_ns(self, firsts)) + ahead_of(lowering)
 end

@@ -189,11 +189,21 @@ function Session:open(path, serial) end
 function Session:trigger(trigger) end
 
 --- Event codes go to the box on a port of its own; only when connected. It is at 0 when this returns.
----@param box { path: string, serial: moonpulse.Serial, width: number } width: seconds that a code stands
+---@param box { path: string, serial: moonpulse.Serial, width: number, line: "rts"|"dtr"|nil,
+---   parallel: boolean? } width: seconds that a code stands; line: it is high then, and nothing is written;
+---   parallel: path is a parallel port
 ---@return boolean? ok
 ---@return string? message
 ---@return string? code
 function Session:codes(box) end
+
+--- Give it a code that is of no plan, now. What becomes of it is an outcome, of which of is "script".
+---@param value integer from 1 to 255
+---@param at_ns integer monotonic
+---@return boolean? ok
+---@return string? message
+---@return string? code
+function Session:code(value, at_ns) end
 
 --- Write a frame: at once when connected, in the next gap when armed. Refused after a stop, until
 --- acknowledge().

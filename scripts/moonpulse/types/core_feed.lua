@@ -10,6 +10,25 @@ local Feed = {}
 ---@class moonpulse.core.Joined userdata moonpulse.joined
 local Joined = {}
 
+---@class moonpulse.core.Datagram userdata moonpulse.datagram
+local Datagram = {}
+
+--- Send UDP datagrams to a numeric address (bindings/datagram.c).
+---@param host string "127.0.0.1", "::1"
+---@param port integer
+---@return moonpulse.core.Datagram?
+---@return string? message
+---@return string? code
+function core.datagram(host, port) end
+
+--- Never waits. That nobody listens is no failure.
+---@param bytes string
+---@return boolean sent false: the system did not take it
+function Datagram:send(bytes) end
+
+--- Also at the end of its scope.
+function Datagram:close() end
+
 --- Listen for programs that want to know what happens; run/feed.lua says what they are told.
 ---@param path string of the socket; one at which nobody listens any more is replaced
 ---@return moonpulse.core.Feed?

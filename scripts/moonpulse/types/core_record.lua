@@ -26,6 +26,13 @@ function Flight:play(number, start_ns) end
 ---@return boolean stored
 function Flight:confirm(number, arrival_ns, value, said, play) end
 
+--- An event code of no plan that no dispatcher gave to its box, as its outcome has it.
+---@param code integer
+---@param lost integer 0: it was given
+---@param out moonpulse.core.Told
+---@return boolean stored
+function Flight:code(code, lost, out) end
+
 --- The device was asked whether it is disarmed.
 ---@param disarmed boolean
 ---@return boolean stored

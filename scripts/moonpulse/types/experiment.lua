@@ -45,6 +45,7 @@
 ---@field keyboard table? of experiment/ask.lua
 ---@field heard moonpulse.Heard what the script is told from outside
 ---@field mark fun(text: string, at_ns: integer?, of: table?, typed: string?)
+---@field coded_mark fun(text: string, code: integer) one with an event code
 ---@field say fun(text: string)
 ---@field tell fun(kind: string, entry: table, at_ns: integer?) to the audit trail
 ---@field staircase_begun fun(staircase: moonpulse.Staircase)

@@ -23,7 +23,9 @@
 
 ---@class moonpulse.Outcome what became of a frame or a mark: core.session tells it, or record/replay.lua
 ---@field what "sent"|"skipped"|"not_taken"|"mark"|"code"
----@field of "pulse"|"mark"|nil of an event code: whose it is; it has no send, and number is that one's
+---@field of "pulse"|"mark"|"script"|nil of an event code: whose it is; it has no send, and number is that
+---   one's; "script": a mark's of no plan, whose times are monotonic
+---@field unrecorded boolean? of an event code: it is not in the flight record
 ---@field code integer? of an event code
 ---@field lost integer? of an event code: 0, or why it was not given to its box (stimulator/codes.lua)
 ---@field there_ns integer? of an event code: when its byte was at the box

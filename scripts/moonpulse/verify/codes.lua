@@ -43,6 +43,50 @@ local function problem_of(row, pulses, marks, seen)
     tostring(row.reply)) or nil
 end
 
+--- The instant of a mark, in microseconds as events.tsv has it.
+local function instant(us)
+  return ("%.3f"):format(us)
+end
+
+--- The codes that the journal of an experiment has of its script's marks, by their instant.
+local function of_journal(lines)
+  local codes = {}
+  for _, line in ipairs(lines) do
+    local entry = line.entry
+    local at_ns = entry and entry.kind == "mark" and entry.code and tonumber(entry.at_ns)
+    if at_ns then
+      local at = codes[instant(at_ns / 1000)] or {}
+      codes[instant(at_ns / 1000)], at[#at + 1] = at, math.tointeger(entry.code)
+    end
+  end
+  return codes
+end
+
+--- Codes that are others than those of the script's marks at their time. Where a plan has marks at the same
+--- instant as well, nobody knows which are whose.
+local function check_script(rows, of_script, findings)
+  local at = {}
+  for _, row in ipairs(rows) do
+    local key = not row.pulse and row.planned and instant(row.planned)
+    if key and of_script[key] then
+      at[key] = at[key] or {}
+      table.insert(at[key], row.reply or "")
+    end
+  end
+  for key, replies in pairs(at) do
+    local codes = of_script[key]
+    for i, code in ipairs(codes) do
+      codes[i] = tostring(code)
+    end
+    table.sort(codes)
+    table.sort(replies)
+    if #codes == #replies and table.concat(codes, " ") ~= table.concat(replies, " ") then
+      findings:differ("events.tsv", nil, "the script's marks at %.6f s have the event codes %s, and in "
+        .. "journal.jsonl %s", tonumber(key) / 1e6, table.concat(replies, ", "), table.concat(codes, ", "))
+    end
+  end
+end
+
 --- The codes against those of the plan, which was made again.
 local function against_plan(made, pulses, seen, findings)
   for _, row in ipairs(made.codes) do
@@ -58,10 +102,10 @@ end
 ---@param folder string
 ---@param manifest table
 ---@param made moonpulse.MadeAgain? of a protocol's run
----@param events string the text of events.tsv
+---@param told { events: string, lines: moonpulse.ChainLine[] } the text of events.tsv, and the journal
 ---@param findings moonpulse.VerifyFindings
-function M.check(folder, manifest, made, events, findings)
-  local table_of = type(manifest.codes) == "table" and read.parse(events, folder .. "/events.tsv")
+function M.check(folder, manifest, made, told, findings)
+  local table_of = type(manifest.codes) == "table" and read.parse(told.events, folder .. "/events.tsv")
   if not table_of then
     return
   end
@@ -73,6 +117,7 @@ function M.check(folder, manifest, made, events, findings)
       findings:differ("events.tsv", nil, "%s", problem)
     end
   end
+  check_script(table_of.codes, of_journal(told.lines), findings)
   local text = made and not made.why and not made.play_why
     and core.read_file(made.path .. "/again/events.tsv", most_table)
   local again = text and read.parse(text, "events.tsv")

@@ -108,7 +108,7 @@ local function check_again(folder, manifest, lines, made, findings)
   trails.check(manifest, lines, lfs.symlinkattributes(folder .. "/" .. seals.name, "mode") ~= nil, findings)
   if events then
     reports.check(folder, manifest, lines, events, findings)
-    codes.check(folder, manifest, made, events, findings)
+    codes.check(folder, manifest, made, { events = events, lines = lines }, findings)
   end
 end
 

@@ -46,7 +46,8 @@ local function options_of(begin)
     options.trigger = triggers.parse(from.trigger)
   end
   if type(from.codes) == "string" then
-    options.codes = require("moonpulse.driver.code_box").parse(from.codes)
+    local boxes = require "moonpulse.driver.code_box"
+    options.codes = boxes.parse(boxes.recorded(from.codes))
   end
   if type(from.faults) == "string" then
     options.fault = faults.parse(from.faults)

@@ -83,6 +83,8 @@ describe("the pages' command lines", function()
       "# seconds from the run's start: the stimulator is fired over its own trigger input"))
     shell.write(folder .. "/coded.lua", file_in("docs/codes.md",
       "-- coded.lua: 2 for each single pulse, 12 for each pair, 100 where the block begins"))
+    shell.write(folder .. "/scripted.lua", file_in("docs/codes.md",
+      "-- scripted.lua: 10 when the trial begins, 11 with the pulse, 19 in a catch trial"))
     shell.write(folder .. "/bytes.txt", block_in("docs/triggers.md",
       "# seconds from the run's start, where, which"))
     shell.write(folder .. "/lines.txt", block_in("docs/repl.md", "-- lines.txt"))

@@ -1,0 +1,153 @@
+#include "engine/code_box.h"
+
+#include "engine/port.h"
+
+#include <string.h>
+
+// a byte that is still in the system's queue after so long is at no box: it hangs
+static const int64_t hangs_ns = 20 * MP_NS_PER_MS;
+// how often the 0 is tried at a box that takes none, and how long between
+enum { ZERO_TRIES = 3 };
+static const int64_t again_ns = 10 * MP_NS_PER_MS;
+// between two codes the box stands at 0 so long: else nobody sees the second one
+static const int64_t rest_ns = MP_NS_PER_MS;
+
+static int64_t now_of(const struct mp_code_box *box)
+{
+    return box->time == NULL ? mp_clock_ns() : box->time->now(box->time->context);
+}
+
+/* In their order; after those of the same time. */
+static void insert(struct mp_code_box *box, const struct mp_code *code)
+{
+    uint32_t at = box->count++;
+    for (; at > 0 && box->waits[at - 1].ready_ns > code->ready_ns; at--)
+        box->waits[at] = box->waits[at - 1];
+    box->waits[at] = *code;
+}
+
+static struct mp_code take_first(struct mp_code_box *box)
+{
+    const struct mp_code first = box->waits[0];
+    box->count--;
+    memmove(box->waits, box->waits + 1, box->count * sizeof box->waits[0]);
+    return first;
+}
+
+void mp_code_box_add(struct mp_code_box *box, const struct mp_code *code,
+                     const struct mp_code_hears *hears)
+{
+    struct mp_code mine = *code;
+    mine.ready_ns = code->due_ns;
+    if (box->count < MP_CODES_WAIT)
+        insert(box, &mine);
+    else
+        hears->told(hears->context, code, MP_CODE_CROWDED, now_of(box));
+}
+
+/* When the box has been at 0 for long enough. */
+static int64_t free_at(const struct mp_code_box *box)
+{
+    return box->stands ? box->zero_ns + box->wire_ns + rest_ns : box->free_ns;
+}
+
+int64_t mp_code_box_next(const struct mp_code_box *box)
+{
+    int64_t next_ns = box->stands ? box->zero_ns : INT64_MAX;
+    if (box->count > 0 && box->waits[0].ready_ns < next_ns)
+        next_ns = box->waits[0].ready_ns;
+    return next_ns;
+}
+
+/* Does it hold a byte that should have left long ago? Others would come out with that one. */
+static bool hangs(const struct mp_code_box *box)
+{
+    const uint64_t known = box->wrote < MP_CODE_BYTES_KEPT ? box->wrote : MP_CODE_BYTES_KEPT;
+    const int queued = mp_port_queued(box->port);
+    if (queued <= 0 || known == 0) // or the system cannot say
+        return false;
+    const uint64_t held = (uint64_t)queued < known ? (uint64_t)queued : known;
+    const int64_t oldest_ns = box->wrote_ns[(box->wrote - held) % MP_CODE_BYTES_KEPT];
+    return now_of(box) - oldest_ns > hangs_ns + box->wire_ns;
+}
+
+static enum mp_code_lost gone(struct mp_code_box *box)
+{
+    box->gone = true;
+    return MP_CODE_BOX_GONE;
+}
+
+/* One byte, or the line; what the box did not take is not tried again. */
+static enum mp_code_lost put(struct mp_code_box *box, uint8_t value)
+{
+    size_t written = 0;
+    if (box->gone)
+        return MP_CODE_BOX_GONE;
+    if (box->line != MP_TRIGGER_NONE)
+        return mp_port_set_line(box->port, box->line, value != 0, NULL) == MP_OK
+                   ? MP_CODE_WRITTEN
+                   : gone(box);
+    if (hangs(box))
+        return MP_CODE_BOX_FULL;
+    if (mp_port_write(box->port, &value, 1, &written, NULL) != MP_OK)
+        return gone(box);
+    if (written == 0)
+        return MP_CODE_BOX_FULL;
+    box->wrote_ns[box->wrote++ % MP_CODE_BYTES_KEPT] = now_of(box);
+    return MP_CODE_WRITTEN;
+}
+
+static void put_zero(struct mp_code_box *box)
+{
+    enum mp_code_lost lost = put(box, 0);
+    box->stands = lost == MP_CODE_BOX_FULL && ++box->tries < ZERO_TRIES;
+    box->zero_ns = now_of(box) + again_ns;
+    box->free_ns = now_of(box) + box->wire_ns + rest_ns;
+}
+
+static void put_first(struct mp_code_box *box, const struct mp_code_hears *hears)
+{
+    const struct mp_code code = take_first(box);
+    const int64_t entered_ns = now_of(box);
+    enum mp_code_lost lost = put(box, code.value);
+    if (lost == MP_CODE_WRITTEN) {
+        box->stands = true;
+        box->tries = 0;
+        box->zero_ns = now_of(box) + box->wire_ns + box->width_ns;
+    }
+    hears->told(hears->context, &code, lost, entered_ns);
+}
+
+/* A patient code is first, and the box is not free for it: it comes when it is. */
+static bool put_off(struct mp_code_box *box, int64_t now)
+{
+    const int64_t at_ns = free_at(box);
+    if (!box->waits[0].patient || box->gone || at_ns <= now)
+        return false;
+    struct mp_code code = take_first(box);
+    code.ready_ns = at_ns;
+    insert(box, &code);
+    return true;
+}
+
+void mp_code_box_now(struct mp_code_box *box, const struct mp_code_hears *hears)
+{
+    const int64_t now = now_of(box);
+    const bool code_due = box->count > 0 && box->waits[0].ready_ns <= now;
+    if (box->stands && box->zero_ns <= now &&
+        (!code_due || box->zero_ns <= box->waits[0].ready_ns))
+        put_zero(box);
+    else if (code_due && !put_off(box, now))
+        put_first(box, hears);
+}
+
+void mp_code_box_rest(struct mp_code_box *box, const struct mp_code_hears *hears)
+{
+    while (box->count > 0) {
+        const struct mp_code code = take_first(box);
+        hears->told(hears->context, &code, MP_CODE_STOPPED, now_of(box));
+    }
+    if (box->stands)
+        put_zero(box);
+    box->stands = false;
+}

@@ -1,0 +1,100 @@
+/*
+ * code_box.h - the box that event codes go to: what stands at it, what waits for it.
+ *
+ * A code is written at its time and stands for a width, then 0 is written. The box is a port of
+ * its own: a byte on it is what stands at its outputs (a serial box, or the data pins of a
+ * parallel port), or, with a line, that line is high for any code but 0.
+ *
+ * Whoever holds it calls from one thread: the session's while it is connected, the
+ * dispatcher's while one lives. Nothing here waits, locks or allocates.
+ *
+ * Codes of a plan come at their times, whatever stands at the box then: their distance was
+ * looked at before. A code that a script gives in between (patient) waits until the box has
+ * stood at 0, so that it is told apart from the one before.
+ */
+#ifndef MP_CODE_BOX_H
+#define MP_CODE_BOX_H
+
+#include "engine/clock.h"
+#include "engine/lowering.h"
+
+enum { MP_CODES_WAIT = 16 }; // a power of two; codes that are on their way at once
+
+/* Why an event code did not get to its box. The numbers are the flight record's. */
+enum mp_code_lost {
+    MP_CODE_WRITTEN,
+    MP_CODE_BOX_FULL, // the box takes no bytes: it hangs, or is switched off
+    MP_CODE_BOX_GONE, // its port is lost
+    MP_CODE_CROWDED,  // too many were on their way at once
+    MP_CODE_STOPPED,  // the stop came before it
+    MP_CODE_LOST_COUNT
+};
+
+/* An event code whose time comes. */
+struct mp_code {
+    uint8_t value;
+    bool patient;
+    int64_t due_ns, start_ns; // monotonic: when it is to begin to leave; of its plan
+    int64_t ready_ns;         // the box's own: not before this
+    struct mp_send send;      // of its pulse or mark; number 0: of no plan
+};
+
+enum { MP_CODE_BYTES_KEPT = 64 }; // a power of two; more than a box gets while one may take
+
+struct mp_code_box {
+    struct mp_port *port;       // owned by whoever opened it
+    enum mp_trigger_line line;  // MP_TRIGGER_NONE: bytes
+    int64_t wire_ns;            // that one byte takes on its wire; 0 of a line
+    int64_t width_ns;           // a code stands so long
+    const struct mp_time *time; // NULL: the monotonic clock
+    // its own
+    struct mp_code waits[MP_CODES_WAIT]; // by ready_ns
+    uint32_t count;
+    bool stands;   // a code stands at the box until zero_ns
+    bool gone;     // its port is
+    uint8_t tries; // to write the 0
+    int64_t zero_ns;
+    int64_t free_ns;                      // it has stood at 0 for long enough from then on
+    int64_t wrote_ns[MP_CODE_BYTES_KEPT]; // when it took the last bytes, by number
+    uint64_t wrote;                       // bytes
+};
+
+/* The code of a mark that is of no plan, at at_ns (monotonic). */
+static inline struct mp_code mp_code_of_script(const struct mp_code_box *box, uint8_t value,
+                                               int64_t at_ns)
+{
+    return (struct mp_code){.value = value,
+                            .patient = true,
+                            .due_ns = at_ns - box->wire_ns,
+                            .send = {.kind = MP_SEND_MARK, .floor_ns = at_ns}};
+}
+
+/* Called for each code: lost, or, with MP_CODE_WRITTEN, written at entered_ns. */
+struct mp_code_hears {
+    void (*told)(void *context, const struct mp_code *code, enum mp_code_lost lost,
+                 int64_t entered_ns);
+    void *context;
+};
+
+/* A code waits for its time; one that has no room is told as lost. */
+void mp_code_box_add(struct mp_code_box *box, const struct mp_code *code,
+                     const struct mp_code_hears *hears);
+/* When is something to be written next? INT64_MAX: nothing is. */
+int64_t mp_code_box_next(const struct mp_code_box *box);
+/* Write one of what is due: a code, or a 0. */
+void mp_code_box_now(struct mp_code_box *box, const struct mp_code_hears *hears);
+/* Those that wait are told as stopped, and the box gets its 0. */
+void mp_code_box_rest(struct mp_code_box *box, const struct mp_code_hears *hears);
+
+/* Is a code still to come? */
+static inline bool mp_code_box_comes(const struct mp_code_box *box)
+{
+    return box->count > 0;
+}
+/* Or does one still stand? */
+static inline bool mp_code_box_waits(const struct mp_code_box *box)
+{
+    return box->count > 0 || box->stands;
+}
+
+#endif
