@@ -2,6 +2,7 @@
 local arguments = require "moonpulse.rerun.arguments"
 local as_json = require "moonpulse.cli.as_json"
 local before = require "moonpulse.rerun.before"
+local begins = require "moonpulse.record.begins"
 local bytes_read = require "moonpulse.text.bytes_read"
 local cli = require "moonpulse.cli"
 local core = require "moonpulse.core"
@@ -15,6 +16,7 @@ local numbers = require "moonpulse.text.numbers"
 local default_place = require "moonpulse.record.default_place"
 local plans = require "moonpulse.verify.plan"
 local read = require "moonpulse.record.read"
+local pasts = require "moonpulse.experiment.past"
 local recalls = require "moonpulse.experiment.recall"
 local recipes = require "moonpulse.rerun.recipe"
 local records = require "moonpulse.cli.records_option"
@@ -197,6 +199,10 @@ local function perform(options)
   local in_real_time = was.speed == 1 or was.recalled == true or tonumber(options.speed) == 1
   if recipe.is_experiment and in_real_time and not is_real then -- its times are those of another computer
     of_run.recall = recalls.of(recipe.lines)
+  end
+  local begun = recipe.is_experiment and begins.data(recipe.begin)
+  if begun then -- what it was told first stands in its journal
+    of_run.past, of_run.begins, begun.continues = pasts.of(recipe.lines), begun, nil
   end
   if recipe.files.preflight and not (is_real or options.preflight or options.look) then
     answer_again(recipe, options, of_run)

@@ -177,10 +177,10 @@ local function trial_of(plan, seed, pulse)
 end
 
 ---@class moonpulse.Begins where a plan is begun: manifest.begins_at
----@field what "trial"|"block"
+---@field what "trial"|"block"|"plan" the last: of an experiment that goes on with a run that broke off
 ---@field number integer of the first one that is given, from 1, as the record counts them (docs/record.md)
 ---@field pulses_before integer how many of the plan's pulses are left out
----@field pulses_planned integer of the whole plan
+---@field pulses_planned integer? of the whole plan; nil: of an experiment
 ---@field left_out integer? how many of those before were given neither by the run that broke off: right
 ---   before
 ---@field marks_left_out integer? how many marks between the last pulse that was given before and this trial

@@ -362,7 +362,7 @@ end
 --- What a journal has beside plans, settings and marks: docs/verify.md.
 local acts = {}
 for _, kind in ipairs { "begin", "arm", "disarm", "stop", "threshold", "override", "approval", "question",
-  "answer", "trigger", "watched", "note", "read", "refused", "clock", "end", "sealed", "recovered", "report",
+  "answer", "before", "trigger", "watched", "note", "read", "refused", "clock", "end", "sealed", "recovered", "report",
   "signature", "noted", "marked" } do
   acts[kind] = true
 end

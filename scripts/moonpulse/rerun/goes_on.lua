@@ -72,9 +72,8 @@ local function obstacle(recipe)
   if manifest.status == "running" then
     return ("%s was killed: %s writes what it gave, then resume goes on"):format(folder,
       to_type.recover(folder))
-  elseif recipe.is_experiment then
-    return ("%s is of an experiment, which decides as it goes: run it again, with a parameter of its own "
-      .. "that says where it begins (-p block=3)"):format(folder)
+  elseif recipe.is_experiment and read.get(manifest, "result.stop") == "requested" then
+    return ("%s was ended by its script: there is nothing to go on with"):format(folder)
   elseif manifest.status == "completed" then
     return ("%s came to its end: there is nothing to go on with (moonpulse rerun does the same again)")
       :format(folder)
@@ -181,17 +180,35 @@ local function kept_of(recipe)
   return kept, events
 end
 
+--- An experiment goes on behind all that its script was told.
+local function where_experiment(recipe)
+  local folder = recipe.folder
+  local events = read.events(folder .. "/events.tsv")
+  if not events then
+    return nil, ("%s has no rows (events.tsv): moonpulse verify says more"):format(folder)
+  end
+  local at, last = given_of(events.pulses, 0)
+  if at.given < (tonumber(read.get(recipe.manifest, "result.pulses_sent")) or 0) then
+    return nil, ("%s: events.tsv has fewer pulses than the run gave: moonpulse verify says more")
+      :format(folder)
+  end
+  return require("moonpulse.rerun.experiment_goes_on").where(recipe, at, last) -- loaded for who needs it
+end
+
 --- Where it goes on.
 ---@param recipe moonpulse.Recipe
 ---@param out string? where a run that goes on with it may lie, besides where it lies itself
 ---@param from integer? the trial that is asked for: none before the earliest
----@return moonpulse.GoesOn?
+---@return moonpulse.GoesOn|moonpulse.ExperimentGoesOn|nil
 ---@return string? message
 function M.where(recipe, out, from)
   local folder = recipe.folder
   local other = successor(folder, recipe.manifest, out)
   if other then
     return nil, resumed(folder, other)
+  end
+  if recipe.is_experiment then
+    return where_experiment(recipe)
   end
   local kept, events = kept_of(recipe)
   if not kept then

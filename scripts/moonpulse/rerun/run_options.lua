@@ -40,7 +40,7 @@ end
 --- Paths as they are from any folder: the run is made in another one.
 ---@param options table of the command; changed
 function M.settle_paths(options)
-  for _, name in ipairs { "out", "lab", "preflight", "meta", "sign" } do
+  for _, name in ipairs { "out", "lab", "preflight", "meta", "sign", "answers" } do
     options[name] = options[name] and default_place.absolute(options[name])
   end
   local port = options.port

@@ -169,7 +169,8 @@ end
 function asks.pause(self, asked, process)
   local job = self.context.job
   if not job.can_pause then
-    return nil, self.context.kind == "experiment" and "only the run of a protocol can be paused: stop it"
+    return nil, self.context.kind == "experiment" and self.state == "running"
+      and "its script has parts side by side (run:spawn), and could not be gone on with: stop it"
       or "nothing is being given that could be paused"
   end
   stops.pause(job, function(text, ...)
