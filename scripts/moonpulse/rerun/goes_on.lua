@@ -28,6 +28,7 @@ local M = {}
 ---@field usual integer? the first that had not begun; nil: all had
 ---@field silence_s number what the plan has between the last pulse that was given and the next one
 
+local most_in_a_row = 100 -- of a record that may be somebody else's
 local note = "resumed: %s goes on with it"
 
 --- The run that a record says goes on with it, by the name of its folder.
@@ -60,9 +61,22 @@ local function successor(folder, manifest, out)
   return name
 end
 
-local function resumed(folder, other)
-  return ("%s was resumed already: %s goes on with it; moonpulse resume %s goes on with that one"):format(
-    folder:match("([^/]+)$"), other, to_type.path(other))
+local function resumed(folder, other, out)
+  local manifest = read.manifest(other .. "/manifest.json")
+  for _ = 1, most_in_a_row do -- that one may have been gone on with as well
+    local further = manifest and successor(other, manifest, out)
+    if not further then
+      break
+    end
+    other, manifest = further, read.manifest(further .. "/manifest.json")
+  end
+  local name = folder:match("([^/]+)$")
+  if manifest and manifest.status == "completed" then
+    return ("%s was resumed already, and %s, which goes on with it, came to its end: nothing is left"):format(
+      name, other)
+  end
+  return ("%s was resumed already: %s goes on with it; moonpulse resume %s goes on with that one"):format(name,
+    other, to_type.path(other))
 end
 
 --- What stands in the way of a recipe, by its manifest.
@@ -205,7 +219,7 @@ function M.where(recipe, out, from)
   local folder = recipe.folder
   local other = successor(folder, recipe.manifest, out)
   if other then
-    return nil, resumed(folder, other)
+    return nil, resumed(folder, other, out)
   end
   if recipe.is_experiment then
     return where_experiment(recipe)
@@ -252,7 +266,7 @@ function M.claim(recipe, name, options, out)
   local function check()
     local other = successor(folder, (read.manifest(folder .. "/manifest.json")), out)
     if other then
-      refusals.raise("usage", "%s; nothing was armed", resumed(folder, other))
+      refusals.raise("usage", "%s; nothing was armed", resumed(folder, other, out))
     end
   end
   if lfs.attributes(folder, "mode") ~= "directory" then
