@@ -53,6 +53,7 @@ function takes.read(self, entry)
     self:add { what = entry.what, value = entry.value }
   elseif (entry.what == "on_trigger" or entry.what == "watch") and self.ahead then
     self.ahead.value, self.ahead = entry.value, nil
+    self.armed = self.armed and entry.what ~= "watch" -- which disarms
   end
 end
 
@@ -100,7 +101,14 @@ end
 local Reader = {}
 Reader.__index = Reader
 
+-- Who arms what is armed already is not the script: a run that went on with another one did it, before the
+-- first plan that it gave (moonpulse.experiment.retold).
 function Reader:add(entry)
+  if entry.what == "arm" and self.armed then
+    return entry
+  elseif entry.what == "arm" or entry.what == "disarm" or entry.what == "stop" then
+    self.armed = entry.what == "arm"
+  end
   table.insert(self.entries, entry)
   return entry
 end

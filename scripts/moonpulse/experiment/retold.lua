@@ -3,6 +3,7 @@
 --- left is given from its first trial on that had not begun. What was armed then is armed again before the
 --- first plan that is given; and in front of a plan a pause begins that was asked for.
 local blame = require "moonpulse.text.author_line"
+local core = require "moonpulse.core"
 local numbers = require "moonpulse.text.numbers"
 local pasts = require "moonpulse.experiment.past"
 
@@ -15,51 +16,68 @@ local function count(device, plan, seed, start_ns, until_ns)
     local job = stimulator.job
     local nerve = require("moonpulse.safety.coverage").of(job.policy.protocol or {},
       stimulator.driver.limits(stimulator.identity), job.policy.used).nerve
-    device.dose:gave(plan, seed, (start_ns - past.ago_ns) / 1e9, until_ns and (until_ns - past.ago_ns) / 1e9,
-      nerve)
+    device.dose:gave(plan, seed, (start_ns - past.ago_ns) / 1e9,
+      until_ns and (until_ns - past.ago_ns - 1000) / 1e9, nerve)
   end
 end
 
 --- Is it the plan that was given then? How many times it was started counts on.
----@return integer seed that drew its rests
-local function take(device, help, who, plan, was)
-  help.check_plan(who, plan)
-  local seed = device.show:seed_of(1)
+---@param until_ns integer? of the plan: what comes then or later was not given
+local function take(device, help, who, plan, was, seed, until_ns)
   pasts.check_plan(was, plan, seed)
-  for i, start_ns in ipairs(was.starts_ns) do
-    local is_last = i == #was.starts_ns
-    count(device, plan, seed, start_ns, is_last and was.given and device.past.over_ns or nil)
+  for _, start_ns in ipairs(was.starts_ns) do
+    count(device, plan, seed, start_ns, until_ns and start_ns + until_ns)
   end
   help.note_channels(device, plan, seed)
-  return seed
 end
 
+---@class moonpulse.Rest what is left of a plan that broke off
+---@field plan moonpulse.Plan
+---@field first_ns integer when the first of it was to come, from the plan's start
+---@field silence_ns integer so long behind the last pulse that was given
+---@field lost integer pulses of a trial that had begun
+
 --- What is left of a plan of which so many pulses were given; nil: nothing.
+---@return moonpulse.Rest?
 local function rest_of(plan, seed, given)
   if given == 0 then
-    return plan
+    return { plan = plan, first_ns = 0, silence_ns = 0, lost = 0 }
   end
   local remainders = require "moonpulse.compose.remainder" -- loaded for those that need it
-  local trial = remainders.trial_after(plan, seed, given)
-  return trial and (remainders.of(plan, seed, { what = "trial", number = trial }))
+  local trial, before = remainders.trial_after(plan, seed, given)
+  if not trial then
+    return nil
+  end
+  local rest = { plan = remainders.of(plan, seed, { what = "trial", number = trial }), lost = before - given }
+  local schedule, since_ns = core.schedule(plan, seed), 0
+  repeat
+    local kind, _, number, _, ns = schedule:next()
+    since_ns = kind == "pulse" and number == given and ns or since_ns
+    rest.first_ns = ns
+  until kind == "pulse" and number == before + 1
+  rest.silence_ns = rest.first_ns - since_ns
+  return rest
 end
 
 --- A plan that was played: nothing is given but the rest of one that broke off, with the number and so the
---- draws of that one.
+--- draws of that one, and not sooner than it would have come. Of the trial that broke off what was left out
+--- counts for the gate, too: a part of a burst would be taken for something else.
 local function played(device, help, who, plan, was, live)
-  local seed = take(device, help, who, plan, was)
+  help.check_plan(who, plan)
+  local seed = device.show:seed_of(1)
   local rest = was.given and rest_of(plan, seed, was.given)
-  if rest then
-    local lost = plan:totals().pulses - was.given - rest:totals().pulses
-    if lost > 0 then
-      local text = ("left out: %s of a trial that had begun"):format(numbers.counted(lost, "pulse"))
+  take(device, help, who, plan, was, seed, rest and rest.first_ns)
+  if not rest then
+    device.show:gave_before(#was.starts_ns)
+  elseif not device.past:goes_on() then
+    if rest.lost > 0 then
+      local text = ("left out: %s of a trial that had begun"):format(numbers.counted(rest.lost, "pulse"))
       device.mark(text)
       device.show:say(text)
     end
-    device:border(rest)
-    live(device, rest)
-  else
-    device.show:gave_before(#was.starts_ns)
+    device.waiting:until_ns(device.stimulator.record.start_ns + rest.silence_ns - device.past.ago_ns)
+    device:border(rest.plan)
+    live(device, rest.plan)
   end
   return (was.starts_ns[1] or 0) / 1e9
 end
@@ -80,7 +98,8 @@ end
 --- What came of a plan that triggers, or something else, started: of one that broke off what is left of its
 --- count is waited for.
 local function started(device, help, who, plan, was, live, options)
-  take(device, help, who, plan, was)
+  help.check_plan(who, plan)
+  take(device, help, who, plan, was, device.show:seed_of(1))
   local starts = #was.starts_ns
   device.show:gave_before(starts)
   if type(was.value) == "table" then

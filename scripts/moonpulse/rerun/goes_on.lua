@@ -53,9 +53,10 @@ local function successor(folder, manifest, out)
   local name = noted(manifest)
   for _, place in ipairs(name and { folder:match("^(.*)/"), out or false, default_place.folder() or false }
     or {}) do
-    local other = place and read.manifest(("%s/%s/manifest.json"):format(place, name))
+    local path = place and ("%s/%s"):format(place, name) -- one of the same second may have the same name
+    local other = path and path ~= folder and read.manifest(path .. "/manifest.json")
     if other and read.get(other, "begins_at.continues") == folder:match("([^/]+)$") then
-      return not gave_nothing(other) and ("%s/%s"):format(place, name) or nil
+      return not gave_nothing(other) and path or nil
     end
   end
   return name
