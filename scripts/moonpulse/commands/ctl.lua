@@ -183,9 +183,11 @@ local function pause(options, named)
   until not said or said.event == "pause" or said.event == "end"
   local text = said and said.text or "asked for"
   if options.json then
-    return as_json.tell { what = "moonpulse ctl", verb = "pause", run = run:name(), text = text }
+    as_json.tell { what = "moonpulse ctl", verb = "pause", run = run:name(), text = text }
+  else
+    shown("%s: %s", run:name(), text)
   end
-  shown("%s: %s", run:name(), text)
+  return said and said.cannot and cli.status.limit or cli.status.ok
 end
 
 --- How a run ended that told this reader nothing: its record says it.

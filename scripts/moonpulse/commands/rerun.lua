@@ -200,8 +200,9 @@ local function perform(options)
   if recipe.is_experiment and in_real_time and not is_real then -- its times are those of another computer
     of_run.recall = recalls.of(recipe.lines)
   end
-  local begun = recipe.is_experiment and begins.data(recipe.begin)
-  if begun then -- what it was told first stands in its journal
+  local begun = begins.data(recipe.begin)
+  of_run.marks_given = begun and begun.marks_given
+  if begun and recipe.is_experiment then -- what it was told first stands in its journal
     of_run.past, of_run.begins, begun.continues = pasts.of(recipe.lines), begun, nil
   end
   if recipe.files.preflight and not (is_real or options.preflight or options.look) then

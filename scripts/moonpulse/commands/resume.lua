@@ -190,6 +190,7 @@ local function set_past(of_run, at, recipe)
   if recipe.is_experiment then
     of_run.past, of_run.begins = pasts.new(at.past), at.begun
   end
+  of_run.marks_given = at.marks_given
 end
 
 --- Where it goes on; told, and the silence before it waited for.

@@ -272,7 +272,7 @@ local orders = { [""] = { "place", "older", "count", "torn", "broken", "runs", "
     "pulses_planned", "session", "worst_onset_error_us", "status", "stop", "reason", "torn", "running",
     "edited", "begins_at", "notes", "recover" },
   ["runs[].begins_at"] = { "what", "number", "pulses_before", "pulses_planned", "left_out",
-    "marks_left_out", "continues" },
+    "marks_left_out", "marks_given", "continues" },
   ["broken[]"] = { "path", "trial", "plan", "command" },
   ["runs[].session"] = { "number", "of" },
   participant = { "code", "today", "week", "all", "thresholds", "notes", "unreadable", "schedules" },

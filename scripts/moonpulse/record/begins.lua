@@ -22,7 +22,7 @@ function M.data(manifest)
     return type(at) == "table" and math.tointeger(tonumber(at[key])) or nil
   end
   local number, before, planned = whole "number", whole "pulses_before", whole "pulses_planned"
-  local lost, marks = whole "left_out", whole "marks_left_out"
+  local lost, marks, given = whole "left_out", whole "marks_left_out", whole "marks_given"
   local of = at and at.what == "plan" and "plan" or at and at.what == "block" and "block" or "trial"
   if not (number and before and (planned or of == "plan")) or number < 1 or before < 0
     or planned and planned < before then
@@ -30,7 +30,8 @@ function M.data(manifest)
   end
   return { what = of, number = number, pulses_before = before,
     pulses_planned = planned, left_out = lost and lost > 0 and lost <= before and lost or nil,
-    marks_left_out = marks and marks > 0 and marks or nil, continues = M.continues(manifest) }
+    marks_left_out = marks and marks > 0 and marks or nil,
+    marks_given = given and given > 0 and given or nil, continues = M.continues(manifest) }
 end
 
 local most_named = 12

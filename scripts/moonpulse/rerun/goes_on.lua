@@ -23,6 +23,7 @@ local M = {}
 ---@field lost integer pulses of a trial that had begun, which are not made up for
 ---@field passed integer pulses of whole trials that are passed over, where a later one was asked for
 ---@field marks moonpulse.LeftMark[] behind the last pulse that was given, which neither gives
+---@field marks_given integer? marks of catch trials right before the trial that were given: not again
 ---@field left integer pulses from the trial on
 ---@field earliest integer the first trial of which no pulse was surely given
 ---@field usual integer? the first that had not begun; nil: all had
@@ -73,8 +74,8 @@ local function resumed(folder, other, out)
   end
   local name = folder:match("([^/]+)$")
   if manifest and manifest.status == "completed" then
-    return ("%s was resumed already, and %s, which goes on with it, came to its end: nothing is left"):format(
-      name, other)
+    return ("%s was resumed already: %s goes on with it, and came to its end: nothing is left"):format(name,
+      other)
   end
   return ("%s was resumed already: %s goes on with it; moonpulse resume %s goes on with that one"):format(name,
     other, to_type.path(other))
@@ -132,16 +133,18 @@ local function given_of(pulses, skipped)
   return at, skipped + last, skipped + sure
 end
 
---- The silence in a plan before what is left of it, behind a pulse of before: catch trials before its first
---- pulse are a part of what is left.
-local function silence(plan, seed, last, first, rest)
-  local schedule, since_ns = core.schedule(plan, seed), 0
+--- The silence in a plan before what is left of it, behind a pulse of before and so many marks behind it: catch
+--- trials before its first pulse are a part of what is left.
+local function silence(plan, seed, last, first, rest, marks)
+  local schedule, since_ns, is_behind = core.schedule(plan, seed), 0, last == 0
   while true do
     local kind, _, number, _, ns = schedule:next()
     if not kind then
       return 0
     elseif kind == "pulse" and number == last then
-      since_ns = ns
+      since_ns, is_behind = ns, true
+    elseif kind == "mark" and is_behind and marks > 0 then
+      since_ns, marks = ns, marks - 1
     elseif kind == "pulse" and number == first then
       local of_rest, what, lead_ns = core.schedule(rest, seed), "mark", 0
       while what == "mark" do
@@ -153,17 +156,18 @@ local function silence(plan, seed, last, first, rest)
 end
 
 --- The marks behind the last pulse that was given, which the run that broke off did not come to, and which
---- the rest does not give.
+--- the rest does not give; how many of those before its first pulse, which it would give, were given; and how
+--- many behind that pulse in all.
 local function marks_of(kept, events, last, begins, rest)
   local skipped = kept.begins and kept.begins.pulses_before or 0
   last = math.min(last, begins.pulses_before) -- what was perhaps given may be given again
-  local left, last_us = remainders.left_marks(kept.plan, kept.seed, last - skipped,
+  local left, last_us, leading = remainders.left_marks(kept.plan, kept.seed, last - skipped,
     begins.pulses_before + 1 - skipped, rest)
   local from_us = 0 -- of the rows: a plan begins when its run says so
   for _, row in ipairs(events.pulses) do
     from_us = row.pulse == last - skipped and row.planned and row.planned - last_us or from_us
   end
-  local passed, list = {}, {}
+  local passed, list, given = {}, {}, 0
   for _, row in ipairs(events.marks) do
     local us = row.planned and math.floor(row.planned - from_us + 0.5)
     passed[us or false] = (passed[us or false] or 0) + 1
@@ -175,7 +179,12 @@ local function marks_of(kept, events, last, begins, rest)
       list[#list + 1] = mark
     end
   end
-  return list
+  local before_them = #left - #list
+  while leading[given + 1] and (passed[leading[given + 1].us] or 0) > 0 do
+    given = given + 1
+    passed[leading[given].us] = passed[leading[given].us] - 1
+  end
+  return list, given, given > 0 and #left + given or before_them
 end
 
 --- Its plan, whole, and its rows.
@@ -250,8 +259,13 @@ function M.where(recipe, out, from)
   at.lost = math.max(0, math.min(begins.pulses_before, usual or whole:totals().pulses) - last)
   at.passed = math.max(0, begins.pulses_before - last - at.lost)
   at.planned, at.left = kept.plan:totals().pulses, whole:totals().pulses - begins.pulses_before
-  at.marks = marks_of(kept, events, last, begins, rest)
-  at.silence_s = silence(whole, seed, last, begins.pulses_before + 1, rest)
+  local given, all_given
+  at.marks, given, all_given = marks_of(kept, events, last, begins, rest)
+  if given > 0 then
+    at.marks_given = given
+    rest = remainders.of(whole, seed, { what = "trial", number = at.trial, marks_given = given })
+  end
+  at.silence_s = silence(whole, seed, last, begins.pulses_before + 1, rest, all_given)
   return at
 end
 

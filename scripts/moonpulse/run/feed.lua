@@ -174,7 +174,8 @@ function asks.pause(self, asked, process)
       or "nothing is being given that could be paused"
   end
   stops.pause(job, function(text, ...)
-    self:tell("pause", { text = select("#", ...) > 0 and text:format(...) or text })
+    self:tell("pause", { text = select("#", ...) > 0 and text:format(...) or text,
+      cannot = job.pausing.cannot })
   end, ("another program (%s)"):format(who(asked, process)))
   return {}
 end

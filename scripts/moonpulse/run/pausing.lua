@@ -101,7 +101,7 @@ local function pause(self, request)
   elseif not at_ns and self.job.plans then
     return pause_behind_plan(self, request)
   elseif not at_ns then
-    self.asked = self.asked + 1
+    self.asked, self.cannot = self.asked + 1, true
     return self.say "no pause: the last trial goes on; q stops it"
   end
   local left_s = (at_ns - core.clock_ns()) // 100000000 / 10
@@ -120,11 +120,11 @@ end
 ---@param say fun(text: string, ...) tells them on a line of its own
 ---@param stopper string? the other program that asks; nil: a key
 function Pausing:toggle(say, stopper)
-  self.stopper, self.say, self.asked = stopper, say, self.asked + 1
+  self.stopper, self.say, self.asked, self.cannot = stopper, say, self.asked + 1, nil
   if self.asked % 2 == 0 then
     say "no pause: the run goes on"
   elseif not (self.job.plans or given_now(self.job)) then
-    self.asked = self.asked + 1
+    self.asked, self.cannot = self.asked + 1, true
     say "nothing was given yet: q stops the run"
   else
     core.spawn(pcall, pause, self, self.asked)

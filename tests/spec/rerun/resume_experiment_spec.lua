@@ -104,7 +104,7 @@ describe("resume of an experiment", function()
     assert.are.equal(0, status, text)
     status, text = resume("third", second)
     assert.are.equal(2, status)
-    assert.matches(third:match("/third/.*$") .. ", which goes on with it, came to its end: nothing is left",
+    assert.matches(third:match("/third/.*$") .. " goes on with it, and came to its end: nothing is left",
       text, 1, true)
   end)
 
