@@ -295,6 +295,7 @@
 ---@field first moonpulse.Action? with lowering: of Admitted
 ---@field can_pause boolean? the operator may, and it goes on
 ---@field can_go_on boolean? of an experiment: resume may go on with it where it breaks off
+---@field cannot_pause string? of an experiment: why nobody could go on with it
 ---@field playing { plan: moonpulse.Plan, seed: integer, stimuli: moonpulse.StimulusMap, from_ns: integer? }? of an
 ---   experiment: the plan that goes on, and when it started (monotonic)
 ---@field plans integer? of an experiment: how many were begun, also by the runs that it goes on with

@@ -203,8 +203,9 @@ function Run:note(text)
 end
 
 --- From here on nobody could say what is left where it breaks off.
-local function cannot_go_on(self)
-  self.stage.job.can_pause, self.stage.job.can_go_on = nil, nil
+local function cannot_go_on(self, why)
+  local job = self.stage.job
+  job.can_pause, job.can_go_on, job.cannot_pause = nil, nil, why
 end
 
 --- A prompt: whoever sits there types Lua, line by line, until quit (or Ctrl-D). Errors are shown, and it
@@ -218,7 +219,7 @@ function Run:prompt(names)
     refusals.raise("usage", "the run that this one goes on with was at a prompt, and what was typed there is "
       .. "not done again: run it anew")
   end
-  cannot_go_on(self)
+  cannot_go_on(self, "it is at a prompt")
   require("moonpulse.experiment.prompt").new(self.stage, self.handle, names or {}):run()
 end
 
@@ -274,7 +275,7 @@ function Run:spawn(task)
   if self.stage.past:goes_on() then
     refusals.raise("usage", "a script with parts side by side (run:spawn) cannot be gone on with: run it anew")
   end
-  cannot_go_on(self)
+  cannot_go_on(self, "its script has parts side by side (run:spawn)")
   waitings.must_move("spawns", "let what was spawned wait with run:sleep before it spawns more")
   self.stage.spawn(task)
 end

@@ -169,8 +169,7 @@ end
 function asks.pause(self, asked, process)
   local job = self.context.job
   if not job.can_pause then
-    return nil, self.context.kind == "experiment" and self.state == "running"
-      and "its script has parts side by side (run:spawn), and could not be gone on with: stop it"
+    return nil, job.cannot_pause and job.cannot_pause .. ", and could not be gone on with: stop it"
       or "nothing is being given that could be paused"
   end
   stops.pause(job, function(text, ...)
