@@ -296,12 +296,13 @@
 ---@field can_pause boolean? the operator may, and it goes on
 ---@field can_go_on boolean? of an experiment: resume may go on with it where it breaks off
 ---@field cannot_pause string? of an experiment: why nobody could go on with it
----@field playing { plan: moonpulse.Plan, seed: integer, stimuli: moonpulse.StimulusMap, from_ns: integer? }? of an
----   experiment: the plan that goes on, and when it started (monotonic)
+---@field playing { plan: moonpulse.Plan, seed: integer, stimuli: moonpulse.StimulusMap, from_ns: integer? }?
+---   of an experiment: the plan that goes on, and when it started (monotonic)
 ---@field plans integer? of an experiment: how many were begun, also by the runs that it goes on with
 ---@field pause_here (fun())? of an experiment: called before each plan, where the operator wants a pause
 ---@field begins_at moonpulse.Begins? where it began, not at its beginning
----@field claim (fun(context: moonpulse.Context))? notes in the record of the run that it goes on with that it does
+---@field claim (fun(context: moonpulse.Context))? notes in the record of the run that it goes on with
+---   that it does
 ---@field pausing table? once the operator wanted to: run/pausing.lua
 ---@field plays_from_ns integer? when its plan began (monotonic)
 ---@field paused_behind string? the trial or plan behind which the operator paused it

@@ -176,6 +176,15 @@ local function answer_again(recipe, options, of_run)
       or numbers.count(#recipe.preflight) .. " answers are"))
 end
 
+--- A run that went on with another one begins as it did.
+local function begin_as_then(recipe, of_run)
+  local begun = begins.data(recipe.begin)
+  of_run.marks_given = begun and begun.marks_given
+  if begun and recipe.is_experiment then -- what it was told first stands in its journal
+    of_run.past, of_run.begins, begun.continues = pasts.of(recipe.lines), begun, nil
+  end
+end
+
 local function perform(options)
   local data = { what = "moonpulse rerun", of = options.run, told = json.list {}, judged = json.list {} }
   local function differs(text)
@@ -200,11 +209,7 @@ local function perform(options)
   if recipe.is_experiment and in_real_time and not is_real then -- its times are those of another computer
     of_run.recall = recalls.of(recipe.lines)
   end
-  local begun = begins.data(recipe.begin)
-  of_run.marks_given = begun and begun.marks_given
-  if begun and recipe.is_experiment then -- what it was told first stands in its journal
-    of_run.past, of_run.begins, begun.continues = pasts.of(recipe.lines), begun, nil
-  end
+  begin_as_then(recipe, of_run)
   if recipe.files.preflight and not (is_real or options.preflight or options.look) then
     answer_again(recipe, options, of_run)
   end

@@ -49,8 +49,8 @@ function M.parser()
     :convert(common.number(0.01, 10000, "ms")):argname("MS")
   parser:option("--late", "What to do with a pulse that would be late. Default: as it was.")
     :choices({ "abort", "skip" })
-  parser:option("--answers", "Of an experiment: a file with the answers from here on, instead of those of the "
-    .. "run's own file that are left; where none are, the operator is asked."):argname("FILE")
+  parser:option("--answers", "Of an experiment: a file with the answers from here on, instead of those of "
+    .. "the run's own file that are left; where none are, the operator is asked."):argname("FILE")
   parser:option("--from-trial", "Go on with this trial of the plan instead: none of which a pulse was surely "
     .. "given. Of pulses that were perhaps given (the port was lost) only you know whether the stimulator "
     .. "gave them."):convert(common.ordinal):argname("N")
@@ -149,7 +149,8 @@ local function tell_experiment(at, begun)
     numbers.counted(at.plays, "plan"))
   local last = at.past[#at.past - 1]
   say("goes on", begun.number > at.plays and "with plan %d" or "with what is left of plan %d, of which %s of "
-    .. "%s were given", begun.number, last and last.given, last and numbers.counted(last.pulses or 0, "pulse"))
+    .. "%s were given", begun.number, last and last.given, last and numbers.counted(last.pulses or 0,
+      "pulse"))
 end
 
 --- In real time the silence that the plan has there is kept.
@@ -218,7 +219,8 @@ local function continues_of(options, recipe, at)
     claim(context, recipe, options)
   end }
   if recipe.is_experiment then
-    found.answers, found.triggers = experiments.answers_left(recipe, at), experiments.triggers_left(recipe, at)
+    found.answers = experiments.answers_left(recipe, at)
+    found.triggers = experiments.triggers_left(recipe, at)
     return found
   end
   found.left_out = at.lost + at.passed > 0 and at.lost + at.passed or nil

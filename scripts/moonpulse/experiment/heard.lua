@@ -1,8 +1,8 @@
 --- What a script is told from outside of it: the clock, the device's readings, and what it was refused. It
---- may decide by that, so the journal keeps it, with the part of the script (run:spawn) that was told. Of a run
---- in real time verify and rerun make the same decisions from the journal alone (moonpulse.experiment.recall);
---- in virtual time the same comes again by itself. Where a run broke off, the one that goes on with it is told
---- the same first (moonpulse.experiment.past).
+--- may decide by that, so the journal keeps it, with the part of the script (run:spawn) that was told. Of a
+--- run in real time verify and rerun make the same decisions from the journal alone
+--- (moonpulse.experiment.recall); in virtual time the same comes again by itself. Where a run broke off, the
+--- one that goes on with it is told the same first (moonpulse.experiment.past).
 local blame = require "moonpulse.text.author_line"
 local core = require "moonpulse.core"
 local handles = require "moonpulse.experiment.handle"

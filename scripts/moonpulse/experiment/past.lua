@@ -21,6 +21,9 @@ local M = {}
 
 ---@class moonpulse.Past
 ---@field entries moonpulse.PastEntry[]
+---@field at integer the entry that is told next
+---@field read integer of that one, of the clock, so many times were told
+---@field on_over (fun())? called once nothing is left to be told: run/experiment.lua
 ---@field plays integer plans that were given or begun
 ---@field pulses integer that they gave
 ---@field over_ns integer the script's clock where it broke off; 0: nothing was before
@@ -81,7 +84,8 @@ function takes.refused(self, entry)
 end
 
 local function begin_ahead(self, entry, what)
-  self.ahead = self:add { what = what, starts_ns = {}, pulses = whole(entry.pulses), seed = whole(entry.seed) }
+  self.ahead = self:add { what = what, starts_ns = {}, pulses = whole(entry.pulses),
+    seed = whole(entry.seed) }
 end
 
 function takes.ahead(self, entry) begin_ahead(self, entry, "ahead") end
@@ -101,8 +105,10 @@ end
 local Reader = {}
 Reader.__index = Reader
 
--- Who arms what is armed already is not the script: a run that went on with another one did it, before the
--- first plan that it gave (moonpulse.experiment.retold).
+--- Add one. Who arms what is armed already is not the script: a run that went on with another one did it,
+--- before the first plan that it gave (moonpulse.experiment.retold).
+---@param entry moonpulse.PastEntry
+---@return moonpulse.PastEntry
 function Reader:add(entry)
   if entry.what == "arm" and self.armed then
     return entry

@@ -23,7 +23,7 @@ end
 
 --- Is it the plan that was given then? How many times it was started counts on.
 ---@param until_ns integer? of the plan: what comes then or later was not given
-local function take(device, help, who, plan, was, seed, until_ns)
+local function take(device, help, plan, was, seed, until_ns)
   pasts.check_plan(was, plan, seed)
   for _, start_ns in ipairs(was.starts_ns) do
     count(device, plan, seed, start_ns, until_ns and start_ns + until_ns)
@@ -66,7 +66,7 @@ local function played(device, help, who, plan, was, live)
   help.check_plan(who, plan)
   local seed = device.show:seed_of(1)
   local rest = was.given and rest_of(plan, seed, was.given)
-  take(device, help, who, plan, was, seed, rest and rest.first_ns)
+  take(device, help, plan, was, seed, rest and rest.first_ns)
   if not rest then
     device.show:gave_before(#was.starts_ns)
   elseif not device.past:goes_on() then
@@ -99,7 +99,7 @@ end
 --- count is waited for.
 local function started(device, help, who, plan, was, live, options)
   help.check_plan(who, plan)
-  take(device, help, who, plan, was, device.show:seed_of(1))
+  take(device, help, plan, was, device.show:seed_of(1))
   local starts = #was.starts_ns
   device.show:gave_before(starts)
   if type(was.value) == "table" then

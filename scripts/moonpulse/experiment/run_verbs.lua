@@ -25,8 +25,8 @@ local function seconds(who, value)
   return value
 end
 
---- Seconds since the run's start: what onset counts from. Of a run that goes on with one that broke off: since
---- the start of that one, without the time between them.
+--- Seconds since the run's start: what onset counts from. Of a run that goes on with one that broke off:
+--- since the start of that one, without the time between them.
 ---@return number
 function Run:now()
   return self.stage.heard:now(core.clock_ns() - self.stage.zero_ns) / 1e9
@@ -273,7 +273,8 @@ function Run:spawn(task)
     blame.fail("run:spawn: a function is needed, not %s", type(task))
   end
   if self.stage.past:goes_on() then
-    refusals.raise("usage", "a script with parts side by side (run:spawn) cannot be gone on with: run it anew")
+    refusals.raise("usage", "a script with parts side by side (run:spawn) cannot be gone on with: run it "
+      .. "anew")
   end
   cannot_go_on(self, "its script has parts side by side (run:spawn)")
   waitings.must_move("spawns", "let what was spawned wait with run:sleep before it spawns more")

@@ -38,7 +38,8 @@ function M.new(stimulator, show, waiting, heard, zero_ns)
       intensity = stimulator.driver.limits(stimulator.identity).intensity.max, reference = "MSO" })
   end
   return setmetatable({ stimulator = stimulator, show = show, waiting = waiting, heard = heard, plays = 0,
-    past = heard.past, zero_ns = zero_ns, before_ns = before_ns, channels = {}, dose = dose, turns = turns.new(waiting) }, Device)
+    past = heard.past, zero_ns = zero_ns, before_ns = before_ns, channels = {}, dose = dose,
+    turns = turns.new(waiting) }, Device)
 end
 
 --- Do what may refuse a plan. Refusals are tables with a code; here they also get the script's line.

@@ -9,8 +9,9 @@ local refusals = require "moonpulse.text.refusal"
 local M = {}
 
 -- handed on as they are given with rerun
-local own = { "port", "answers", "trigger_in", "trigger_baud", "out", "participant", "operator", "stop_line", "lab",
-  "preflight", "beyond_guidelines", "approval", "meta", "coil", "threshold", "sign", "start_on", "timeout" }
+local own = { "port", "answers", "trigger_in", "trigger_baud", "out", "participant", "operator",
+  "stop_line", "lab", "preflight", "beyond_guidelines", "approval", "meta", "coil", "threshold", "sign",
+  "start_on", "timeout" }
 
 local function write(path, lines)
   local file, message = core.create_file(path)

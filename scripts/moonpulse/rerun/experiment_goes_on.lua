@@ -3,7 +3,6 @@
 local clock = require "moonpulse.safety.clock"
 local core = require "moonpulse.core"
 local pasts = require "moonpulse.experiment.past"
-local read = require "moonpulse.record.read"
 local text_files = require "moonpulse.text.text_file"
 
 local M = {}
@@ -110,7 +109,8 @@ end
 function M.begins(at, name)
   local rest = at.past[#at.past - 1]
   local is_cut = rest and rest.given ~= nil
-  return { what = "plan", number = at.plays + (is_cut and 0 or 1), pulses_before = at.given, continues = name }
+  return { what = "plan", number = at.plays + (is_cut and 0 or 1), pulses_before = at.given,
+    continues = name }
 end
 
 return M

@@ -77,8 +77,8 @@ local function resumed(folder, other, out)
     return ("%s was resumed already: %s goes on with it, and came to its end: nothing is left"):format(name,
       other)
   end
-  return ("%s was resumed already: %s goes on with it; moonpulse resume %s goes on with that one"):format(name,
-    other, to_type.path(other))
+  return ("%s was resumed already: %s goes on with it; moonpulse resume %s goes on with that one"):format(
+    name, other, to_type.path(other))
 end
 
 --- What stands in the way of a recipe, by its manifest.
@@ -133,8 +133,8 @@ local function given_of(pulses, skipped)
   return at, skipped + last, skipped + sure
 end
 
---- The silence in a plan before what is left of it, behind a pulse of before and so many marks behind it: catch
---- trials before its first pulse are a part of what is left.
+--- The silence in a plan before what is left of it, behind a pulse of before and so many marks behind it:
+--- catch trials before its first pulse are a part of what is left.
 local function silence(plan, seed, last, first, rest, marks)
   local schedule, since_ns, is_behind = core.schedule(plan, seed), 0, last == 0
   while true do

@@ -372,7 +372,8 @@ describe("moonpulse ctl", function()
     parts:says "now"
     status, out, err = ctl "pause c"
     assert.are.same({ 3, "" }, { status, out })
-    assert.matches("its script has parts side by side (run:spawn), and could not be gone on with", err, 1, true)
+    assert.matches("its script has parts side by side (run:spawn), and could not be gone on with", err, 1,
+      true)
     assert.are.equal(0, (ctl "stop c"))
     assert.are.equal(0, (ctl "mark 'of a script'"))
     assert.are.equal(0, (ctl "stop b"))

@@ -104,11 +104,11 @@ describe("resume of an experiment", function()
     assert.are.equal(0, status, text)
     status, text = resume("third", second)
     assert.are.equal(2, status)
-    assert.matches(third:match("/third/.*$") .. " goes on with it, and came to its end: nothing is left",
-      text, 1, true)
+    assert.matches(third:match "/third/.*$" .. " goes on with it, and came to its end: nothing is left", text,
+      1, true)
   end)
 
-  it("gives what is left of a plan that broke off, behind the silence of that plan, and counts all", function()
+  it("gives what is left of a plan that broke off, behind that plan's silence, and counts all", function()
     shell.write(folder .. "/trains.lua", trains)
     local _, _, first = run("first", "trains.lua", "--fault unplug@45")
     local status, text, second = resume("second", first)
@@ -124,7 +124,7 @@ describe("resume of an experiment", function()
     assert.are.equal(2, status, text) -- it was resumed
     shell.remove(folder .. "/first")
     _, _, first = run("first", "trains.lua", "--fault unplug@45")
-    status, text = resume("limited", first, "--lab " .. folder .. "/lab.lua")
+    _, text = resume("limited", first, "--lab " .. folder .. "/lab.lua")
     assert.matches("OVER: pulses a session: 60 pulses", text, 1, true)
   end)
 
