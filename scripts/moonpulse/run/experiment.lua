@@ -278,7 +278,9 @@ local function perform(context, options, path, simulator)
   hear_from(stage, context, options, simulator)
   local keyboard <close> = keyboards.new(stage.waiting, function(quiet)
     return not options.look and stops.listen_for_keys(job, quiet) or nil
-  end, context.answers or options.look and {} or nil, options.answers, options.recorded, stage.heard)
+  end, context.answers or options.look and {} or nil, options.answers, options.recorded, stage.heard,
+    options.answers_told)
+  context.keyboard = keyboard -- of other programs
   stage.keyboard, keyboard.tell, keyboard.start_ns = keyboard, stage.tell, record.start_ns
   stage.device.ask = function(question) return keyboard:ask(question, true) end
   listening:start(record.start_ns)

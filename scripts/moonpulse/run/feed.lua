@@ -166,6 +166,17 @@ function asks.mark(self, asked, process)
   return {}
 end
 
+--- The answer to a question of a script: the operator may give it as well, whoever is first.
+function asks.answer(self, asked, process)
+  local keyboard = self.context.keyboard
+  if not keyboard then
+    return nil, "no question is open"
+  end
+  local taken, why = keyboard:offer(asked.text, ("another program (%s)"):format(who(asked, process)),
+    asked.question)
+  return taken and {} or nil, why
+end
+
 function asks.pause(self, asked, process)
   local job = self.context.job
   if not job.can_pause then
@@ -185,7 +196,7 @@ local function answer_of(self, process, line)
   local ask = is_object and asks[asked["do"]]
   if not ask then
     return { ok = false, why = "one line of JSON is expected, at most 4095 bytes: {\"do\":\"status\"}, stop, "
-      .. "mark (with \"text\") or pause" }, true
+      .. "mark or answer (with \"text\"), or pause" }, true
   end
   local found, why = ask(self, asked, process)
   local answer = found or {}
