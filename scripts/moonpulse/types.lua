@@ -296,10 +296,19 @@
 ---@field stimuli moonpulse.StimulusMap? with lowering: what the plan's pulses are
 ---@field actions moonpulse.Action[]? with lowering
 ---@field first moonpulse.Action? with lowering: of Admitted
----@field can_pause boolean? the operator may: it is a protocol's, and goes on
+---@field can_pause boolean? the operator may, and it goes on
+---@field can_go_on boolean? of an experiment: resume may go on with it where it breaks off
+---@field cannot_pause string? of an experiment: why nobody could go on with it
+---@field playing { plan: moonpulse.Plan, seed: integer, stimuli: moonpulse.StimulusMap, from_ns: integer? }?
+---   of an experiment: the plan that goes on, and when it started (monotonic)
+---@field plans integer? of an experiment: how many were begun, also by the runs that it goes on with
+---@field pause_here (fun())? of an experiment: called before each plan, where the operator wants a pause
+---@field begins_at moonpulse.Begins? where it began, not at its beginning
+---@field claim (fun(context: moonpulse.Context))? notes in the record of the run that it goes on with
+---   that it does
 ---@field pausing table? once the operator wanted to: run/pausing.lua
 ---@field plays_from_ns integer? when its plan began (monotonic)
----@field paused_behind integer? the trial behind which the operator paused it
+---@field paused_behind string? the trial or plan behind which the operator paused it
 ---@field stop_reason string? name in core.stops: run/stop_sources.lua, the first one stays
 ---@field signal string? which one, in words
 ---@field audit moonpulse.Audit? the audit trail: run/begin.lua; none where only the stimulator is driven
@@ -328,6 +337,7 @@
 ---@field speed number|"max"
 ---@field look boolean? an experiment that is only looked at: nothing is given
 ---@field recall moonpulse.Recall? what the script of an earlier run was told, which is told again
+---@field past moonpulse.Past? of an experiment: what the run that it goes on with was told
 ---@field screen table the live line: update, finish
 ---@field device moonpulse.DeviceFacts
 ---@field conditions table<string, integer> planned pulses of each

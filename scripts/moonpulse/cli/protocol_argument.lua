@@ -235,7 +235,7 @@ end
 
 --- What --from-trial or --from-block leaves of a plan; marks that go with none of its pulses are not told
 --- here. Leaves with exit status 2 where there is none.
----@param options table of the command
+---@param options table of the command; marks_given: of resume and rerun, of moonpulse.Begins
 ---@param plan moonpulse.Plan
 ---@param seed integer? options.seed (1)
 ---@return moonpulse.Plan the plan, where none is given
@@ -249,7 +249,7 @@ function M.remainder(options, plan, seed)
   local what = options.from_trial and "trial" or "block"
   local remainders = require "moonpulse.compose.remainder" -- loaded for who asks for it
   local ok, rest, begins = pcall(remainders.of, plan, seed or options.seed or 1,
-    { what = what, number = options["from_" .. what] })
+    { what = what, number = options["from_" .. what], marks_given = options.marks_given })
   if not ok then
     cli.fail("usage", "--from-%s %d: %s", what, options["from_" .. what],
       type(rest) == "table" and rest.message or tostring(rest))

@@ -11,7 +11,7 @@ local text_of = require "moonpulse.cli.feed_text"
 
 local M = {}
 
-local verbs = { "status", "stop", "follow", "mark", "pause" }
+local verbs = { "status", "stop", "follow", "mark", "answer", "pause" }
 local answer_s = 0.2 -- for the loop of the run; one that is stuck is stopped as a signal would
 local patience_s = 30 -- for the end of a run that was stopped: its record is closed
 
@@ -19,13 +19,13 @@ function M.parser()
   local parser = cli.parser("ctl",
     "Follow and stop a run that goes on, and was started with --events: its state (status), what happens "
       .. "as it comes (follow), a stop (stop: the device is made safe, and the answer is the run's end), a "
-      .. "mark in its audit trail (mark), a pause behind the trial that goes on (pause; again: it goes on). "
-      .. "Without a name the one run that goes on is meant; of several status lists each.",
+      .. "mark in its audit trail (mark), the answer to a question of its script (answer), a pause behind the "
+      .. "trial that goes on (pause; again: it goes on). Without a name the one run that goes on is meant; of several status lists each.",
     "moonpulse ctl status\nmoonpulse ctl follow 2026-11-22T101500_itbs600 --json\n"
       .. "moonpulse ctl mark \"coil put back\"\nmoonpulse ctl stop")
   parser:argument("verb", "What to do: " .. table.concat(verbs, ", ") .. "."):choices(verbs)
-  parser:argument("named", "Of mark first its text, in quotes. Then the run: the name or path of its socket, "
-    .. "its folder, or the folder's name."):args("0-2"):argname("[TEXT] RUN|PATH")
+  parser:argument("named", "Of mark and answer first the text, in quotes. Then the run: the name or path of its "
+    .. "socket, its folder, or the folder's name."):args("0-2"):argname("[TEXT] RUN|PATH")
   parser:flag("--json", "As data: one JSON object; of follow each line as the run sends it (docs/schemas).")
   return parser
 end
@@ -174,6 +174,15 @@ local function mark(options, text, named)
   shown("marked in %s", run:name())
 end
 
+local function answer(options, text, named)
+  local run <close> = running.find(named)
+  asked(run, { ["do"] = "answer", text = text, by = "moonpulse ctl" }, "usage")
+  if options.json then
+    return as_json.tell { what = "moonpulse ctl", verb = "answer", run = run:name(), text = text }
+  end
+  shown("answered in %s", run:name())
+end
+
 local function pause(options, named)
   local run <close> = running.find(named)
   asked(run, { ["do"] = "pause", by = "moonpulse ctl" }, "limit")
@@ -183,9 +192,11 @@ local function pause(options, named)
   until not said or said.event == "pause" or said.event == "end"
   local text = said and said.text or "asked for"
   if options.json then
-    return as_json.tell { what = "moonpulse ctl", verb = "pause", run = run:name(), text = text }
+    as_json.tell { what = "moonpulse ctl", verb = "pause", run = run:name(), text = text }
+  else
+    shown("%s: %s", run:name(), text)
   end
-  shown("%s: %s", run:name(), text)
+  return said and said.cannot and cli.status.limit or cli.status.ok
 end
 
 --- How a run ended that told this reader nothing: its record says it.
@@ -267,6 +278,11 @@ function M.run(options)
       cli.fail("usage", "mark: its text is missing: moonpulse ctl mark \"coil put back\"")
     end
     return mark(options, named[1], named[2])
+  elseif options.verb == "answer" then
+    if not named[1] then
+      cli.fail("usage", "answer: it is missing: moonpulse ctl answer 52.5")
+    end
+    return answer(options, named[1], named[2])
   elseif named[2] then
     cli.fail("usage", "%s takes one run: %s or %s?", options.verb, named[1], named[2])
   end

@@ -115,7 +115,7 @@ function M.run(options)
   end
   say_seal(summary)
   say(folder .. "/events.tsv")
-  if not summary.scripted and summary.sent > 0 and summary.sent < summary.planned then
+  if summary.sent > 0 and (summary.scripted or summary.sent < summary.planned) then
     say("moonpulse resume %s goes on with the rest, if there is any", to_type.path(folder))
   end
 end

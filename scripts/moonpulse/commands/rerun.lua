@@ -2,6 +2,7 @@
 local arguments = require "moonpulse.rerun.arguments"
 local as_json = require "moonpulse.cli.as_json"
 local before = require "moonpulse.rerun.before"
+local begins = require "moonpulse.record.begins"
 local bytes_read = require "moonpulse.text.bytes_read"
 local cli = require "moonpulse.cli"
 local core = require "moonpulse.core"
@@ -15,6 +16,7 @@ local numbers = require "moonpulse.text.numbers"
 local default_place = require "moonpulse.record.default_place"
 local plans = require "moonpulse.verify.plan"
 local read = require "moonpulse.record.read"
+local pasts = require "moonpulse.experiment.past"
 local recalls = require "moonpulse.experiment.recall"
 local recipes = require "moonpulse.rerun.recipe"
 local records = require "moonpulse.cli.records_option"
@@ -174,6 +176,15 @@ local function answer_again(recipe, options, of_run)
       or numbers.count(#recipe.preflight) .. " answers are"))
 end
 
+--- A run that went on with another one begins as it did.
+local function begin_as_then(recipe, of_run)
+  local begun = begins.data(recipe.begin)
+  of_run.marks_given = begun and begun.marks_given
+  if begun and recipe.is_experiment then -- what it was told first stands in its journal
+    of_run.past, of_run.begins, begun.continues = pasts.of(recipe.lines), begun, nil
+  end
+end
+
 local function perform(options)
   local data = { what = "moonpulse rerun", of = options.run, told = json.list {}, judged = json.list {} }
   local function differs(text)
@@ -198,6 +209,7 @@ local function perform(options)
   if recipe.is_experiment and in_real_time and not is_real then -- its times are those of another computer
     of_run.recall = recalls.of(recipe.lines)
   end
+  begin_as_then(recipe, of_run)
   if recipe.files.preflight and not (is_real or options.preflight or options.look) then
     answer_again(recipe, options, of_run)
   end

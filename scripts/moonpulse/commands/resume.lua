@@ -1,4 +1,5 @@
---- moonpulse resume: go on with a protocol's run that broke off, with the first trial that had not begun.
+--- moonpulse resume: go on with a run that broke off: with the first trial of its plan that had not begun, or
+--- of an experiment behind all that its script was told.
 local arguments = require "moonpulse.rerun.arguments"
 local before = require "moonpulse.rerun.before"
 local begins = require "moonpulse.record.begins"
@@ -11,8 +12,10 @@ local default_place = require "moonpulse.record.default_place"
 local devices = require "moonpulse.cli.device_argument"
 local escapes = require "moonpulse.text.escapes"
 local goes_on = require "moonpulse.rerun.goes_on"
+local experiments = require "moonpulse.rerun.experiment_goes_on"
 local named_files = require "moonpulse.protocol.named_files"
 local numbers = require "moonpulse.text.numbers"
+local pasts = require "moonpulse.experiment.past"
 local plans = require "moonpulse.verify.plan"
 local records = require "moonpulse.cli.records_option"
 local refusals = require "moonpulse.text.refusal"
@@ -26,7 +29,8 @@ local M = {}
 function M.parser()
   local parser = cli.parser("resume",
     "Go on with a run that was stopped, failed or was killed: the rest of the same plan, from the first "
-      .. "trial on that had not begun, with the run's text, parameters, seed and thresholds. Nothing is "
+      .. "trial on that had not begun, with the run's text, parameters, seed and thresholds; of an "
+      .. "experiment its script, which is told first what it was told then. Nothing is "
       .. "given twice; of a trial that broke off the rest is left out, and said. It is a run with a record "
       .. "of its own, which names the first one, and a note in that one names it; on the same day both are "
       .. "one session. Of a run on a stimulator give the port again: all questions and the checks before "
@@ -45,6 +49,8 @@ function M.parser()
     :convert(common.number(0.01, 10000, "ms")):argname("MS")
   parser:option("--late", "What to do with a pulse that would be late. Default: as it was.")
     :choices({ "abort", "skip" })
+  parser:option("--answers", "Of an experiment: a file with the answers from here on, instead of those of "
+    .. "the run's own file that are left; where none are, the operator is asked."):argname("FILE")
   parser:option("--from-trial", "Go on with this trial of the plan instead: none of which a pulse was surely "
     .. "given. Of pulses that were perhaps given (the port was lost) only you know whether the stimulator "
     .. "gave them."):convert(common.ordinal):argname("N")
@@ -134,6 +140,19 @@ local function tell(at)
     and ("; --from-trial %d gives again those of which nobody knows"):format(at.earliest) or "")
 end
 
+--- The same of an experiment.
+---@param at moonpulse.ExperimentGoesOn
+---@param begun moonpulse.Begins
+local function tell_experiment(at, begun)
+  say("so far", "%s given%s, in %s", numbers.counted(at.given, "pulse") .. (at.given == 1 and " was"
+    or " were"), at.perhaps > 0 and (", %s of them perhaps"):format(numbers.count(at.perhaps)) or "",
+    numbers.counted(at.plays, "plan"))
+  local last = at.past[#at.past - 1]
+  say("goes on", begun.number > at.plays and "with plan %d" or "with what is left of plan %d, of which %s of "
+    .. "%s were given", begun.number, last and last.given, last and numbers.counted(last.pulses or 0,
+      "pulse"))
+end
+
 --- In real time the silence that the plan has there is kept.
 local function wait_for(at, recipe, options)
   local ended = clock.seconds_of(recipe.manifest.ended)
@@ -167,6 +186,48 @@ local function claim(context, recipe, options)
   goes_on.claim(recipe, same_session.name_of(context.record.folder), options, options.out)
 end
 
+--- What it has besides of the run that it goes on with.
+local function set_past(of_run, at, recipe)
+  if recipe.is_experiment then
+    of_run.past, of_run.begins = pasts.new(at.past), at.begun
+  end
+  of_run.marks_given = at.marks_given
+end
+
+--- Where it goes on; told, and the silence before it waited for.
+local function place_of(options, recipe)
+  local at, message = goes_on.where(recipe, options.out, options.from_trial)
+  if not at then
+    cli.fail("usage", "%s", message)
+  elseif recipe.is_experiment then
+    at.begun = experiments.begins(at, same_session.name_of(recipe.folder))
+    if not options.json then
+      tell_experiment(at, at.begun)
+    end
+    return at
+  end
+  if not options.json then
+    tell(at)
+  end
+  wait_for(at, recipe, options)
+  return at
+end
+
+--- What the new run is told of the one that it goes on with.
+local function continues_of(options, recipe, at)
+  local found = { name = same_session.name_of(recipe.folder), claim = function(context)
+    claim(context, recipe, options)
+  end }
+  if recipe.is_experiment then
+    found.answers = experiments.answers_left(recipe, at)
+    found.triggers = experiments.triggers_left(recipe, at)
+    return found
+  end
+  found.left_out = at.lost + at.passed > 0 and at.lost + at.passed or nil
+  found.marks_left_out = at.marks[1] and #at.marks or nil
+  return found
+end
+
 function M.run(options)
   local folder = default_place.absolute(records.run(options.run)):gsub("/%.$", ""):gsub("(.)/+$", "%1")
   local recipe, message = goes_on.recipe(folder)
@@ -176,23 +237,16 @@ function M.run(options)
   local own = check_device(options, recipe)
   settle(options, recipe, own)
   run_options.settle_paths(options)
-  local at
-  at, message = goes_on.where(recipe, options.out, options.from_trial)
-  if not at then
-    cli.fail("usage", "%s", message)
+  if recipe.is_experiment and options.from_trial then
+    cli.fail("usage", "--from-trial is for protocols: an experiment goes on behind what its script was told")
+  elseif options.answers and not recipe.is_experiment then
+    cli.fail("usage", "--answers is for experiments, and %s is of a protocol: leave it out", folder)
   end
-  if not options.json then
-    tell(at)
-  end
-  wait_for(at, recipe, options)
+  local at = place_of(options, recipe)
   local scratch <close> = scratches.make() -- luacheck: ignore 211
-  options.continues = { name = same_session.name_of(folder), left_out = at.lost + at.passed > 0
-    and at.lost + at.passed or nil, marks_left_out = at.marks[1] and #at.marks or nil,
-    claim = function(context)
-      claim(context, recipe, options)
-    end }
+  options.continues = continues_of(options, recipe, at)
   local list = arguments.of(recipe, options, scratches.fill(recipe))
-  list[#list + 1] = ("--from-trial=%d"):format(at.trial)
+  list[#list + 1] = at.trial and ("--from-trial=%d"):format(at.trial) or nil
   list[#list + 1] = options.json and "--json" or nil
   if not recipe.files.course then -- it is no part of what is kept, and names the protocol, which is
     named_files.keep_to(plans.named_files(recipe.folder, recipe.manifest))
@@ -204,6 +258,7 @@ function M.run(options)
   for _, name in ipairs { "events", "events_wait", "lsl", "lsl_on", "lsl_wait", "osc" } do
     of_run[name] = options[name]
   end
+  set_past(of_run, at, recipe)
   if not options.json then
     tell_otherwise(recipe, options, own, of_run)
   end

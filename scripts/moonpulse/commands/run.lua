@@ -106,7 +106,8 @@ function M.add_options(parser)
   safety_options.add(parser)
   safety_options.add_overrides(parser)
   M.add_events(parser)
-  parser:option("--answers", "Experiments: a file with an answer a line, instead of asking.")
+  parser:option("--answers", "Experiments: a file with an answer a line, instead of asking; events: another "
+    .. "program answers over the socket of --events (it may also while the operator is asked).")
     :argname("FILE")
   add_triggers(parser)
   parser:option("--tolerance", "How late is late, in milliseconds.")
@@ -226,6 +227,13 @@ local function check_options(options)
     cli.fail("usage", "--events-wait is how long --events waits for a program: give --events as well")
   end
   check_lsl(options)
+  if options.answers == "events" then
+    if not options.events then
+      cli.fail("usage", "--answers events is for what a program answers over the socket of --events: give "
+        .. "that as well (a file of that name is ./events)")
+    end
+    options.answers, options.answers_told = nil, true
+  end
   if options.codes and options.codes.path == "sim" and options.speed == 1 and not options.look then
     cli.fail("usage", "--codes sim is the simulated box of virtual time: take --speed max, or name the port "
       .. "of your box")

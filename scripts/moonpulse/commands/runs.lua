@@ -201,7 +201,8 @@ end
 --- What broke off and can go on.
 local function print_broken(list)
   for _, each in ipairs(list) do
-    line("resume", "%s goes on with trial %d", each.command, each.trial)
+    line("resume", "%s goes on with %s %d", each.command, each.trial and "trial" or "plan",
+      each.trial or each.plan)
   end
 end
 
@@ -271,8 +272,8 @@ local orders = { [""] = { "place", "older", "count", "torn", "broken", "runs", "
     "pulses_planned", "session", "worst_onset_error_us", "status", "stop", "reason", "torn", "running",
     "edited", "begins_at", "notes", "recover" },
   ["runs[].begins_at"] = { "what", "number", "pulses_before", "pulses_planned", "left_out",
-    "marks_left_out", "continues" },
-  ["broken[]"] = { "path", "trial", "command" },
+    "marks_left_out", "marks_given", "continues" },
+  ["broken[]"] = { "path", "trial", "plan", "command" },
   ["runs[].session"] = { "number", "of" },
   participant = { "code", "today", "week", "all", "thresholds", "notes", "unreadable", "schedules" },
   ["participant.today"] = amounts, ["participant.week"] = amounts, ["participant.all"] = amounts,

@@ -176,22 +176,49 @@ local function trial_of(plan, seed, pulse)
   return trial, last
 end
 
+--- plan without the marks that it begins with, count of them, and without the rests behind them.
+local function without_marks(plan, count)
+  local view = plan:view()
+  if view.kind ~= "sequence" then
+    refusals.raise("usage", "it does not begin with %s that were given", numbers.counted(count, "mark"))
+  end
+  local children = {}
+  for i = 1, view.children do
+    local child = plan:child(i)
+    local totals = child:totals()
+    local is_silent = totals.pulses == 0 and totals.marks == 0
+    if children[1] or count == 0 and not is_silent then
+      children[#children + 1] = child
+    elseif count > 0 and totals.pulses == 0 and totals.marks <= count then
+      count = count - totals.marks
+    elseif not is_silent then
+      children[1], count = without_marks(child, count), 0
+    end
+  end
+  if #children == 1 then
+    return named(children[1], plan, view)
+  end
+  return named(core.describe(core.sequence_of(children), view.origin, view.label), plan, view)
+end
+
 ---@class moonpulse.Begins where a plan is begun: manifest.begins_at
----@field what "trial"|"block"
+---@field what "trial"|"block"|"plan" the last: of an experiment that goes on with a run that broke off
 ---@field number integer of the first one that is given, from 1, as the record counts them (docs/record.md)
 ---@field pulses_before integer how many of the plan's pulses are left out
----@field pulses_planned integer of the whole plan
+---@field pulses_planned integer? of the whole plan; nil: of an experiment
 ---@field left_out integer? how many of those before were given neither by the run that broke off: right
 ---   before
 ---@field marks_left_out integer? how many marks between the last pulse that was given before and this trial
 ---   were given neither before nor now
+---@field marks_given integer? how many marks of catch trials right before it the run that broke off gave
 ---@field continues string? the run that broke off, by the name of its folder
 
 --- What is left of a plan from a trial or a block on. Raises a refusal { code, message } where there is none
 --- of that number, or where it cannot be begun there.
 ---@param plan moonpulse.Plan
 ---@param seed integer that draws its rests
----@param at { what: "trial"|"block", number: integer }
+---@param at { what: "trial"|"block", number: integer, marks_given: integer? } marks_given: so many marks of
+---   catch trials right before it were given, and are left out with their intervals
 ---@return moonpulse.Plan
 ---@return moonpulse.Begins
 function M.of(plan, seed, at)
@@ -208,8 +235,12 @@ function M.of(plan, seed, at)
     refusals.raise("usage", "it lies amid a part of which only a piece has a name (:label): what is left "
       .. "would have other trials; give each piece a name")
   end
+  local given = at.marks_given
+  if given and given > 0 then
+    rest = without_marks(rest, given)
+  end
   return rest, { what = what, number = number, pulses_before = pulses,
-    pulses_planned = plan:totals().pulses }
+    pulses_planned = plan:totals().pulses, marks_given = given and given > 0 and given or nil }
 end
 
 ---@class moonpulse.LeftMark
@@ -225,10 +256,11 @@ end
 ---@param rest moonpulse.Plan
 ---@return moonpulse.LeftMark[]
 ---@return integer last_us when the plan has the pulse behind which they are
+---@return moonpulse.LeftMark[] leading those before its first pulse that the rest gives
 function M.left_marks(plan, seed, last, first, rest)
-  local list, last_us = {}, 0
+  local list, last_us, leading = {}, 0, {}
   if plan:totals().marks == 0 then -- as most plans, which may have a million pulses
-    return list, last_us
+    return list, last_us, leading
   end
   local schedule, pulse = core.schedule(plan, seed), 0
   while pulse < first do
@@ -243,9 +275,9 @@ function M.left_marks(plan, seed, last, first, rest)
   end
   local of_rest = core.schedule(rest, seed)
   while of_rest:next() == "mark" do
-    list[#list] = nil
+    table.insert(leading, 1, table.remove(list))
   end
-  return list, last_us
+  return list, last_us, leading
 end
 
 --- The first trial that begins behind the first pulses of a plan.

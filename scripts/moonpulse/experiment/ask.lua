@@ -1,5 +1,5 @@
---- Questions to the operator: on a terminal, from a pipe, or from a file of answers. On a terminal
---- q and the space bar stop the run while no question is open.
+--- Questions to the operator: on a terminal, from a pipe, from a file of answers, or from another program that
+--- follows the run (run/feed.lua). On a terminal q and the space bar stop the run while no question is open.
 local answers_given = require "moonpulse.experiment.answer"
 local blame = require "moonpulse.text.author_line"
 local core = require "moonpulse.core"
@@ -10,6 +10,8 @@ local refusals = require "moonpulse.text.refusal"
 local text_files = require "moonpulse.text.text_file"
 
 local M = {}
+
+local most_offered = 1000 -- bytes of an answer of another program
 
 local Keyboard = {}
 Keyboard.__index = Keyboard
@@ -31,11 +33,12 @@ end
 ---@param path string? where they come from
 ---@param recorded string? they are those of an earlier run: how it is named instead
 ---@param heard moonpulse.Heard
+---@param told boolean? only another program answers (--answers events)
 ---@return table keyboard to be closed; its tell(kind, entry) hears each question and answer
-function M.new(waiting, listen, answers, path, recorded, heard)
+function M.new(waiting, listen, answers, path, recorded, heard, told)
   recorded = answers and recorded or nil -- else somebody is asked
   return setmetatable({ waiting = waiting, rest = "", answers = answers, path = recorded or path, taken = 0,
-    recorded = recorded, heard = heard, asked = 0, listen = listen, keys = listen(),
+    recorded = recorded, heard = heard, told = told, asked = 0, listen = listen, keys = listen(),
     tell = function() end }, Keyboard)
 end
 
@@ -74,8 +77,29 @@ local function take_line(self)
   end
 end
 
---- The next line of standard input; false at its end.
+--- What another program has answered to the question that is open.
+local function take_offer(self)
+  local offer = self.offered
+  if offer then
+    self.offered, self.source = nil, offer.source
+    print(escapes.shown(offer.text)) -- nobody typed it here
+    return offer.text
+  end
+end
+
+--- A line that another program gives; nobody is asked besides.
+local function await_offer(self)
+  core.hold(true)
+  local ok, line = pcall(self.waiting.until_true, self.waiting, function() return take_offer(self) end)
+  core.hold(false)
+  return ok and line or not ok and error(line, 0)
+end
+
+--- The next line of standard input, or what another program answers before; false at its end.
 local function read_line(self)
+  if self.told then
+    return await_offer(self)
+  end
   local input = core.input(function(bytes)
     self.rest, self.ended = self.rest .. (bytes or ""), bytes == nil
     self.waiting:wake()
@@ -85,7 +109,10 @@ local function read_line(self)
   end
   local watched <close> = input -- luacheck: ignore 211
   core.hold(true) -- an operator does not live in virtual time
-  local ok, line = pcall(self.waiting.until_true, self.waiting, function() return take_line(self) end)
+  local ok, line = pcall(self.waiting.until_true, self.waiting, function()
+    local offer = self.is_asking and take_offer(self)
+    return offer or take_line(self)
+  end)
   core.hold(false)
   return ok and line or not ok and error(line, 0)
 end
@@ -221,7 +248,7 @@ local function in_turn(self, call, ...)
   end
   self.open = true
   local ok, result = pcall(call, self, ...)
-  self.open = false
+  self.open, self.question, self.offered = false, nil, nil
   if (self.others or 0) > 0 then
     self.waiting:wake()
   end
@@ -234,7 +261,10 @@ local function ask(self, question, person)
   local from = self.answers and not person and "--answers" or "operator"
   local of = person and "stimulator" or "script"
   self.tell("question", { text = question, of = of })
+  self.question, self.takes, self.is_asking = question, take, not (self.answers or person)
+  self.for_person, self.named = person, named
   while true do
+    self.source = nil
     io.stdout:write(escapes.shown(question), " ")
     io.stdout:flush()
     local line = next_answer(self, person)
@@ -243,12 +273,14 @@ local function ask(self, question, person)
       no_answer(self, question, named, person)
     end
     local answer = line:match("^%s*(.-)%s*$")
-    if self.answers and not person or not self.keys then
+    if self.source then -- it was shown
+    elseif self.answers and not person or not self.keys then
       print(escapes.shown(answer)) -- a terminal has shown it as it was typed
     end
     local taken = take(answer)
     if taken then
-      self.tell("answer", { question = question, answer = taken, of = of, source = from })
+      self.tell("answer", { question = question, answer = taken, of = of, source = self.source or from })
+      self.question = nil
       return taken
     elseif self.answers and not person then
       -- without the file's name: made again from the record it is the same
@@ -267,6 +299,35 @@ function Keyboard:ask(question, person)
     blame.fail("run:ask: the question is missing")
   end
   return in_turn(self, ask, question, person)
+end
+
+--- Another program answers the question that is open.
+---@param text any
+---@param source string who it is
+---@param question any of that question alone; nil: whichever is open
+---@return boolean taken
+---@return string? why not
+function Keyboard:offer(text, source, question)
+  if type(text) ~= "string" or text:find "%c" or #text > most_offered or not utf8.len(text) then
+    return false, ("a text is needed, one line of at most %d bytes"):format(most_offered)
+  elseif not (self.open and self.question) then
+    return false, "no question is open"
+  elseif self.for_person then
+    return false, "only somebody who is at the stimulator can answer that"
+  elseif not self.is_asking then
+    return false, "answers come from --answers"
+  elseif question ~= nil and question ~= self.question then
+    return false, "another question is open: " .. self.question
+  elseif self.offered then
+    return false, "it is answered already"
+  end
+  text = text:match "^%s*(.-)%s*$"
+  if not self.takes(text) then
+    return false, ("it takes %s"):format(self.named or "any text")
+  end
+  self.offered = { text = text, source = source }
+  self.waiting:wake()
+  return true
 end
 
 M.quit = "quit" -- how the end of standard input, or of the answers, is written down at a prompt

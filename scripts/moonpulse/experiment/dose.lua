@@ -59,6 +59,16 @@ local function count_unasked(self)
   self.unasked = {}
 end
 
+--- The run that this one goes on with gave a plan.
+---@param plan moonpulse.Plan
+---@param seed integer
+---@param at_s number when it started
+---@param until_s number? when it was broken off; nil: it came to its end
+---@param nerve table<string, true> the channels of a nerve's stimulator
+function Dose:gave(plan, seed, at_s, until_s, nerve)
+  judge.follow(self.given, { plan = plan, seed = seed, at_s = at_s, until_s = until_s, nerve = nerve })
+end
+
 --- The device reports a pulse that nobody sent: it was given all the same.
 ---@param at_s number from the run's start
 ---@param pulse { channel: string, intensity: number, reference: string } what it may have been

@@ -79,17 +79,17 @@ function Draws:shuffle(list, rule)
   return mixed
 end
 
---- The seed for the random rests of the k-th plan of the run.
+--- The seed for the random rests of the k-th plan of the run, behind those of the run that it goes on with.
 ---@param k integer
 ---@return integer
 function Draws:of_plan(k)
-  return core.draw(self.seed, plan_stream + k, 0x7FFFFFFF)
+  return core.draw(self.seed, plan_stream + self.plans_before + k, 0x7FFFFFFF)
 end
 
 --- The draws of an experiment: the same seed gives the same ones on every machine.
 ---@param seed integer of the run
 function M.new(seed)
-  return setmetatable({ seed = seed, count = 0 }, Draws)
+  return setmetatable({ seed = seed, count = 0, plans_before = 0 }, Draws)
 end
 
 return M

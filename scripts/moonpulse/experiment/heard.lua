@@ -1,7 +1,8 @@
---- What a script is told from outside of it in real time: the clock, the device's readings, and what it
---- was refused. It may decide by that, so the journal keeps it, with the part of the script (run:spawn) that
---- was told: verify and rerun make the same decisions from the journal alone (moonpulse.experiment.recall).
---- In virtual time the same comes again by itself.
+--- What a script is told from outside of it: the clock, the device's readings, and what it was refused. It
+--- may decide by that, so the journal keeps it, with the part of the script (run:spawn) that was told. Of a
+--- run in real time verify and rerun make the same decisions from the journal alone
+--- (moonpulse.experiment.recall); in virtual time the same comes again by itself. Where a run broke off, the
+--- one that goes on with it is told the same first (moonpulse.experiment.past).
 local blame = require "moonpulse.text.author_line"
 local core = require "moonpulse.core"
 local handles = require "moonpulse.experiment.handle"
@@ -24,6 +25,7 @@ local most_in_line, most_pending = 200, 20
 ---@field until_other { lines: integer, by: string }? the journal's lines before something else had a part
 ---@field kept integer readings that the journal has, or will
 ---@field await fun(at_ns: integer) the part of the script waits until then, from the run's start
+---@field past moonpulse.Past what the run that this one goes on with was told: it is told first
 local Heard = {}
 Heard.__index = Heard
 
@@ -31,9 +33,10 @@ Heard.__index = Heard
 ---@param audit moonpulse.Audit with a journal: what it writes is told which part of the script it is of
 ---@param recall moonpulse.Recall? of moonpulse.experiment.recall
 ---@param await fun(at_ns: integer) the part of the script that runs waits until then, from the run's start
+---@param past moonpulse.Past
 ---@return moonpulse.Heard
-function M.new(audit, recall, await)
-  local self = setmetatable({ audit = audit, recall = recall, await = await,
+function M.new(audit, recall, await, past)
+  local self = setmetatable({ audit = audit, recall = recall, await = await, past = past,
     parts = setmetatable({}, { __mode = "k" }), spawned = 0, arms = 0, tries = {}, pending = {},
     kept = 0 }, Heard)
   audit.journal:listen(function() self:flush() end, function() return self:part() end)
@@ -70,14 +73,16 @@ function Heard:flush()
 end
 
 local function keep(self, what, value, size)
-  if core.is_virtual() and not self.recall or self.kept > most_kept then
+  if self.kept > most_kept then
     return
   end
   self.kept = self.kept + (size or 1)
   local part, last = self:part(), self.pending[#self.pending]
   if self.kept > most_kept then
     self.pending[#self.pending + 1] = { part = part, what = what, lost = true }
-    self:other "lost"
+    if self.recall or not core.is_virtual() then -- in virtual time the same comes again by itself
+      self:other "lost"
+    end
   elseif math.type(value) ~= "integer" then
     self.pending[#self.pending + 1] = { part = part, what = what, value = value }
   elseif last and last.what == what and last.part == part and #last.since_ns < most_in_line then
@@ -118,9 +123,13 @@ local function as_now(told, now)
 end
 
 --- The script reads the clock.
----@param since_ns integer what it shows, from the run's start
+---@param since_ns integer what it shows, from the script's beginning
 ---@return integer since_ns what the script is told
 function Heard:now(since_ns)
+  local was = self.past:now()
+  if was then
+    return was
+  end
   local told = self.recall and self.recall:reading(self:part(), "now") or since_ns
   keep(self, "now", told)
   return told
@@ -174,6 +183,10 @@ end
 ---@param size integer? how many readings of the journal it is as long as
 ---@return table value what the script is told
 function Heard:reading(what, value, size)
+  local was = self.past:take(what)
+  if was then
+    return as_now(handles.copy(was.value), value)
+  end
   local told = self.recall and self.recall:reading(self:part(), what)
   local is = told and as_now(handles.copy(told), value) or value
   keep(self, what, plain(is), size)

@@ -6,6 +6,7 @@ local handles = require "moonpulse.experiment.handle"
 local hunts = require "moonpulse.experiment.hunt"
 local notes = require "moonpulse.text.notes"
 local recalls = require "moonpulse.experiment.recall"
+local refusals = require "moonpulse.text.refusal"
 local recruitments = require "moonpulse.experiment.recruitment"
 local staircases = require "moonpulse.experiment.staircase"
 local value_words = require "moonpulse.text.value_words"
@@ -25,10 +26,11 @@ local function seconds(who, value)
   return value
 end
 
---- Seconds since the run's start: what onset counts from.
+--- Seconds since the run's start: what onset counts from. Of a run that goes on with one that broke off:
+--- since the start of that one, without the time between them.
 ---@return number
 function Run:now()
-  return self.stage.heard:now(core.clock_ns() - self.stage.record.start_ns) / 1e9
+  return self.stage.heard:now(core.clock_ns() - self.stage.zero_ns) / 1e9
 end
 
 --- The stimulator that --device and --port named. It is connected, not armed.
@@ -45,6 +47,9 @@ function Run:sleep(duration)
   notes.rest("run:sleep", "the time", duration)
   local waiting = self.stage.waiting
   waiting.check()
+  if self.stage.past:goes_on() then
+    return
+  end
   if end_ns <= core.clock_ns() then -- the loop has its turn all the same
     waiting:wait(0)
   end
@@ -83,6 +88,10 @@ end
 ---@return string
 function Run:ask(question)
   self.stage.waiting.check()
+  local was = self.stage.past:take "answer"
+  if was then
+    return tostring(was.value)
+  end
   local answer = self.stage.keyboard:ask(question)
   self.stage.mark(question .. ": ", nil, nil, answer)
   return answer
@@ -95,6 +104,10 @@ end
 ---@return integer? byte
 function Run:wait_trigger(options)
   self.stage.waiting.check()
+  local was = self.stage.past:take("trigger", "run:wait_trigger")
+  if was then
+    return was.at_ns and was.at_ns / 1e9, was.value
+  end
   local at_ns, byte, first
   self.stage.heard:try("run:wait_trigger", function()
     at_ns, byte, first = self.stage.triggers:wait(options)
@@ -110,7 +123,7 @@ function Run:wait_trigger(options)
     self.stage.tell("trigger", { byte = byte, input = not byte and ((options or {}).line or "cts") or nil,
       edge = not byte and ((options or {}).edge or "rising") or nil }, at_ns)
   end
-  return (at_ns - self.stage.record.start_ns) / 1e9, byte
+  return (at_ns - self.stage.zero_ns) / 1e9, byte
 end
 
 --- What came until now: bytes of --trigger-in (or --triggers), and edges that the script waited for.
@@ -127,7 +140,7 @@ function Run:triggers(options)
   end
   local stage, who = self.stage, core.current()
   local list, gone = stage.triggers.queue.log:list(who, new, stage.triggers.queue:place(who),
-    stage.record.start_ns)
+    stage.zero_ns)
   local told = stage.heard:reading("triggers", { list = list, gone = gone }, math.max(1, #list))
   for _, each in ipairs(told.list) do -- a journal has one kind of number
     each.byte = math.tointeger(each.byte)
@@ -152,7 +165,7 @@ function Run:trigger_count(options)
   end
   local stage = self.stage
   local count = stage.triggers.queue.log:count(byte,
-    since and stage.record.start_ns + math.floor(since * 1e9 + 0.5))
+    since and stage.zero_ns + math.floor(since * 1e9 + 0.5))
   local told = stage.heard:reading("trigger_count", { count = count or -1 }).count
   told = math.tointeger(told)
   if told < 0 then
@@ -176,19 +189,32 @@ end
 function Run:mark(text, options)
   text = text_of("run:mark", text)
   local code = blame.options("run:mark", options or {}, { code = "?code" }).code
-  if code == nil then
+  code = code ~= nil and checks.code("run:mark", code) or nil
+  if self.stage.past:goes_on() then
+    return
+  elseif code == nil then
     self.stage.mark(text)
   else
-    self.stage.coded_mark(text, checks.code("run:mark", code))
+    self.stage.coded_mark(text, code)
   end
 end
 
 --- The same, also shown to the operator.
 ---@param text string
 function Run:note(text)
-  self.stage.mark(text_of("run:note", text))
+  text = text_of("run:note", text)
+  if self.stage.past:goes_on() then
+    return
+  end
+  self.stage.mark(text)
   self.stage.tell("note", { text = text })
   self.stage.say(text)
+end
+
+--- From here on nobody could say what is left where it breaks off.
+local function cannot_go_on(self, why)
+  local job = self.stage.job
+  job.can_pause, job.can_go_on, job.cannot_pause = nil, nil, why
 end
 
 --- A prompt: whoever sits there types Lua, line by line, until quit (or Ctrl-D). Errors are shown, and it
@@ -198,6 +224,11 @@ function Run:prompt(names)
   if names ~= nil and type(names) ~= "table" then
     blame.fail("run:prompt: names must be a table, like { gain = gain }, not %s", value_words.shown(names))
   end
+  if self.stage.past:goes_on() then
+    refusals.raise("usage", "the run that this one goes on with was at a prompt, and what was typed there is "
+      .. "not done again: run it anew")
+  end
+  cannot_go_on(self, "it is at a prompt")
   require("moonpulse.experiment.prompt").new(self.stage, self.handle, names or {}):run()
 end
 
@@ -250,6 +281,11 @@ function Run:spawn(task)
   if type(task) ~= "function" then
     blame.fail("run:spawn: a function is needed, not %s", type(task))
   end
+  if self.stage.past:goes_on() then
+    refusals.raise("usage", "a script with parts side by side (run:spawn) cannot be gone on with: run it "
+      .. "anew")
+  end
+  cannot_go_on(self, "its script has parts side by side (run:spawn)")
   waitings.must_move("spawns", "let what was spawned wait with run:sleep before it spawns more")
   self.stage.spawn(task)
 end
@@ -258,6 +294,11 @@ end
 --- script ends. Unless stim:arm() follows, the run ends as stopped on request.
 ---@param why string? for the record
 function Run:stop(why)
+  local was = self.stage.past:take "stop"
+  if was then
+    self.stage.device.was_armed = nil
+    return
+  end
   self.stage.stop(why)
 end
 

@@ -8,6 +8,7 @@ local handles = require "moonpulse.experiment.handle"
 local outputs = require "moonpulse.driver.outputs"
 local lower = require "moonpulse.lowering"
 local refusals = require "moonpulse.text.refusal"
+local retold = require "moonpulse.experiment.retold"
 local starting = require "moonpulse.stimulator.starting"
 local stimulators = require "moonpulse.stimulator"
 local turns = require "moonpulse.experiment.turns"
@@ -28,15 +29,17 @@ local play_known = { at = "?number" }
 ---@param show table of moonpulse.run.experiment_log
 ---@param waiting table of moonpulse.experiment.waiting
 ---@param heard moonpulse.Heard
+---@param zero_ns integer what the script's clock counts from (monotonic)
 ---@return moonpulse.ExperimentDevice
-function M.new(stimulator, show, waiting, heard)
-  local dose = doses.new(stimulator.job)
+function M.new(stimulator, show, waiting, heard, zero_ns)
+  local dose, before_ns = doses.new(stimulator.job), stimulator.record.start_ns - zero_ns
   function stimulator.record.on_unasked(since_ns) -- of which strength is not known: what it was told, or all
-    dose:gave_unasked(since_ns / 1e9, stimulator.listening.told or { channel = "1",
+    dose:gave_unasked((before_ns + since_ns) / 1e9, stimulator.listening.told or { channel = "1",
       intensity = stimulator.driver.limits(stimulator.identity).intensity.max, reference = "MSO" })
   end
   return setmetatable({ stimulator = stimulator, show = show, waiting = waiting, heard = heard, plays = 0,
-    channels = {}, dose = dose, turns = turns.new(waiting) }, Device)
+    past = heard.past, zero_ns = zero_ns, before_ns = before_ns, channels = {}, dose = dose,
+    turns = turns.new(waiting) }, Device)
 end
 
 --- Do what may refuse a plan. Refusals are tables with a code; here they also get the script's line.
@@ -51,9 +54,9 @@ local function refusing(action, ...)
   error(result, 0)
 end
 
---- A monotonic instant in seconds from the run's start.
+--- A monotonic instant in seconds of the script's clock: from the run's start.
 local function since_start(self, ns)
-  return (ns - self.stimulator.record.start_ns) / 1e9
+  return (ns - self.zero_ns) / 1e9
 end
 
 --- Check a plan for the earliest instant at which the device can give it.
@@ -214,7 +217,7 @@ local function wanted_at(self, who, at)
     blame.fail("%s: at must be seconds from the run's start, like run:now() + 0.5, not %s", who,
       tostring(at))
   end
-  return at and self.stimulator.record.start_ns + math.floor(at * 1e9 + 0.5)
+  return at and self.zero_ns + math.floor(at * 1e9 + 0.5)
 end
 
 ---@class moonpulse.WhenReady
@@ -368,7 +371,7 @@ local function play(self, who, plan, options, ahead_ns, counts, begins, refused)
     })
   end)
   self:played(ok, problem)
-  return self.heard:start(stimulator.start_ns - stimulator.record.start_ns, number) / 1e9
+  return (self.before_ns + self.heard:start(stimulator.start_ns - stimulator.record.start_ns, number)) / 1e9
 end
 
 --- Play a plan; returns when its last pulse is confirmed, or its last mark was passed. Raises where a stop
@@ -462,6 +465,8 @@ end
 function Device:armed()
   return self.heard:is_armed(self.stimulator.ready == true)
 end
+
+retold.first(Device, help)
 
 local kind = handles.kind("stim", Device, { "arm", "play", "fire", "on_trigger", "watch", "disarm", "status",
   "limits", "identity", "armed" })

@@ -129,7 +129,7 @@ local function perform(device, watching)
     device.plays = device.plays + 1
     show:external(device.plays, admitted, prepared, at_ns, verdict)
     record:external(at_ns, text, value, verdict == "otherwise")
-    device.dose:gave_unasked((at_ns - record.start_ns) / 1e9, action)
+    device.dose:gave_unasked((at_ns - device.zero_ns) / 1e9, action)
     stimulator.last[stimulator:output_of(action)] = { action = action, at_ns = at_ns, fired_ns = at_ns }
   end
   function how.sooner(apart_ns)

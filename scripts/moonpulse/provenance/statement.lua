@@ -92,7 +92,7 @@ function M.text(facts)
     ["predicate.buildDefinition.externalParameters"] = { "protocol", "parameters", "seed", "begins_at",
       "thresholds" },
     ["predicate.buildDefinition.externalParameters.begins_at"] = { "what", "number", "pulses_before",
-      "pulses_planned", "left_out", "marks_left_out", "continues" },
+      "pulses_planned", "left_out", "marks_left_out", "marks_given", "continues" },
     ["predicate.runDetails"] = { "builder", "metadata", "byproducts" } })
 end
 

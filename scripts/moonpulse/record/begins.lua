@@ -22,13 +22,16 @@ function M.data(manifest)
     return type(at) == "table" and math.tointeger(tonumber(at[key])) or nil
   end
   local number, before, planned = whole "number", whole "pulses_before", whole "pulses_planned"
-  local lost, marks = whole "left_out", whole "marks_left_out"
-  if not (number and before and planned) or number < 1 or before < 0 or planned < before then
+  local lost, marks, given = whole "left_out", whole "marks_left_out", whole "marks_given"
+  local of = at and at.what == "plan" and "plan" or at and at.what == "block" and "block" or "trial"
+  if not (number and before and (planned or of == "plan")) or number < 1 or before < 0
+    or planned and planned < before then
     return nil
   end
-  return { what = at.what == "block" and "block" or "trial", number = number, pulses_before = before,
+  return { what = of, number = number, pulses_before = before,
     pulses_planned = planned, left_out = lost and lost > 0 and lost <= before and lost or nil,
-    marks_left_out = marks and marks > 0 and marks or nil, continues = M.continues(manifest) }
+    marks_left_out = marks and marks > 0 and marks or nil,
+    marks_given = given and given > 0 and given or nil, continues = M.continues(manifest) }
 end
 
 local most_named = 12
@@ -64,6 +67,10 @@ function M.words(manifest)
   end
   local lost = at.left_out
   local marks = at.marks_left_out
+  if not at.pulses_planned then -- of an experiment, whose plans are not known before
+    return ("%s %d, behind %s%s"):format(at.what, at.number, numbers.counted(at.pulses_before, "pulse"),
+      at.continues and "; it goes on with " .. escapes.shown(at.continues) or "")
+  end
   return ("%s %d, behind %s of the plan's %s%s%s%s"):format(at.what, at.number,
     numbers.count(at.pulses_before), numbers.counted(at.pulses_planned, "pulse"), lost
     and (", the last %s of which %s given"):format(numbers.count(lost), lost == 1 and "was not" or "were not")

@@ -25,7 +25,7 @@ local orders = {
   protocol = { "id", "name", "file", "cite", "doi", "target", "coil", "threshold", "unconfirmed", "nerve",
     "pulses", "first_to_last_s", "nominal_end_s", "whole_cycles_s", "outline", "plan_sha256" },
   begins_at = { "what", "number", "pulses_before", "pulses_planned", "left_out",
-    "marks_left_out", "continues" },
+    "marks_left_out", "marks_given", "continues" },
   session = { "number", "of", "phase", "phases", "sessions", "course" },
   ["session.course"] = { "name", "begins", "phases" },
   experiment = { "plays", "staircases", "thresholds", "curves", "triggers" },

@@ -361,9 +361,9 @@ end
 
 --- What a journal has beside plans, settings and marks: docs/verify.md.
 local acts = {}
-for _, kind in ipairs { "begin", "arm", "disarm", "stop", "threshold", "override", "approval", "question",
-  "answer", "trigger", "watched", "note", "read", "refused", "clock", "end", "sealed", "recovered", "report",
-  "signature", "noted", "marked" } do
+for _, kind in ipairs { "begin", "before", "arm", "disarm", "stop", "threshold", "override", "approval",
+  "question", "answer", "trigger", "watched", "note", "read", "refused", "clock", "end", "sealed",
+  "recovered", "report", "signature", "noted", "marked" } do
   acts[kind] = true
 end
 M.acts = acts

@@ -10,8 +10,9 @@ local refusals = require "moonpulse.text.refusal"
 local M = {}
 
 -- handed on as they are given with rerun
-local own = { "port", "trigger_in", "trigger_baud", "out", "participant", "operator", "stop_line", "lab",
-  "preflight", "beyond_guidelines", "approval", "meta", "coil", "threshold", "sign", "start_on", "timeout" }
+local own = { "port", "answers", "trigger_in", "trigger_baud", "out", "participant", "operator",
+  "stop_line", "lab", "preflight", "beyond_guidelines", "approval", "meta", "coil", "threshold", "sign",
+  "start_on", "timeout" }
 
 local function write(path, lines)
   local file, message = core.create_file(path)
@@ -38,15 +39,21 @@ end
 
 --- Answers and triggers: the files that the run had, else what the journal says came.
 ---@param is_timed boolean the run is in real time: triggers come from the journal alone, as then
-local function add_inputs(list, recipe, scratch, is_timed)
-  if recipe.is_experiment then
-    plain(list, "answers", recipe.files.answers
-      or write(scratch .. "/answers.txt", recipe.answers))
+local function add_inputs(list, recipe, options, scratch, is_timed)
+  if recipe.is_experiment and not options.answers then
+    local left = options.continues and options.continues.answers
+    if not left then
+      plain(list, "answers", recipe.files.answers or write(scratch .. "/answers.txt", recipe.answers))
+    elseif left[1] then -- else the operator is asked
+      plain(list, "answers", write(scratch .. "/answers.txt", left))
+    end
   end
   plain(list, "start-on", recipe.begin.options.start_on)
   plain(list, "timeout", recipe.begin.options.start_on and recipe.begin.options.start_timeout_s)
   if is_timed then
     return
+  elseif options.continues and options.continues.triggers then
+    plain(list, "triggers", write(scratch .. "/triggers.txt", options.continues.triggers))
   elseif recipe.files.triggers then
     plain(list, "triggers", recipe.files.triggers)
   elseif recipe.triggers[1] then
@@ -64,7 +71,7 @@ local function add_played(list, recipe, options)
   end
   plain(list, "seed", recipe.begin.seed)
   local at = recipe.begin.begins_at
-  if type(at) == "table" and not options.continues then
+  if type(at) == "table" and at.what ~= "plan" and not options.continues then
     plain(list, at.what == "block" and "from-block" or "from-trial", math.tointeger(tonumber(at.number)) or 0)
   end
   for _, name in ipairs { "late", "timing", "guidelines" } do
@@ -148,7 +155,7 @@ local function add_simulated(list, recipe, options, scratch)
   end
   list[#list + 1] = not options.unconfirmed and "--unconfirmed" or nil
   if recipe.is_experiment or from.start_on and tonumber(options.speed) ~= 1 then
-    add_inputs(list, recipe, scratch, tonumber(options.speed) == 1)
+    add_inputs(list, recipe, options, scratch, tonumber(options.speed) == 1)
   end
 end
 

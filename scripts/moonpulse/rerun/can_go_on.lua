@@ -11,24 +11,32 @@ local broken = { stopped = true, ["device fault"] = true, interrupted = true }
 --- What can be told without its folder.
 local function may(run, now)
   local facts = run.facts
-  return facts.kind ~= "experiment" and broken[facts.status] and not run.edited and not facts.torn
-    and (facts.given or 0) > 0 and facts.given < (facts.planned or 0) and now - run.at < recent_s
+  local is_experiment = facts.kind == "experiment" -- what it had to give besides is not known
+  return broken[facts.status] and not run.edited and not facts.torn and (facts.given or 0) > 0
+    and (is_experiment and facts.stop ~= "requested" or not is_experiment
+      and facts.given < (facts.planned or 0)) and now - run.at < recent_s
 end
 
 --- Where it would go on. What cannot be read, or is not to be gone on with, has no place.
-local function trial_of(path, out)
-  local done, trial = pcall(function()
+---@return integer? trial nil: of an experiment, or it has none
+---@return integer? plan of an experiment
+local function place_of(path, out)
+  local done, trial, plan = pcall(function()
     local recipe = goes_on.recipe(path)
     local at = recipe and goes_on.where(recipe, out)
+    if at and recipe.is_experiment then
+      return nil, require("moonpulse.rerun.experiment_goes_on").begins(at, "").number
+    end
     return at and at.trial
   end)
-  return done and trial or nil
+  return done and trial or nil, done and plan or nil
 end
 
 ---@class moonpulse.CanGoOn
 ---@field path string of the run's folder
 ---@field command string
----@field trial integer that it goes on with
+---@field trial integer? that it goes on with
+---@field plan integer? the same of an experiment: its plans are numbered
 
 --- Those of the last seven days, at most ten, the newest last.
 ---@param runs moonpulse.ShownRun[] the newest last
@@ -40,10 +48,10 @@ function M.of(runs, out, now)
   for i = #runs, 1, -1 do
     local run = runs[i]
     if tried < most and may(run, now or os.time()) then
-      local trial = trial_of(run.path, out)
+      local trial, plan = place_of(run.path, out)
       tried = tried + 1
-      if trial then
-        table.insert(list, 1, { path = run.path, trial = trial,
+      if trial or plan then
+        table.insert(list, 1, { path = run.path, trial = trial, plan = plan,
           command = ("moonpulse resume %s"):format(to_type.path(run.path)) })
       end
     end

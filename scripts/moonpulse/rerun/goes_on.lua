@@ -23,11 +23,13 @@ local M = {}
 ---@field lost integer pulses of a trial that had begun, which are not made up for
 ---@field passed integer pulses of whole trials that are passed over, where a later one was asked for
 ---@field marks moonpulse.LeftMark[] behind the last pulse that was given, which neither gives
+---@field marks_given integer? marks of catch trials right before the trial that were given: not again
 ---@field left integer pulses from the trial on
 ---@field earliest integer the first trial of which no pulse was surely given
 ---@field usual integer? the first that had not begun; nil: all had
 ---@field silence_s number what the plan has between the last pulse that was given and the next one
 
+local most_in_a_row = 100 -- of a record that may be somebody else's
 local note = "resumed: %s goes on with it"
 
 --- The run that a record says goes on with it, by the name of its folder.
@@ -52,17 +54,31 @@ local function successor(folder, manifest, out)
   local name = noted(manifest)
   for _, place in ipairs(name and { folder:match("^(.*)/"), out or false, default_place.folder() or false }
     or {}) do
-    local other = place and read.manifest(("%s/%s/manifest.json"):format(place, name))
+    local path = place and ("%s/%s"):format(place, name) -- one of the same second may have the same name
+    local other = path and path ~= folder and read.manifest(path .. "/manifest.json")
     if other and read.get(other, "begins_at.continues") == folder:match("([^/]+)$") then
-      return not gave_nothing(other) and ("%s/%s"):format(place, name) or nil
+      return not gave_nothing(other) and path or nil
     end
   end
   return name
 end
 
-local function resumed(folder, other)
+local function resumed(folder, other, out)
+  local manifest = read.manifest(other .. "/manifest.json")
+  for _ = 1, most_in_a_row do -- that one may have been gone on with as well
+    local further = manifest and successor(other, manifest, out)
+    if not further then
+      break
+    end
+    other, manifest = further, read.manifest(further .. "/manifest.json")
+  end
+  local name = folder:match("([^/]+)$")
+  if manifest and manifest.status == "completed" then
+    return ("%s was resumed already: %s goes on with it, and came to its end: nothing is left"):format(name,
+      other)
+  end
   return ("%s was resumed already: %s goes on with it; moonpulse resume %s goes on with that one"):format(
-    folder:match("([^/]+)$"), other, to_type.path(other))
+    name, other, to_type.path(other))
 end
 
 --- What stands in the way of a recipe, by its manifest.
@@ -72,9 +88,8 @@ local function obstacle(recipe)
   if manifest.status == "running" then
     return ("%s was killed: %s writes what it gave, then resume goes on"):format(folder,
       to_type.recover(folder))
-  elseif recipe.is_experiment then
-    return ("%s is of an experiment, which decides as it goes: run it again, with a parameter of its own "
-      .. "that says where it begins (-p block=3)"):format(folder)
+  elseif recipe.is_experiment and read.get(manifest, "result.stop") == "requested" then
+    return ("%s was ended by its script: there is nothing to go on with"):format(folder)
   elseif manifest.status == "completed" then
     return ("%s came to its end: there is nothing to go on with (moonpulse rerun does the same again)")
       :format(folder)
@@ -118,16 +133,18 @@ local function given_of(pulses, skipped)
   return at, skipped + last, skipped + sure
 end
 
---- The silence in a plan before what is left of it, behind a pulse of before: catch trials before its first
---- pulse are a part of what is left.
-local function silence(plan, seed, last, first, rest)
-  local schedule, since_ns = core.schedule(plan, seed), 0
+--- The silence in a plan before what is left of it, behind a pulse of before and so many marks behind it:
+--- catch trials before its first pulse are a part of what is left.
+local function silence(plan, seed, last, first, rest, marks)
+  local schedule, since_ns, is_behind = core.schedule(plan, seed), 0, last == 0
   while true do
     local kind, _, number, _, ns = schedule:next()
     if not kind then
       return 0
     elseif kind == "pulse" and number == last then
-      since_ns = ns
+      since_ns, is_behind = ns, true
+    elseif kind == "mark" and is_behind and marks > 0 then
+      since_ns, marks = ns, marks - 1
     elseif kind == "pulse" and number == first then
       local of_rest, what, lead_ns = core.schedule(rest, seed), "mark", 0
       while what == "mark" do
@@ -139,17 +156,18 @@ local function silence(plan, seed, last, first, rest)
 end
 
 --- The marks behind the last pulse that was given, which the run that broke off did not come to, and which
---- the rest does not give.
+--- the rest does not give; how many of those before its first pulse, which it would give, were given; and how
+--- many behind that pulse in all.
 local function marks_of(kept, events, last, begins, rest)
   local skipped = kept.begins and kept.begins.pulses_before or 0
   last = math.min(last, begins.pulses_before) -- what was perhaps given may be given again
-  local left, last_us = remainders.left_marks(kept.plan, kept.seed, last - skipped,
+  local left, last_us, leading = remainders.left_marks(kept.plan, kept.seed, last - skipped,
     begins.pulses_before + 1 - skipped, rest)
   local from_us = 0 -- of the rows: a plan begins when its run says so
   for _, row in ipairs(events.pulses) do
     from_us = row.pulse == last - skipped and row.planned and row.planned - last_us or from_us
   end
-  local passed, list = {}, {}
+  local passed, list, given = {}, {}, 0
   for _, row in ipairs(events.marks) do
     local us = row.planned and math.floor(row.planned - from_us + 0.5)
     passed[us or false] = (passed[us or false] or 0) + 1
@@ -161,7 +179,12 @@ local function marks_of(kept, events, last, begins, rest)
       list[#list + 1] = mark
     end
   end
-  return list
+  local before_them = #left - #list
+  while leading[given + 1] and (passed[leading[given + 1].us] or 0) > 0 do
+    given = given + 1
+    passed[leading[given].us] = passed[leading[given].us] - 1
+  end
+  return list, given, given > 0 and #left + given or before_them
 end
 
 --- Its plan, whole, and its rows.
@@ -181,17 +204,35 @@ local function kept_of(recipe)
   return kept, events
 end
 
+--- An experiment goes on behind all that its script was told.
+local function where_experiment(recipe)
+  local folder = recipe.folder
+  local events = read.events(folder .. "/events.tsv")
+  if not events then
+    return nil, ("%s has no rows (events.tsv): moonpulse verify says more"):format(folder)
+  end
+  local at, last = given_of(events.pulses, 0)
+  if at.given < (tonumber(read.get(recipe.manifest, "result.pulses_sent")) or 0) then
+    return nil, ("%s: events.tsv has fewer pulses than the run gave: moonpulse verify says more")
+      :format(folder)
+  end
+  return require("moonpulse.rerun.experiment_goes_on").where(recipe, at, last) -- loaded for who needs it
+end
+
 --- Where it goes on.
 ---@param recipe moonpulse.Recipe
 ---@param out string? where a run that goes on with it may lie, besides where it lies itself
 ---@param from integer? the trial that is asked for: none before the earliest
----@return moonpulse.GoesOn?
+---@return moonpulse.GoesOn|moonpulse.ExperimentGoesOn|nil
 ---@return string? message
 function M.where(recipe, out, from)
   local folder = recipe.folder
   local other = successor(folder, recipe.manifest, out)
   if other then
-    return nil, resumed(folder, other)
+    return nil, resumed(folder, other, out)
+  end
+  if recipe.is_experiment then
+    return where_experiment(recipe)
   end
   local kept, events = kept_of(recipe)
   if not kept then
@@ -218,8 +259,13 @@ function M.where(recipe, out, from)
   at.lost = math.max(0, math.min(begins.pulses_before, usual or whole:totals().pulses) - last)
   at.passed = math.max(0, begins.pulses_before - last - at.lost)
   at.planned, at.left = kept.plan:totals().pulses, whole:totals().pulses - begins.pulses_before
-  at.marks = marks_of(kept, events, last, begins, rest)
-  at.silence_s = silence(whole, seed, last, begins.pulses_before + 1, rest)
+  local given, all_given
+  at.marks, given, all_given = marks_of(kept, events, last, begins, rest)
+  if given > 0 then
+    at.marks_given = given
+    rest = remainders.of(whole, seed, { what = "trial", number = at.trial, marks_given = given })
+  end
+  at.silence_s = silence(whole, seed, last, begins.pulses_before + 1, rest, all_given)
   return at
 end
 
@@ -235,7 +281,7 @@ function M.claim(recipe, name, options, out)
   local function check()
     local other = successor(folder, (read.manifest(folder .. "/manifest.json")), out)
     if other then
-      refusals.raise("usage", "%s; nothing was armed", resumed(folder, other))
+      refusals.raise("usage", "%s; nothing was armed", resumed(folder, other, out))
     end
   end
   if lfs.attributes(folder, "mode") ~= "directory" then

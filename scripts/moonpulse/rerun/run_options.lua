@@ -40,8 +40,9 @@ end
 --- Paths as they are from any folder: the run is made in another one.
 ---@param options table of the command; changed
 function M.settle_paths(options)
-  for _, name in ipairs { "out", "lab", "preflight", "meta", "sign" } do
-    options[name] = options[name] and default_place.absolute(options[name])
+  for _, name in ipairs { "out", "lab", "preflight", "meta", "sign", "answers" } do
+    local is_path = options[name] and not (name == "answers" and options[name] == "events")
+    options[name] = is_path and default_place.absolute(options[name]) or options[name]
   end
   local port = options.port
   options.port = port and lfs.attributes(port, "mode") and default_place.absolute(port) or port

@@ -245,10 +245,18 @@ local function report_and_record(folder)
   end
 end
 
---- What is left of a protocol's run that broke off can be given.
+--- What is left of a run that broke off can be given: of an experiment what its script decides.
 local function say_resume(context, result)
   local job = context.job
-  if context.experiment or result.status == "completed" or result.pulses_sent == 0 or not job.plan then
+  local function say()
+    M.line("resume", "moonpulse resume %s goes on with the rest",
+      require("moonpulse.text.to_type").path(context.record.folder))
+  end
+  if result.status == "completed" or result.pulses_sent == 0 or context.look then
+    return
+  elseif context.experiment and job.can_go_on and result.stop ~= "requested" then
+    return say()
+  elseif not job.plan then
     return
   end
   -- loaded for who stopped
@@ -256,8 +264,7 @@ local function say_resume(context, result)
   local known, trial = pcall(remainders.trial_after, job.plan, job.seed,
     result.pulses_sent + result.pulses_skipped)
   if known and trial and pcall(remainders.of, job.plan, job.seed, { what = "trial", number = trial }) then
-    M.line("resume", "moonpulse resume %s goes on with the rest",
-      require("moonpulse.text.to_type").path(context.record.folder))
+    say()
   end
 end
 

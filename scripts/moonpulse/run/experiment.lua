@@ -14,8 +14,10 @@ local heards = require "moonpulse.experiment.heard"
 local keeping = require "moonpulse.run.keeping"
 local keyboards = require "moonpulse.experiment.ask"
 local look_bounds = require "moonpulse.run.look_bounds"
+local numbers = require "moonpulse.text.numbers"
 local manifests = require "moonpulse.run.manifest"
 local objects = require "moonpulse.experiment.run_verbs"
+local pasts = require "moonpulse.experiment.past"
 local protocols = require "moonpulse.protocol"
 local refusals = require "moonpulse.text.refusal"
 local run_safety = require "moonpulse.run.safety"
@@ -120,7 +122,8 @@ end
 local function make_stage(context, stimulator, journal, looking)
   local job = context.job
   local stage = { job = job, record = context.record, stimulator = stimulator,
-    draws = draws.new(job.seed) }
+    draws = draws.new(job.seed), past = context.past }
+  stage.zero_ns = stage.record.start_ns - stage.past.over_ns
   stage.waiting = waitings.new(check_of(stage, looking))
   stimulator.on_wake = function() stage.waiting:wake() end
   local show = shows.new(context, journal, stage.draws)
@@ -128,11 +131,11 @@ local function make_stage(context, stimulator, journal, looking)
   stimulator.on_set = function(...) show:set(...) end
   stage.heard = heards.new(job.audit, context.recall, function(at_ns)
     stage.waiting:until_ns(stage.record.start_ns + at_ns)
-  end)
+  end, stage.past)
   if looking then
     sandbox.on_outside(function() stage.heard:other "outside" end)
   end
-  stage.device = devices.new(stimulator, show, stage.waiting, stage.heard)
+  stage.device = devices.new(stimulator, show, stage.waiting, stage.heard, stage.zero_ns)
   stage.triggers = triggers.new(stage.waiting, stimulator.link.session, function(text)
     stimulator:lost_with(text)
   end, function(text)
@@ -154,6 +157,10 @@ local function make_stage(context, stimulator, journal, looking)
   stage.curve_begun = function(curve) show:begun("curves", curve) end
   stage.curve_ended = function(curve) show:curve_ended(curve) end
   stage.stop, stage.spawn = stop_of(stage), spawn_of(stage)
+  function stage.past.on_over()
+    show:say(("goes on, behind %s of %s"):format(numbers.counted(stage.past.pulses, "pulse"),
+      job.begins_at and job.begins_at.continues or "the run before"))
+  end
   return stage
 end
 
@@ -267,12 +274,15 @@ local function perform(context, options, path, simulator)
   start.connected(context, identity, (stimulator.link.session:backend()))
   record:start(core.clock_ns())
   local journal = begins.begin(context, record.start_ns)
+  context.past:keep(job.audit)
   local stage = make_stage(context, stimulator, journal, options.look)
   local listening <close> = stage.triggers
   hear_from(stage, context, options, simulator)
   local keyboard <close> = keyboards.new(stage.waiting, function(quiet, typed)
     return not options.look and stops.listen_for_keys(job, quiet, typed) or nil
-  end, context.answers or options.look and {} or nil, options.answers, options.recorded, stage.heard)
+  end, context.answers or options.look and {} or nil, options.answers, options.recorded, stage.heard,
+    options.answers_told)
+  context.keyboard = keyboard -- of other programs
   stage.keyboard, keyboard.tell, keyboard.start_ns = keyboard, stage.tell, record.start_ns
   stage.device.ask = function(question) return keyboard:ask(question, true) end
   listening:start(record.start_ns)
@@ -281,12 +291,16 @@ local function perform(context, options, path, simulator)
   local run = objects.new(stage, { params = protocols.guard(context.values), seed = job.seed,
     name = job.protocol.name })
   local shell <close> = let_out(stage, options) -- luacheck: ignore 211
+  if job.claim then
+    job.claim(context)
+  end
   core.phase "script"
   ends_again.begin(context.recall)
   stuck.guard()
   local ok, problem = pcall(function()
     start_on(stage)
-    return job.protocol.run(run)
+    job.protocol.run(run)
+    stage.past:must_be_over()
   end)
   problem = not ok and plain(problem)
   stuck.over(stage)
@@ -328,7 +342,7 @@ end
 local function make_context(options, given, job, record)
   return {
     job = job, kind = "experiment", record = record, facts = { pulses = 0 }, speed = options.speed,
-    look = options.look, recall = options.recall,
+    look = options.look, recall = options.recall, past = options.past or pasts.new(),
     experiment = { plays = 0, staircases = {}, thresholds = {} }, found = {}, values = given.values,
     conditions = {}, trials = {},
     parameters = manifests.text_values(given.values), completed = "the script came to its end",
@@ -350,6 +364,12 @@ function M.run(options, given)
     job.start_on = require("moonpulse.run.start_on").source(options, "experiment", triggers_read)
   end
   job.protocol, job.policy.protocol = experiment, experiment
+  local continues = options.continues -- of resume: not an option
+  job.begins_at, job.claim = options.begins, continues and continues.claim
+  if continues and job.policy.history then
+    job.policy.history = require("moonpulse.safety.same_session").before(job.policy.history, continues.name,
+      options.past.counts)
+  end
   stops.listen_for_signals(job)
   print(experiment.name)
   run_safety.say_history(job.policy, ending.line)
@@ -366,6 +386,7 @@ function M.run(options, given)
   local outcome = ending.attempt(context, function()
     keeping.begin(context, options)
     start.tell_others(context, options, given)
+    job.can_pause, job.can_go_on = true, true
     local opened, problem = context.record:open_flight(most_pulses, 0, virtual_time.is_asked(options.speed))
     if not opened then
       refusals.raise("limit", "%s", problem)
@@ -378,6 +399,7 @@ function M.run(options, given)
     return done
   end)
   core.phase "closing"
+  job.can_pause = nil
   -- signals stay caught: a second Ctrl-C must not end the closing of the record
   outcome.elapsed_s = (core.real_ns() - begun_ns) / 1e9
   ending.conclude(context, outcome)

@@ -42,6 +42,13 @@ function Show:seed_of(k)
   return self.draws:of_plan(k)
 end
 
+--- So many plans were given by the run that this one goes on with: the next one has the number behind them.
+---@param plans integer
+function Show:gave_before(plans)
+  self.draws.plans_before = self.draws.plans_before + plans
+  self.context.job.plans = self.draws.plans_before
+end
+
 --- A line for the operator, with the run's time.
 ---@param text string
 ---@param at_ns integer? of what it tells (monotonic); now
@@ -282,6 +289,8 @@ local function begin_play(self, k, admitted, prepared)
   context.facts.pulses = context.facts.pulses + prepared.facts.pulses
   self.play, self.plan, self.sent_before = prepared.play, admitted.plan, record.pulses_sent
   self.play.play = k
+  context.job.playing = { plan = admitted.plan, seed = admitted.seed, stimuli = prepared.map }
+  context.job.plans = self.draws.plans_before + k
 end
 
 local function count_play(self)
@@ -397,6 +406,7 @@ end
 --- It will start at start_ns (monotonic).
 ---@param start_ns integer
 function Show:starts(start_ns)
+  self.context.job.playing.from_ns = start_ns
   write_play(self, start_ns)
 end
 
@@ -411,6 +421,7 @@ end
 
 --- The plan is over, or was stopped.
 function Show:played()
+  self.context.job.playing = nil
   if self.screen then
     self.screen:finish(math.min(self.elapsed or 0, self.screen.seconds),
       self.record.pulses_sent - self.sent_before, self.record.worst_us)

@@ -166,14 +166,26 @@ function asks.mark(self, asked, process)
   return {}
 end
 
+--- The answer to a question of a script: the operator may give it as well, whoever is first.
+function asks.answer(self, asked, process)
+  local keyboard = self.context.keyboard
+  if not keyboard then
+    return nil, "no question is open"
+  end
+  local taken, why = keyboard:offer(asked.text, ("another program (%s)"):format(who(asked, process)),
+    asked.question)
+  return taken and {} or nil, why
+end
+
 function asks.pause(self, asked, process)
   local job = self.context.job
   if not job.can_pause then
-    return nil, self.context.kind == "experiment" and "only the run of a protocol can be paused: stop it"
+    return nil, job.cannot_pause and job.cannot_pause .. ", and could not be gone on with: stop it"
       or "nothing is being given that could be paused"
   end
   stops.pause(job, function(text, ...)
-    self:tell("pause", { text = select("#", ...) > 0 and text:format(...) or text })
+    self:tell("pause", { text = select("#", ...) > 0 and text:format(...) or text,
+      cannot = job.pausing.cannot })
   end, ("another program (%s)"):format(who(asked, process)))
   return {}
 end
@@ -184,7 +196,7 @@ local function answer_of(self, process, line)
   local ask = is_object and asks[asked["do"]]
   if not ask then
     return { ok = false, why = "one line of JSON is expected, at most 4095 bytes: {\"do\":\"status\"}, stop, "
-      .. "mark (with \"text\") or pause" }, true
+      .. "mark or answer (with \"text\"), or pause" }, true
   end
   local found, why = ask(self, asked, process)
   local answer = found or {}

@@ -25,7 +25,7 @@ function M.explain(context, outcome)
   elseif outcome.stop == "signal" and job.signal then
     return "stopped by " .. job.signal
   elseif (outcome.stop == "key" or outcome.stop == "program") and job.paused_behind then
-    return ("paused by %s, behind trial %d"):format(job.stopper or "a key (p)", job.paused_behind)
+    return ("paused by %s, behind %s"):format(job.stopper or "a key (p)", job.paused_behind)
   elseif outcome.stop == "program" and job.stopper then
     return "stopped by " .. job.stopper
   elseif outcome.stop == "late" and too_late then

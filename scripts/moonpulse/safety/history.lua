@@ -105,7 +105,8 @@ end
 local function cut(manifest, given)
   local planned = read.get(manifest, "result.pulses_planned") or read.get(manifest, "protocol.pulses")
   return require("moonpulse.safety.same_session").cut(given, planned,
-    read.get(manifest, "status") == "completed", require("moonpulse.record.begins").data(manifest))
+    read.get(manifest, "status") == "completed", require("moonpulse.record.begins").data(manifest),
+    manifest.kind == "experiment")
 end
 
 local function add(self, path, manifest)

@@ -65,7 +65,7 @@ local function given_to(who, protocol, opened, real_pty, known)
   for i, run in ipairs(list) do
     local facts = run.facts
     local cut_of, broke_off = same_session.cut(facts.given or 0, facts.planned, facts.status == "completed",
-      facts.begins)
+      facts.begins, facts.kind == "experiment")
     list[i] = { path = run.path, at_us = run.at_us, at = run.at_us // 1000000, ended = run.at_us / 1e6,
       pulses = facts.given or 0, cut_of = cut_of, broke_off = broke_off,
       continues = facts.begins and facts.begins.continues }

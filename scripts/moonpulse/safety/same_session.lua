@@ -17,11 +17,12 @@ end
 ---@param planned any how many it had to give, as its record has it
 ---@param is_complete boolean it came to its end
 ---@param begins moonpulse.Begins? where it began; nil: where its plan begins
+---@param is_experiment boolean? what it had to give besides is not known
 ---@return integer? cut_of nil: it gave all of them
 ---@return boolean? broke_off
-function M.cut(given, planned, is_complete, begins)
+function M.cut(given, planned, is_complete, begins, is_experiment)
   local is_number = type(planned) == "number" and planned >= 0 and planned < 1e12
-  local broke_off = not is_complete and is_number and given < planned
+  local broke_off = not is_complete and is_number and (given < planned or is_experiment)
   local all = begins and begins.pulses_before > 0 and begins.pulses_planned or broke_off and planned // 1 | 0
   return all and given < all and all or nil, broke_off or nil
 end
@@ -108,8 +109,9 @@ end
 --- is that since another one.
 ---@param history moonpulse.History
 ---@param continues string the run that this one goes on with, by the name of its folder
+---@param counts boolean? what that session gave is counted with what this run gives, and so not here
 ---@return moonpulse.History
-function M.before(history, continues)
+function M.before(history, continues, counts)
   local sessions, by_name = M.of(history.runs)
   local own, now = by_name[continues], os.time()
   if not own or not clock.same_day(own.at, now) then
@@ -118,6 +120,11 @@ function M.before(history, continues)
   local view = {}
   for key, value in pairs(history) do
     view[key] = value
+  end
+  if counts then
+    view.day, view.week = view.day - own.pulses, view.week - own.pulses
+    view.nerve_day = view.nerve_day - (own.nerve_pulses or 0)
+    view.nerve_week = view.nerve_week - (own.nerve_pulses or 0)
   end
   view.last_end_s = nil
   for _, session in ipairs(M.without(sessions, own)) do

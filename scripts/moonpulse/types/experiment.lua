@@ -44,6 +44,8 @@
 ---@field triggers table of experiment/wait_trigger.lua
 ---@field keyboard table? of experiment/ask.lua
 ---@field heard moonpulse.Heard what the script is told from outside
+---@field past moonpulse.Past what the run that it goes on with was told, which is told first
+---@field zero_ns integer what the script's clock counts from (monotonic)
 ---@field mark fun(text: string, at_ns: integer?, of: table?, typed: string?)
 ---@field coded_mark fun(text: string, code: integer) one with an event code
 ---@field say fun(text: string)

@@ -66,6 +66,7 @@ local function check_begin(lines, manifest, findings)
     { "begins_at.pulses_before", begins.pulses_before, then_begins.pulses_before },
     { "begins_at.left_out", begins.left_out, then_begins.left_out },
     { "begins_at.marks_left_out", begins.marks_left_out, then_begins.marks_left_out },
+    { "begins_at.marks_given", begins.marks_given, then_begins.marks_given },
     { "begins_at.pulses_planned", begins.pulses_planned, then_begins.pulses_planned },
     { "seed", seed, (seed or manifest.seed == nil) and digits_of(first.seed) or seed } } do
     if said(fact[2]) ~= said(fact[3]) then

@@ -117,7 +117,8 @@ local function remainder_of(manifest, plan, seed)
     return nil, "manifest.json: begins_at does not say with which trial or block the run began"
   end
   local remainders = require "moonpulse.compose.remainder" -- loaded for the few that have it
-  local ok, rest, begins = pcall(remainders.of, plan, seed, { what = at.what, number = number })
+  local ok, rest, begins = pcall(remainders.of, plan, seed, { what = at.what, number = number,
+    marks_given = math.tointeger(tonumber(at.marks_given)) })
   if not ok then
     return nil, type(rest) == "table" and rest.message or tostring(rest)
   end

@@ -342,7 +342,7 @@ describe("moonpulse ctl", function()
     shell.write(out .. ".go", "")
   end)
 
-  it("pauses a protocol behind its trial; an experiment says that it cannot be", function()
+  it("pauses a protocol behind its trial; what cannot be paused is told by its status, too", function()
     shell.write(folder .. "/three.lua", [[local mp = require "moonpulse"
       return mp.protocol { id = "three", name = "Three", plan = function()
         return mp.train { pulses = 10, hz = 5, intensity = mp.mso(40) }:times(3, { gap = 2 }) end }]])
@@ -362,9 +362,19 @@ describe("moonpulse ctl", function()
     local other = run("other", folder .. "/waits.lua --events b")
     other:says "device "
     local err
-    status, out, err = ctl "pause b"
+    status, out = ctl "pause b"
+    assert.are.equal(3, status)
+    assert.matches("nothing was given yet: q stops the run", out, 1, true)
+    shell.write(folder .. "/parts.lua", [[local mp = require "moonpulse"
+      return mp.experiment { id = "parts", name = "Parts", run = function(run)
+        run:spawn(function() end) run:note "now" run:sleep(60) end }]])
+    local parts = run("parts", folder .. "/parts.lua --events c")
+    parts:says "now"
+    status, out, err = ctl "pause c"
     assert.are.same({ 3, "" }, { status, out })
-    assert.matches("only the run of a protocol can be paused", err, 1, true)
+    assert.matches("its script has parts side by side (run:spawn), and could not be gone on with", err, 1,
+      true)
+    assert.are.equal(0, (ctl "stop c"))
     assert.are.equal(0, (ctl "mark 'of a script'"))
     assert.are.equal(0, (ctl "stop b"))
     assert.are.equal(5, other:wait())

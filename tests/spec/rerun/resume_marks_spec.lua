@@ -120,23 +120,36 @@ describe("marks of a session that goes on", function()
     end)
   end
 
-  it("are not told where the first run had given them", function()
-    write(designs[3], "0.4")
+  local function check_given(design)
+    write(design, "0.4")
+    shell.remove(folder .. "/runs")
+    shell.remove(folder .. "/on")
     local job = jobs:start("on", ("run %s/catch.lua --speed 1 --tolerance 5000 --out %s/runs"):format(folder,
       folder))
     shell.await(function()
       local name = shell.names(folder .. "/runs")[1]
       local twin = name and shell.read(("%s/runs/%s/twin.tsv"):format(folder, name)) or ""
-      return select(2, twin:gsub("\tpulse\t", "")) >= 3
-    end, "three pulses")
-    shell.sh(folder, "sleep 0.6") -- one of the two marks behind it, or none, or more: what is said holds
+      return select(2, twin:gsub("\tpulse\t", "")) >= 4
+    end, "four pulses")
+    shell.sh(folder, "sleep 0.6") -- one of the three marks behind it, or none, or more: what is said holds
     job:signal "INT"
     job:wait()
     local first = fixture.run_in(folder .. "/runs")
     local status, text, err = shell.moonpulse(folder, ("resume %s --speed max --out %s/on"):format(first,
       folder))
     assert.are.equal(0, status, text .. err)
-    check_rest(first, text, fixture.run_in(folder .. "/on"))
+    local second = fixture.run_in(folder .. "/on")
+    check_rest(first, text, second)
+    local _, before = given(first)
+    local _, after = given(second)
+    for mark in pairs(before) do
+      assert.is_nil(after[mark], mark) -- nothing is given twice
+    end
+  end
+
+  it("are neither told nor given again where the first run had given them", function()
+    check_given(designs[1])
+    check_given(designs[3])
   end)
 
   it("are told by each command that takes --from-trial, and stand in the record", function()

@@ -429,11 +429,6 @@ describe("resume", function()
     shell.write(path, text)
     shell.write(folder .. "/asks.lua", 'local mp = require "moonpulse"\nreturn mp.experiment { name = "A", '
       .. "run = function(run) run:device():arm() run:device():fire(mp.pulse(mp.mso(40))) error 'x' end }\n")
-    assert.are.equal(2, (shell.moonpulse(folder, ("run %s/asks.lua --speed max --out %s/others"):format(
-      folder, folder))))
-    status, said = resume(fixture.run_in(folder .. "/others"))
-    assert.are.equal(2, status)
-    assert.matches("is of an experiment, which decides as it goes", said, 1, true)
     for command, words in pairs {
       ["run %s/asks.lua --from-trial 2"] = "is an experiment, which decides as it goes: --from-trial",
       ["show %s/trials.lua --from-trial 9"] = "--from-trial 9: the plan has 8 trials: there is no trial 9",

@@ -228,7 +228,7 @@ describe("an experiment that is made again", function()
     os.remove(folder .. "/levels.txt")
     is_whole(run)
     stronger(run)
-    assert.matches("journal.jsonl:4: set: action.exact_mso is 58, ", (look(run)), 1, true)
+    assert.matches("journal.jsonl:5: set: action.exact_mso is 58, ", (look(run)), 1, true)
   end)
 
   it("that uses the system is unchecked by name, and never said to differ for that", function()

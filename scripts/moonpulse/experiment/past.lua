@@ -1,0 +1,292 @@
+--- What the script of a run that broke off was told until then, for the run that goes on with it
+--- (moonpulse resume): the same script is told the same again, at once and with nothing given, and so comes
+--- to where it was; from then on it is asked, waits and gives as ever. Its new journal has what was told
+--- before in lines of the kind "before", so that the record of the rest can be checked and done again alone.
+local recalls = require "moonpulse.experiment.recall"
+local refusals = require "moonpulse.text.refusal"
+
+local M = {}
+
+---@class moonpulse.PastEntry what the script was told, in its order; times from the script's beginning
+---@field what string "now", "answer", "trigger", "play", "ahead", "watch", "refused", "end", or what was read
+---@field since_ns integer[]? of "now": one after the other
+---@field at_ns integer? of "trigger" when it came (nil: none came in time), of "end" when it broke off
+---@field starts_ns integer[]? of a plan: when it started, each time
+---@field pulses integer? of a plan
+---@field seed integer? of a plan
+---@field given integer? of a plan that broke off: so many of its pulses were given
+---@field value any of what was read, answered or came of it; nil: it broke off before
+---@field verb string? of "refused", with why and code
+---@field ago_ns integer? of "end", with counts: as of moonpulse.Past
+
+---@class moonpulse.Past
+---@field entries moonpulse.PastEntry[]
+---@field at integer the entry that is told next
+---@field read integer of that one, of the clock, so many times were told
+---@field on_over (fun())? called once nothing is left to be told: run/experiment.lua
+---@field plays integer plans that were given or begun
+---@field pulses integer that they gave
+---@field over_ns integer the script's clock where it broke off; 0: nothing was before
+---@field ago_ns integer how long ago that was, besides
+---@field counts boolean it is of the same session: what it gave is judged with what is given now
+local Past = {}
+Past.__index = Past
+
+local function whole(value)
+  return math.tointeger(tonumber(value))
+end
+
+-- what a script reads, and the verbs that it is told of by a reading alone
+local readings = { status = true, limits = true, identity = true, triggers = true, trigger_count = true,
+  armed = true, arm = true, disarm = true, stop = true }
+local of_script = { requested = true, finished = true } -- stops that are the script's own
+
+local takes = {}
+
+function takes.read(self, entry)
+  if entry.lost == true then
+    self.why = "its script looked at the clock or the device more often than the journal keeps"
+  elseif entry.what == "now" then
+    local list = {}
+    for i, ns in ipairs(type(entry.since_ns) == "table" and entry.since_ns or {}) do
+      list[i] = whole(ns) or 0
+    end
+    self:add { what = "now", since_ns = list }
+  elseif readings[entry.what] then
+    self:add { what = entry.what, value = entry.value }
+  elseif (entry.what == "on_trigger" or entry.what == "watch") and self.ahead then
+    self.ahead.value, self.ahead = entry.value, nil
+    self.armed = self.armed and entry.what ~= "watch" -- which disarms
+  end
+end
+
+function takes.answer(self, entry)
+  if entry.of == "script" and type(entry.answer) == "string" then
+    self:add { what = "answer", value = entry.answer }
+    self.from_file = self.from_file + (entry.source == "--answers" and 1 or 0)
+  end
+end
+
+function takes.trigger(self, entry)
+  if entry.heard == nil and entry.starts == nil then
+    self:add { what = "trigger", at_ns = (whole(entry.at_ns) or 0) + self.zero_ns, value = whole(entry.byte) }
+  end
+end
+
+function takes.mark(self, entry)
+  if entry.text == recalls.no_trigger then
+    self:add { what = "trigger" }
+  end
+end
+
+function takes.refused(self, entry)
+  self:add { what = "refused", verb = tostring(entry.what), why = tostring(entry.why), code = entry.code }
+end
+
+local function begin_ahead(self, entry, what)
+  self.ahead = self:add { what = what, starts_ns = {}, pulses = whole(entry.pulses),
+    seed = whole(entry.seed) }
+end
+
+function takes.ahead(self, entry) begin_ahead(self, entry, "ahead") end
+function takes.watch(self, entry) begin_ahead(self, entry, "watch") end
+
+function takes.play(self, entry)
+  local at_ns = (whole(entry.start_ns) or 0) - self.origin_ns + self.zero_ns
+  if entry.triggered == true or entry.external ~= nil then
+    if self.ahead then
+      table.insert(self.ahead.starts_ns, at_ns)
+    end
+  else
+    self:add { what = "play", starts_ns = { at_ns }, pulses = whole(entry.pulses), seed = whole(entry.seed) }
+  end
+end
+
+local Reader = {}
+Reader.__index = Reader
+
+--- Add one. Who arms what is armed already is not the script: a run that went on with another one did it,
+--- before the first plan that it gave (moonpulse.experiment.retold).
+---@param entry moonpulse.PastEntry
+---@return moonpulse.PastEntry
+function Reader:add(entry)
+  if entry.what == "arm" and self.armed then
+    return entry
+  elseif entry.what == "arm" or entry.what == "disarm" or entry.what == "stop" then
+    self.armed = entry.what == "arm"
+  end
+  table.insert(self.entries, entry)
+  return entry
+end
+
+--- An entry as a line of a journal has it, and back.
+local function entry_of(line)
+  local entry = { what = line.what, value = line.value, verb = line.verb, why = line.why, code = line.code,
+    pulses = whole(line.pulses), seed = whole(line.seed), given = whole(line.given),
+    at_ns = whole(line.then_ns), ago_ns = whole(line.ago_ns), counts = line.counts }
+  for _, key in ipairs { "since_ns", "starts_ns" } do
+    local list = type(line[key]) == "table" and {} or nil
+    for i, ns in ipairs(list and line[key] or {}) do
+      list[i] = whole(ns) or 0
+    end
+    entry[key] = list
+  end
+  return entry
+end
+
+local function line_of(entry)
+  local line = { then_ns = entry.at_ns }
+  for key, value in pairs(entry) do
+    line[key] = key ~= "at_ns" and value or nil
+  end
+  return line
+end
+
+--- Of entries: how many plans and pulses they have, and where they end.
+local function sum(entries)
+  local plays, pulses = 0, 0
+  for _, entry in ipairs(entries) do
+    local starts = #(entry.starts_ns or {})
+    plays = plays + starts
+    pulses = pulses + (entry.given or starts * (entry.pulses or 0))
+  end
+  local last = entries[#entries]
+  return plays, pulses, last and last.what == "end" and last.at_ns or 0
+end
+
+--- What a run is told before it goes on: of entries; none: of a run that begins at its beginning.
+---@param entries moonpulse.PastEntry[]?
+---@return moonpulse.Past
+function M.new(entries)
+  local self = setmetatable({ entries = entries or {}, at = 1, read = 0 }, Past)
+  self.plays, self.pulses, self.over_ns = sum(self.entries)
+  local last = self.entries[#self.entries] or {}
+  self.counts, self.ago_ns = last.counts == true, last.ago_ns or 0
+  return self
+end
+
+--- What a run's journal says that it was told before it went on.
+---@param lines table[]
+---@return moonpulse.Past
+function M.of(lines)
+  local entries = {}
+  for _, line in ipairs(lines) do
+    entries[#entries + 1] = line.kind == "before" and entry_of(line) or nil
+  end
+  return M.new(entries)
+end
+
+--- What a run that broke off was told: for the one that goes on with it.
+---@param lines table[] of its journal
+---@return moonpulse.PastEntry[]? entries without the end
+---@return string? why not
+---@return integer from_file answers that were taken from --answers
+---@return integer zero_ns of the script's clock at the run's start
+function M.until_now(lines)
+  local self = setmetatable({ entries = {}, from_file = 0, zero_ns = 0,
+    origin_ns = whole(lines[1] and lines[1].clock_ns) or 0 }, Reader)
+  for _, line in ipairs(lines) do
+    if line.part ~= nil then
+      return nil, "its script had parts side by side (run:spawn), whose order nobody knows"
+    elseif line.kind == "before" and line.what == "end" then
+      self.zero_ns = whole(line.then_ns) or 0
+    elseif line.kind == "before" then
+      self:add(entry_of(line))
+    elseif line.kind == "end" or line.kind == "stop" and not of_script[line.reason] then
+      break -- what follows is how it ended
+    elseif takes[line.kind] then
+      takes[line.kind](self, line)
+    end
+  end
+  return not self.why and self.entries or nil, self.why, self.from_file, self.zero_ns
+end
+
+--- Keep in the journal of a run what it is told before.
+---@param audit moonpulse.Audit
+function Past:keep(audit)
+  for _, entry in ipairs(self.entries) do
+    audit:tell("before", line_of(entry))
+  end
+end
+
+--- Is there more that was before? Calls on_over once there is none any more.
+---@return boolean
+function Past:goes_on()
+  local entry = self.entries[self.at]
+  if entry and entry.what ~= "end" then
+    return true
+  elseif entry then
+    self.at = self.at + 1
+    if self.on_over then
+      self.on_over()
+    end
+  end
+  return false
+end
+
+local function another_way(entry, what)
+  refusals.raise("usage", "the script went another way than in the run that it goes on with: it was told %s "
+    .. "then, and asks for %s now; nothing more was given", entry.what, what)
+end
+
+--- What the script was told then, of that kind. Raises what it was refused then; and a refusal where it asks
+--- for something else now.
+---@param what string
+---@param verb string? that may have been refused
+---@return moonpulse.PastEntry? nil: the run goes on from here
+function Past:take(what, verb)
+  if not self:goes_on() then
+    return nil
+  end
+  local entry = self.entries[self.at]
+  if verb and entry.what == "refused" and entry.verb == verb then
+    self.at = self.at + 1
+    if type(entry.code) == "string" and refusals.status[entry.code] then
+      refusals.raise(entry.code, "%s", entry.why)
+    end
+    error(entry.why, 0)
+  elseif entry.what ~= what then
+    another_way(entry, what)
+  end
+  self.at = self.at + 1
+  return entry
+end
+
+--- What the clock showed then.
+---@return integer? since_ns
+function Past:now()
+  if not self:goes_on() then
+    return nil
+  end
+  local entry = self.entries[self.at]
+  if entry.what ~= "now" then
+    another_way(entry, "the time")
+  end
+  self.read = self.read + 1
+  local since_ns = entry.since_ns[self.read]
+  if self.read >= #entry.since_ns then
+    self.at, self.read = self.at + 1, 0
+  end
+  return since_ns or 0
+end
+
+--- Is a plan the one that was given then? Raises where it is not.
+---@param entry moonpulse.PastEntry
+---@param plan moonpulse.Plan
+---@param seed integer
+function M.check_plan(entry, plan, seed)
+  local pulses = plan:totals().pulses
+  if pulses ~= entry.pulses or seed ~= entry.seed then
+    refusals.raise("usage", "the script plays another plan (%d pulses) than in the run that it goes on with "
+      .. "(%s pulses); nothing more was given", pulses, tostring(entry.pulses))
+  end
+end
+
+--- The script is over, and was told less than then: raises.
+function Past:must_be_over()
+  if self:goes_on() then
+    another_way(self.entries[self.at], "nothing more")
+  end
+end
+
+return M
