@@ -247,7 +247,7 @@ local function trains_of(self, line, channel)
       local pulse, count = pulses[first], last - first + 1
       local one = one_of(pulse, channel)
       list[#list + 1] = { first = first, last = last, reach = times(self, each.every, count - 1),
-        plan = core.repeat_plan(one, count, "every", each.every.text),
+        plan = core.like(core.repeat_plan(one, count, "every", each.every.text), pulse.plan),
         key = ("%s %d*%s"):format(pulse.key, count, each.every.text) }
     end
   end
@@ -270,7 +270,7 @@ local function joined(self, line, list)
       local one, count = list[each.first], each.last - each.first + 1
       made[#made + 1] = { first = one.first, last = list[each.last].last,
         reach = sum(self, times(self, each.every, count - 1), one.reach),
-        plan = core.repeat_plan(one.plan, count, "every", each.every.text),
+        plan = core.like(core.repeat_plan(one.plan, count, "every", each.every.text), one.plan),
         key = ("(%s) %d*%s"):format(one.key, count, each.every.text) }
       i = each.last + 1
     end
