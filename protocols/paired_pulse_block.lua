@@ -16,8 +16,8 @@ return mp.protocol {
   note = "A block of ours, made of the conditions sici, icf and lici; not the schedule of one "
     .. "paper. A condition with 0 trials is left out. Each trial has its condition in "
     .. "the record, as a label and as a mark. A BiStim needs 4 s as shortest, or a tenth of the "
-    .. "conditioning pulse's %MSO (LICI: of the test pulse's) and 0.3 s, for power A falls so slowly: 7 s are "
-    .. "enough up to 67 %MSO. A MagPro needs the Option.",
+    .. "conditioning pulse's %MSO (LICI: of the test pulse's) and 0.3 s, for power A falls so slowly: 7 s "
+    .. "are enough up to 67 %MSO. A MagPro needs the Option.",
   params = {
     alone = { default = 20, min = 0, max = 200, help = "trials of the test pulse alone" },
     sici = { default = 20, min = 0, max = 200, help = "trials at sici_isi" },

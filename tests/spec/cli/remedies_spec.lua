@@ -236,8 +236,8 @@ describe("why a device cannot", function()
       .. "full_scale_volts=10" } do
       has(refusal(device, pair:format "2"), bistim)
     end
-    has(refusal("magventure", pair:format "2"), "(made.lua:2): its own timing: pairs of two intensities (mode "
-      .. "Dual) need a MagPro with the Option")
+    has(refusal("magventure", pair:format "2"), "(made.lua:2): its own timing: pairs of two intensities "
+      .. "(mode Dual) need a MagPro with the Option")
     -- and what they name gives it
     for _, device in ipairs { "bistim", "magventure --device-option model=X100+Option" } do
       local status = moonpulse("check made.lua --rmt 50 --device " .. device)
@@ -306,7 +306,8 @@ describe("trials that are too close at fixed intervals", function()
         return mp.trials { of = { mp.pulse(mp.rmt(120)), mp.pair { isi = 0.002, intensity = { mp.rmt(110),
           mp.rmt(120) } }, mp.pulse(mp.rmt(120)) }, every = p.every } end }]])
     for command, options in pairs {
-      ["check sici --rmt 50 -p cs=55%MSO -p singles=20 --device bistim"] = { 5, "-p shortest=%s -p longest=%s" },
+      ["check sici --rmt 50 -p cs=55%MSO -p singles=20 --device bistim"] =
+        { 5, "-p shortest=%s -p longest=%s" },
       ["check fixed.lua --rmt 50 --device bistim"] = { 5, "-p every=%s" } } do
       local at = options[1]
       for round = 1, 5 do -- another two trials may be the next that are too close

@@ -81,8 +81,8 @@ describe("moonpulse run on a simulated MagPro with the Option", function()
         return mp.pulse(mp.mso(50)) .. mp.rest(5) .. mp.pair { isi = mp.ms(3),
           intensity = { mp.mso(40), mp.mso(60) } }
       end }]])
-    local path = run(folder .. "/two.lua --device-option waveform=Monophasic --device-option direction=Reverse "
-      .. "--device-option in_ms=5 --device-option out_ms=-10")
+    local path = run(folder .. "/two.lua --device-option waveform=Monophasic --device-option "
+      .. "direction=Reverse --device-option in_ms=5 --device-option out_ms=-10")
     local sets, waveforms = {}, {}
     for _, row in ipairs(shell.rows(path .. "/twin.tsv")) do
       if row.event == "pulse" then
@@ -106,7 +106,9 @@ describe("moonpulse run on a simulated MagPro with the Option", function()
   it("sends an edge sooner by the delay of the trigger input", function()
     local function first_onset(words)
       shell.write(folder .. "/one.lua", [[local mp = require "moonpulse"
-        return mp.protocol { name = "one", plan = function() return mp.rest(1) .. mp.pulse(mp.mso(50)) end }]])
+        return mp.protocol { name = "one", plan = function()
+          return mp.rest(1) .. mp.pulse(mp.mso(50))
+        end }]])
       local path = run(folder .. "/one.lua --trigger sim " .. words)
       local sim, record
       for _, row in ipairs(shell.rows(path .. "/twin.tsv")) do

@@ -66,11 +66,12 @@ describe("a train that was not written as one", function()
     end
   end)
 
-  it("is none where its intervals, intensities or channels differ, and the refusal says what is wrong", function()
+  it("is none where its intervals or intensities differ, and the refusal says what is wrong", function()
     for words, plan in pairs {
       ["rolled_spec.lua:9): too fast"] = row(5, 0.1) .. mp.rest(0.15) .. row(5, 0.1), -- two trains
       ["gives trains of one rate"] = row(2, 0.1) .. mp.rest(0.2) .. pulse() .. mp.rest(0.3) .. pulse(),
-      ["cannot go from 50 %MSO on channel 1 (5 pulses at 10 Hz"] = row(5, 0.1) .. mp.rest(0.1) .. pulse(60) .. mp.rest(5) .. row(3, 0.1),
+      ["cannot go from 50 %MSO on channel 1 (5 pulses at 10 Hz"] = row(5, 0.1) .. mp.rest(0.1)
+        .. pulse(60) .. mp.rest(5) .. row(3, 0.1),
       ["33.3333 Hz is over"] = row(12, "3/100"),
       ["6.66667 Hz is off its steps of 0.1 Hz"] = row(12, "3/20"),
     } do
@@ -81,7 +82,8 @@ describe("a train that was not written as one", function()
   end)
 
   it("gives the same pulses at the same times, also beside rests that are drawn", function()
-    local plans = { row(3, 20, row(12, 0.1)), row(10, 0.16, row(3, 0.02)), row(2, 8, row(10, 0.16, row(3, 0.02))),
+    local bursts = row(10, 0.16, row(3, 0.02))
+    local plans = { row(3, 20, row(12, 0.1)), bursts, row(2, 8, bursts),
       mp.trials { of = { row(12, 0.1), row(5, 0.2), row(12, 0.1) }, shortest = 20, longest = 30 },
       mp.mark "a" .. row(4, 0.1) .. mp.rest { min = 3, max = 9 } .. row(6, 0.2) .. mp.mark "b" .. mp.rest(1),
       (mp.rest(0.5) .. row(4, 0.1) .. mp.rest { min = 1, max = 2 }):times(3),
@@ -97,7 +99,8 @@ describe("a train that was not written as one", function()
   end)
 
   it("is left alone where there is none, and where a box gives its event codes", function()
-    for _, plan in ipairs { pulse(), train, mp.pair { isi = mp.ms(2), intensity = { mp.mso(40), mp.mso(60) } },
+    local pair = mp.pair { isi = mp.ms(2), intensity = { mp.mso(40), mp.mso(60) } }
+    for _, plan in ipairs { pulse(), train, pair,
       pulse() .. mp.rest(2) .. pulse(60) } do
       assert.is_true(rolled.of(plan, false) == plan)
     end
