@@ -346,8 +346,9 @@ static void push_second(lua_State *L, const struct mp_frame *frame)
 }
 
 /*
- * lowering:frames() -> {{bytes=, wire_ns= [, line=] [, after=] [, width_ns=], on_trigger=}, ...}.
- * wire_ns: from its beginning until the device fires, but for the latency that all pulses have.
+ * lowering:frames() -> {{bytes=, wire_ns= [, line=] [, after=] [, width_ns=], on_trigger=},
+ * ...}. wire_ns: from its beginning until the device fires, but for the latency that all pulses
+ * have.
  */
 static int lowering_frames(lua_State *L)
 {

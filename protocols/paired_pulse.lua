@@ -17,8 +17,8 @@ return mp.protocol {
   reported = "2 min",
   evidence = "2",
   note = "The defaults give the paired condition. The ratio needs trials of the test pulse alone "
-    .. "among them: -p singles=20 -p shortest=7 -p longest=9, or paired_pulse_block (a BiStim needs a "
-    .. "tenth of the test pulse's %MSO and 0.3 s as shortest). Typical intervals are 1, 2, 2.5 and 3 ms. "
+    .. "among them: -p singles=20, or paired_pulse_block (a BiStim needs 4 s as shortest, or a tenth of the "
+    .. "conditioning pulse's %MSO and 0.3 s). Typical intervals are 1, 2, 2.5 and 3 ms. "
     .. "The test pulse always comes one interval after the trigger, also alone.",
   params = {
     pairs = { default = 20, min = 1, max = 200, help = "paired trials" },

@@ -15,9 +15,9 @@ return mp.protocol {
   session = "10-24 trials per condition, randomised with TS alone",
   note = "A block of ours, made of the conditions sici, icf and lici; not the schedule of one "
     .. "paper. A condition with 0 trials is left out. Each trial has its condition in "
-    .. "the record, as a label and as a mark. A BiStim needs a tenth of the test pulse's %MSO and "
-    .. "0.3 s as shortest, for power B falls so slowly: 7 s are enough up to 67 %MSO; for 75 %MSO "
-    .. "-p shortest=7.8 -p longest=9.8.",
+    .. "the record, as a label and as a mark. A BiStim needs 4 s as shortest, or a tenth of the "
+    .. "conditioning pulse's %MSO (LICI: of the test pulse's) and 0.3 s, for power A falls so slowly: 7 s "
+    .. "are enough up to 67 %MSO. A MagPro needs the Option.",
   params = {
     alone = { default = 20, min = 0, max = 200, help = "trials of the test pulse alone" },
     sici = { default = 20, min = 0, max = 200, help = "trials at sici_isi" },

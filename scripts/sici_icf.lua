@@ -4,7 +4,8 @@
 --   moonpulse run sici_icf --device sim:bistim --rmt 48
 --   moonpulse run sici_icf --device sim:bistim --rmt 48 -p ts=58%MSO -p trials=20
 --
--- The two pulses differ in intensity, so it needs a stimulator that gives such pairs: a BiStim.
+-- The two pulses differ in intensity, so it needs a stimulator that gives such pairs: a BiStim, or a
+-- MagPro with the Option (--device-option model=X100+Option).
 local mp = require "moonpulse"
 
 --- How large a is of b, in words: where there was no MEP at all, of nothing.

@@ -88,6 +88,8 @@
 ---   in seconds, what must be confirmed; or nil, why
 ---@field train (fun(part: moonpulse.Part, identity: moonpulse.Identity?, held: table): moonpulse.Program?,
 ---   string?)? a program; or nil, why
+---@field together (fun(actions: moonpulse.Action[], other: boolean))? writes action.way of each
+---@field other_way boolean? together takes other: single pulses in another way
 ---@field busy (fun(action: moonpulse.Action): number)?
 ---@field reports (fun(action: moonpulse.Action): number)? seconds in which `safe` ends a pulse unreported
 ---@field over (fun(action: moonpulse.Action): number)?
@@ -188,6 +190,7 @@
 ---@field mso number %MSO that the device is set to: lowering
 ---@field exact_mso number %MSO before rounding to the device's step: lowering
 ---@field train moonpulse.Program? what the device times: the driver's encode.train
+---@field way string? how it is given: the driver's encode.together
 ---@field part moonpulse.Part? with train: what it replaces
 ---@field busy number? seconds from it until the device takes the next: lowering
 ---@field locked number? seconds from it until the device takes settings: lowering

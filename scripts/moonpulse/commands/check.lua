@@ -135,7 +135,8 @@ local function check_each(options, protocol, plan, values, drawn, actions)
   local cases = cases_of(options, protocol, plan, values, drawn, bar)
   local list = each_device.of(function(driver)
     return check_device(options, cases, driver, bar)
-  end, actions, { plan = plan, thresholds = { rmt = options.rmt, amt = options.amt }, timing = options.timing })
+  end, actions, { plan = plan, thresholds = { rmt = options.rmt, amt = options.amt },
+    timing = options.timing })
   bar:close()
   print(options.json and each_device.json(list) or each_device.text(list))
   local has = {}

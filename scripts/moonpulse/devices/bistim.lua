@@ -197,12 +197,14 @@ local function together(actions, other, wanted)
   end
 end
 
---- What the unit must be set to for an action: both powers, its resolution, and the interval where that counts.
+--- What the unit must be set to for an action: both powers, its resolution, and the interval where that
+--- counts.
 local function needs(action, wanted)
   local pair, way = action.train, action.way or (wanted == "low" and "low" or "high")
   local resolution = way:match("^%a+")
   if pair then
-    return { a = action.mso, b = pair.b, resolution = pair.resolution, interval = pair.interval, raw = pair.raw }
+    return { a = action.mso, b = pair.b, resolution = pair.resolution, interval = pair.interval,
+      raw = pair.raw }
   elseif way:find("B alone", 1, true) then
     local bytes, raw = tell_interval(alone_s * 1000, resolution == "high")
     return { a = 0, b = action.mso, resolution = resolution, interval = bytes, raw = raw }
@@ -213,8 +215,8 @@ end
 local function change(from, to, wanted)
   local before, after = needs(from, wanted), needs(to, wanted)
   if after.resolution ~= before.resolution then
-    return nil, "intervals over 99.9 ms need low resolution, which is of whole ms, and the unit changes it in "
-      .. "standby only: take whole ms for all intervals of the run, or make it two runs"
+    return nil, "intervals over 99.9 ms need low resolution, which is of whole ms, and the unit changes it "
+      .. "in standby only: take whole ms for all intervals of the run, or make it two runs"
   end
   local bytes, fields = {}, {}
   local function add(frame, field)
@@ -351,8 +353,8 @@ local function set_up(io, first)
     high and "high_res_on" or "high_res_off", "setting the resolution")
   io:sleep(0.1)
   local raw = wanted.raw or 10
-  talk.ask(io, wanted.interval or M.commands.set_interval { ms = high and 1 or 10, high_res = high and 1 or 0 },
-    "set_interval", "setting the interval")
+  talk.ask(io, wanted.interval or M.commands.set_interval { ms = high and 1 or 10,
+    high_res = high and 1 or 0 }, "set_interval", "setting the interval")
   talk.ask(io, M.commands.set_power { percent = wanted.a }, "set_power", "setting power A")
   talk.ask(io, M.commands.set_power_b { percent = wanted.b }, "set_power_b", "setting power B")
   local settings = params(io)

@@ -260,8 +260,8 @@ local function children_of(plan, from, to)
 end
 
 --- A pair that is joined to more is spliced into one long sequence: the longest run of its pulses
---- and rests from child i on that the device takes as one, and the last child of it. The same run is looked for
---- once: a long plan has it many times.
+--- and rests from child i on that the device takes as one, and the last child of it. The same run is looked
+--- for once: a long plan has it many times.
 local function run_of(self, plan, words, is_pulse, i, channel)
   if not is_pulse[i] then
     return nil
@@ -382,7 +382,8 @@ function M.split(plan, mode, driver, given)
   end
   local alive = driver.keepalive or {}
   local self = { mode = mode, identity = given.identity, resolve = given.resolve,
-    host_can = given.host_can, codes = given.codes, silent = given.rolled, within = 0, train = driver.encode.train,
+    host_can = given.host_can, codes = given.codes, silent = given.rolled, within = 0,
+    train = driver.encode.train,
     answered = type(alive) ~= "table" or alive.answered,
     held = {}, known = {}, programs = {}, done = {}, possible = {}, refused = {}, runs = {} }
   local new = replace(self, plan, "")

@@ -181,7 +181,8 @@ local function check(lowering, actions, driver, limits, more)
       -- what is further apart is no burst and no pair: nobody thinks of the device's timing there
       cause = cause and violation.interval_ns <= 1000000000 and cause or nil
       refusals.with({ short_ns = violation.least_ns - violation.interval_ns }, "limit", "%s%s%s",
-        violations.explain(violation, driver, limits, first.train, cause and ways.own_timing(cause.why) or ""),
+        violations.explain(violation, driver, limits, first.train,
+          cause and ways.own_timing(cause.why) or ""),
         violations.pair_remedy(violation, lowering, first, second, driver),
         more.drawn and more.drawn(violation) or "")
     elseif finished then

@@ -1,10 +1,10 @@
---- Trains that were written pulse by pulse, or as a table, as the trains that they are: the same pulses at the
---- same times, with what repeats said once.
+--- Trains that were written pulse by pulse, or as a table, as the trains that they are: the same pulses at
+--- the same times, with what repeats said once.
 --
--- A train is what has one intensity, one channel and equal intervals, however it was written. Asked only where a
--- device did not take a plan as it is written (lowering/init.lua): what it took stays what it was. A stretch of a
--- sequence becomes one part at the place of its first; where something else of the sequence is drawn, the other
--- places stay, empty, for what a random rest draws hangs on its place.
+-- A train is what has one intensity, one channel and equal intervals, however it was written. Asked only
+-- where a device did not take a plan as it is written (lowering/ways.lua): what it took stays what it was. A
+-- stretch of a sequence becomes one part at the place of its first; where something else of the sequence is
+-- drawn, the other places stay, empty, for what a random rest draws hangs on its place.
 local core = require "moonpulse.core"
 
 local M = {}
@@ -171,7 +171,8 @@ end
 
 -- Stretches ------------------------------------------------------------------------------------------------
 
---- Where links are equal: from item first to item last. Of two stretches that share an item the faster has it.
+--- Where links are equal: from item first to item last. Of two stretches that share an item the faster has
+--- it.
 local function stretches(links, count)
   local list, i = {}, 1
   while i < count do
@@ -247,7 +248,7 @@ local function trains_of(self, line, channel)
       local pulse, count = pulses[first], last - first + 1
       local one = one_of(pulse, channel)
       list[#list + 1] = { first = first, last = last, reach = times(self, each.every, count - 1),
-        plan = core.repeat_plan(one, count, "every", each.every.text),
+        plan = core.like(core.repeat_plan(one, count, "every", each.every.text), pulse.plan),
         key = ("%s %d*%s"):format(pulse.key, count, each.every.text) }
     end
   end
@@ -270,7 +271,7 @@ local function joined(self, line, list)
       local one, count = list[each.first], each.last - each.first + 1
       made[#made + 1] = { first = one.first, last = list[each.last].last,
         reach = sum(self, times(self, each.every, count - 1), one.reach),
-        plan = core.repeat_plan(one.plan, count, "every", each.every.text),
+        plan = core.like(core.repeat_plan(one.plan, count, "every", each.every.text), one.plan),
         key = ("(%s) %d*%s"):format(one.key, count, each.every.text) }
       i = each.last + 1
     end
@@ -279,7 +280,8 @@ local function joined(self, line, list)
   return #made < #list and made or list
 end
 
---- Pulses that lie near each other, each in a part of its own (a row of a table), as pulses and rests in a row.
+--- Pulses that lie near each other, each in a part of its own (a row of a table), as pulses and rests in a
+--- row.
 local function row_plan(line, first, last, channel)
   local parts = {}
   for i = first, last do

@@ -1,5 +1,5 @@
---- The shortest interval of trials, from onset to onset, that a device can give: of what a plan repeats, in every
---- order.
+--- The shortest interval of trials, from onset to onset, that a device can give: of what a plan repeats, in
+--- every order.
 local core = require "moonpulse.core"
 local lowering = require "moonpulse.lowering"
 local redraw = require "moonpulse.compose.redraw"
@@ -25,7 +25,7 @@ local function from_sequence(self, plan, view, wrap)
     if #parts == 1 then
       collect(self, parts[1], wrap)
     elseif #parts > 1 then
-      self:add(core.sequence_of(parts), wrap)
+      self.add(core.sequence_of(parts), wrap)
     end
     parts = {}
   end
@@ -62,7 +62,7 @@ function collect(self, plan, wrap)
   elseif view.kind == "sequence" and view.label ~= "pair" then
     from_sequence(self, plan, view, wrap)
   else
-    self:add(plan, wrap)
+    self.add(plan, wrap)
   end
 end
 
@@ -70,7 +70,7 @@ end
 local function kinds_of(plan)
   local numbers, known = same_plan.new(), {}
   local self = { kinds = {}, given = 0 }
-  function self:add(part, wrap)
+  function self.add(part, wrap)
     local trial = wrap(redraw.with_rests(part, 0))
     local number = numbers:of(trial)
     self.given = self.given + 1

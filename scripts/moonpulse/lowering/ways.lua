@@ -1,5 +1,5 @@
---- The ways in which a plan can be given, tried in turn: who times what, trains that were not written as trains,
---- and single pulses in another way, where the device has one.
+--- The ways in which a plan can be given, tried in turn: who times what, trains that were not written as
+--- trains, and single pulses in another way, where the device has one.
 local refusals = require "moonpulse.text.refusal"
 
 local M = {}
@@ -73,8 +73,8 @@ local function either_way(given, try)
 end
 
 --- By us where the wire and the device allow it. Else the device gets as little as possible: the parts that
---- are too fast for us; and where its programs do not go together then, the largest that it takes. At last what
---- is a train and was not written as one.
+--- are too fast for us; and where its programs do not go together then, the largest that it takes. At last
+--- what is a train and was not written as one.
 ---@param prepare fun(given: moonpulse.Preparation, mode: string): moonpulse.core.Lowering, moonpulse.Action[]
 ---@param given moonpulse.Preparation
 ---@return moonpulse.core.Lowering lowering

@@ -63,7 +63,8 @@ function M.text(list)
       if device.verdict == verdict then
         lines[#lines + 1] = ("%-12s %-12s %s"):format(device.name, verdict, device.message)
         lines[#lines + 1] = device.shortest_iti
-          and ("%-25s shortest ITI of these trials, in any order: %g s"):format("", device.shortest_iti) or nil
+          and ("%-25s shortest ITI of these trials, in any order: %g s"):format("",
+            device.shortest_iti) or nil
         table.insert(names[verdict], device.name)
       end
     end

@@ -236,11 +236,13 @@ describe("why a device cannot", function()
       .. "full_scale_volts=10" } do
       has(refusal(device, pair:format "2"), bistim)
     end
-    has(refusal("magventure", pair:format "2"), "(made.lua:2): its own timing: the pulses of a burst or a "
-      .. "pair of a MagPro have one intensity")
-    -- and what it names gives it
-    local status = moonpulse("check made.lua --rmt 50 --device bistim")
-    assert.are.equal(0, status)
+    has(refusal("magventure", pair:format "2"), "(made.lua:2): its own timing: pairs of two intensities "
+      .. "(mode Dual) need a MagPro with the Option")
+    -- and what they name gives it
+    for _, device in ipairs { "bistim", "magventure --device-option model=X100+Option" } do
+      local status = moonpulse("check made.lua --rmt 50 --device " .. device)
+      assert.are.equal(0, status, device)
+    end
     for device, expression in pairs { bistim = pair:format "2.55", -- it gives pairs, but not this one
       magventure = "mp.pulse(mp.mso(40)) .. mp.rest(0.05) .. mp.pulse(mp.mso(50)) .. mp.rest(0.05) .. "
         .. "mp.pulse(mp.mso(60))", -- a ramp is no pair
@@ -301,10 +303,11 @@ describe("trials that are too close at fixed intervals", function()
     folder = shell.folder()
     write("fixed.lua", [[local mp = require "moonpulse"
       return mp.protocol { name = "fixed", params = { every = { default = 5.0 } }, plan = function(p)
-        return mp.trials { of = { mp.pulse(mp.rmt(120)), mp.pair { isi = 0.002, intensity = { mp.rmt(80),
+        return mp.trials { of = { mp.pulse(mp.rmt(120)), mp.pair { isi = 0.002, intensity = { mp.rmt(110),
           mp.rmt(120) } }, mp.pulse(mp.rmt(120)) }, every = p.every } end }]])
     for command, options in pairs {
-      ["check sici --rmt 50 --amt 40 -p singles=20 --device bistim"] = { 5, "-p shortest=%s -p longest=%s" },
+      ["check sici --rmt 50 -p cs=55%MSO -p singles=20 --device bistim"] =
+        { 5, "-p shortest=%s -p longest=%s" },
       ["check fixed.lua --rmt 50 --device bistim"] = { 5, "-p every=%s" } } do
       local at = options[1]
       for round = 1, 5 do -- another two trials may be the next that are too close

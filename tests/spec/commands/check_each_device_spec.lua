@@ -53,11 +53,44 @@ describe("check --each-device", function()
       counts.OVER))
   end)
 
+  it("says the shortest interval of trials that each can give: a millisecond less is refused", function()
+    shell.write(folder .. "/block.lua", [[local mp = require "moonpulse"
+      return mp.protocol { name = "block", params = { iti = { default = 9.0 } }, plan = function(p)
+        local list = {}
+        for _, level in ipairs { 0, 70, 110, 0, 110, 70, 0 } do
+          local test = mp.pulse(mp.mso(66))
+          list[#list + 1] = level == 0 and test
+            or mp.pair { isi = mp.ms(2), intensity = { mp.rmt(level), mp.mso(66) } }
+        end
+        return mp.trials { of = list, shortest = p.iti, longest = p.iti }
+      end }]])
+    shell.write(folder .. "/trains.lua", [[local mp = require "moonpulse"
+      return mp.protocol { name = "trains", params = { iti = { default = 40.0 } }, plan = function(p)
+        return mp.train { pulses = 20, hz = 10, intensity = mp.mso(70) }:times(2, { every = p.iti })
+      end }]])
+    -- a BiStim: A falls from 55 to 0 % by 0.1 s a percent; a Rapid²: 20 pulses at 10 Hz, 123.5 J each at 70 %
+    local known = { block = { bistim = { 5.6, 5.9 } }, trains = { rapid = { 2.4, 3 } } }
+    for name, expected in pairs(known) do
+      for _, device in ipairs((each(("%s/%s.lua --rmt 50"):format(folder, name)))) do
+        local range, iti = expected[device.name], device.shortest_iti_s
+        if range then
+          assert.is_true(iti >= range[1] and iti <= range[2], name .. " " .. device.name .. ": " .. iti)
+          for less, wanted in pairs { [0] = 0, [0.001] = 3 } do
+            local ran, _, err = shell.moonpulse(folder, ("run %s/%s.lua --rmt 50 -p iti=%.3f --seed 1 "
+              .. "--device sim:%s --speed max --unconfirmed --out %s/runs"):format(folder, name, iti - less,
+              device.name, folder))
+            assert.are.equal(wanted, ran, ("%s at %.3f s: %s"):format(device.name, iti - less, err))
+          end
+        end
+      end
+    end
+  end)
+
   it("lists first who can, and says who cannot and why", function()
     local status, out = shell.moonpulse(folder, "check paired_pulse_block --rmt 48 --each-device")
     assert.are.equal(0, status)
     assert.matches("^bistim +within", out)
-    assert.matches("\nmagventure +OVER +pulses %d+ and %d+ [^\n]+have one intensity", out)
+    assert.matches("\nmagventure +OVER +pulses %d+ and %d+ [^\n]+model=X100%+Option", out)
     assert.matches("\ncan give it  bistim,", out)
     status, out = shell.moonpulse(folder, "check ccpas --each-device -p first=50%MSO -p second=60%MSO")
     assert.are.equal(6, status)

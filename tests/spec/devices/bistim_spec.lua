@@ -320,6 +320,73 @@ describe("the driver of the Magstim BiStim²", function()
   end)
 end)
 
+--- What the simulator's log says that a run gave: { seconds from the first, note }; and its settings.
+local function log_of(run)
+  local pulses, sets, first = {}, {}, nil
+  for _, row in ipairs(shell.rows(run .. "/twin.tsv")) do
+    local at = tonumber(row.time)
+    if row.event == "pulse" then
+      first = first or at
+      pulses[#pulses + 1] = ("%.4f %s"):format(at - first, row.note)
+    elseif row.event == "set" then
+      sets[#sets + 1] = row.note
+    end
+  end
+  return pulses, table.concat(sets, "; ")
+end
+
+describe("a block of pairs and test pulses alone on a BiStim²", function()
+  local folder
+  before_each(function() folder = shell.folder() end)
+  after_each(function() shell.remove(folder) end)
+
+  local function played(plan, words)
+    shell.write(folder .. "/block.lua", ("local mp = require 'moonpulse'\nreturn mp.protocol { name = 'b', "
+      .. "plan = function() local test = mp.pulse(mp.mso(66))\nlocal function pair(cs, ms) return mp.pair { "
+      .. "isi = mp.ms(ms), intensity = { mp.mso(cs), mp.mso(66) } } end\nreturn %s end }"):format(plan))
+    local status, _, err = shell.moonpulse(folder, ("run %s/block.lua --device sim:bistim --speed max "
+      .. "--unconfirmed --out %s/runs %s"):format(folder, folder, words or ""))
+    local names = shell.names(folder .. "/runs")
+    return status, err, names[1] and folder .. "/runs/" .. names[#names]
+  end
+
+  it("gives the test pulse as B with A at 0 where B has no time to fall, at its own time", function()
+    local status, err, run = played "pair(40, 2) .. mp.rest(4.5) .. test .. mp.rest(4.5) .. pair(40, 12.5)"
+    assert.are.equal(0, status, err)
+    local pulses, sets = log_of(run)
+    assert.are.same({ "0.0000 A 40 %", "0.0020 B 66 %", "4.5020 B 66 %", "9.0020 A 40 %", "9.0145 B 66 %" },
+      pulses)
+    assert.matches("power 0 %%; interval 1 ms; fired with A at 0 %%; power 40 %%; interval 12.5 ms", sets)
+    local rows = shell.rows(run .. "/events.tsv")
+    for _, row in ipairs(rows) do -- the record has it at its time, too
+      if row.pulse == "3" then
+        assert.are.equal("4502000.000", row.onset_sent_us)
+        assert.are.equal("66", row.intensity_mso)
+      end
+    end
+    assert.are.equal(0, (shell.moonpulse(folder, "verify " .. run)))
+  end)
+
+  it("gives it as A where there is time, and refuses what neither way has time for", function()
+    local status, err, run = played "pair(40, 2) .. mp.rest(7.5) .. test"
+    assert.are.equal(0, status, err)
+    assert.are.same({ "0.0000 A 40 %", "0.0020 B 66 %", "7.5020 A 66 %" }, (log_of(run)))
+    status, err = played "pair(60, 2) .. mp.rest(5) .. test"
+    assert.are.equal(3, status)
+    local least = tonumber(err:match("the shortest interval is ([%d.]+) s"))
+    assert.is_true(least > 6 and least < 6.4, err) -- A from 60 to 0 by 0.1 s a percent, not B from 66
+  end)
+
+  it("has intervals under and over 99.9 ms in one run", function()
+    local status, err, run = played "pair(40, 3) .. mp.rest(6) .. pair(40, 150) .. mp.rest(6) .. test"
+    assert.are.equal(0, status, err)
+    local pulses, sets = log_of(run)
+    assert.are.same({ "0.0000 A 40 %", "0.0030 B 66 %", "6.0030 A 40 %", "6.1530 B 66 %", "12.1530 B 66 %" },
+      pulses)
+    assert.matches("^low resolution", sets)
+  end)
+end)
+
 describe("moonpulse run on a simulated BiStim²", function()
   local folder
   before_each(function() folder = shell.folder() end)

@@ -175,7 +175,7 @@ describe("a case of tests/data/cases", function()
   it("device_bistim_sici_semirandom: refused with the shortest interval, given with longer ones", function()
     local name, on = "device_bistim_sici_semirandom", "--rmt 45 --seed 1 --device sim:bistim "
     local why = "too short to change its settings in between; the shortest interval is "
-    refused(name, on, why .. "6.8", "BiStim²") -- B falls from 66 % to 0
+    refused(name, on, why .. "5.6", "BiStim²") -- B alone: A falls from 54 % to 0, and not B from 66
     refused(name, on .. "-p zero=pair", why .. "5.4") -- A falls from 54 % to 1
     -- %RMT of 45, to the unit's whole %
     local powers = { ["70"] = 32, ["80"] = 36, ["90"] = 41, ["100"] = 45, ["110"] = 50, ["120"] = 54,

@@ -48,7 +48,8 @@ local function interval_of(gap, identity)
   elseif math.abs(exact - tenths) > 1e-6 or commands.nearest(commands.paired_intervals, tenths) ~= tenths then
     local near = commands.neighbours(commands.paired_intervals, exact)
     return nil, ("it has no pairs with %.6g ms between; the nearest %s"):format(gap * 1000,
-      near[2] and ("are %g and %g ms"):format(near[1] / 10, near[2] / 10) or ("is %g ms"):format(near[1] / 10))
+      near[2] and ("are %g and %g ms"):format(near[1] / 10, near[2] / 10)
+        or ("is %g ms"):format(near[1] / 10))
   end
   return tenths / 10
 end
@@ -63,8 +64,8 @@ function M.program(part, identity)
   if not first then
     return nil, "pairs of two intensities are started one by one"
   elseif not has_option(identity.model) then
-    return nil, ("pairs of two intensities (mode Dual) need a MagPro with the Option, and this is taken for a "
-      .. "model %s: where it has one, --device-option model=%s+Option"):format(identity.model,
+    return nil, ("pairs of two intensities (mode Dual) need a MagPro with the Option, and this is taken for "
+      .. "a model %s: where it has one, --device-option model=%s+Option"):format(identity.model,
       identity.model:match("^%w+"))
   elseif identity.waveform == "Biphasic_Burst" then
     return nil, "it is set to Biphasic Burst, where each command fires several pulses: set waveform "
