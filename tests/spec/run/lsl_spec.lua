@@ -160,6 +160,7 @@ describe("a stream over LSL", function()
         { ("session_id='default' and name='%s'"):format(name), true },
         { ("name=\"%s\" and type='Markers' and channel_count='1' and channel_format='string'"):format(name),
           true },
+        { "session_id='default' and name='another'", false }, { "type='EEG' and type='Markers'", false },
         { "type='EEG' or type='Markers'", true }, { "not(type='EEG') and channel_count=1.0", true },
         { "starts-with(name,'spec') and contains(source_id, 'moonpulse:')", true },
         { "(type='EEG')", false }, { "type!='Markers'", false }, { "nothing='a' or nothing!='a'", false },
@@ -365,7 +366,7 @@ describe("a stream over LSL", function()
     assert.is_true(#children >= 2) -- the guard, the simulator
     children[#children + 1] = child
     for _, pid in ipairs(children) do
-      assert.are.same({}, sockets(pid), shell.read(("/proc/%s/cmdline"):format(pid)))
+      assert.are.same({}, sockets(pid), (shell.read(("/proc/%s/cmdline"):format(pid)):gsub("%z", " ")))
     end
     assert.is_true(#sockets(job:pid()) >= 3)
     os.execute("kill -9 " .. child)
