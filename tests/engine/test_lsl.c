@@ -200,7 +200,8 @@ static void takes_any_bytes(void)
         free(text);
     }
     CHECK(known > 1000);
-    for (int depth = 10; depth <= 20; depth += 10) { // of brackets: who nests more is not answered
+    for (int depth = 10; depth <= 20;
+         depth += 10) { // of brackets: who nests more is not answered
         char nested[64];
         int length = snprintf(nested, sizeof nested, "%.*sname='a'%.*s", depth,
                               "((((((((((((((((((((", depth, "))))))))))))))))))))");
