@@ -213,6 +213,11 @@ static const struct scenario scenarios[] = {
              "rig.scarce() for _, line in ipairs(lines) do\n"
              "  feed:tell(line) joined:send('asked') core.wait(0.001) joined:line(1)\n"
              "end"},
+    {.name = "a stream over LSL",
+     .body = "local stream <close> = assert(core.lsl(false))\n"
+             "rig.scarce() assert(stream:serve('name', 'run', '1'))\n"
+             "for i = 1, 3 do stream:push(i, 'text ' .. i) core.wait(0.001) end\n"
+             "rig.check(select(3, stream:counts()) == 3) stream:finish(0, 0)"},
     {.name = "what is used when the host has ended",
      .body = "uncalled()\n"
              "local simulator = core.pty(nil, keep)\n"

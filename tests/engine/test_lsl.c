@@ -200,6 +200,13 @@ static void takes_any_bytes(void)
         free(text);
     }
     CHECK(known > 1000);
+    for (int depth = 10; depth <= 20;
+         depth += 10) { // of brackets: who nests more is not answered
+        char nested[64];
+        int length = snprintf(nested, sizeof nested, "%.*sname='a'%.*s", depth,
+                              "((((((((((((((((((((", depth, "))))))))))))))))))))");
+        CHECK_INT(mp_lsl_query_matches(nested, (size_t)length, facts, 2), depth == 10);
+    }
     static char deep[4000];
     for (size_t i = 0; i < sizeof deep; i++)
         deep[i] = '(';

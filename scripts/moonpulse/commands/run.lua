@@ -208,7 +208,7 @@ local function check_lsl(options)
     cli.fail("usage", "--lsl-wait and --lsl-on are about the stream of --lsl: give --lsl as well")
   elseif options.lsl and options.speed ~= 1 then
     cli.fail("usage", "--lsl: its times are those of this computer's clock, and a run in virtual time has "
-      .. "others: leave out --speed")
+      .. "others: it is for real time, --speed 1")
   end
 end
 

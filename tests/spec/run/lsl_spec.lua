@@ -160,6 +160,7 @@ describe("a stream over LSL", function()
         { ("session_id='default' and name='%s'"):format(name), true },
         { ("name=\"%s\" and type='Markers' and channel_count='1' and channel_format='string'"):format(name),
           true },
+        { "session_id='default' and name='another'", false }, { "type='EEG' and type='Markers'", false },
         { "type='EEG' or type='Markers'", true }, { "not(type='EEG') and channel_count=1.0", true },
         { "starts-with(name,'spec') and contains(source_id, 'moonpulse:')", true },
         { "(type='EEG')", false }, { "type!='Markers'", false }, { "nothing='a' or nothing!='a'", false },
@@ -297,8 +298,29 @@ describe("a stream over LSL", function()
     end)
   end)
 
+  it("says what is not sure, what nobody sent, and nothing of what was left out", function()
+    local markers, told = require("moonpulse.run.markers").open(nil, false), {}
+    markers.outlet:close()
+    markers.outlet = { push = function(_, at, text) told[#told + 1] = ("%d %s"):format(at, text) end }
+    markers.run = "a run"
+    markers:start(1000)
+    for _, row in ipairs {
+      { event = "pulse", pulse = 1, condition = "SICI", sent_ns = 5, status = "perhaps_sent" },
+      { event = "pulse", pulse = 2, condition = "SICI", planned_ns = 6, status = "late" },
+      { event = "pulse", pulse = 3, condition = "loop", confirmed_ns = 7, status = "external",
+        timed_by = "external" },
+      { event = "set_intensity", planned_ns = 8, sent_ns = 8 }, { event = "code", sent_ns = 9, reply = "7" },
+      { event = "unasked_pulse", planned_ns = 10, confirmed_ns = 10 },
+      { event = "mark", planned_ns = 11, reply = "a\27[2Jb" },
+    } do
+      markers:row(row)
+    end
+    assert.are.same({ "1000 start a run", "1005 perhaps_sent SICI", "1007 pulse loop", "1010 unasked_pulse",
+      "1011 mark a\\x1B[2Jb" }, told)
+  end)
+
   it("is refused in virtual time, by a wrong name, and where nobody comes", function()
-    for arguments, words in pairs { ["--lsl --speed max"] = "leave out --speed",
+    for arguments, words in pairs { ["--lsl --speed max"] = "it is for real time, --speed 1",
       ["--lsl-wait 1"] = "give --lsl as well", ["--lsl-on all"] = "give --lsl as well",
       ["--lsl \"a'b\""] = "no quotes" } do
       local job = jobs:start("refused", ("run itbs600 --amt 50 %s --out %s/none"):format(arguments, folder))
@@ -344,7 +366,7 @@ describe("a stream over LSL", function()
     assert.is_true(#children >= 2) -- the guard, the simulator
     children[#children + 1] = child
     for _, pid in ipairs(children) do
-      assert.are.same({}, sockets(pid), shell.read(("/proc/%s/cmdline"):format(pid)))
+      assert.are.same({}, sockets(pid), (shell.read(("/proc/%s/cmdline"):format(pid)):gsub("%z", " ")))
     end
     assert.is_true(#sockets(job:pid()) >= 3)
     os.execute("kill -9 " .. child)
