@@ -344,7 +344,7 @@ static void a_line_is_high_for_each_code(void)
     code_box.line = MP_TRIGGER_DTR;
     must(mp_dispatcher_code(rig.d, 200, now_ns, &err), &err);
     turn_to(now_ns + 20 * MS);
-    must(mp_dispatcher_code(rig.d, 2, now_ns, &err), &err);
+    must(mp_dispatcher_code(rig.d, 1, now_ns, &err), &err);
     turn_to(now_ns + MS);
     CHECK_INT(moves.count, 3);
     mp_dispatcher_join(rig.d, MP_STOP_KEY);
