@@ -51,6 +51,14 @@ static int64_t free_at(const struct mp_code_box *box)
     return box->stands ? box->zero_ns + box->wire_ns + rest_ns : box->free_ns;
 }
 
+bool mp_code_box_comes(const struct mp_code_box *box)
+{
+    for (uint32_t i = 0; i < box->count; i++)
+        if (!box->waits[i].patient)
+            return true;
+    return false;
+}
+
 int64_t mp_code_box_next(const struct mp_code_box *box)
 {
     int64_t next_ns = box->stands ? box->zero_ns : INT64_MAX;
@@ -112,6 +120,7 @@ static void put_first(struct mp_code_box *box, const struct mp_code_hears *hears
     enum mp_code_lost lost = put(box, code.value);
     if (lost == MP_CODE_WRITTEN) {
         box->stands = true;
+        box->of_script = code.patient;
         box->tries = 0;
         box->zero_ns = now_of(box) + box->wire_ns + box->width_ns;
     }

@@ -50,9 +50,10 @@ struct mp_code_box {
     // its own
     struct mp_code waits[MP_CODES_WAIT]; // by ready_ns
     uint32_t count;
-    bool stands;   // a code stands at the box until zero_ns
-    bool gone;     // its port is
-    uint8_t tries; // to write the 0
+    bool stands;    // a code stands at the box until zero_ns
+    bool of_script; // it is a patient one
+    bool gone;      // its port is
+    uint8_t tries;  // to write the 0
     int64_t zero_ns;
     int64_t free_ns;                      // it has stood at 0 for long enough from then on
     int64_t wrote_ns[MP_CODE_BYTES_KEPT]; // when it took the last bytes, by number
@@ -86,15 +87,12 @@ void mp_code_box_now(struct mp_code_box *box, const struct mp_code_hears *hears)
 /* Those that wait are told as stopped, and the box gets its 0. */
 void mp_code_box_rest(struct mp_code_box *box, const struct mp_code_hears *hears);
 
-/* Is a code still to come? */
-static inline bool mp_code_box_comes(const struct mp_code_box *box)
-{
-    return box->count > 0;
-}
+/* Is a code of a plan still to come? That of a script keeps no plan from its end. */
+bool mp_code_box_comes(const struct mp_code_box *box);
 /* Or does one still stand? */
 static inline bool mp_code_box_waits(const struct mp_code_box *box)
 {
-    return box->count > 0 || box->stands;
+    return mp_code_box_comes(box) || (box->stands && !box->of_script);
 }
 
 #endif

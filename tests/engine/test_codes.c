@@ -336,6 +336,27 @@ static void codes_of_a_script_beyond_its_room(void)
     rig_close();
 }
 
+/* A script that marks all the time keeps no plan from its end. */
+static void codes_of_a_script_keep_no_plan_going(void)
+{
+    struct mp_error err = {0};
+    begin(2 * MS, NULL);
+    for (int i = 0; i < CODES_IN; i++)
+        must(mp_dispatcher_code(rig.d, 5, now_ns, &err), &err);
+    turn_to(now_ns);
+    struct mp_lowering *l = early(coded(mso(7), 9), 0);
+    rig_play(l, now_ns + 4 * MS);
+    turn_to(now_ns + 4 * MS + MS);
+    rig_drain();
+    CHECK_INT(rig_tally(MP_OUT_SENT), 1);
+    CHECK_INT(rig_tally(MP_OUT_FINISHED), 0); // its own code stands
+    turn_to(now_ns + MS);
+    rig_drain();
+    CHECK_INT(rig_tally(MP_OUT_FINISHED), 1);
+    CHECK(mp_code_box_next(&code_box) < INT64_MAX);
+    end(l);
+}
+
 /* A line is high for a code, whatever it is, and low after it, also after a stop. */
 static void a_line_is_high_for_each_code(void)
 {
@@ -344,7 +365,7 @@ static void a_line_is_high_for_each_code(void)
     code_box.line = MP_TRIGGER_DTR;
     must(mp_dispatcher_code(rig.d, 200, now_ns, &err), &err);
     turn_to(now_ns + 20 * MS);
-    must(mp_dispatcher_code(rig.d, 2, now_ns, &err), &err);
+    must(mp_dispatcher_code(rig.d, 1, now_ns, &err), &err);
     turn_to(now_ns + MS);
     CHECK_INT(moves.count, 3);
     mp_dispatcher_join(rig.d, MP_STOP_KEY);
@@ -360,6 +381,7 @@ int main(void)
 {
     codes_of_a_script_are_told_apart();
     codes_of_a_script_beyond_its_room();
+    codes_of_a_script_keep_no_plan_going();
     a_line_is_high_for_each_code();
     a_full_ring_has_room_for_why();
     a_full_record_has_room_for_why();
