@@ -83,35 +83,58 @@ static int load_compiled(lua_State *L, const char *packed,
     return lua_load(L, read_part, &reading, source, "b");
 }
 
+/* Finds the file of a module of the library, which is below root: pushes its path. Nothing is
+ * pushed where what require would find there is not among the compiled. */
+static const struct mp_library_module *
+find_own(lua_State *L, const char *root, const struct mp_library_head *head, const char *name)
+{
+    const char *inside = luaL_gsub(L, name, ".", "/");
+    const char *path = lua_pushfstring(L, "%s/%s.lua", root, inside);
+    const struct mp_library_module *module = find(head, path + strlen(root) + 1);
+    if (module == NULL && access(path, R_OK) != 0) {
+        path = lua_pushfstring(L, "%s/%s/init.lua", root, inside);
+        module = find(head, path + strlen(root) + 1);
+    }
+    return module;
+}
+
+/* The same of a module of others that every command needs, where the system has it. */
+static const struct mp_library_module *
+find_other(lua_State *L, const struct mp_library_head *head, const char *name)
+{
+    const struct mp_library_module *module = find(head, lua_pushfstring(L, "%s.lua", name));
+    if (module == NULL || strchr(name, '.') != NULL)
+        return NULL;
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_pushstring(L, name);
+    lua_pushvalue(L, lua_upvalueindex(4));
+    lua_call(L, 2, 1);
+    return lua_tostring(L, -1) == NULL ? NULL : module;
+}
+
 /* A searcher: (name) -> loader, path; nothing where the module is not among the compiled, or
- * its file is another: then the next searcher finds and compiles it. Looks in root alone,
- * whatever became of package.path since: a file of the user's may have set it, and what an end
- * needs is loaded late. Upvalues: package.searchpath, root, packed, where in root.
+ * its file is another: then the next searcher finds and compiles it. Looks in root alone, and
+ * where package.path led at the start, whatever became of it since: a file of the user's may
+ * have set it, and what an end needs is loaded late. Upvalues: package.searchpath, root,
+ * packed, package.path.
  */
 static int search(lua_State *L)
 {
     const char *name = luaL_checkstring(L, 1);
-    size_t root_size;
-    const char *root = lua_tolstring(L, lua_upvalueindex(2), &root_size);
+    const char *root = lua_tostring(L, lua_upvalueindex(2));
     const char *packed = lua_touserdata(L, lua_upvalueindex(3));
-    if (strncmp(name, "moonpulse", strlen("moonpulse")) != 0)
-        return 0;
-    lua_settop(L, 1);
-    lua_pushvalue(L, lua_upvalueindex(1));
-    lua_pushvalue(L, 1);
-    lua_pushvalue(L, lua_upvalueindex(4));
-    lua_call(L, 2, 1);
-    const char *path = lua_tostring(L, -1);
-    if (path == NULL || strncmp(path, root, root_size) != 0 || path[root_size] != '/')
-        return 0;
+    const struct mp_library_head *head = (const void *)packed;
     const struct mp_library_module *module =
-        find((const struct mp_library_head *)(const void *)packed, path + root_size + 1);
+        strncmp(name, "moonpulse", strlen("moonpulse")) == 0 ? find_own(L, root, head, name)
+                                                             : find_other(L, head, name);
+    const char *path = lua_tostring(L, -1);
     if (module == NULL || !has_text(path, packed + module->text, module->text_size))
         return 0;
+    const int at = lua_gettop(L);
     const char *source = lua_pushfstring(L, "@%s", path);
     if (load_compiled(L, packed, module, source) != LUA_OK)
         return 0;
-    lua_pushvalue(L, 2);
+    lua_pushvalue(L, at);
     return 2;
 }
 
@@ -130,7 +153,7 @@ void mp_library_use(lua_State *L, const char *root, const void *packed)
     lua_getfield(L, -2, "searchpath");
     lua_pushstring(L, root);
     lua_pushlightuserdata(L, (void *)(uintptr_t)packed);
-    lua_pushfstring(L, "%s/?.lua;%s/?/init.lua", root, root);
+    lua_getfield(L, -5, "path");
     lua_pushcclosure(L, search, 4);
     lua_seti(L, -2, 2);
     lua_pop(L, 2);

@@ -7,6 +7,9 @@
  * one is taken. So it can never be stale; a changed file is compiled as ever. Nothing is
  * stripped: messages and tracebacks have the file, as it lies now, and the line.
  *
+ * Among them is what others wrote and every command loads (argparse): as the system had it when
+ * the program was built, and taken only where the system has the same now.
+ *
  * bindings/pack.c writes, bindings/library.c reads: a head, its modules by path, then bytes.
  */
 #ifndef MP_LIBRARY_H
@@ -30,7 +33,7 @@ struct mp_library_head {
 
 /* Places are bytes from the head's beginning. */
 struct mp_library_module {
-    char path[MP_LIBRARY_PATH]; // "moonpulse/cli/init.lua"
+    char path[MP_LIBRARY_PATH]; // "moonpulse/cli/init.lua", "argparse.lua"
     uint32_t text, text_size;
     uint32_t before, before_size; // of the compiled chunk: up to the size of its source
     uint32_t after, after_size;   // and what follows its source
@@ -43,9 +46,9 @@ enum { MP_LIBRARY_SIZE_MOST = 10 };
 size_t mp_library_size(size_t length, unsigned char bytes[MP_LIBRARY_SIZE_MOST]);
 
 /*
- * From now on require takes modules of the library, whose files lie in root, from packed;
- * packed must outlive L. Does nothing where packed was made by another Lua. Raises when out of
- * memory.
+ * From now on require takes modules of the library, whose files lie in root, from packed, and
+ * those of others, which package.path finds now; packed must outlive L. Does nothing where
+ * packed was made by another Lua. Raises when out of memory.
  */
 void mp_library_use(lua_State *L, const char *root, const void *packed);
 

@@ -2,14 +2,20 @@
  * pack.c - run by the build: compiles the library's modules into one file (bindings/library.h).
  *
  *   pack OUT ROOT FILE...    FILE below ROOT; nothing is written where one does not compile
+ *
+ * Beside them what others wrote and every command needs (others), where the system has it.
  */
 #include "bindings/library.h"
 
 #include <lauxlib.h>
+#include <lualib.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+static const char *const others[] = {"argparse"};
+enum { OTHERS = sizeof others / sizeof others[0] };
 
 struct bytes {
     char *data;
@@ -110,23 +116,35 @@ static int pack_one(lua_State *L, const char *file, struct mp_library_module *mo
     return EXIT_SUCCESS;
 }
 
+/* Where require finds a module; NULL: nowhere. The path is on the stack. */
+static const char *find_other(lua_State *L, const char *name)
+{
+    (void)lua_getglobal(L, LUA_LOADLIBNAME);
+    (void)lua_getfield(L, -1, "searchpath");
+    (void)lua_pushstring(L, name);
+    (void)lua_getfield(L, -3, "path");
+    return lua_pcall(L, 2, 1, 0) == LUA_OK ? lua_tostring(L, -1) : NULL;
+}
+
 static int by_path(const void *a, const void *b)
 {
     return strcmp(((const struct mp_library_module *)a)->path,
                   ((const struct mp_library_module *)b)->path);
 }
 
-static int pack(lua_State *L, const char *root, char **files, size_t count, struct bytes *all)
+static int pack_all(lua_State *L, const char *root, char **files, size_t count,
+                    struct bytes *all)
 {
-    struct mp_library_head head = {.count = (uint32_t)count};
-    int status = EXIT_SUCCESS;
+    struct mp_library_head head = {0};
     if (strlen(lua_ident) >= sizeof head.lua)
         return fail("lua_ident", "too long");
     strcpy(head.lua, lua_ident);
-    struct mp_library_module *modules = grown(NULL, count * sizeof *modules);
-    memset(modules, 0, count * sizeof *modules);
+    const size_t room = count + OTHERS, modules_at = sizeof head;
+    struct mp_library_module *modules = grown(NULL, room * sizeof *modules);
+    memset(modules, 0, room * sizeof *modules);
     add(all, &head, sizeof head);
-    add(all, modules, count * sizeof *modules);
+    add(all, modules, room * sizeof *modules);
+    int status = EXIT_SUCCESS;
     for (size_t i = 0; i < count && status == EXIT_SUCCESS; i++) {
         size_t root_size = strlen(root);
         if (strncmp(files[i], root, root_size) != 0 || files[i][root_size] != '/' ||
@@ -137,8 +155,17 @@ static int pack(lua_State *L, const char *root, char **files, size_t count, stru
         if (status == EXIT_SUCCESS)
             status = pack_one(L, files[i], &modules[i], all);
     }
+    for (size_t i = 0; i < OTHERS && status == EXIT_SUCCESS; i++) {
+        const char *file = find_other(L, others[i]);
+        if (file == NULL)
+            continue;
+        (void)snprintf(modules[count].path, sizeof modules[count].path, "%s.lua", others[i]);
+        status = pack_one(L, file, &modules[count++], all);
+    }
     qsort(modules, count, sizeof *modules, by_path);
-    memcpy(all->data + sizeof head, modules, count * sizeof *modules);
+    head.count = (uint32_t)count;
+    memcpy(all->data, &head, sizeof head);
+    memcpy(all->data + modules_at, modules, count * sizeof *modules);
     free(modules);
     return status;
 }
@@ -151,7 +178,8 @@ int main(int argc, char **argv)
     lua_State *L = luaL_newstate();
     if (L == NULL)
         return fail(argv[1], "out of memory");
-    int status = pack(L, argv[2], argv + 3, (size_t)argc - 3, &all);
+    luaL_openlibs(L);
+    int status = pack_all(L, argv[2], argv + 3, (size_t)argc - 3, &all);
     FILE *file = status == EXIT_SUCCESS ? fopen(argv[1], "wb") : NULL;
     if (status == EXIT_SUCCESS &&
         (file == NULL || fwrite(all.data, 1, all.size, file) != all.size))
