@@ -1,6 +1,6 @@
 ---@meta _
---- Feeds in moonpulse.core (bindings/feed.c, bindings/feed_join.c): what a run tells other programs, over
---- a Unix socket. How they fail: see core.lua.
+--- Feeds in moonpulse.core (bindings/feed.c, feed_join.c, datagram.c): what a run tells other programs, over
+--- a Unix socket or as datagrams. How they fail: see core.lua.
 
 local core = {}
 
@@ -94,4 +94,4 @@ function Joined:line(seconds) end
 --- Let go of it.
 function Joined:close() end
 
-return { core = core, Feed = Feed, Joined = Joined }
+return { core = core, Feed = Feed, Joined = Joined, Datagram = Datagram }
