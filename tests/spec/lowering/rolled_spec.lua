@@ -23,14 +23,14 @@ local function prepared(plan, name, timing, seed)
     driver = devices.configure(assert(devices.find(name or "rapid")), {}) })
 end
 
---- Every pulse and mark of a plan: its time in nanoseconds, what it is.
+--- Every pulse and mark of a plan: its time in microseconds, what it is.
 local function events_of(plan, seed)
   local list, schedule = {}, core.schedule(plan, seed)
   local actions = schedule:actions()
-  local kind, _, onset, index = schedule:next()
+  local kind, onset, _, index = schedule:next()
   while kind do
     list[#list + 1] = ("%s %.3f %s"):format(kind, onset, kind == "pulse" and actions[index].intensity or "")
-    kind, _, onset, index = schedule:next()
+    kind, onset, _, index = schedule:next()
   end
   return list
 end
