@@ -118,9 +118,12 @@ describe("a case of tests/data/cases", function()
     -- what check refuses, run refuses. Check judges every order that could be drawn, run the one that it
     -- draws: one in thirty has no short rest where a setting changes.
     refused("check_siciicf", "--rmt 45", "too short to change its settings in between")
+    -- a BiStim has time for it, with its test pulses as B alone, but not where A falls from 60 %
     status, out = shell.moonpulse(folder, arguments .. " --seed 40 --device bistim")
+    assert.are.equal(0, status, out)
+    status, out = shell.moonpulse(folder, arguments .. " --seed 40 --device bistim -p cs=60%MSO")
     assert.are.equal(3, status, out)
-    refused("check_siciicf", "--rmt 45 --seed 40 --device sim:bistim",
+    refused("check_siciicf", "--rmt 45 --seed 40 -p cs=60%MSO --device sim:bistim",
       "too short to change its settings in between")
   end)
 
