@@ -124,9 +124,9 @@ local function follow(options, named)
   if not run.hello then
     no_answer(run)
   end
-  local said, raw = run.hello, run.line
+  local said, raw, known = run.hello, run.line, {}
   while said do
-    local text = options.json and raw or text_of.line(said)
+    local text = options.json and raw or text_of.line(said, known)
     if text then
       print(options.json and text or escapes.shown(text))
       io.stdout:flush()
