@@ -165,8 +165,8 @@ describe("a prompt", function()
     shell.write(folder .. "/lines", table.concat({ "stim:arm()", "for i = 1, 400000 do print('line', i) end",
       "stim:fire(mp.pulse(mp.mso(40)))", "(('x'):rep(1000) .. 'é'):rep(30000)", "print(('y'):rep(1e6))",
       "stim:fire(mp.pulse(mp.mso(41)))" }, "\n") .. "\n")
-    local status, out, err = shell.moonpulse(folder, ("repl --seed 5 --tolerance 5000 --answers %s/lines --out "
-      .. "%s/runs"):format(folder, folder))
+    local status, out, err = shell.moonpulse(folder, ("repl --seed 5 --tolerance 5000 --answers %s/lines "
+      .. "--out %s/runs"):format(folder, folder))
     assert.are.equal(0, status, err)
     local run = fixture.run_in(folder .. "/runs")
     assert.are.equal(2, count_pulses(run))
