@@ -276,7 +276,8 @@ static bool turn_virtual(struct mp_world *w)
     bool due = earliest(w) != NULL && w->first->due_ns <= w->now_ns;
     if (w->held > 0 && !due) {
         w->heard_ns = mp_clock_ns();
-        hold_loop(w, true); // what is waited for may hold no loop, as a program that follows the run
+        hold_loop(
+            w, true); // what is waited for may hold no loop, as a program that follows the run
         if (w->exact < 0)
             (void)uv_timer_start(&w->timer, on_timer, 1000, 0);
         (void)uv_run(w->loop, UV_RUN_ONCE);

@@ -340,6 +340,7 @@
 ---@field speed number|"max"
 ---@field look boolean? an experiment that is only looked at: nothing is given
 ---@field recall moonpulse.Recall? what the script of an earlier run was told, which is told again
+---@field keyboard table? of an experiment: what its questions are answered by (experiment/ask.lua)
 ---@field past moonpulse.Past? of an experiment: what the run that it goes on with was told
 ---@field screen table the live line: update, finish
 ---@field device moonpulse.DeviceFacts

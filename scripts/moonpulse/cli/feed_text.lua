@@ -1,6 +1,11 @@
 --- What a run's feed says, as lines for people.
 local M = {}
 
+--- What has to be known of the lines before: that a plan began, of a protocol.
+---@class moonpulse.FeedText
+---@field kind string? "protocol" or "experiment"
+---@field zero_s number? of a protocol, when its plan began: what onset counts from
+
 local says = {}
 
 --- A number as people write it, a text as it is.
@@ -56,15 +61,31 @@ local function other(said)
   return table.concat(parts, "  ")
 end
 
+--- When it was, in seconds of onset; nil: that is not known, as before a protocol's plan begins.
+local function since(said, known)
+  if type(said.onset) == "number" then
+    return said.onset
+  end
+  local at_s = type(said.at_s) == "number" and said.at_s
+  local zero_s = known.kind == "experiment" and 0 or known.zero_s
+  return at_s and zero_s and at_s - zero_s or nil
+end
+
 --- A line for people; nil: it says nothing that another line does not.
 ---@param said table of the feed
+---@param known moonpulse.FeedText of the lines before; changed
 ---@return string?
-function M.line(said)
+function M.line(said, known)
+  if said.event == "hello" then
+    known.kind = said.kind
+  elseif said.event == "play" and known.kind ~= "experiment" then
+    known.zero_s = known.zero_s or type(said.starts_s) == "number" and said.starts_s or nil
+  end
   local say = says[said.event]
   if say == false then
     return nil
   end
-  local at = type(said.onset) == "number" and said.onset or type(said.at_s) == "number" and said.at_s
+  local at = since(said, known)
   return ("%s  %s"):format(at and ("%10.3f s"):format(at) or (" "):rep(12), (say or other)(said))
 end
 

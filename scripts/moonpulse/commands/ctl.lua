@@ -19,13 +19,14 @@ function M.parser()
   local parser = cli.parser("ctl",
     "Follow and stop a run that goes on, and was started with --events: its state (status), what happens "
       .. "as it comes (follow), a stop (stop: the device is made safe, and the answer is the run's end), a "
-      .. "mark in its audit trail (mark), the answer to a question of its script (answer), a pause behind the "
-      .. "trial that goes on (pause; again: it goes on). Without a name the one run that goes on is meant; of several status lists each.",
+      .. "mark in its audit trail (mark), the answer to a question of its script (answer), a pause behind "
+      .. "the trial that goes on (pause; again: it goes on). Without a name the one run that goes on is "
+      .. "meant; of several status lists each.",
     "moonpulse ctl status\nmoonpulse ctl follow 2026-11-22T101500_itbs600 --json\n"
       .. "moonpulse ctl mark \"coil put back\"\nmoonpulse ctl stop")
   parser:argument("verb", "What to do: " .. table.concat(verbs, ", ") .. "."):choices(verbs)
-  parser:argument("named", "Of mark and answer first the text, in quotes. Then the run: the name or path of its "
-    .. "socket, its folder, or the folder's name."):args("0-2"):argname("[TEXT] RUN|PATH")
+  parser:argument("named", "Of mark and answer first the text, in quotes. Then the run: the name or path of "
+    .. "its socket, its folder, or the folder's name."):args("0-2"):argname("[TEXT] RUN|PATH")
   parser:flag("--json", "As data: one JSON object; of follow each line as the run sends it (docs/schemas).")
   return parser
 end
@@ -124,9 +125,9 @@ local function follow(options, named)
   if not run.hello then
     no_answer(run)
   end
-  local said, raw = run.hello, run.line
+  local said, raw, known = run.hello, run.line, {}
   while said do
-    local text = options.json and raw or text_of.line(said)
+    local text = options.json and raw or text_of.line(said, known)
     if text then
       print(options.json and text or escapes.shown(text))
       io.stdout:flush()
@@ -174,7 +175,7 @@ local function mark(options, text, named)
   shown("marked in %s", run:name())
 end
 
-local function answer(options, text, named)
+local function give_answer(options, text, named)
   local run <close> = running.find(named)
   asked(run, { ["do"] = "answer", text = text, by = "moonpulse ctl" }, "usage")
   if options.json then
@@ -282,7 +283,7 @@ function M.run(options)
     if not named[1] then
       cli.fail("usage", "answer: it is missing: moonpulse ctl answer 52.5")
     end
-    return answer(options, named[1], named[2])
+    return give_answer(options, named[1], named[2])
   elseif named[2] then
     cli.fail("usage", "%s takes one run: %s or %s?", options.verb, named[1], named[2])
   end

@@ -1,5 +1,6 @@
---- Questions to the operator: on a terminal, from a pipe, from a file of answers, or from another program that
---- follows the run (run/feed.lua). On a terminal q and the space bar stop the run while no question is open.
+--- Questions to the operator: on a terminal, from a pipe, from a file of answers, or from another program
+--- that follows the run (run/feed.lua). On a terminal q and the space bar stop the run while no question is
+--- open.
 local answers_given = require "moonpulse.experiment.answer"
 local blame = require "moonpulse.text.author_line"
 local core = require "moonpulse.core"
@@ -273,8 +274,7 @@ local function ask(self, question, person)
       no_answer(self, question, named, person)
     end
     local answer = line:match("^%s*(.-)%s*$")
-    if self.source then -- it was shown
-    elseif self.answers and not person or not self.keys then
+    if not self.source and (self.answers and not person or not self.keys) then
       print(escapes.shown(answer)) -- a terminal has shown it as it was typed
     end
     local taken = take(answer)

@@ -2,6 +2,7 @@
 --- as a question of the script's is, so the record, a repetition, stops and what goes on meanwhile are those
 --- of any experiment.
 local blame = require "moonpulse.text.author_line"
+local core = require "moonpulse.core"
 local escapes = require "moonpulse.text.escapes"
 local experiments = require "moonpulse.experiment"
 local handles = require "moonpulse.experiment.handle"
@@ -10,6 +11,7 @@ local refusals = require "moonpulse.text.refusal"
 local sandbox = require "moonpulse.protocol.sandbox"
 local shown_value = require "moonpulse.experiment.shown_value"
 local syntax = require "moonpulse.text.syntax"
+local waitings = require "moonpulse.experiment.waiting"
 
 local M = {}
 
@@ -26,6 +28,7 @@ asks it. stim, run and mp alone say what they have; docs/experiments.md says wha
 Ctrl-C stops the stimulator at once and ends the run; while a plan plays q and the space bar do so, too.
 quit (or Ctrl-D) disarms, closes the record and ends.]]
 
+local turn_ns = 50000000 -- of printing, without a turn of the loop: an armed run stops after ten times that
 local more = ">> " -- the prompt of a line that goes on
 
 ---@class moonpulse.Prompt
@@ -165,6 +168,23 @@ function Prompt:run()
   end
 end
 
+--- print as it is typed: the loop has its turn however much is printed, and one text has an end.
+local function printing(stage)
+  local turned_ns = core.real_ns()
+  return function(...)
+    local texts = table.pack(...)
+    for i = 1, texts.n do
+      texts[i] = shown_value.cut(tostring(texts[i]))
+    end
+    print(table.concat(texts, "\t", 1, texts.n))
+    -- parts of a script come in an order of their own: that is not for print to change
+    if core.real_ns() - turned_ns > turn_ns and stage.heard.spawned == 0 and waitings.can_wait() then
+      stage.waiting:wait(0)
+      turned_ns = core.real_ns()
+    end
+  end
+end
+
 --- A prompt of a script's.
 ---@param stage moonpulse.Stage of the runner
 ---@param run moonpulse.ExperimentRun
@@ -173,7 +193,7 @@ end
 function M.new(stage, run, given)
   local environment = experiments.environment(stage.job.protocol)
   local as_script = environment.require
-  local names = { run = run, stim = run:device(), mp = as_script "moonpulse" }
+  local names = { run = run, stim = run:device(), mp = as_script "moonpulse", print = printing(stage) }
   for name, value in pairs(given) do
     names[name] = value
   end

@@ -10,6 +10,7 @@ local outline = require "moonpulse.show.outline"
 local M = {}
 
 local most_entries, deepest = 40, 4 -- of a table that anybody reads
+local most_bytes = 10000 -- of a text
 local widest = 90 -- a table that is shorter stands on one line
 
 local function plan(value)
@@ -23,6 +24,20 @@ end
 local function plain(value)
   local text = tostring(value)
   return (text:gsub("^([%a_][%w_. ]*): 0x%x+$", "a %1"))
+end
+
+--- A text that is not longer than anybody reads: a terminal takes its time, and an armed run has none.
+---@param text string
+---@return string
+function M.cut(text)
+  if #text <= most_bytes then
+    return text
+  end
+  local last = most_bytes
+  while last > most_bytes - 4 and text:byte(last + 1) and text:byte(last + 1) & 0xC0 == 0x80 do
+    last = last - 1 -- not amid a letter
+  end
+  return ("%s ... (%s bytes)"):format(text:sub(1, last), numbers.count(#text))
 end
 
 local shown
@@ -67,6 +82,7 @@ end
 
 function shown(value, depth, inside)
   if type(value) == "string" then
+    value = M.cut(value)
     return depth > 0 and ('"%s"'):format(escapes.shown(value)) or escapes.shown(value, true)
   elseif compose.is_plan(value) then
     return depth > 0 and ("a plan of %s"):format(numbers.counted(value:totals().pulses, "pulse"))
@@ -78,7 +94,7 @@ function shown(value, depth, inside)
   elseif type(value) == "table" and not (debug.getmetatable(value) or {}).__tostring then
     return of_table(value, depth, inside)
   end
-  return escapes.shown(plain(value), true)
+  return escapes.shown(M.cut(plain(value)), true)
 end
 
 --- The text that is printed for a value. A table with a __tostring of its own says itself what it is.

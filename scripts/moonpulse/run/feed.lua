@@ -75,7 +75,7 @@ local states = { begun = "connected", armed = "armed", disarmed = "disarmed", st
 ---@param kind string
 ---@param entry table
 function Feed:act(kind, entry)
-  local event, fields = lines.act(kind, entry)
+  local event, fields = lines.act(kind, entry, self.context and self.context.job.audit.origin_ns)
   if not event then
     return
   end

@@ -126,9 +126,10 @@ end
 --- A line of the journal: the event that it is, and what is said of it; nil: it is none.
 ---@param kind string
 ---@param entry table
+---@param origin_ns integer? what the run's clock counts from (monotonic)
 ---@return string? event
 ---@return table fields
-function M.act(kind, entry)
+function M.act(kind, entry, origin_ns)
   local of, fields = acts[kind], {}
   if kind == "mark" and type(entry.of) == "table"
     and (entry.of.hunt or entry.of.staircase or entry.of.curve) then
@@ -143,8 +144,9 @@ function M.act(kind, entry)
     fields.device, fields.parameters = entry.device, entry.parameters
   elseif kind == "watch" then
     add_watch(fields, entry)
-  elseif kind == "play" and not core.is_virtual() then
-    fields.starts_mono_s = entry.start_ns and entry.start_ns / 1e9
+  elseif kind == "play" and entry.start_ns then
+    fields.starts_mono_s = not core.is_virtual() and entry.start_ns / 1e9 or nil
+    fields.starts_s = origin_ns and (entry.start_ns - origin_ns) / 1e9
   end
   fields.at_s = entry.at_ns and entry.at_ns / 1e9
   return of[1], fields

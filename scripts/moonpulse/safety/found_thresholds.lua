@@ -124,12 +124,15 @@ local function of_kind(facts, kind, results)
   return value, how, not value and why and "it found " .. why or nil
 end
 
+local shown = "%.4g" -- as a hunt and a staircase say it when they end
+
 local function add(list, run, real_pty, now)
   local manifest = read.manifest(run.path .. "/manifest.json")
   local problem, reality = nil, manifest and run_facts.reality(run.path, manifest)
   local results = recover_manifest.results(journal_lines.entries(run.path) or {})
   for _, kind in ipairs { "RMT", "AMT", "unsaid" } do
     local value, how, why = of_kind(run.facts, kind, results)
+    value = value and tonumber(shown:format(value)) -- what is shown is what is taken
     if kind == "unsaid" then
       why = value and unsaid
     end

@@ -161,6 +161,22 @@ describe("a prompt", function()
     assert.are.same(meant, intensities(fixture.run_in(folder .. "/again")))
   end)
 
+  it("is not starved by what is printed: a storm while it is armed, a text that nobody reads", function()
+    shell.write(folder .. "/lines", table.concat({ "stim:arm()", "for i = 1, 400000 do print('line', i) end",
+      "stim:fire(mp.pulse(mp.mso(40)))", "(('x'):rep(1000) .. 'é'):rep(30000)", "print(('y'):rep(1e6))",
+      "stim:fire(mp.pulse(mp.mso(41)))" }, "\n") .. "\n")
+    local status, out, err = shell.moonpulse(folder, ("repl --seed 5 --tolerance 5000 --answers %s/lines "
+      .. "--out %s/runs"):format(folder, folder))
+    assert.are.equal(0, status, err)
+    local run = fixture.run_in(folder .. "/runs")
+    assert.are.equal(2, count_pulses(run))
+    has(out, "line\t400000\n")
+    local shown = out:match "\n(x+[^\n]*) %.%.%. %(30,060,000 bytes%)\n"
+    assert.is_true(shown ~= nil and utf8.len(shown) ~= nil and #shown <= 10000 and #shown > 9000)
+    assert.matches(("y"):rep(10000) .. " ... (1,000,000 bytes)", out, 1, true)
+    assert.are.equal(0, (shell.moonpulse(folder, "verify " .. run)))
+  end)
+
   it("takes lines from a pipe, and its end as quit", function()
     local status, said = shell.sh(folder, ("printf 'stim:arm()\\nstim:fire(mp.pulse(mp.mso(44)))\\nf(\\n' "
       .. "| %s repl --out %s/runs"):format(shell.absolute, folder))

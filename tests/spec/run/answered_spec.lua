@@ -50,12 +50,13 @@ describe("answers of another program", function()
     end
     shell.write(folder .. "/file", table.concat(list, "\n") .. "\n")
     local hunt = "run threshold_hunt -p method=amplitude --seed 3 --speed max "
-    local status, out = shell.moonpulse(folder, hunt .. ("--answers %s/file --out %s/a"):format(folder, folder))
+    local status, out = shell.moonpulse(folder, hunt .. ("--answers %s/file --out %s/a"):format(folder,
+      folder))
     assert.are.equal(0, status, out)
     begin("b", '[{"text": str(40 + n * 37 % 100)}]')
     local err
-    status, out, err = shell.moonpulse(folder, hunt .. ("--answers events --events %s/b.sock --events-wait 60 "
-      .. "--out %s/b </dev/null"):format(folder, folder))
+    status, out, err = shell.moonpulse(folder, hunt .. ("--answers events --events %s/b.sock --events-wait "
+      .. "60 --out %s/b </dev/null"):format(folder, folder))
     assert.are.equal(0, status, out .. err)
     local first, second = fixture.run_in(folder .. "/a"), fixture.run_in(folder .. "/b")
     assert.are.same(fixture.manifest(first).experiment, fixture.manifest(second).experiment)
@@ -89,8 +90,8 @@ describe("answers of another program", function()
     assert.matches("got y", job:out(), 1, true)
     assert.matches("last n", job:out(), 1, true)
     local said = shell.read(folder .. "/c.said")
-    assert.are.equal(table.concat({ "False it takes one of y/n", "False a text is needed, one line of at most "
-      .. "1000 bytes", "False another question is open: well? [y/n]", "True ", "True " }, "\n") .. "\n",
+    assert.are.equal(table.concat({ "False it takes one of y/n", "False a text is needed, one line of at "
+      .. "most 1000 bytes", "False another question is open: well? [y/n]", "True ", "True " }, "\n") .. "\n",
       (said:gsub("False [^\n]*\n$", ""))) -- the last one: answered already, or another question
     local text = lines(fixture.run_in(folder .. "/c"))
     assert.matches('"answer":"n"[^\n]*"source":"operator"', text)

@@ -210,7 +210,7 @@ describe("a run's feed", function()
     local list = reading("coded", folder .. "/coded.lua --codes sim")
     local codes, texts = only(list, "code"), {}
     for i, said in ipairs(codes) do
-      texts[i] = feed_text.line(said):gsub("^ *[%d.]+ s  ", "")
+      texts[i] = feed_text.line(said, {}):gsub("^ *[%d.]+ s  ", "")
     end
     assert.are.same({ "code 100  sent", "code 7  pulse 1  sent", "code 100  sent", "code 7  pulse 2  sent",
       "code 100  sent", "code 7  pulse 3  sent" }, texts)
