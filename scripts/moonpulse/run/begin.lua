@@ -37,12 +37,18 @@ end
 ---@param given { driver: moonpulse.Driver, simulated: boolean, usb: moonpulse.core.Port? }
 ---@return moonpulse.DeviceFacts
 function M.device(options, given)
-  local driver, usb = given.driver, given.usb
+  local driver, usb, devices = given.driver, given.usb, nil
+  for i, each in ipairs(given.several or {}) do -- each as if it were alone
+    devices = devices or {}
+    devices[i] = M.device({ port = each.port }, each)
+    devices[i].place, devices[i].channels = each.place, each.channels
+  end
   local confirms -- said only where it cannot: that a pulse was not confirmed is no news then
   if driver.confirms == false then
     confirms = false
   end
-  return { name = driver.name, driver = driver.file, confirms = confirms, description = driver.description,
+  return { devices = devices, name = driver.name, driver = driver.file, confirms = confirms,
+    description = driver.description,
     simulated = given.simulated, own_simulator = given.simulated or nil, port = options.port,
     usb_id = usb and usb.usb_id, usb_serial = usb and usb.usb_serial,
     usb_product = usb and usb.description, faults = options.fault and options.fault.text,
@@ -108,8 +114,18 @@ end
 ---@param context moonpulse.Context its device is filled in
 ---@param identity moonpulse.Identity
 ---@param backend "serial"|"pty"|"virtual"
-function M.connected(context, identity, backend)
-  local device = context.device
+---@param i integer? which of several it is
+function M.connected(context, identity, backend, i)
+  local device, several = context.device, context.device.devices
+  if several then
+    local job = setmetatable({ driver = context.job.several[i].driver }, { __index = context.job })
+    local own = { device = several[i], job = job }
+    M.connected(own, identity, backend)
+    several[i].identity = own.identity
+    device.backend = (i == 1 or device.backend == backend) and backend or "several"
+    device.simulated = (i == 1 or device.simulated) and several[i].simulated
+    return
+  end
   device.model, device.serial, device.backend = identity.model, identity.serial, backend
   device.firmware = identity.firmware
   device.temperature_c = identity.temperature_c
@@ -120,7 +136,7 @@ function M.connected(context, identity, backend)
   if model and not name:find(model, 1, true) then
     name = name .. " " .. model
   end
-  line("device", "%s%s%s%s", device.simulated and "simulated " or "", name,
+  line(device.place or "device", "%s%s%s%s", device.simulated and "simulated " or "", name,
     identity.nameless and ", which says nothing of itself"
       or identity.serial and ", serial number " .. identity.serial or "",
     device.port and " on " .. device.port or "")

@@ -30,6 +30,19 @@ function M.tell_given(job)
   end
 end
 
+--- Of several devices each, as it was driven; nil where the run has one.
+local function devices_of(context)
+  local list
+  for i, each in ipairs(context.job.several or {}) do
+    local device = context.device.devices[i]
+    list = list or {}
+    list[i] = { place = each.place, channels = each.channels, name = device.name,
+      simulated = device.simulated, model = device.model,
+      serial = device.serial and tostring(device.serial), options = each.options }
+  end
+  return list
+end
+
 --- Begin the journal: its first line says what verify and a repetition need to play the same again. Raises a
 --- refusal where it cannot be written.
 ---@param context moonpulse.Context
@@ -45,6 +58,7 @@ function M.begin(context, origin_ns)
     parameters = context.parameters,
     device = { name = device.name, simulated = device.simulated, model = device.model,
       serial = device.serial and tostring(device.serial) },
+    devices = devices_of(context),
     options = { speed = context.speed == 1 and 1 or "virtual", tolerance_ms = job.tolerance * 1e3,
       late = job.late, timing = job.timing, recalled = context.recall and true or nil,
       stop_line = job.stop_line, start_on = on and on.text, start_timeout_s = on and on.timeout,

@@ -248,7 +248,8 @@ end
 --- What is left of a protocol's run that broke off can be given.
 local function say_resume(context, result)
   local job = context.job
-  if context.experiment or result.status == "completed" or result.pulses_sent == 0 or not job.plan then
+  local cannot = context.experiment or job.several or not job.plan
+  if cannot or result.status == "completed" or result.pulses_sent == 0 then
     return
   end
   -- loaded for who stopped
