@@ -37,6 +37,17 @@ void mp_armed_stop(enum mp_stop reason)
     (void)atomic_fetch_sub(&looking, 1);
 }
 
+void mp_armed_peers(void)
+{
+    (void)atomic_fetch_add(&looking, 1);
+    for (int i = 0; i < SESSIONS; i++) {
+        struct mp_session *session = atomic_load(&armed[i]);
+        if (session != NULL) // its own reason stays the one it has
+            mp_session_latch(session, MP_STOP_PEER);
+    }
+    (void)atomic_fetch_sub(&looking, 1);
+}
+
 static enum mp_stop look_at_all(bool *safe)
 {
     enum mp_stop reason = MP_STOP_NONE;

@@ -19,6 +19,10 @@
 
 /* Latch a stop of everything that is armed; the dispatchers send their safe frames. */
 void mp_armed_stop(enum mp_stop reason);
+/* One of several devices that are armed together stops: so do the others, with MP_STOP_PEER.
+ * For mp_arming.stops: a dispatcher's thread; in virtual time, where there is none, the loop's.
+ */
+void mp_armed_peers(void);
 /* Why what is armed stops (MP_STOP_NONE: it does not). Any thread. */
 enum mp_stop mp_armed_reason(void);
 /* Is the safe frame of everything that is armed out? Any thread. */

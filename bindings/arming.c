@@ -1,5 +1,6 @@
 #include "bindings/arming.h"
 
+#include "bindings/armed.h"
 #include "bindings/flight.h"
 #include "bindings/raise.h"
 
@@ -45,6 +46,7 @@ struct mp_arming mp_check_arming(lua_State *L, int arg)
         .guard = flag_field(L, arg, "guard"),
         .settings = flag_field(L, arg, "settings"),
         .safe_line = flag_field(L, arg, "safe_line"),
+        .stops = flag_field(L, arg, "together") ? mp_armed_peers : NULL,
     };
     arming.safe = mp_bytes_field(L, arg, "safe", &arming.safe_length);
     arming.keepalive = mp_bytes_field(L, arg, "keepalive", &arming.keepalive_length);

@@ -162,6 +162,29 @@ static int lowering_output(lua_State *L)
     return 0;
 }
 
+/* lowering:leave(action): of several devices that play the plan it is another's */
+static int lowering_leave(lua_State *L)
+{
+    struct mp_error err = {0};
+    struct mp_lowering *lowering = mp_check_lowering(L, 1);
+    lua_Integer action = mp_check_integer(L, 2, 1, MP_ACTIONS_MAX);
+    take_back(L);
+    if (mp_lowering_leave(lowering, (uint32_t)action - 1, &err) != MP_OK)
+        return mp_raise(L, &err);
+    return 0;
+}
+
+/* lowering:without_marks(): another device tells them */
+static int lowering_without_marks(lua_State *L)
+{
+    struct mp_error err = {0};
+    struct mp_lowering *lowering = mp_check_lowering(L, 1);
+    take_back(L);
+    if (mp_lowering_without_marks(lowering, &err) != MP_OK)
+        return mp_raise(L, &err);
+    return 0;
+}
+
 /* Changes are gathered in C first: pushing to Lua from the engine's frame could longjmp it. */
 struct changes {
     uint32_t (*pair)[2];
@@ -411,6 +434,8 @@ void mp_open_lowering(lua_State *L)
                                        {"pulse", lowering_pulse},
                                        {"lasts", lowering_lasts},
                                        {"output", lowering_output},
+                                       {"leave", lowering_leave},
+                                       {"without_marks", lowering_without_marks},
                                        {"ask", lowering_ask},
                                        {"changes", lowering_changes},
                                        {"change", lowering_change},

@@ -8,6 +8,7 @@
 #define MP_ARMING_H
 
 #include "engine/flight.h"
+#include "engine/stop.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -34,6 +35,10 @@ struct mp_arming {
     bool settings;           // no pulse while a setting before it is not believed; false: the
                              // device confirms none
     struct mp_flight *flight; // borrowed until MP_OUT_STOPPED was reported; NULL: none
+    // for who is armed together with others: called by the dispatcher when it stops, before its
+    // safe frame, for whatever reason but MP_STOP_FINISHED; must not block. NULL: nobody is
+    // told
+    void (*stops)(void);
     // the session's, not the dispatcher's
     bool guard;             // fork a guard (guard.h)
     enum mp_stop_line line; // a modem line that stops when it rises

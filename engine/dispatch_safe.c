@@ -13,6 +13,8 @@ static void send_safe(struct mp_dispatcher *d)
     size_t done = 0;
     atomic_store(&d->writing, true); // what the device answers is heard once the stop is told
     out.stop = mp_latch_reason(&d->stop);
+    if (config->arming.stops != NULL && out.stop != MP_STOP_FINISHED)
+        config->arming.stops(); // first: a port that takes no bytes here keeps no other waiting
     bool discard = dispatch_discards(out.stop);
     out.cut_ns = dispatch_cut(d, out.stop);
     // a line that is up comes down first; else the safe frame is not kept waiting

@@ -226,7 +226,7 @@ enum mp_status mp_lowering_changes(struct mp_lowering *l,
     lowering_unset(&set);
     mp_schedule_rewind(l->schedule);
     while (l->actions > 1 && mp_schedule_next(l->schedule, &event)) {
-        if (event.kind != MP_EVENT_PULSE)
+        if (event.kind != MP_EVENT_PULSE || l->pulses[event.action].left)
             continue;
         uint32_t from = lowering_follow(l, &set, event.action);
         if (from == mp_no_action || from == event.action)

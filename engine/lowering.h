@@ -132,6 +132,16 @@ enum mp_status mp_lowering_output(struct mp_lowering *lowering, uint32_t action,
                                   struct mp_error *err);
 
 /*
+ * For one of several devices that play one plan: action is another's, and no frame of it is in
+ * the stream; nor is it asked for its bytes. Pulses keep the numbers of the plan.
+ * mp_lowering_without_marks: nor are the marks, which one of them tells. Before
+ * mp_lowering_changes.
+ */
+enum mp_status mp_lowering_leave(struct mp_lowering *lowering, uint32_t action,
+                                 struct mp_error *err);
+enum mp_status mp_lowering_without_marks(struct mp_lowering *lowering, struct mp_error *err);
+
+/*
  * Call visit(from, to) for each change of action that the schedule makes on an output, once
  * each. The first action of an output is no change: the device is armed for it.
  * Walks the schedule: at some 100 million events a second.

@@ -18,6 +18,7 @@ struct pulse_info {
     uint32_t frame;
     uint8_t output;
     bool whole;        // its settings are those of all outputs
+    bool left;         // another device gives it
     int64_t least_ns;  // since the pulse before on its output
     int64_t lasts_ns;  // until the next pulse on its output
     int64_t across_ns; // until the next pulse on another one
@@ -55,6 +56,7 @@ struct mp_lowering {
     uint32_t change_count;
     uint32_t ask; // the frame of a question; no_frame: none is asked
     int64_t allow_ns;
+    bool markless; // another device tells the marks
     bool checked;
     _Atomic bool busy;
     struct mp_event events[MP_EVENTS]; // drawn from the schedule, not looked at yet

@@ -1,4 +1,5 @@
-/* lowering_outputs.c - devices whose outputs are stimulators of their own. */
+/* lowering_outputs.c - devices whose outputs are stimulators of their own, and plans that
+ * several devices share. */
 #include "engine/lowering_core.h"
 
 enum mp_status mp_lowering_output(struct mp_lowering *l, uint32_t action, uint32_t output,
@@ -20,6 +21,33 @@ enum mp_status mp_lowering_output(struct mp_lowering *l, uint32_t action, uint32
         l->outputs = output + 1;
     mp_lowering_rewind(l); // what was drawn for other outputs is void
     return MP_OK;
+}
+
+static enum mp_status check_idle(struct mp_lowering *l, struct mp_error *err)
+{
+    if (mp_lowering_busy(l))
+        return mp_fail(err, MP_ESTATE, "the plan is being played: stop it before changing it");
+    l->checked = false;
+    mp_lowering_rewind(l); // what was drawn of others' is void
+    return MP_OK;
+}
+
+enum mp_status mp_lowering_leave(struct mp_lowering *l, uint32_t action, struct mp_error *err)
+{
+    if (action >= l->actions)
+        return mp_fail(err, MP_EINVAL, "there is no action %u to be left", (unsigned)action);
+    enum mp_status status = check_idle(l, err);
+    if (status == MP_OK)
+        l->pulses[action].left = true;
+    return status;
+}
+
+enum mp_status mp_lowering_without_marks(struct mp_lowering *l, struct mp_error *err)
+{
+    enum mp_status status = check_idle(l, err);
+    if (status == MP_OK)
+        l->markless = true;
+    return status;
 }
 
 void lowering_unset(struct outputs_set *set)

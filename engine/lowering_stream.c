@@ -150,6 +150,12 @@ static const struct mp_event *next_event(struct mp_lowering *l)
     return &l->events[l->event_next++];
 }
 
+/* Is it another device's? Of several, each gives its own pulses, and one tells the marks. */
+static bool is_others(const struct mp_lowering *l, const struct mp_event *event)
+{
+    return event->kind == MP_EVENT_PULSE ? l->pulses[event->action].left : l->markless;
+}
+
 /* Put send in front of the queue, after the marks that lie before it. */
 static void put_ahead(struct mp_lowering *l, const struct mp_send *send)
 {
@@ -173,6 +179,8 @@ static bool refill(struct mp_lowering *l)
     bool found = false;
     l->queue_next = PUT_AHEAD;
     while (end < full && !found && (event = next_event(l)) != NULL) {
+        if (is_others(l, event))
+            continue;
         found = event->kind == MP_EVENT_PULSE;
         if (found)
             lower_pulse(l, event, &queue[end++]);
@@ -338,7 +346,7 @@ bool mp_lowering_check(struct mp_lowering *l, uint64_t budget, struct mp_violati
 {
     *violation = (struct mp_violation){.kind = MP_VIOLATION_NONE};
     for (uint32_t i = 0; i < l->actions; i++)
-        if (l->pulses[i].frame == no_frame)
+        if (l->pulses[i].frame == no_frame && !l->pulses[i].left)
             return false; // not checked: nobody said how to fire this one
     if (!l->checking) {
         mp_lowering_rewind(l);

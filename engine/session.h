@@ -186,8 +186,8 @@ void mp_session_stop(struct mp_session *session, enum mp_stop reason);
 
 /* Latch a stop from a signal handler or another thread; the rest follows on the loop. */
 void mp_session_stop_async(struct mp_session *session, enum mp_stop reason);
-/* The same on the loop's thread, which also steps a virtual dispatcher for it: a thread would
- * wake by itself. */
+/* The same, and in virtual time, on the loop's thread, its dispatcher is stepped at once: a
+ * thread would wake by itself. */
 void mp_session_latch(struct mp_session *session, enum mp_stop reason);
 
 /*

@@ -108,6 +108,10 @@ static const struct mp_stop_reason reasons[] = {
          .status = MP_EXIT_FAULT,
          .remedy = "set the shortest interval of the device that fires, or give stim:watch a "
                    "shorter refractory"},
+    [MP_STOP_PEER] = {.name = "peer",
+                      .words = "another device of the run stopped",
+                      .blame = MP_BLAME_HOST, // its own doing, for the other's reason
+                      .status = MP_EXIT_STOPPED},
 };
 _Static_assert(sizeof reasons / sizeof reasons[0] == MP_STOP_COUNT, "a reason has no row");
 

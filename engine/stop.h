@@ -36,6 +36,7 @@ enum mp_stop {
     MP_STOP_TORN,       // the flight record was cut by another program, or its disk is gone
     MP_STOP_PROGRAM,    // another program asked for it: moonpulse ctl
     MP_STOP_REFRACTORY, // a pulse from outside came too soon after the one before
+    MP_STOP_PEER,       // another device of the same run stopped
     MP_STOP_COUNT       // how many reasons there are
 };
 

@@ -237,6 +237,7 @@
 ---@class moonpulse.Admitted a plan that its device may play: stimulator/admission.lua
 ---@field lowering moonpulse.core.Lowering
 ---@field actions moonpulse.Action[]
+---@field own moonpulse.Action[] those of them that this device gives: all, if it plays alone
 ---@field first moonpulse.Action the action of its first pulse in time
 ---@field firsts moonpulse.First[] of each output of the device
 ---@field plan moonpulse.Plan
@@ -264,6 +265,7 @@
 ---@class moonpulse.Thresholds %MSO, as the options give them
 ---@field rmt number?
 ---@field amt number?
+---@field of table<string, moonpulse.Thresholds>? by channel, where devices have their own
 
 --- What is to be run, and how strictly: run/begin.lua makes it of the options; others add to it as they know
 --- more.
@@ -295,6 +297,11 @@
 ---@field safety moonpulse.Report? the gate's; of an experiment the gravest so far
 ---@field plays table? of an experiment: what the gate found in its plans: run/experiment_log.lua
 ---@field preflight table? the operator's answers: run/safety.lua
+---@field several moonpulse.RunDevice[]? the devices, where there is more than one: cli/several_devices.lua
+---@field jobs moonpulse.Job[]? the same: what each is driven with, with place, own and markless
+---@field place string? of one of several: what the command calls it
+---@field own table<string, boolean>? the same: the channels that it gives
+---@field markless boolean? the same: another tells the marks
 ---@field lowering moonpulse.core.Lowering? once the device was asked: run/play.lua
 ---@field stimuli moonpulse.StimulusMap? with lowering: what the plan's pulses are
 ---@field actions moonpulse.Action[]? with lowering
@@ -369,6 +376,9 @@
 
 ---@class moonpulse.DeviceFacts what the manifest says of the device: run/begin.lua, before and after connect
 ---@field name string
+---@field place string? of one of several: what the command calls it
+---@field channels string[]? the same: of the plan that it gives
+---@field devices moonpulse.DeviceFacts[]? of several: each
 ---@field driver string? file of a user's
 ---@field description string
 ---@field simulated boolean

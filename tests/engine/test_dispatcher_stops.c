@@ -103,6 +103,34 @@ static void the_first_reason_wins(void)
     mp_dispatcher_destroy(NULL);
 }
 
+static int told;
+static size_t written_by_then;
+
+static void tell_others(void)
+{
+    told++;
+    rig_read(0);
+    written_by_then = rig.length;
+}
+
+/* Who is armed with others tells them first, and not when its plan is over. */
+static void others_are_told_before_its_safe_frame(void)
+{
+    static const enum mp_stop reasons[] = {MP_STOP_KEY, MP_STOP_FINISHED, MP_STOP_PEER};
+    for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++) {
+        rig_ports();
+        struct mp_dispatch_config config = rig_config(MP_LATE_ABORT, 0);
+        config.arming.stops = tell_others;
+        told = 0;
+        rig_start(&config);
+        rig_end(reasons[i], reasons[i]);
+        CHECK_INT(told, reasons[i] != MP_STOP_FINISHED);
+        CHECK_INT(written_by_then, 0);
+        rig_wire_is((const unsigned char *)safe_frame, strlen(safe_frame));
+        rig_close();
+    }
+}
+
 int main(void)
 {
     a_lost_port_stops();
@@ -110,5 +138,6 @@ int main(void)
     a_silent_device_is_told_twice();
     its_safe_frame_is_its_own();
     the_first_reason_wins();
+    others_are_told_before_its_safe_frame();
     return CHECK_DONE("test_dispatcher_stops");
 }

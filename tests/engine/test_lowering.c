@@ -439,6 +439,42 @@ static void checks_every_pulse(void)
     mp_lowering_destroy(l);
 }
 
+/* Of several devices that play a plan: a pulse keeps its number, a change is between its own.
+ */
+static void leaves_what_another_device_gives(void)
+{
+    static const int32_t order[] = {1, 3, 2, 3, 1, 3}; // 3 is the other's, action 1
+    static const uint64_t own[] = {1, 3, 5};
+    struct mp_plan *plan = mso(order[0]);
+    for (size_t i = 1; i < sizeof order / sizeof order[0]; i++)
+        plan = after_us(then(plan, mark("its")), 1000, mso(order[i]));
+    struct mp_lowering *l = lowering_of(plan, 0);
+    struct mp_violation violation;
+    struct pairs pairs = {.calls = 0};
+    CHECK_INT(mp_lowering_leave(l, 1, NULL), MP_OK);
+    CHECK_INT(mp_lowering_leave(l, 3, NULL), MP_EINVAL);
+    CHECK_INT(mp_lowering_without_marks(l, NULL), MP_OK);
+    fire_with(l, 0, 7, 1);
+    fire_with(l, 2, 8, 1);
+    CHECK_INT(mp_lowering_changes(l, note_pair, &pairs, NULL), MP_OK);
+    CHECK_INT(pairs.calls, 2);
+    CHECK_INT(pairs.seen[0][2], 1);
+    CHECK_INT(pairs.seen[2][0], 1);
+    CHECK(!mp_lowering_check(l, 100, &violation));
+    CHECK(mp_lowering_checked(l)); // though nobody said how the other's is fired
+    struct mp_send send;
+    for (size_t i = 0; i < sizeof own / sizeof own[0]; i++) {
+        CHECK(mp_lowering_next(l, &send));
+        CHECK_INT(send.kind, MP_SEND_PULSE);
+        CHECK_INT(send.number, own[i]);
+        CHECK_INT(send.floor_ns, (int64_t)(own[i] - 1) * 1000000);
+    }
+    CHECK(!mp_lowering_next(l, &send));
+    CHECK_INT(mp_lowering_leave(l, 0, NULL), MP_OK);
+    CHECK(!mp_lowering_checked(l)); // it is another stream now
+    mp_lowering_destroy(l);
+}
+
 int main(void)
 {
     knows_wire_times();
@@ -450,6 +486,7 @@ int main(void)
     keeps_the_order_with_many_marks();
     shares_equal_frames();
     reports_each_change_once();
+    leaves_what_another_device_gives();
     refuses_nonsense();
     is_drawn_before_it_is_complete();
     checks_every_pulse();

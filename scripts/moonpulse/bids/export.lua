@@ -202,6 +202,10 @@ end
 ---@param meta table of --meta
 ---@return { stem: string, patterns: integer, singles: integer, rows: integer, notes: integer }
 function M.add(dataset, run, options, meta)
+  if read.get(run.manifest, "device.devices") then
+    refuse("%s was on several devices, which the tables of a dataset cannot say yet: export it with crate, "
+      .. "or take its events.tsv", run.name)
+  end
   local names = { sub = M.entity("sub", options.sub), ses = M.entity("ses", options.ses) }
   local task = M.entity("task", options.task or "stimulation")
   local acq = M.entity("acq", options.acq or describe.label(run.id))

@@ -1,6 +1,7 @@
 --- moonpulse recover: the record of a run that was killed.
 local as_json = require "moonpulse.cli.as_json"
 local cli = require "moonpulse.cli"
+local device_folders = require "moonpulse.record.device_folders"
 local escapes = require "moonpulse.text.escapes"
 local json = require "moonpulse.text.sorted_json"
 local numbers = require "moonpulse.text.numbers"
@@ -115,7 +116,8 @@ function M.run(options)
   end
   say_seal(summary)
   say(folder .. "/events.tsv")
-  if summary.sent > 0 and (summary.scripted or summary.sent < summary.planned) then
+  local several = device_folders.of(folder)[1] ~= nil
+  if not several and summary.sent > 0 and (summary.scripted or summary.sent < summary.planned) then
     say("moonpulse resume %s goes on with the rest, if there is any", to_type.path(folder))
   end
 end

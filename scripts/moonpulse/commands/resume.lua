@@ -234,6 +234,10 @@ function M.run(options)
   if not recipe then
     cli.fail("usage", "%s", message)
   end
+  if recipe.begin.devices then
+    refuse("the run was on several devices, and is not gone on with by itself yet: moonpulse run with the "
+      .. "same options and --from-trial N gives the rest")
+  end
   local own = check_device(options, recipe)
   settle(options, recipe, own)
   run_options.settle_paths(options)

@@ -64,13 +64,22 @@ function M.add_events(parser)
     :convert(function(text) return require("moonpulse.run.osc").parse(text) end)
 end
 
+--- The values of --device: one, or one for each of several.
+local function keep_device(options, _, text)
+  options.devices = options.devices or {}
+  table.insert(options.devices, text)
+  options.device = text
+end
+
 --- All options of a run but those that say what is run.
 ---@param parser table of argparse; changed
 function M.add_options(parser)
   parser:option("--device", "sim (a simulated MagPro, the default), sim:NAME (another, simulated), a "
-    .. "device (see moonpulse devices), or the path of a driver."):default("sim"):argname("NAME")
-  parser:option("--device-option", "A setting of the driver; moonpulse devices --device NAME lists them.")
-    :argname("KEY=VALUE"):count("*")
+    .. "device (see moonpulse devices), or the path of a driver. Several devices, for the channels of a "
+    .. "plan: --device left=rapid@PORT --device right=magstim200@PORT (docs/several-devices.md).")
+    :count("*"):init("sim"):action(keep_device):argname("NAME")
+  parser:option("--device-option", "A setting of the driver; moonpulse devices --device NAME lists them. Of "
+    .. "one of several devices: left:KEY=VALUE."):argname("KEY=VALUE"):count("*")
   parser:option("--port", "The device's serial port (see moonpulse ports): a path, the USB adapter as "
     .. "VENDOR:PRODUCT[:SERIAL], or auto: the adapter that the driver knows."):argname("PORT")
   parser:option("--trigger", "Fire another way than by the device's command: over a line of its own port "
@@ -243,6 +252,23 @@ local function check_options(options)
   end
 end
 
+--- What knows of several devices: loaded for who names more than one, or a name for one.
+local function several(options)
+  local texts = options.devices
+  return texts and (texts[2] or texts[1]:find("^[%w_%-]+=")) and require "moonpulse.cli.several_devices"
+end
+
+--- The stimulator, or the stimulators.
+local function chosen(options)
+  local list = several(options) and several(options).choose(options)
+  if list then
+    return { several = list, driver = require("moonpulse.run.together").driver(list),
+      simulated = list[1].simulated }
+  end
+  local driver, simulated, usb = devices.choose(options)
+  return { driver = driver, simulated = simulated, usb = usb }
+end
+
 local function perform(options)
   check_options(options)
   if options.look then -- what its plans have is shown
@@ -253,9 +279,10 @@ local function perform(options)
   if options.speed ~= 1 then
     core.large_pages()
   end
-  local driver, simulated, usb = devices.choose(options)
-  local given = { driver = driver, simulated = simulated, usb = usb, meta = meta_of(options),
-    real_pty = safety_options.real_pty(options) }
+  local given = chosen(options)
+  local simulated = given.simulated
+  given.meta = meta_of(options)
+  given.real_pty = safety_options.real_pty(options)
   local found = find(options, given)
   if not options.look then
     tell_torn(options, simulated)
@@ -264,6 +291,10 @@ local function perform(options)
     cli.fail("usage", "--timeout is how long --start-on waits: leave it out, or give --start-on byte=N")
   end
   if experiments.is(found) then
+    if given.several then
+      cli.fail("usage", "%s is an experiment: several devices play protocols yet; name one with --device",
+        options.protocol)
+    end
     if earlier(options) then
       earlier(options).offer(options, given, found)
     end
@@ -285,6 +316,9 @@ local function perform(options)
     if continues then -- which knows what the run that broke off gave of them
       given.begins.marks_left_out = continues.marks_left_out
     end
+  end
+  if given.several then
+    several(options).check_channels(given.several, core.schedule(given.plan, options.seed):actions())
   end
   given.policy = policy_of(options, given)
   given.facts = common.measure(given.plan, options.seed)

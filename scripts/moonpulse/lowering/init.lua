@@ -14,15 +14,28 @@ local M = {}
 
 local interval, refuse = violations.interval, refusals.raise
 
+--- Of a plan that several devices play (given.own), the actions of this one: all but those elsewhere.
+---@param actions moonpulse.Action[]
+---@return moonpulse.Action[] the same where no other device plays
+function M.own(actions)
+  local list, others = {}, false
+  for _, action in ipairs(actions) do
+    list[#list + 1] = not action.elsewhere and action or nil
+    others = others or action.elsewhere
+  end
+  return others and list or actions
+end
+
 --- What the device is set to for each; what it cannot give is refused, with the line that asks for it.
 local function resolve(actions, given, limits)
   local range, driver, thresholds = limits.intensity, given.driver, given.thresholds
   local function refused(action, text, ...)
     refuse("limit", "%s%s", text:format(...), violations.place(origins.of(given.plan)(action)))
   end
-  for _, action in ipairs(actions) do
+  for _, action in ipairs(M.own(actions)) do
     local mso, message, code = intensities.resolve(
-      { value = action.intensity, reference = action.reference }, thresholds)
+      { value = action.intensity, reference = action.reference },
+      intensities.thresholds_of(thresholds, action.channel))
     if code == "limit" then
       refused(action, "%s", message)
     elseif not mso then
@@ -49,10 +62,10 @@ function M.settle(actions, given)
 end
 
 --- Of the plan as written: a train that the device times must not hide a channel.
-local function check_channels(actions, limits, driver, whole)
+local function check_channels(actions, limits, driver, whole, own)
   local names, seen = {}, {}
   for _, action in ipairs(actions) do
-    if not seen[action.channel] then
+    if not seen[action.channel] and (not own or own[action.channel]) then
       seen[action.channel] = true
       names[#names + 1] = action.channel
     end
@@ -229,25 +242,34 @@ local function refuse_change(from, to, driver, why, cause)
     M.describe(to), why)
 end
 
+--- Give the lowering the bytes of action number i.
+local function encode_one(lowering, i, action, driver, limits)
+  lowering:output(i, outputs.of(limits, action), outputs.across(limits, action), outputs.is_whole(action))
+  if action.train then
+    lowering:pulse(i, action.train.start, limits.shortest_interval(action))
+    action.busy, action.locked, action.over = lasting(action, driver)
+    lowering:lasts(i, action.busy, action.locked)
+  else
+    lowering:pulse(i, driver.encode.pulse(action), limits.shortest_interval(action))
+    if driver.encode.busy then
+      action.busy = driver.encode.busy(action)
+      action.over = driver.encode.over and driver.encode.over(action) or action.busy
+      lowering:lasts(i, action.busy, action.busy)
+    end
+  end
+end
+
 --- Give the lowering the bytes of every action, and of every change between two. other: single pulses in the
 --- driver's other way; cause: as check() has it.
 local function encode(lowering, actions, driver, limits, other, cause)
   if driver.encode.together then
-    driver.encode.together(actions, other or false)
+    driver.encode.together(M.own(actions), other or false)
   end
   for i, action in ipairs(actions) do
-    lowering:output(i, outputs.of(limits, action), outputs.across(limits, action), outputs.is_whole(action))
-    if action.train then
-      lowering:pulse(i, action.train.start, limits.shortest_interval(action))
-      action.busy, action.locked, action.over = lasting(action, driver)
-      lowering:lasts(i, action.busy, action.locked)
+    if action.elsewhere then
+      lowering:leave(i)
     else
-      lowering:pulse(i, driver.encode.pulse(action), limits.shortest_interval(action))
-      if driver.encode.busy then
-        action.busy = driver.encode.busy(action)
-        action.over = driver.encode.over and driver.encode.over(action) or action.busy
-        lowering:lasts(i, action.busy, action.busy)
-      end
+      encode_one(lowering, i, action, driver, limits)
     end
   end
   if driver.encode.ask then
@@ -314,6 +336,9 @@ end
 ---@field codes moonpulse.CodeBox? the box of event codes
 ---@field rolled moonpulse.Plan? what is split instead: the plan with its trains as trains
 ---@field other boolean? single pulses in the other way that the driver has
+---@field own table<string, boolean>? of several devices that play the plan, the channels of this one; nil:
+---   all
+---@field markless boolean? another of them tells the marks
 ---@field progress fun(walked: integer)?
 
 --- A plan that was split, with what the device is set to and the bytes of every action and change.
@@ -322,6 +347,12 @@ local function lowered_of(plan, given, limits, programs, cause)
   local lowering = core.lowering(plan, given.seed, driver.serial, driver.latency,
     driver.trigger and driver.trigger.serial)
   local actions = lowering:actions()
+  for _, action in ipairs(given.own and actions or {}) do
+    action.elsewhere = not given.own[action.channel] or nil
+  end
+  if given.markless then
+    lowering:without_marks()
+  end
   resolve(actions, given, limits)
   for _, action in ipairs(actions) do
     local known = programs[action.program]
@@ -329,7 +360,7 @@ local function lowered_of(plan, given, limits, programs, cause)
       action.train, action.part = known.program, known.part
     end
   end
-  check_outputs(actions, limits, driver)
+  check_outputs(M.own(actions), limits, driver)
   encode(lowering, actions, driver, limits, given.other, cause)
   return lowering, actions
 end
@@ -381,7 +412,7 @@ function M.prepare(given)
   end
   -- of the plan itself: a program shows only the first of its pulses
   check_channels(core.schedule(given.plan, given.seed):actions(), given.driver.limits(given.identity),
-    given.driver, not given.starts) -- an experiment has other plans beside this one
+    given.driver, not given.starts, given.own) -- an experiment has other plans beside this one
   local mode = given.driver.trigger and "host" or given.timing or "host"
   if mode == "device" then
     return ways.by_device(prepare, given)
@@ -399,7 +430,7 @@ end
 ---@return moonpulse.First[] in order of time
 function M.first_actions(lowering, actions, limits)
   local used, left = {}, 0
-  for _, action in ipairs(actions) do
+  for _, action in ipairs(M.own(actions)) do
     local output = outputs.of(limits, action)
     left = left + (used[output] == nil and 1 or 0)
     used[output] = false

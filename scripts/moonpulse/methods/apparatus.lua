@@ -37,8 +37,31 @@ local function number_of(facts, key, words)
   return known and words .. " " .. known.value or known_fields.placeholder(key)
 end
 
+--- Of a run on several devices: each, by the channels that it gave.
+local function each_of_several(devices)
+  local list = {}
+  for i, each in ipairs(devices) do
+    local device = type(each) == "table" and each or {}
+    local channels = type(device.channels) == "table" and device.channels or {}
+    local model, name = device.model, tostring(device.description)
+    if type(model) == "string" and not name:find(model, 1, true) then
+      name = name .. " " .. model
+    end
+    local rmt = type(device.thresholds) == "table" and tonumber(device.thresholds.rmt)
+    list[i] = ("a %s (%s%s%s)"):format(name, #channels == 1 and "channel " .. tostring(channels[1])
+      or "channels " .. table.concat(channels, ", "),
+      device.serial and ", serial number " .. tostring(device.serial) or "",
+      rmt and (", resting motor threshold %g %%MSO"):format(rmt) or "")
+  end
+  return #list > 1 and table.concat(list, ", ", 1, #list - 1) .. " and " .. list[#list] or list[1] or "n/a"
+end
+
 local function stimulators(facts, add)
-  local box = facts.box
+  local box, several = facts.box, facts.device and facts.device.devices
+  if type(several) == "table" then
+    return add("The stimulators were %s, started at one instant, with the coils %s", each_of_several(several),
+      value_of(facts, "coil"))
+  end
   if box then
     add("The pulses were timed and triggered by a %s", box.words)
   end

@@ -373,7 +373,8 @@ local function add_device(facts, manifest, events, meta)
   known_fields.take(known, "coil_serial", coil.serial, "operator")
   known_fields.take_direction(known, get(manifest, "meta.current_direction"))
   known_fields.take_direction(known, meta and meta.current_direction)
-  facts.device = { words = words, simulated = device.simulated, mode = device.mode }
+  facts.device = { words = words, simulated = device.simulated, mode = device.mode,
+    devices = device.devices }
 end
 
 --- How thresholds were found: the preflight's answer, where nothing better is said.

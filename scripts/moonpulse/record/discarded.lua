@@ -7,8 +7,11 @@ local files = require "moonpulse.record.file"
 
 local M = {}
 
-local function is_claimed(row, from_ns)
-  return row.status == "sent" and row.event ~= "code" and row.sent_ns ~= nil and row.sent_ns >= from_ns
+local function claim_row(row, from_ns)
+  if row.status == "sent" and row.event ~= "code" and row.sent_ns ~= nil and row.sent_ns >= from_ns then
+    row.status = "perhaps_sent"
+    row.discarded = true
+  end
 end
 
 --- Of what the device should have had from from_ns on nobody knows whether it has it: but a pulse that it
@@ -18,13 +21,11 @@ end
 function M.from(self, from_ns)
   from_ns = math.max(from_ns, self.had_ns + 1)
   for i = self.first, self.last do
-    local row = self.queue[i]
-    if is_claimed(row, from_ns) then
-      row.status = "perhaps_sent"
-      row.discarded = true
-    end
+    claim_row(self.queue[i], from_ns)
   end
-  if self.claimed_ns >= from_ns then
+  if self.share then -- loaded for runs on several devices
+    require("moonpulse.record.together").discard(self, from_ns, claim_row)
+  elseif self.claimed_ns >= from_ns then
     self.discards[#self.discards + 1] = { from_ns = from_ns, index = self.index }
   end
 end
@@ -42,14 +43,15 @@ end
 
 --- What is before and behind the status of a line, if it is "sent" and in one of the stretches in doubt.
 local function claim(line, discards)
-  local index, event, sent_us, status, at = line:match("^[^\t]*\t[^\t]*\t[^\t]*\t(%d+)\t([^\t]*)\t[^\t]*\t"
-    .. "[^\t]*\t([^\t]*)\t[^\t]*\t[^\t]*\t[^\t]*\t[^\t]*\t[^\t]*\t[^\t]*\t()([^\t]*)")
+  local index, event, sent_us, channel, status, at = line:match("^[^\t]*\t[^\t]*\t[^\t]*\t(%d+)\t([^\t]*)"
+    .. "\t[^\t]*\t[^\t]*\t([^\t]*)\t[^\t]*\t[^\t]*\t([^\t]*)\t[^\t]*\t[^\t]*\t[^\t]*\t()([^\t]*)")
   if at ~= "sent" or event == "code" then -- that is on no port of the device
     return nil
   end
   local number, sent_ns = tonumber(index), (tonumber(sent_us) or -math.huge) * 1000
   for _, cut in ipairs(discards) do
-    if number <= cut.index and sent_ns > cut.from_ns - 0.5 then
+    local is_its = not cut.channels or cut.channels[channel]
+    if is_its and number <= cut.index and sent_ns > cut.from_ns - 0.5 then
       return line:sub(1, status - 1), line:sub(status + #at), event
     end
   end

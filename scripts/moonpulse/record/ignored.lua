@@ -55,6 +55,14 @@ end
 ---@return integer
 ---@return string?
 function M.count(record)
+  if record.together then -- several devices
+    local all, first = 0, nil
+    for _, part in ipairs(record.together.parts) do
+      local count, why = M.count(part)
+      all, first = all + count, first or why
+    end
+    return all, first
+  end
   local log = record.sent_frames and io.open(record.folder .. "/twin.tsv")
   if not log then
     return 0

@@ -13,11 +13,17 @@ local trains = require "moonpulse.record.device_trains"
 
 local M = {}
 
+--- Loaded for runs on several devices.
+local function together()
+  return require "moonpulse.record.together"
+end
+
 local Record = {}
 Record.__index = Record
 confirmations.into(Record)
 stimulus_numbers.into(Record)
 Record.discarded = discards.from
+Record.open_flight, M.records_of = disturbed.open_flight, disturbed.records_of
 Record.manifest = manifest_files.write
 
 --- Pulses that we did not send, as moonpulse.record.external has them: hardly a run has any.
@@ -96,6 +102,14 @@ function M.rewrite(folder)
   return new_record(folder, folder .. "/events.tsv", true)
 end
 
+--- A record that hands its rows on: one of several devices (moonpulse.record.together).
+---@param folder string its own
+---@param file table that takes what it would write
+---@return moonpulse.Record
+function M.part(folder, file)
+  return record_in(folder, nil, file)
+end
+
 --- A record that is kept in memory only, for whoever wants to know and must not change anything.
 ---@param like string? the events.tsv that it most likely is: what is the same there takes no room in memory
 ---@return moonpulse.Record record
@@ -119,32 +133,6 @@ end
 local function fields(action)
   local channel = action.channel ~= "" and action.channel or "1" -- of a train that the device times
   return core.event_action(channel, action.mso, action.intensity, action.reference)
-end
-
---- How many flight records a plan takes at most: a pulse takes one, its confirmation another, a change
---- of intensity a third.
----@param pulses integer
----@param marks integer
----@param coded boolean? some have event codes, and there is a box for these: each may take one more
-function M.records_of(pulses, marks, coded)
-  return (coded and 4 or 3) * pulses + (coded and 2 or 1) * marks
-end
-
---- Open the flight record: what a killed run leaves.
----@param pulses integer planned
----@param marks integer planned
----@param virtual boolean? the run is in virtual time
----@param coded boolean? as for records_of
-function Record:open_flight(pulses, marks, virtual, coded)
-  local capacity = M.records_of(pulses, marks, coded) + core.flight_spare
-  if capacity > core.flight_most then
-    return nil, ("a run of %d pulses and %d marks in real time is more than the flight record "
-      .. "holds (%d records): split it"):format(pulses, marks, core.flight_most)
-  end
-  local flight, message = core.flight(self.folder .. "/flight.bin", capacity, virtual)
-  core.as_folder(self.folder .. "/flight.bin")
-  self.flight, self.flight_is = flight, disturbed.identity(self.folder .. "/flight.bin")
-  return flight ~= nil, message
 end
 
 --- The plan starts at start_ns on the monotonic clock.
@@ -229,7 +217,15 @@ function Record:put(text)
   core.disk()
 end
 
+local function is_unsure(self, row)
+  return row.status == "sent" and (row.start and not self.silent or row.awaited)
+end
+
 local function write_row(self, row, onset_ns)
+  if self.share then
+    row.unsure = is_unsure(self, row) and true or false
+    return together().take(self, row, onset_ns)
+  end
   self.index = self.index + 1
   row.index = self.index
   if onset_ns < self.written_ns then
@@ -238,7 +234,7 @@ local function write_row(self, row, onset_ns)
     self.written_ns = onset_ns
   end
   discards.written(self, row)
-  if row.status == "sent" and (row.start and not self.silent or row.awaited) then
+  if row.unsure or row.unsure == nil and is_unsure(self, row) then
     self.left_sent = { count = self.left_sent.count + 1, first = self.left_sent.first or row.pulse }
   end
   local text = core.event_row(row)
@@ -248,10 +244,19 @@ local function write_row(self, row, onset_ns)
   end
 end
 
+Record.write_row = write_row
+
+local function flush(self)
+  order.flush(self, write_row)
+  if self.share then
+    together().merge(self)
+  end
+end
+
 --- Rows leave in the order of their onsets, so one that waits for the device's reply holds the later
 --- ones back.
 function Record:flush_rows()
-  order.flush(self, write_row)
+  flush(self)
 end
 
 --- No row with a sooner onset than until_ns (from the run's start) follows, as far as is known. A pulse that
@@ -261,8 +266,8 @@ function Record:advance(until_ns)
   until_ns = until_ns < math.maxinteger and until_ns - self.lasts_ns or until_ns
   if until_ns > self.until_ns then
     self.until_ns = until_ns
-    if self.first <= self.last then
-      order.flush(self, write_row)
+    if self.share or self.first <= self.last then
+      flush(self)
     end
   end
 end
@@ -284,7 +289,7 @@ function Record:add(row)
     self.markers:row(row)
   end
   if not row.open then
-    order.flush(self, write_row)
+    flush(self)
   end
 end
 
@@ -456,6 +461,9 @@ end
 --- No more rows. What another program did to the file meanwhile is in self.replaced where it could be mended;
 --- what the file's checksum is now in self.events_sum.
 function Record:close()
+  if self.together then
+    together().close(self)
+  end
   self:give_up()
   self:advance(math.maxinteger)
   self:wrote(self.file:flush())

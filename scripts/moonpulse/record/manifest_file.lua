@@ -45,7 +45,10 @@ local orders = {
   ["experiment.triggers.on_trigger.reaction_us"] = { "p50", "p95", "worst" },
   device = { "name", "description", "model", "serial", "firmware", "simulated", "own_simulator", "confirms",
     "waveform", "current_direction", "mode", "coil", "driver", "backend", "port", "usb_id",
-    "usb_serial", "usb_product", "trigger", "temperature_c", "faults" },
+    "usb_serial", "usb_product", "trigger", "temperature_c", "faults", "devices" },
+  ["device.devices[]"] = { "place", "channels", "thresholds", "name", "description", "model", "serial",
+    "firmware", "simulated", "own_simulator", "confirms", "waveform", "current_direction", "mode", "coil",
+    "driver", "backend", "port", "usb_id", "usb_serial", "usb_product", "temperature_c" },
   codes = { "box", "baud", "line", "width_ms", "sent", "lost" },
   lsl = { "name", "uid", "on", "samples", "receivers", "lost" },
   safety = { "verdict", "profile", "table", "lab", "findings", "override", "approval", "history",
@@ -69,7 +72,8 @@ local orders = {
   host = { "kernel", "cpus", "realtime" },
   moonpulse = { "version", "commit", "compiler" },
   thresholds = { "rmt", "amt", "found" },
-  lists = { ["safety.findings"] = true, preflight = true, files = true, ["clock.jumps"] = true,
+  lists = { ["device.devices"] = true, ["device.devices[].channels"] = true,
+    ["safety.findings"] = true, preflight = true, files = true, ["clock.jumps"] = true,
     ["experiment.staircases"] = true, ["experiment.staircases[].track"] = true,
     ["experiment.thresholds"] = true, ["experiment.thresholds[].track"] = true, ["thresholds.found"] = true,
     ["experiment.curves"] = true, ["experiment.curves[].track"] = true,
@@ -82,8 +86,10 @@ orders["experiment.curves[].fit.intervals"] = { "mep_max_uv", "s50", "k" }
 for _, name in ipairs { "mep_max_uv", "s50", "k" } do
   orders["experiment.curves[].fit.intervals." .. name] = { "low", "high", "percent" }
 end
+orders["device.devices[].thresholds"] = { "rmt", "amt" }
 for _, name in ipairs { "waveform", "current_direction", "mode", "coil" } do
   orders["device." .. name] = { "value", "shape", "serial", "source" }
+  orders["device.devices[]." .. name] = orders["device." .. name]
 end
 
 orders.meta = {}

@@ -1,5 +1,6 @@
 --- The folder of a run is opened, for who reads it. Nothing of it is run: text and JSON are read as data.
 local core = require "moonpulse.core"
+local device_folders = require "moonpulse.record.device_folders"
 local lfs = require "lfs"
 local read = require "moonpulse.record.read"
 local to_type = require "moonpulse.text.to_type"
@@ -13,6 +14,11 @@ function M.is_running(folder)
   local reader, _, code = core.flight_read(folder .. "/flight.bin")
   if reader then
     reader:close()
+  end
+  for _, place in ipairs(code ~= "busy" and device_folders.of(folder) or {}) do
+    if M.is_running(folder .. "/" .. place) then
+      return true
+    end
   end
   return code == "busy"
 end

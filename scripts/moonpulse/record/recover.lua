@@ -1,5 +1,6 @@
 --- A torn run back into a record: events.tsv from the flight record, marked interrupted.
 local core = require "moonpulse.core"
+local device_folders = require "moonpulse.record.device_folders"
 local devices = require "moonpulse.driver.find"
 local files = require "moonpulse.record.file"
 local lfs = require "lfs"
@@ -12,9 +13,9 @@ local opened = require "moonpulse.record.opened"
 local read = require "moonpulse.record.read"
 local records = require "moonpulse.record"
 local recover_rows = require "moonpulse.record.recover_rows"
-local replays = require "moonpulse.record.replay"
 local rooms = require "moonpulse.text.room"
 local schema = require "moonpulse.record.schema"
+local several = require "moonpulse.record.recover_several"
 local seals = require "moonpulse.record.seal"
 local stop_words = require "moonpulse.text.stop_words"
 local tolds = require "moonpulse.record.told"
@@ -94,7 +95,8 @@ end
 --- Was the run about to be armed, at least? Only then there is a plan to recover.
 local function was_armed(folder, manifest)
   local internals = read.internals(folder, manifest)
-  return manifest.kind == "experiment" or internals.flight ~= nil or internals.missing == true
+  return manifest.kind == "experiment" or internals.flight ~= nil or internals.devices ~= nil
+    or internals.missing == true
 end
 
 --- More rows than a run's flight record has room for are not written by any run.
@@ -118,6 +120,10 @@ end
 ---@return string[]|"lost"|"unread"|nil said what is not as it was written; lost: it does not tell of the run;
 ---   unread: perhaps it can be read later
 local function read_run(folder, manifest, progress)
+  local list = several.devices(read.internals(folder, manifest))
+  if list then
+    return several.read(folder, manifest, list, progress)
+  end
   local flight, message, lost = flight_of.read(folder .. "/flight.bin", progress, true)
   if not flight then
     return nil, message, lost
@@ -133,10 +139,20 @@ local function read_run(folder, manifest, progress)
   return flight, entries, table.move(said, 1, #said, 1 + #flight.said, flight.said)
 end
 
---- Did the safe frame go out at the last stop?
-local function ended_safe(list)
+--- The words for the replies of one of several devices.
+local function words_of(device)
+  return driver_of(device, device.driver) or nameless
+end
+
+--- Did the safe frame go out at the last stop? Of several devices: of each?
+local function ended_safe(flight)
   local last
-  for _, entry in ipairs(list) do
+  for _, each in ipairs(flight.several or {}) do
+    if not ended_safe(each.flight) then
+      return false
+    end
+  end
+  for _, entry in ipairs(flight.list) do
     last = entry.kind == "stopped" and entry or last
   end
   return last ~= nil and last.action == 2
@@ -149,7 +165,7 @@ end
 local function how_it_ended(list, scripted)
   local stop
   for _, entry in ipairs(list) do
-    stop = entry.kind == "stopped" and entry.stop or stop
+    stop = entry.kind == "stopped" and (not stop or entry.stop ~= "peer") and entry.stop or stop
   end
   if not stop or stop == "finished" then
     return "Moonpulse was killed, or its disk was full; recovered from flight.bin"
@@ -183,7 +199,7 @@ function M.rows(folder, words, progress, like)
   local record, text = records.in_memory(like)
   record.start_ns = flight.start_ns
   local driver = words and driver_of(manifest.device, read.internals(folder, manifest).driver) or nameless
-  local _, _, unknown = replays.all(record, flight, entries, driver, flight.said, progress)
+  local _, _, unknown = several.replay(record, flight, entries, driver, words_of, progress)
   record:close()
   return text(), flight.said, unknown, driver ~= nameless
 end
@@ -195,7 +211,8 @@ local function why_not(folder, manifest, chosen, changed, again)
     local cut = witnessed.cut(folder)
     return ("%s is not torn: its run ended (%s), there is nothing to recover%s"):format(folder,
       tostring(manifest.status), cut and ("; %s, and nothing can write the rest"):format(cut) or "")
-  elseif changed and not lfs.attributes(folder .. "/flight.bin", "mode") then
+  elseif changed and not lfs.attributes(folder .. "/flight.bin", "mode")
+    and not device_folders.of(folder)[1] then
     return ("%s: events.tsv is missing, or not as the run left it, and there is no flight.bin to write it "
       .. "from"):format(folder)
   elseif not was_armed(folder, manifest) then
@@ -240,7 +257,7 @@ local function rewrite(folder, manifest, driver, flight, entries, changed, ended
     return nil, message
   end
   record.start_ns = flight.start_ns
-  local complete, planned, unknown = replays.all(record, flight, entries, driver, flight.said)
+  local complete, planned, unknown = several.replay(record, flight, entries, driver, words_of)
   record:close()
   local ok, path = not record.lost, folder .. "/events.tsv"
   local rows, were_sent = recover_rows.only_there(path, path .. ".new")
@@ -266,7 +283,7 @@ local function rewrite(folder, manifest, driver, flight, entries, changed, ended
   manifest.result.events_sum = record.events_sum -- it is as whole as flight.bin has it
   record:manifest(manifest)
   return { sent = result.pulses_sent, confirmed = result.pulses_confirmed,
-    skipped = result.pulses_skipped, planned = planned, said = flight.said, safe = ended_safe(flight.list) }
+    skipped = result.pulses_skipped, planned = planned, said = flight.said,  safe = ended_safe(flight) }
 end
 
 --- Was its flight record lost when it was recovered, and is it there again?

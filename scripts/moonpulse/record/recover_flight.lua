@@ -100,6 +100,11 @@ end
 ---@return string?
 ---@return integer? count of the pulses of which nobody knows
 function M.gaps(list, entry, name, losses)
+  if entry.shared then -- with other devices: only the plan would say which numbers are theirs
+    local lost = losses.torn + losses.empty + losses.missing
+    return lost > 0 and ("%s: %s lost: nobody knows which pulses they told of"):format(name,
+      counted(lost, "record")) or nil, lost > 0 and lost or nil
+  end
   if #list == 0 and entry.pulses > 0 and losses.torn + losses.empty + losses.missing > 0 then
     return ("%s: no record of any of its %d pulses: nobody knows whether they were sent"):format(name,
       entry.pulses), entry.pulses

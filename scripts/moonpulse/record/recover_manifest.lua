@@ -243,12 +243,14 @@ end
 ---@return boolean? said nil: nothing tells of it
 ---@return integer? number of the line that tells
 function M.was_disarmed(lines)
-  local said, number
+  local said, number, each = nil, nil, {}
   for i, line in ipairs(lines) do
-    if line.kind == "arm" then
-      said, number = false, i
-    elseif line.kind == "disarm" then
-      said, number = line.new == "disarmed", i
+    if line.kind == "arm" or line.kind == "disarm" then
+      each[tostring(line.device)] = line.kind == "disarm" and line.new == "disarmed"
+      said, number = true, i
+      for _, disarmed in pairs(each) do -- of several devices all
+        said = said and disarmed
+      end
     end
   end
   return said, number

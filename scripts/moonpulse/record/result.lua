@@ -23,6 +23,9 @@ end
 ---@param record moonpulse.Record
 ---@return { pulses_sent: integer, pulses_confirmed: integer, pulses_skipped: integer, lateness_us: table? }
 function M.of(record)
+  if record.together then -- loaded for runs on several devices
+    require("moonpulse.record.together").gather(record)
+  end
   return {
     pulses_sent = record.pulses_sent, pulses_confirmed = record.pulses_confirmed,
     pulses_skipped = record.pulses_skipped, lateness_us = M.percentiles(record.onset_errors, record.punctual),

@@ -24,17 +24,38 @@ local function write(path, lines)
   return path
 end
 
---- The device: the simulator of the one that was used, unless a port is given.
-local function device_of(recipe, options)
-  local name = recipe.files.driver or tostring(recipe.begin.device.name)
-  return options.device or options.port and name or "sim:" .. name
-end
-
 local function plain(list, name, value)
   if value ~= nil then
     list[#list + 1] = ("--%s=%s"):format(name, math.type(value) == "float" and recipes.text_of(value)
       or tostring(value))
   end
+end
+
+--- Of a run on several devices the simulators of all of them.
+local function several_of(recipe, options)
+  local list = {}
+  for _, each in ipairs(type(recipe.begin.devices) == "table" and recipe.begin.devices or {}) do
+    each = type(each) == "table" and each or {}
+    list[#list + 1] = ("--device=%s=sim:%s"):format(tostring(each.place), tostring(each.name))
+    for _, key in ipairs { "rmt", "amt" } do
+      local text = each[key] ~= nil and recipes.text_of(each[key]) or nil
+      plain(list, key, text and ("%s=%s"):format(tostring(each.place), text))
+    end
+    for _, text in ipairs(type(each.options) == "table" and each.options or {}) do
+      plain(list, "device-option", ("%s:%s"):format(tostring(each.place), tostring(text)))
+    end
+  end
+  if list[1] and (options.device or options.port) then
+    refusals.raise("usage", "the run was on several devices: it is done again on their simulators; on "
+      .. "stimulators run it anew, with moonpulse run")
+  end
+  return list
+end
+
+--- The device: the simulator of the one that was used, unless a port is given.
+local function device_of(recipe, options)
+  local name = recipe.files.driver or tostring(recipe.begin.device.name)
+  return options.device or options.port and name or "sim:" .. name
 end
 
 --- Answers and triggers: the files that the run had, else what the journal says came.
@@ -166,9 +187,12 @@ end
 ---@return string[]
 ---@return boolean is_real a port was given
 function M.of(recipe, options, scratch)
+  local several = several_of(recipe, options)
   local device = device_of(recipe, options)
-  local is_real = device:find("^sim") == nil
-  local list = { recipes.argument(recipe, options.continues ~= nil), "--device=" .. device }
+  local is_real = device:find("^sim") == nil and not several[1]
+  local list = { recipes.argument(recipe, options.continues ~= nil),
+    not several[1] and "--device=" .. device or nil }
+  table.move(several, 1, #several, #list + 1, list)
   add_played(list, recipe, options)
   add_thresholds(list, recipe, options, is_real)
   if is_real then

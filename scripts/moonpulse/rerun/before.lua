@@ -131,7 +131,7 @@ end
 ---@param recipe moonpulse.Recipe
 ---@param options table of the command
 ---@param is_real boolean
----@param driver moonpulse.Driver that will be used
+---@param driver moonpulse.Driver? that will be used; nil: there are several
 ---@param say fun(text: string)
 ---@return boolean same_plan true where it cannot be known: an experiment's
 function M.tell(recipe, options, is_real, driver, say)
@@ -150,7 +150,9 @@ function M.tell(recipe, options, is_real, driver, say)
     return false
   end
   local same = check_plan(recipe, kept, say)
-  check_rounding(recipe, kept, driver, say)
+  if driver then
+    check_rounding(recipe, kept, driver, say)
+  end
   return same
 end
 

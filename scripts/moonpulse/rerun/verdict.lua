@@ -9,6 +9,7 @@ local journal_lines = require "moonpulse.record.journal_lines"
 local lfs = require "lfs"
 local numbers = require "moonpulse.text.numbers"
 local replay = require "moonpulse.verify.replay"
+local rows = require "moonpulse.verify.rows"
 local sides = require "moonpulse.compare.side"
 
 local M = {}
@@ -167,6 +168,15 @@ local function judge_rows_until(found, a, b)
     or "it was stopped within a second: nothing to compare" }
 end
 
+--- What the simulators of a run saw, one device after the other; nil: there was none.
+local function twins(folder, manifest)
+  local parts = {}
+  for _, name in ipairs(rows.of_devices(manifest, "twin.tsv")) do
+    parts[#parts + 1] = read(folder, name)
+  end
+  return parts[1] and table.concat(parts)
+end
+
 --- Judge the run in folder against that of recipe.
 ---@param recipe moonpulse.Recipe
 ---@param folder string
@@ -184,7 +194,7 @@ function M.judge(recipe, folder, manifest)
   if plan and again then
     judge_plan(found, plan, again)
   end
-  local sent, sent_again = read(a, "twin.tsv"), read(folder, "twin.tsv")
+  local sent, sent_again = twins(a, recipe.manifest), twins(folder, manifest)
   local faulted = before.is_devices_fault(recipe)
     and get(manifest, "result.stop") ~= get(recipe.manifest, "result.stop")
   local stopped = faulted or replay.was_stopped(recipe.manifest)

@@ -15,6 +15,23 @@ local line = ending.line
 
 local M = {}
 
+--- The thresholds of the channels of several devices, where any has its own.
+---@param options { of_device: table<string, moonpulse.Thresholds>?, rmt: number?, amt: number? } of_device:
+---   by place
+---@param several moonpulse.RunDevice[]? each gets thresholds: its own
+---@return table<string, moonpulse.Thresholds>? by channel; nil: those of all hold
+function M.of_channels(options, several)
+  local of = options.of_device and {}
+  for _, each in ipairs(of and several or {}) do
+    local own = options.of_device[each.place] or {}
+    each.thresholds = next(own) and own or nil
+    for _, channel in ipairs(each.channels) do
+      of[channel] = { rmt = own.rmt or options.rmt, amt = own.amt or options.amt }
+    end
+  end
+  return of
+end
+
 --- What the options say about how a device is driven, and how strictly it is judged.
 ---@param options table with a seed
 ---@param given { driver: moonpulse.Driver, policy: moonpulse.Policy, protocol: moonpulse.Protocol? }
@@ -22,7 +39,7 @@ local M = {}
 function M.job(options, given)
   return {
     policy = given.policy, seed = options.seed, driver = given.driver,
-    thresholds = { rmt = options.rmt, amt = options.amt },
+    thresholds = { rmt = options.rmt, amt = options.amt, of = M.of_channels(options, given.several) },
     taken = options.taken, taken_from = options.taken_from,
     tolerance = options.tolerance / 1e3, late = options.late, stop_line = options.stop_line,
     timing = options.timing, audit = audits.new(given.policy.operator), meta = given.meta,
@@ -37,12 +54,19 @@ end
 ---@param given { driver: moonpulse.Driver, simulated: boolean, usb: moonpulse.core.Port? }
 ---@return moonpulse.DeviceFacts
 function M.device(options, given)
-  local driver, usb = given.driver, given.usb
+  local driver, usb, devices = given.driver, given.usb, nil
+  for i, each in ipairs(given.several or {}) do -- each as if it were alone
+    devices = devices or {}
+    devices[i] = M.device({ port = each.port }, each)
+    devices[i].place, devices[i].channels = each.place, each.channels
+    devices[i].thresholds = each.thresholds
+  end
   local confirms -- said only where it cannot: that a pulse was not confirmed is no news then
   if driver.confirms == false then
     confirms = false
   end
-  return { name = driver.name, driver = driver.file, confirms = confirms, description = driver.description,
+  return { devices = devices, name = driver.name, driver = driver.file, confirms = confirms,
+    description = driver.description,
     simulated = given.simulated, own_simulator = given.simulated or nil, port = options.port,
     usb_id = usb and usb.usb_id, usb_serial = usb and usb.usb_serial,
     usb_product = usb and usb.description, faults = options.fault and options.fault.text,
@@ -108,8 +132,18 @@ end
 ---@param context moonpulse.Context its device is filled in
 ---@param identity moonpulse.Identity
 ---@param backend "serial"|"pty"|"virtual"
-function M.connected(context, identity, backend)
-  local device = context.device
+---@param i integer? which of several it is
+function M.connected(context, identity, backend, i)
+  local device, several = context.device, context.device.devices
+  if several then
+    local job = setmetatable({ driver = context.job.several[i].driver }, { __index = context.job })
+    local own = { device = several[i], job = job }
+    M.connected(own, identity, backend)
+    several[i].identity = own.identity
+    device.backend = (i == 1 or device.backend == backend) and backend or "several"
+    device.simulated = (i == 1 or device.simulated) and several[i].simulated
+    return
+  end
   device.model, device.serial, device.backend = identity.model, identity.serial, backend
   device.firmware = identity.firmware
   device.temperature_c = identity.temperature_c
@@ -120,7 +154,7 @@ function M.connected(context, identity, backend)
   if model and not name:find(model, 1, true) then
     name = name .. " " .. model
   end
-  line("device", "%s%s%s%s", device.simulated and "simulated " or "", name,
+  line(device.place or "device", "%s%s%s%s", device.simulated and "simulated " or "", name,
     identity.nameless and ", which says nothing of itself"
       or identity.serial and ", serial number " .. identity.serial or "",
     device.port and " on " .. device.port or "")

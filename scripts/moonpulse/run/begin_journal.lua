@@ -19,6 +19,15 @@ function M.tell_given(job)
         why = taken and taken.why or "--" .. name, run = taken and taken.run, date = taken and taken.date })
     end
   end
+  for _, each in ipairs(job.several or {}) do
+    for _, name in ipairs { "rmt", "amt" } do
+      local value = each.thresholds and each.thresholds[name]
+      if value then
+        audit:tell("threshold", { name = name:upper(), device = each.place, old = "none", new = value,
+          unit = "%MSO", how = "given", why = "--" .. name })
+      end
+    end
+  end
   if beyond then
     audit:tell("override", { old = "a published limit holds", new = "it may be passed", why = beyond.reason,
       approval = beyond.approval })
@@ -28,6 +37,20 @@ function M.tell_given(job)
     audit:tell("override", { of = "unconfirmed", old = "a protocol that nobody compared with its paper is "
       .. "refused", new = "it is run as it is", what = job.unconfirmed, why = "--unconfirmed" })
   end
+end
+
+--- Of several devices each, as it was driven; nil where the run has one.
+local function devices_of(context)
+  local list
+  for i, each in ipairs(context.job.several or {}) do
+    local device = context.device.devices[i]
+    list = list or {}
+    list[i] = { place = each.place, channels = each.channels, name = device.name,
+      simulated = device.simulated, model = device.model,
+      serial = device.serial and tostring(device.serial), options = each.options,
+      rmt = each.thresholds and each.thresholds.rmt, amt = each.thresholds and each.thresholds.amt }
+  end
+  return list
 end
 
 --- Begin the journal: its first line says what verify and a repetition need to play the same again. Raises a
@@ -45,6 +68,7 @@ function M.begin(context, origin_ns)
     parameters = context.parameters,
     device = { name = device.name, simulated = device.simulated, model = device.model,
       serial = device.serial and tostring(device.serial) },
+    devices = devices_of(context),
     options = { speed = context.speed == 1 and 1 or "virtual", tolerance_ms = job.tolerance * 1e3,
       late = job.late, timing = job.timing, recalled = context.recall and true or nil,
       stop_line = job.stop_line, start_on = on and on.text, start_timeout_s = on and on.timeout,

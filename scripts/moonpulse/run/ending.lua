@@ -252,7 +252,7 @@ local function say_resume(context, result)
     M.line("resume", "moonpulse resume %s goes on with the rest",
       require("moonpulse.text.to_type").path(context.record.folder))
   end
-  if result.status == "completed" or result.pulses_sent == 0 or context.look then
+  if result.status == "completed" or result.pulses_sent == 0 or context.look or job.several then
     return
   elseif context.experiment and job.can_go_on and result.stop ~= "requested" then
     return say()

@@ -19,8 +19,10 @@ local function named(options, job)
   add(protocol.plan_file and "plan" or protocol.run and "experiment" or "protocol", protocol.file)
   add("course", protocol.course and protocol.course.file)
   add("lab limits", job.policy.lab and job.policy.lab.place)
-  add("driver", driver.file)
-  add("simulator", driver.simulator_file)
+  for _, each in ipairs(job.several or { { driver = driver } }) do
+    add("driver", each.driver.file)
+    add("simulator", each.driver.simulator_file)
+  end
   add("preflight", options.preflight)
   add("meta", options.meta)
   add("answers", options.answers)

@@ -61,14 +61,35 @@ function M.placeless(context, text)
   return machine_paths.without(text, M.folders_of(context))
 end
 
---- The device, with how it gave its pulses as far as it has said that by now.
-local function device_of(context)
-  local device, job = context.device, context.job
-  local said = context.identity and metas.of_pulse(context.identity, job.meta, job.coil) or {}
+--- A device, with how it gave its pulses as far as it has said that by now.
+local function with_pulse(device, identity, job)
+  local said = identity and metas.of_pulse(identity, job.meta, job.coil) or {}
   for _, key in ipairs(metas.of_device) do
     device[key] = said[key]
   end
   return device
+end
+
+--- The device of the run; of several what they have in common, and each of them.
+local function device_of(context)
+  local device, list = with_pulse(context.device, context.identity, context.job), nil
+  for i, each in ipairs(device.devices or {}) do
+    local own = {}
+    for key, value in pairs(each) do
+      own[key] = key ~= "identity" and value or nil
+    end
+    list = list or {}
+    list[i] = with_pulse(own, each.identity, context.job)
+  end
+  if not list then
+    return device
+  end
+  local several = {}
+  for key, value in pairs(device) do
+    several[key] = value
+  end
+  several.devices = list
+  return several
 end
 
 --- How long it took until the run started, and what it waited for.
@@ -138,7 +159,24 @@ end
 ---@param result table?
 function M.write(context, status, result)
   context.manifest = M.of(context, status, result)
-  context.record:manifest(context.manifest, { driver = context.device.driver, flight = context.flight })
+  context.record:manifest(context.manifest, { driver = context.device.driver, flight = context.flight,
+    devices = context.flights })
+end
+
+--- The run is lowered: what recover needs beside its flight record, or beside each of those of several
+--- devices.
+---@param context moonpulse.Context gets flight, or flights
+function M.tell_flight(context)
+  local job = context.job
+  if not job.several then
+    context.flight = M.flight_facts(job)
+    return
+  end
+  context.flights = {}
+  for i, each in ipairs(job.several) do
+    context.flights[i] = { place = each.place, channels = each.channels, name = each.driver.name,
+      driver = each.driver.file, flight = M.flight_facts(job.jobs[i]) }
+  end
 end
 
 --- Parameters as data.

@@ -24,14 +24,14 @@ local M = {}
 local function hooks_of(context)
   local record, screen = context.record, context.screen
   return {
-    connected = function(identity, backend)
-      start.connected(context, identity, backend)
+    connected = function(identity, backend, i)
+      start.connected(context, identity, backend, i)
     end,
     prepared = function(job)
       if job.claim then
         job.claim(context)
       end
-      context.flight = manifests.flight_facts(job)
+      manifests.tell_flight(context)
       begins.begin(context)
       manifests.write(context, "running")
     end,
@@ -48,8 +48,36 @@ local function hooks_of(context)
   }
 end
 
+--- On several devices: each has its own folder in the run's, with its flight record.
+local function execute_together(context, options, simulated, hooks)
+  local job, record, facts = context.job, context.record, context.facts
+  local rigs, parts = require "moonpulse.run.together", require "moonpulse.record.together"
+  local in_virtual_time = simulated and options.speed ~= 1
+  parts.divide(record, job.several)
+  parts.make_folders(record, options.share_with_group)
+  for _, part in ipairs(record.together.parts) do
+    part.feed = record.feed
+    local opened, message = true, nil
+    if not in_virtual_time then
+      opened, message = part:open_flight(facts.pulses, facts.marks)
+    end
+    if not opened then
+      refusals.raise("limit", "%s", message)
+    end
+  end
+  if in_virtual_time then
+    return rigs.inside(job, record, options.speed, hooks)
+  end
+  return rigs.outside(job, record, simulated, hooks, function(i, path)
+    context.device.devices[i].port = path
+  end)
+end
+
 local function execute(context, options, simulated)
   local job, hooks = context.job, hooks_of(context)
+  if job.several then
+    return execute_together(context, options, simulated, hooks)
+  end
   if simulated and options.speed ~= 1 then
     job.cuts = options.speed == "max" and not context.record.feed and { near = true, far = true } or nil
     return require("moonpulse.run.inside").run(job, context.record, options.speed, hooks)
@@ -64,12 +92,12 @@ local function execute(context, options, simulated)
   end)
 end
 
---- Check the plan against the device that was named, before anything is opened.
-local function check(job, facts)
+--- Check the plan against one device that was named, before anything is opened.
+local function check_one(job, facts)
   local bar <close> = progresses.new()
   local ok, result = pcall(admission.admit, {
     plan = job.plan, seed = job.seed, driver = job.driver, thresholds = job.thresholds,
-    timing = job.timing, policy = job.policy, codes = job.codes,
+    timing = job.timing, policy = job.policy, codes = job.codes, own = job.own, markless = job.markless,
     progress = function(walked, total, of)
       bar:show("checking", walked, total or facts.pulses + facts.marks, of)
     end,
@@ -82,7 +110,38 @@ local function check(job, facts)
   error(result, 0)
 end
 
-local function announce(job, facts, admitted, drawn)
+--- The same of each device that there is.
+---@return moonpulse.Admitted[] one, or one for each of several
+---@return moonpulse.Report
+local function check(job, facts)
+  if not job.several then
+    local admitted = check_one(job, facts)
+    return { admitted }, admitted.report
+  end
+  local rigs, all = require "moonpulse.run.together", {}
+  for i, each in ipairs(rigs.jobs(job)) do
+    all[i] = check_one(each, facts)
+  end
+  return all, rigs.gravest(all)
+end
+
+--- What is said of each device's part.
+local function announce_device(job, admitted)
+  for i, text in ipairs(lower.dose(admitted.own, job.thresholds)) do
+    line(i == 1 and "intensity" or "", text)
+  end
+  local by_hand = lower.by_hand(job.driver, nil, admitted.own)
+  if by_hand then
+    line("note", "%s", by_hand)
+  end
+  local no_room = lower.no_room(admitted.lowering, job.driver)
+  if no_room then
+    line("note", "%s", no_room)
+  end
+  start.notes(job.driver, job.codes)
+end
+
+local function announce(job, facts, all, drawn)
   local begun = job.begins_at and require("moonpulse.record.begins").words { begins_at = job.begins_at }
   if begun then
     line("begins", "with %s", begun)
@@ -94,18 +153,9 @@ local function announce(job, facts, admitted, drawn)
   if coded then
     line("event codes", "%s", coded)
   end
-  for i, text in ipairs(lower.dose(admitted.actions, job.thresholds)) do
-    line(i == 1 and "intensity" or "", text)
+  for i, admitted in ipairs(all) do
+    announce_device(job.jobs and job.jobs[i] or job, admitted)
   end
-  local by_hand = lower.by_hand(job.driver, nil, admitted.actions)
-  if by_hand then
-    line("note", "%s", by_hand)
-  end
-  local no_room = lower.no_room(admitted.lowering, job.driver)
-  if no_room then
-    line("note", "%s", no_room)
-  end
-  start.notes(job.driver, job.codes)
   start.say_codes(job, job.plan, function(text) line("note", "%s", text) end)
 end
 
@@ -146,9 +196,10 @@ function M.run(options, given)
     job.policy.history = require("moonpulse.safety.same_session").before(job.policy.history, continues)
   end
   local facts = given.facts
-  local admitted = check(job, facts)
+  job.several = given.several
+  local all
+  all, job.safety = check(job, facts)
   stops.listen_for_signals(job) -- before, nothing is open: a signal ends the program, whatever it computes
-  job.safety = admitted.report
   print(job.protocol.name)
   run_safety.say_history(job.policy, line)
   run_safety.say(job, line)
@@ -164,13 +215,13 @@ function M.run(options, given)
   if refusal then
     start.refuse(context, options, refusal)
   end
-  announce(job, facts, admitted, given.drawn)
+  announce(job, facts, all, given.drawn)
   local begun_ns = core.clock_ns()
   ending.tell_losses(context)
   local outcome = ending.attempt(context, function()
     keeping.begin(context, options)
     start.tell_others(context, options, given)
-    job.can_pause = true
+    job.can_pause = not job.several
     local keys <close> = stops.listen_for_keys(job) -- luacheck: ignore 211
     return execute(context, options, given.simulated)
   end)

@@ -136,9 +136,14 @@ local function may_be_stimulator(path)
 end
 
 --- May a person be at the end of it? A pseudo-terminal is a program's, unless somebody says otherwise.
-local function is_stimulator(options, policy)
-  return may_be_stimulator(options.port)
-    or policy.real_pty and lfs.attributes(options.port, "mode") == "char device"
+local function is_stimulator(options, policy, several)
+  for _, each in ipairs(several or { options }) do
+    if may_be_stimulator(each.port)
+      or policy.real_pty and lfs.attributes(each.port, "mode") == "char device" then
+      return true
+    end
+  end
+  return false
 end
 
 --- The operator's confirmations; a list of the lab's own is asked on the simulator too. From here on a plan
@@ -149,7 +154,7 @@ end
 ---   as far as it was answered, if anything was asked; policy gets beyond_refused
 function M.preflight(options, real, job)
   local policy, questions = job.policy, {}
-  local stimulator = real and is_stimulator(options, policy)
+  local stimulator = real and is_stimulator(options, policy, job.several)
   if not options.preflight and not stimulator then
     return
   end

@@ -2,6 +2,7 @@
 local begins = require "moonpulse.run.begin_journal"
 local clocks = require "moonpulse.record.clocks"
 local core = require "moonpulse.core"
+local device_folders = require "moonpulse.record.device_folders"
 local disturbed = require "moonpulse.record.disturbed"
 local escapes = require "moonpulse.text.escapes"
 local files = require "moonpulse.record.file"
@@ -28,8 +29,11 @@ end
 
 --- What is in the folder of the finished files, by name.
 local function hashes_of(folder)
-  local known = {}
-  for _, name in ipairs(finished) do
+  local known, names = {}, table.move(finished, 1, #finished, 1, {})
+  for _, place in ipairs(device_folders.of(folder)) do
+    table.move({ place .. "/flight.bin", place .. "/twin.tsv" }, 1, 2, #names + 1, names)
+  end
+  for _, name in ipairs(names) do
     local path = folder .. "/" .. name
     known[name] = lfs.symlinkattributes(path, "mode") == "file" and sha256.of_file(path) or nil
   end
@@ -51,10 +55,11 @@ function M.end_journal(context, stop, status, result)
     audit:tell_stop(stop, stop == "program" and context.job.stopper or context.job.signal)
   end
   context.hashes = hashes_of(record.folder)
-  local told = { ["events.tsv"] = context.hashes["events.tsv"], ["twin.tsv"] = context.hashes["twin.tsv"],
-    ["codes.tsv"] = context.hashes["codes.tsv"],
-    -- in virtual time it holds the time of ours at which it was made
-    ["flight.bin"] = context.speed == 1 and context.hashes["flight.bin"] or nil }
+  local told = {}
+  for name, digits in pairs(context.hashes) do
+    -- in virtual time a flight record holds the time of ours at which it was made
+    told[name] = (context.speed == 1 or not name:find("flight.bin", 1, true)) and digits or nil
+  end
   audit:finish { status = result.status, reason = result.reason, stop = stop, planned = result.pulses_planned,
     sent = result.pulses_sent, confirmed = result.pulses_confirmed, skipped = result.pulses_skipped,
     files = told, safety = run_safety.judged(context.job), told = not context.look

@@ -9,48 +9,62 @@ local usual_ns = 100000000 -- twice what lies between two times: what is longer 
 local hung_ns = 5000000000 -- no starved process was seen to wait longer than half a second
 local most = 32 -- gaps that are remembered
 
-local last_ns ---@type integer? nil: there is no such process
-local gaps = {} ---@type { from_ns: integer, to_ns: integer }[]
+local ours = {} ---@type table<any, { last_ns: integer, gaps: { from_ns: integer, to_ns: integer }[] }>
 
 --- It has looked.
 ---@param at_ns integer monotonic
-function M.told(at_ns)
-  if last_ns and at_ns - last_ns > usual_ns then
-    gaps[#gaps + 1] = { from_ns = last_ns, to_ns = at_ns }
-    if #gaps > most then
-      table.remove(gaps, 1)
+---@param who any? which process, where a run has several; nil: the one
+function M.told(at_ns, who)
+  local of = ours[who or M] or { gaps = {}, last_ns = at_ns }
+  ours[who or M] = of
+  if at_ns - of.last_ns > usual_ns then
+    of.gaps[#of.gaps + 1] = { from_ns = of.last_ns, to_ns = at_ns }
+    if #of.gaps > most then
+      table.remove(of.gaps, 1)
     end
   end
-  last_ns = math.max(last_ns or at_ns, at_ns)
+  of.last_ns = math.max(of.last_ns, at_ns)
 end
 
 --- There is no such process any more, or not yet.
-function M.forget()
-  last_ns, gaps = nil, {}
+---@param who any? as for told
+function M.forget(who)
+  ours[who or M] = nil
 end
 
---- For how long it has not looked, if that is so long that it hangs. What our own loop missed does not count:
---- it may have said so meanwhile.
----@return number? seconds
-function M.hung_s()
-  local silent_ns = last_ns and core.clock_ns() - last_ns - core.missed_ns(last_ns) or 0
+--- The same of one of them.
+local function hung_s(of)
+  local silent_ns = core.clock_ns() - of.last_ns - core.missed_ns(of.last_ns)
   return silent_ns > hung_ns and silent_ns / 1e9 or nil
 end
 
---- For how long between two instants it is not known to have looked; 0 for one that hangs, and where there is
---- no such process.
+--- For how long one has not looked, if that is so long that it hangs. What our own loop missed does not
+--- count: it may have said so meanwhile.
+---@return number? seconds
+function M.hung_s()
+  local longest
+  for _, of in pairs(ours) do
+    local seconds = hung_s(of)
+    longest = seconds and math.max(seconds, longest or 0) or longest
+  end
+  return longest
+end
+
+--- For how long one of them is not known to have looked between two instants; 0 for one that hangs, and where
+--- there is no such process.
 ---@param since_ns integer monotonic
 ---@param until_ns integer
 ---@return integer
 function M.away_ns(since_ns, until_ns)
-  if not last_ns or M.hung_s() then
-    return 0
+  local longest_ns = 0
+  for _, of in pairs(ours) do
+    local away_ns = hung_s(of) and 0 or math.max(0, until_ns - math.max(since_ns, of.last_ns))
+    for _, gap in ipairs(hung_s(of) and {} or of.gaps) do
+      away_ns = away_ns + math.max(0, math.min(gap.to_ns, until_ns) - math.max(gap.from_ns, since_ns))
+    end
+    longest_ns = math.max(longest_ns, away_ns)
   end
-  local away_ns = math.max(0, until_ns - math.max(since_ns, last_ns))
-  for _, gap in ipairs(gaps) do
-    away_ns = away_ns + math.max(0, math.min(gap.to_ns, until_ns) - math.max(gap.from_ns, since_ns))
-  end
-  return away_ns
+  return longest_ns
 end
 
 return M

@@ -38,13 +38,13 @@ function M.start(driver, log, faults)
   if driver.trigger then
     args[#args + 1] = "--trigger"
   end
-  last_looked.forget()
+  last_looked.forget(self)
   local process, message = core.process {
     args = args,
     on_line = function(text)
       local looked_ns = math.tointeger(tonumber(text:match("^looked (%d+)$")))
       if looked_ns then
-        last_looked.told(looked_ns)
+        last_looked.told(looked_ns, self)
         return
       end
       self.path = self.path or text:match(" on (%S+)$")
@@ -68,7 +68,7 @@ function M.start(driver, log, faults)
     core.wait(1)
   end
   if not ready() then
-    last_looked.forget()
+    last_looked.forget(self)
     process:close()
     refusals.fault("the simulator did not start")
   end
@@ -83,7 +83,7 @@ end
 --- Let it finish its log, then end it.
 function Simulator:close()
   self.task = core.current()
-  last_looked.forget()
+  last_looked.forget(self)
   self.process:finish()
   local give_up_ns = core.clock_ns() + (self.hangs and hung_ns or end_ns)
   while not self.ended and core.clock_ns() < give_up_ns do

@@ -31,7 +31,8 @@ function M.admit(given)
   local lowering, actions = lower.prepare(given)
   local firsts = lower.first_actions(lowering, actions, given.driver.limits(given.identity))
   local made = { lowering = lowering, actions = actions, plan = given.plan,
-    seed = given.seed, identity = given.identity, firsts = firsts, first = firsts[1] and firsts[1].action }
+    seed = given.seed, identity = given.identity, firsts = firsts, first = firsts[1] and firsts[1].action,
+    own = lower.own(actions) }
   if given.codes then -- loaded for who has a box
     require("moonpulse.stimulator.codes").check(given.plan, given.seed, given.codes, given.progress)
   end

@@ -37,6 +37,7 @@ Stimulator.device_fault = replies.device_fault
 Stimulator.missing = replies.missing
 
 local lead_in_ns = 200000000 -- from "go" to the plan's start
+M.lead_in_ns = lead_in_ns
 local stuck_s = 0.5 -- a loop that is away for longer stops the run
 
 Stimulator.outcome = outcomes.hear
@@ -164,7 +165,7 @@ function Stimulator:admit(plan, seed, dose, progress)
     progress = progress,
     plan = plan, seed = seed, driver = self.driver, identity = self.identity,
     thresholds = self.job.thresholds, timing = self.job.timing,
-    codes = self.job.codes, policy = self.job.policy,
+    codes = self.job.codes, policy = self.job.policy, own = self.job.own, markless = self.job.markless,
     earlier = dose and dose.earlier, starts = dose and dose.starts,
   }
 end
@@ -207,7 +208,7 @@ function Stimulator:arm(first, actions, firsts)
     settings = driver.tells ~= nil,
     keepalive = driver.keepalive and driver.keepalive.bytes,
     keepalive_period = driver.keepalive and driver.keepalive.period,
-    line = job.stop_line, flight = self.record.flight,
+    line = job.stop_line, flight = self.record.flight, together = job.own ~= nil,
   }
   if not ok then
     link:fault("%s", message)
@@ -221,7 +222,8 @@ function Stimulator:arm(first, actions, firsts)
   self.contact_ns = core.clock_ns()
   local pulse = given_as.armed(self, first)
   if job.audit then
-    job.audit:tell("arm", { old = "disarmed", new = "armed", channel = first.channel, mso = first.mso,
+    job.audit:tell("arm", { old = "disarmed", new = "armed", device = job.place, channel = first.channel,
+      mso = first.mso,
       pulse = pulse, why = job.plan and "the plan is to be played" or "the script asked for it" })
   end
 end

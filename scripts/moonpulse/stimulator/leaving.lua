@@ -51,10 +51,10 @@ local function tell_left(self)
   if not job.audit then
     return
   end
-  if stop and stop ~= "finished" then
+  if stop and stop ~= "finished" and stop ~= "peer" then -- that one's own reason is told
     job.audit:tell_stop(stop, stop == "program" and job.stopper or job.signal, self.fault, self.halted_ns)
   end
-  job.audit:tell("disarm", { old = self.arming and "arming" or "armed",
+  job.audit:tell("disarm", { device = job.place, old = self.arming and "arming" or "armed",
     new = left.disarmed and "disarmed" or "not confirmed",
     why = left.not_disarmed or left.found or core.stops[stop or "finished"].words })
 end

@@ -322,6 +322,7 @@ function Session:close() end
 ---@field guard boolean? a process of its own sends the safe frame if this one is killed
 ---@field line "none"|"cts"|"dsr"|nil a foot switch
 ---@field flight moonpulse.core.Flight?
+---@field together boolean? with other sessions: where one of them stops, all that are armed do ("peer")
 
 ---@class moonpulse.core.NearCut how the pulses are that need no second look
 ---@field frame integer from 1

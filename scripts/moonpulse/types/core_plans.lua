@@ -287,6 +287,13 @@ function Lowering:lasts(action, lasts, locked) end
 ---@param whole boolean what it is set to is that of all outputs
 function Lowering:output(action, output, across, whole) end
 
+--- Of several devices that play the plan an action is another's: it is not in the stream.
+---@param action integer
+function Lowering:leave(action) end
+
+--- The marks are not in the stream: another device tells them.
+function Lowering:without_marks() end
+
 --- Ask the device before each setting, after the pulse before.
 ---@param bytes string
 ---@param allow number seconds that an answer may take without making the setting later

@@ -2,6 +2,7 @@
 --- same driver and the same simulator, its rows. The text may be somebody else's; it is run in the sandbox of
 --- protocols. What comes of it is left as files for the process that compares.
 local catalogue = require "moonpulse.protocol.catalogue"
+local begins = require "moonpulse.run.begin"
 local cjson = require "cjson"
 local compiled = require "moonpulse.safety.compiled"
 local conditions = require "moonpulse.record.conditions"
@@ -19,7 +20,9 @@ local opened = require "moonpulse.record.opened"
 local plans = require "moonpulse.verify.plan"
 local records = require "moonpulse.record"
 local refusals = require "moonpulse.text.refusal"
+local rigs = require "moonpulse.run.together"
 local start_ons = require "moonpulse.run.start_on"
+local together = require "moonpulse.record.together"
 local triggers = require "moonpulse.driver.trigger_path"
 
 local M = {}
@@ -29,15 +32,44 @@ local most_plan = 1 << 24
 
 local function nothing() end
 
+--- Of a run on several devices.
+local function options_of_several(named)
+  local options = { devices = {}, of_device = {}, device_option = {},
+    speed = "max", stop_line = "none", timing = "host" }
+  for i, each in ipairs(named) do
+    if type(each) ~= "table" or type(each.place) ~= "string" or not drivers.known(tostring(each.name)) then
+      return nil
+    end
+    options.devices[i] = ("%s=sim:%s"):format(each.place, each.name)
+    options.of_device[each.place] = { rmt = tonumber(each.rmt), amt = tonumber(each.amt) }
+    for _, text in ipairs(type(each.options) == "table" and each.options or {}) do
+      table.insert(options.device_option, ("%s:%s"):format(each.place, text))
+    end
+  end
+  return options
+end
+
+--- The driver of the run, and of several devices each.
+local function chosen(options)
+  if not options.devices then
+    return (devices.choose(options))
+  end
+  local list = require("moonpulse.cli.several_devices").choose(options)
+  return rigs.driver(list), list
+end
+
 --- What the journal's first line says of how the run was driven.
 local function options_of(begin)
   local from = type(begin.options) == "table" and begin.options or {}
+  if type(begin.devices) == "table" then
+    return options_of_several(begin.devices), from
+  end
   local name = type(begin.device) == "table" and begin.device.name
   if type(name) ~= "string" or not drivers.known(name) then
     return nil, ("its driver %s is no shipped one, and no driver that a record names is loaded"):format(
       tostring(name))
   end
-  local options = { device = "sim:" .. name, speed = "max", device_option = {},
+  local options = { device = "sim:" .. name, speed = "max", device_option = {}, stop_line = "none",
     timing = type(from.timing) == "string" and from.timing or "auto" }
   for i, text in ipairs(type(from.device_options) == "table" and from.device_options or {}) do
     options.device_option[i] = tostring(text)
@@ -71,10 +103,13 @@ end
 
 --- The job of the run, as its options made it.
 local function job_of(kept, manifest, options, from, started)
-  local driver = devices.choose(options)
-  return { start_on = started, policy = { real = false, protocol = kept.protocol }, seed = kept.seed,
-    driver = driver, codes = options.codes, tell_codes = nothing,
-    thresholds = { rmt = plans.threshold(manifest, "rmt"), amt = plans.threshold(manifest, "amt") },
+  local driver, several = chosen(options)
+  local thresholds = { rmt = plans.threshold(manifest, "rmt"), amt = plans.threshold(manifest, "amt") }
+  thresholds.of = begins.of_channels({ of_device = options.of_device, rmt = thresholds.rmt,
+    amt = thresholds.amt }, several)
+  return { several = several, start_on = started, seed = kept.seed, driver = driver,
+    policy = { real = false, protocol = kept.protocol }, codes = options.codes, tell_codes = nothing,
+    thresholds = thresholds,
     tolerance = (tonumber(from.tolerance_ms) or 1) / 1e3,
     late = type(from.late) == "string" and from.late or "abort",
     stop_line = "none", timing = options.timing, faults = options.fault, protocol = kept.protocol,
@@ -107,8 +142,15 @@ local function play(kept, manifest, out, lines)
   if not record then
     return message
   end
+  local inside = insides.run
+  if job.several then
+    rigs.jobs(job)
+    together.divide(record, job.several)
+    together.make_folders(record)
+    inside = rigs.inside
+  end
   -- what ends the run stands in its rows
-  pcall(insides.run, job, record, "max", { connected = nothing, prepared = nothing, armed = nothing,
+  pcall(inside, job, record, "max", { connected = nothing, prepared = nothing, armed = nothing,
     progress = telling(record, kept.plan:totals().pulses) })
   record:close()
   return record.lost or select(2, os.rename(record.folder, out .. "/again"))
@@ -118,7 +160,7 @@ end
 local function tell(made, kept, begin)
   local options = options_of(begin)
   made.protocol = machine_paths.without_all(manifests.protocol({ protocol = kept.protocol, plan = kept.plan,
-    driver = options and devices.choose(options) }, catalogue.measure(kept.plan, kept.seed)))
+    driver = options and (chosen(options)) }, catalogue.measure(kept.plan, kept.seed)))
   made.protocol.file, made.conditions, made.trials = nil, {}, {}
   made.no_driver = not options or nil
   conditions.plan_into(made.conditions, made.trials, kept.plan)

@@ -93,15 +93,38 @@ local function why_no_flight(manifest)
   end
 end
 
+--- The files of this name that a run has: one, or one in the folder of each of several devices.
+---@param manifest table
+---@param file "flight.bin"|"twin.tsv"
+---@return string[]
+function M.of_devices(manifest, file)
+  local devices, list = read.get(manifest, "device.devices"), {}
+  for i, each in ipairs(type(devices) == "table" and devices or {}) do
+    list[i] = ("%s/%s"):format(tostring(type(each) == "table" and each.place), file)
+  end
+  return list[1] and list or { file }
+end
+
+--- The first flight record of a run that is not there; nil: all are.
+local function missing_flight(folder, manifest)
+  for _, file in ipairs(M.of_devices(manifest, "flight.bin")) do
+    if lfs.symlinkattributes(folder .. "/" .. file, "mode") ~= "file" then
+      return file
+    end
+  end
+end
+
 --- A run on a simulator of ours has what that simulator gave.
 ---@param folder string
 ---@param manifest table
 ---@param findings moonpulse.VerifyFindings
 function M.check_twin(folder, manifest, findings)
   local own = read.get(manifest, "device.own_simulator") == true
-  if own and manifest.status ~= "not run" and (tonumber(manifest.record_version) or 0) >= 3
-    and not lfs.symlinkattributes(folder .. "/twin.tsv", "mode") and not findings:has "twin.tsv" then
-    findings:differ("twin.tsv", nil, "it is missing, and every run on a simulator has one")
+  local known = own and manifest.status ~= "not run" and (tonumber(manifest.record_version) or 0) >= 3
+  for _, file in ipairs(known and M.of_devices(manifest, "twin.tsv") or {}) do
+    if not lfs.symlinkattributes(folder .. "/" .. file, "mode") and not findings:has(file) then
+      findings:differ(file, nil, "it is missing, and every run on a simulator has one")
+    end
   end
   local cut = own and not findings:has "twin.tsv" and witnessed.cut(folder)
   local speed = tonumber(manifest.speed) or manifest.speed or 1
@@ -120,13 +143,14 @@ end
 ---@param findings moonpulse.VerifyFindings
 ---@param progress fun(what: string, done: integer, total: integer, of: string)
 function M.against_flight(folder, manifest, lines, findings, progress)
-  if lfs.symlinkattributes(folder .. "/flight.bin", "mode") ~= "file" then
+  local missing = missing_flight(folder, manifest)
+  if missing then
     if manifest.status == "not run" then
       return -- nothing was sent
     end
     local why = why_no_flight(manifest)
     if not why and (tonumber(manifest.record_version) or 0) >= 3 then
-      return findings:differ("flight.bin", nil, "it is missing, and every run in real time has one")
+      return findings:differ(missing, nil, "it is missing, and every run in real time has one")
     end
     return findings:leave(against_flight, why or "there is no flight.bin", elsewhere)
   elseif read.get(manifest, "result.flight_lost") then

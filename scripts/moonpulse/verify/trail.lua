@@ -35,8 +35,13 @@ end
 --- A device that is armed is disarmed before it is armed again, and before a run is complete. Where arming
 --- came to nothing it is disarmed without, and says so; before it did, no such run was complete.
 local function check_arming(entries, is_complete, findings)
-  local armed
+  local since = {} -- of each device; of one alone no line names it
   for number, entry in ipairs(entries) do
+    local device = value_words.plain(entry.device)
+    local armed = since[device]
+    if entry.kind == "end" then
+      armed = select(2, next(since))
+    end
     if entry.kind == "disarm" and not armed and entry.old ~= "arming" and is_complete then
       findings:differ(name, number, "the stimulator is disarmed, and no line before says that it was armed")
     end
@@ -47,7 +52,9 @@ local function check_arming(entries, is_complete, findings)
       findings:differ(name, number, "the run is complete, and the stimulator has been armed since line %d: a "
         .. "line that says that it was disarmed is missing", armed)
     end
-    armed = entry.kind == "arm" and number or entry.kind ~= "disarm" and armed or nil
+    if entry.kind == "arm" or entry.kind == "disarm" then
+      since[device] = entry.kind == "arm" and number or nil
+    end
   end
 end
 

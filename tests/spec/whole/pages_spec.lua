@@ -146,7 +146,7 @@ describe("the pages for who changes Moonpulse", function()
     local wanted = { "device", "plan primitive", "live line", "histogram", "late pulses",
       "`moonpulse runs` tells", "column of events.tsv", "stop source", "safety table", "option of run",
       "verb of an experiment", "the prompt", "virtual time", "triggers come from",
-      "markers over LSL", "event codes", "verify` checks", "doctor" }
+      "markers over LSL", "several devices", "event codes", "verify` checks", "doctor" }
     assert.are.equal(#wanted, #rows)
     for i, row in ipairs(rows) do
       assert.is_truthy(row[1]:find(wanted[i], 1, true), row[1])

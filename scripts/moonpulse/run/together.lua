@@ -1,0 +1,402 @@
+--- A protocol's run on several devices: one plan, one clock. Each device has a stimulator of its own, with
+--- its session, its sending thread and its guard, and gives the channels of the plan that are its; all start
+--- at one instant, and a stop of any is a stop of all: the engine sees to that (mp_arming.stops), whatever
+--- Lua does.
+local blame = require "moonpulse.text.author_line"
+local core = require "moonpulse.core"
+local insides = require "moonpulse.simulation.inside"
+local plays = require "moonpulse.run.play"
+local refusals = require "moonpulse.text.refusal"
+local stimulators = require "moonpulse.stimulator"
+local stimuli = require "moonpulse.compose.stimuli"
+local together = require "moonpulse.record.together"
+
+local M = {}
+
+---@class moonpulse.Rig the stimulators of a run
+---@field list moonpulse.Stimulator[] in the order in which they were named
+---@field record moonpulse.Record of them all
+local Rig = {}
+Rig.__index = Rig
+
+--- What speaks for all of them where a run asks for its driver.
+---@param devices moonpulse.RunDevice[]
+---@return table as moonpulse.Driver, of what is only told
+function M.driver(devices)
+  local words, confirms, nerve = {}, false, false
+  for i, each in ipairs(devices) do
+    words[i] = ("%s: %s"):format(each.place, each.driver.description)
+    confirms = confirms or each.driver.confirms ~= false
+    nerve = nerve or each.driver.limits().nerve or false
+  end
+  return { name = "several", description = table.concat(words, "; "), confirms = confirms, settings = {},
+    disarmed = "the stimulators say that they are disabled",
+    limits = function() return { nerve = nerve } end }
+end
+
+--- What each of them is driven with.
+---@param job moonpulse.Job with several; changed: gets jobs
+---@return moonpulse.Job[] in the order of the devices: what one does not say is the run's
+function M.jobs(job)
+  job.jobs = {}
+  for i, each in ipairs(job.several) do
+    local own = {}
+    for _, channel in ipairs(each.channels) do
+      own[channel] = true
+    end
+    job.jobs[i] = setmetatable({ driver = each.driver, place = each.place, own = own, markless = i > 1,
+      timing = "host" }, { __index = job })
+  end
+  return job.jobs
+end
+
+--- An action is told by its number, whichever device gives it: what each is set to for its own.
+---@param all moonpulse.Admitted[] of one plan, of each device
+function M.complete(all)
+  for _, each in ipairs(all) do
+    for i, action in ipairs(each.actions) do
+      for _, other in ipairs(action.elsewhere and all or {}) do
+        if not other.actions[i].elsewhere then
+          each.actions[i] = other.actions[i]
+        end
+      end
+    end
+  end
+end
+
+local function new(job, record)
+  local self = setmetatable({ list = {}, record = record }, Rig)
+  for i, each in ipairs(job.jobs) do
+    local stimulator = stimulators.new(each, record.together.parts[i])
+    stimulator.on_wake = function() self:look(stimulator) end
+    self.list[i] = stimulator
+  end
+  job.on_stop = function(reason)
+    for _, stimulator in ipairs(self.list) do
+      stimulator:interrupt(reason)
+    end
+  end
+  self.job = job
+  return self
+end
+
+--- Where one was stopped the others are by now, as the engine has it: who drives one of them ends, too.
+---@param stimulator moonpulse.Stimulator that something happened to
+function Rig:look(stimulator)
+  local stop = stimulator.stopped
+  if not stop or stop == "finished" or self.stopping then
+    return
+  end
+  self.stopping = true
+  for _, each in ipairs(self.list) do
+    if each ~= stimulator and (each.armed or each.arming) and not each.stopped then
+      each:interrupt "peer"
+    end
+  end
+end
+
+--- Close all: what is armed is made safe.
+function Rig:close()
+  self.job.on_stop = nil
+  for _, stimulator in ipairs(self.list) do
+    stimulator:close()
+  end
+end
+
+Rig.__close = Rig.close
+
+--- Raise if any was stopped: by its own reason, not by another's.
+function Rig:check()
+  for _, stimulator in ipairs(self.list) do
+    if stimulator.stopped ~= "peer" then
+      stimulator:check_stop()
+    end
+  end
+end
+
+--- Stop all, each as it is done alone.
+---@param reason string name in core.stops
+function Rig:stop(reason)
+  for _, stimulator in ipairs(self.list) do
+    pcall(stimulator.stop, stimulator, reason)
+  end
+end
+
+--- Call what drives one of them: a fault of the device says whose it is.
+local function at(stimulator, call, ...)
+  local found = table.pack(pcall(call, stimulator, ...))
+  local problem = found[2]
+  if not found[1] and refusals.is_fault(problem) then
+    problem.message = ("%s: %s"):format(stimulator.job.place, problem.message)
+  end
+  if not found[1] then
+    error(problem, 0)
+  end
+  return table.unpack(found, 2, found.n)
+end
+
+--- Connect to all, and admit the plan for each. Raises a fault that names the device, or a refusal.
+---@param ports string[] a path for each
+---@param hooks moonpulse.Hooks
+---@return moonpulse.Admitted[]
+function Rig:prepare(ports, hooks)
+  local job, all = self.job, {}
+  for i, stimulator in ipairs(self.list) do
+    local identity = at(stimulator, stimulator.connect, ports[i])
+    hooks.connected(identity, (stimulator.link.session:backend()), i)
+  end
+  for i, stimulator in ipairs(self.list) do
+    all[i] = stimulator:admit(job.plan, job.seed, nil, function()
+      core.wait(0) -- nothing is armed: a stop is heard of here
+      stimulator:check_stop()
+    end)
+  end
+  M.complete(all)
+  local map = stimuli.of(job.plan, job.seed)
+  for i, stimulator in ipairs(self.list) do
+    local own = job.jobs[i]
+    own.lowering, own.actions, own.first = all[i].lowering, all[i].actions, all[i].first
+    own.stimuli = map
+    stimulator.record:set_actions(all[i].actions, own.driver, stimulator.slow_ns)
+    stimulator.record:set_stimuli(map)
+  end
+  job.safety, job.stimuli = M.gravest(all), map
+  return all
+end
+
+--- The report of the gate that is told: the gravest, and of those that are as grave the first. Each device's
+--- step makes of an intensity what it gives.
+---@param all moonpulse.Admitted[]
+---@return moonpulse.Report
+function M.gravest(all)
+  local order, gravest = require("moonpulse.safety.rules").order, nil
+  for _, each in ipairs(all) do
+    if not gravest or order[each.report.verdict] > order[gravest.verdict] then
+      gravest = each.report
+    end
+  end
+  return gravest
+end
+
+--- Arm all of them, one after the other. Raises a fault that names the device, or a stop.
+---@param all moonpulse.Admitted[]
+---@param hooks moonpulse.Hooks
+---@return integer start_ns at which all of them can start (monotonic)
+function Rig:arm(all, hooks)
+  local waited_ns, start_ns = 0, 0
+  for i, stimulator in ipairs(self.list) do
+    at(stimulator, stimulator.arm, all[i].first, all[i].own, all[i].firsts)
+    waited_ns = waited_ns + (stimulator.link.waited_ns or 0)
+    self:check()
+  end
+  hooks.armed(self.list[1].link.session:realtime(), waited_ns)
+  for i, stimulator in ipairs(self.list) do
+    start_ns = math.max(start_ns, (stimulator:earliest(all[i], 0, stimulators.lead_in_ns)))
+  end
+  return start_ns
+end
+
+--- The plan begins: the audit trail has it once.
+local function begun(job, start_ns)
+  if job.audit then
+    job.plays_from_ns = start_ns
+    job.audit:tell("play", { play = 1, plan = "resolved.plan", seed = tostring(job.seed), start_ns = start_ns,
+      from_ns = core.clock_ns(), pulses = job.plan:totals().pulses })
+  end
+end
+
+--- Play on all of them at once, and wait until each has come to its end. Raises what one of them raised.
+---@param all moonpulse.Admitted[]
+---@param start_ns integer of arm()
+---@param hooks moonpulse.Hooks
+function Rig:play(all, start_ns, hooks)
+  local task, open, problem = core.current(), #self.list, nil
+  local how = { start_ns = start_ns, progress = function(elapsed)
+    together.count(self.record)
+    self.record:sync()
+    hooks.progress(elapsed)
+  end }
+  self.record.start_ns = start_ns
+  begun(self.job, start_ns)
+  for i, stimulator in ipairs(self.list) do
+    core.spawn(function()
+      local ok, why = pcall(function()
+        at(stimulator, stimulator.play, all[i], how)
+        if hooks.played and open == 1 then
+          hooks.played()
+        end
+        stimulator:recover()
+      end)
+      if not ok then
+        problem = problem or why
+        self:stop(stimulators.reason_of(why))
+      end
+      open = open - 1
+      task:wake()
+    end)
+  end
+  while open > 0 do
+    core.wait()
+  end
+  if problem then
+    error(problem, 0)
+  end
+end
+
+--- How each was left, in one: the reason is the first that is not another device's.
+---@param lefts moonpulse.Left[]
+---@return moonpulse.Left
+function Rig:outcome(lefts)
+  local one = { safe_sent = true, disarmed = true }
+  local unsafe = {}
+  for i, left in ipairs(lefts) do
+    local place = self.job.jobs[i].place
+    local own = left.stop and left.stop ~= "peer" and left.stop ~= "finished"
+    if own and (not one.own or left.fault and not one.fault) then
+      one.stop, one.own = left.stop, true
+    end
+    one.stop = one.stop or left.stop
+    one.fault = one.fault or left.fault and ("%s: %s"):format(place, left.fault) or nil
+    one.too_late = one.too_late or left.too_late
+    one.safe_sent, one.disarmed = one.safe_sent and left.safe_sent, one.disarmed and left.disarmed
+    unsafe[#unsafe + 1] = left.not_disarmed and ("%s: %s"):format(place, left.not_disarmed) or nil
+    one.found = one.found or left.found
+  end
+  one.not_disarmed = unsafe[1] and table.concat(unsafe, "; ") or nil
+  one.own = nil
+  return one
+end
+
+--- Ask each that was armed how it was left.
+---@return moonpulse.Left
+function Rig:leave()
+  local lefts = {}
+  for i, stimulator in ipairs(self.list) do
+    if stimulator.armed or stimulator.left then
+      local asked, left = pcall(stimulator.leave, stimulator)
+      lefts[i] = asked and left or { stop = stimulator.stopped, fault = stimulator.fault,
+        not_disarmed = blame.text(left) }
+    else -- it was not armed: nothing could be sent
+      lefts[i] = { stop = stimulator.stopped, fault = stimulator.fault, safe_sent = true, disarmed = true }
+    end
+  end
+  together.count(self.record)
+  return self:outcome(lefts)
+end
+
+local function any_armed(self)
+  for _, stimulator in ipairs(self.list) do
+    if stimulator.armed then
+      return true
+    end
+  end
+end
+
+--- Run job on the devices at these ports.
+---@param job moonpulse.Job as for moonpulse.run.play, with several and jobs
+---@param ports string[] a path for each device
+---@param record moonpulse.Record divided among the devices
+---@param hooks moonpulse.Hooks
+---@return moonpulse.Ended outcome
+function M.run(job, ports, record, hooks)
+  local rig <close> = new(job, record)
+  local all = rig:prepare(ports, hooks)
+  hooks.prepared(job)
+  -- from here on every way out passes leave()
+  local done, problem = pcall(function()
+    local start_ns = rig:arm(all, hooks)
+    rig:play(all, start_ns, hooks)
+    rig:stop "finished"
+  end)
+  if not done and not any_armed(rig) then
+    error(problem, 0)
+  elseif not done then
+    rig:stop(stimulators.reason_of(problem))
+  end
+  local left = rig:leave()
+  return done and left or plays.explain({ stopped = left.stop }, problem, left)
+end
+
+--- Simulators, one after another to be closed.
+local Simulators = { __close = function(self)
+  for i = #self, 1, -1 do
+    self[i]:close()
+  end
+end }
+
+--- Start a simulator for each device.
+---@param start fun(driver: moonpulse.Driver, log: string): table
+---@return table[] to be closed
+---@return string[] ports
+local function start_simulators(job, record, start)
+  local list <const>, ports = setmetatable({}, Simulators), {}
+  local ok, problem = pcall(function()
+    for i, each in ipairs(job.several) do
+      list[i] = start(each.driver, record.together.parts[i].folder .. "/twin.tsv")
+      ports[i] = list[i].path
+    end
+  end)
+  if not ok then
+    Simulators.__close(list)
+    error(problem, 0)
+  end
+  return list, ports
+end
+
+--- The same in virtual time, on simulators in this process.
+---@param job moonpulse.Job
+---@param record moonpulse.Record divided
+---@param speed number|"max"
+---@param hooks moonpulse.Hooks
+---@return moonpulse.Ended outcome with took_s and virtual_s, as of moonpulse.run.inside
+function M.inside(job, record, speed, hooks)
+  if not pcall(core.current) then
+    return core.run(M.inside, job, record, speed, hooks)
+  end
+  local time <close> = require("moonpulse.simulation.virtual_time").begin(speed)
+  local simulators <close>, ports = start_simulators(job, record, insides.start) -- luacheck: ignore 211
+  local timed = setmetatable({
+    armed = function(...)
+      hooks.armed(...)
+      time.start()
+    end,
+    played = function() time.stop() end,
+  }, { __index = hooks })
+  local outcome = M.run(job, ports, record, timed)
+  outcome.took_s, outcome.virtual_s = time.took()
+  return outcome
+end
+
+--- In real time, on the ports that were named, or on simulators in processes of their own.
+---@param job moonpulse.Job
+---@param record moonpulse.Record divided
+---@param simulated boolean
+---@param hooks moonpulse.Hooks
+---@param tell fun(i: integer, path: string) where the simulator of a device is
+---@return moonpulse.Ended outcome
+function M.outside(job, record, simulated, hooks, tell)
+  local ports = {}
+  for i, each in ipairs(job.several) do
+    ports[i] = each.port
+  end
+  if not simulated then
+    return M.run(job, ports, record, hooks)
+  end
+  local simulators <close>, paths = start_simulators(job, record,
+    require("moonpulse.simulation.process").start)
+  for i, path in ipairs(paths) do
+    tell(i, path)
+  end
+  local done, outcome = pcall(M.run, job, paths, record, hooks)
+  if type(outcome) == "table" and rawget(outcome, "not_disarmed") then
+    for _, simulator in ipairs(simulators) do
+      simulator:hung()
+    end
+  end
+  if not done then
+    error(outcome, 0)
+  end
+  return outcome
+end
+
+return M

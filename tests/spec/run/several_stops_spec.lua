@@ -1,0 +1,110 @@
+-- One stop stops several devices, in real time: what two simulators that somebody else runs saw.
+local core = require "moonpulse.core"
+local fixture = require "job"
+local shell = require "shell"
+
+local PLAN = [[
+local mp = require "moonpulse"
+return mp.protocol { id = "two", name = "Two", plan = function()
+  return mp.together { left = mp.pulse(mp.mso(40)), right = mp.rest(0.3) .. mp.pulse(mp.mso(50)) }
+    :times(30, { every = 0.6 })
+end }
+]]
+
+describe("a stop of a run on several devices", function()
+  local folder, jobs
+
+  fixture.each_test(function(...)
+    folder, jobs = ...
+    shell.write(folder .. "/two.lua", PLAN)
+  end)
+
+  local function log_of(place)
+    return shell.rows(("%s/%s.tsv"):format(folder, place))
+  end
+
+  --- What a simulator gave, and what it did last; both but for questions.
+  local function seen(place)
+    local pulses, last = 0, nil
+    for _, row in ipairs(log_of(place)) do
+      pulses = pulses + (row.event == "pulse" and 1 or 0)
+      last = row.event ~= "get" and row.event ~= "fault" and row.event or last
+    end
+    return pulses, last
+  end
+
+  --- Start both simulators and the run, and wait until both have given two pulses.
+  local function start(fault)
+    for _, place in ipairs { "left", "right" } do
+      local sim = jobs:start(place, ("sim magventure --link %s/%s --log %s/%s.tsv %s"):format(folder, place,
+        folder, place, place == "right" and fault or ""))
+      sim:says("simulated ")
+    end
+    local job = jobs:start("run", ("run %s/two.lua --rmt 60 --tolerance 500 --out %s/out --device "
+      .. "left=magventure@%s/left --device right=magventure@%s/right"):format(folder, folder, folder, folder))
+    shell.await(function()
+      return job:ended() or seen "left" >= 2 and seen "right" >= 2
+    end, "pulses of both")
+    return job
+  end
+
+  local function await_safe()
+    for _, place in ipairs { "left", "right" } do
+      shell.await(function()
+        local _, last = seen(place)
+        return last == "disarm"
+      end, "the disarming of " .. place)
+    end
+  end
+
+  --- events.tsv has as many pulses of each as its simulator gave.
+  local function check_rows(path)
+    local count = { left = 0, right = 0 }
+    for _, row in ipairs((fixture.pulse_rows(path))) do
+      count[row.channel] = count[row.channel] + 1
+    end
+    assert.are.same({ left = (seen "left"), right = (seen "right") }, count)
+  end
+
+  it("by a signal leaves both safe, and gives neither another pulse", function()
+    local job = start()
+    job:signal("INT")
+    assert.are.equal(5, (job:wait()))
+    await_safe()
+    local path = fixture.run_in(folder .. "/out")
+    check_rows(path)
+    assert.are.equal("signal", fixture.manifest(path).result.stop)
+    assert.is_true(fixture.manifest(path).result.disarmed)
+    assert.are.equal(0, (shell.moonpulse(folder, "verify " .. path)))
+  end)
+
+  it("by a fault of one leaves both safe, says whose it was, and is a device's", function()
+    local job = start("--fault drop@3")
+    assert.are.equal(4, (job:wait()))
+    await_safe()
+    local path = fixture.run_in(folder .. "/out")
+    local result = fixture.manifest(path).result
+    assert.are.equal("silent", result.stop) -- seen by the thread that sends, as the next pulse is due
+    assert.matches("^right: ", result.reason)
+    assert.is_true(result.disarmed)
+    check_rows(path)
+    assert.are.same({ 4, 3 }, { (seen "left"), (seen "right") }) -- the left one's next came after that
+    assert.are.equal(0, (shell.moonpulse(folder, "verify " .. path)))
+  end)
+
+  it("by kill -9 leaves both safe, and a record that recover makes whole", function()
+    local job = start()
+    job:signal("KILL")
+    job:wait()
+    await_safe()
+    core.wait(0.05)
+    local path = fixture.run_in(folder .. "/out")
+    assert.are.equal("running", fixture.manifest(path).status)
+    local status, out = shell.moonpulse(folder, "recover " .. path)
+    assert.are.equal(0, status)
+    assert.is_nil(out:find("moonpulse resume", 1, true))
+    check_rows(path)
+    assert.are.equal("interrupted", fixture.manifest(path).status)
+    assert.are.equal(0, (shell.moonpulse(folder, "verify " .. path)))
+  end)
+end)
