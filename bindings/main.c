@@ -2,8 +2,9 @@
 #include "bindings/armed.h"
 #include "bindings/backstop.h"
 #include "bindings/library.h"
-#include "bindings/lua_heap.h"
 #include "bindings/modules.h"
+
+#include "engine/large_block.h"
 
 #include <lauxlib.h>
 #include <lualib.h>
@@ -99,25 +100,19 @@ static int run(lua_State *L) /* (argc, argv) -> exit status */
     return 1;
 }
 
-/* What Lua does where nobody catches an error: it cannot happen, all is called by lua_pcall. */
-static int panic(lua_State *L)
+/* As luaL_newstate does it, but for texts of many megabytes. */
+static void *allocate(void *context, void *block, size_t old_size, size_t new_size)
 {
-    (void)fprintf(stderr, "moonpulse: %s\n", lua_tostring(L, -1));
-    return 0;
-}
-
-/* warn() of a script, as luaL_newstate has it: nothing is said before warn("@on"). */
-static void say_warning(void *state, const char *text, int goes_on)
-{
-    static bool is_on, amid;
-    (void)state;
-    if (!amid && goes_on == 0 && text[0] == '@') {
-        is_on = strcmp(text, "@on") == 0 || (is_on && strcmp(text, "@off") != 0);
-        return;
+    (void)context;
+    (void)old_size;
+    if (new_size == 0) {
+        free(block);
+        return NULL;
     }
-    if (is_on)
-        (void)fprintf(stderr, "%s%s%s", amid ? "" : "Lua warning: ", text, goes_on ? "" : "\n");
-    amid = goes_on != 0;
+    void *result = realloc(block, new_size);
+    mp_large_block(result, new_size);
+    mp_large_heap_grown();
+    return result;
 }
 
 /* Without files that may be opened not even a module is found, and libuv aborts: said before.
@@ -157,13 +152,12 @@ int main(int argc, char **argv)
     if (!may_open_files() || !has_stack())
         return REFUSED;
     (void)uv_setup_args(argc, argv);
-    lua_State *L = lua_newstate(mp_lua_heap, NULL);
+    lua_State *L = luaL_newstate();
     if (L == NULL) {
         (void)fputs("moonpulse: out of memory\n", stderr);
         return EXIT_FAILURE;
     }
-    (void)lua_atpanic(L, panic);
-    lua_setwarnf(L, say_warning, NULL);
+    lua_setallocf(L, allocate, NULL);
     (void)lua_gc(L, LUA_GCSTEP, -START_KB);
     lua_pushcfunction(L, traceback);
     lua_pushcfunction(L, run);
