@@ -260,6 +260,7 @@
 ---@class moonpulse.Thresholds %MSO, as the options give them
 ---@field rmt number?
 ---@field amt number?
+---@field of table<string, moonpulse.Thresholds>? by channel, where devices have their own
 
 --- What is to be run, and how strictly: run/begin.lua makes it of the options; others add to it as they know
 --- more.

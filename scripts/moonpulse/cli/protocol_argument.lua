@@ -78,10 +78,29 @@ local function threshold(last)
     if last and text == "last" then
       return text
     end
+    local place, own = text:match("^([%w_%-]+)=(.+)$")
+    if last and place then
+      local value, message = number(own)
+      return value and { place = place, value = value }, message
+    end
     local value, message = number(text)
     return value, message and text == "last" and "last is for run and check, which know the participant: "
       .. "give the number, in %MSO" or message
   end
+end
+
+--- One threshold for all, or one for each of several devices (left=48): options.of_device has these.
+local function keep_threshold(options, key, value)
+  if type(value) ~= "table" then
+    options.twice = options[key] and key or options.twice
+    options[key] = value
+    return
+  end
+  local of = options.of_device or {}
+  options.of_device = of
+  of[value.place] = of[value.place] or {}
+  options.twice = of[value.place][key] and key or options.twice
+  of[value.place][key] = value.value
 end
 
 --- The options that fit a run to a participant, and the seed.
@@ -89,9 +108,14 @@ end
 ---@param last boolean? its thresholds may be those that earlier runs found (cli/earlier_threshold.lua)
 function M.add_participant(parser, last)
   for _, each in ipairs { { "--rmt", "resting" }, { "--amt", "active" } } do
-    parser:option(each[1], ("The participant's %s motor threshold, %%MSO%s."):format(each[2], last
-      and "; last: the one that an earlier run of --participant found, with this device" or ""))
+    local text = "The participant's %s motor threshold, %%MSO%s."
+    local option = parser:option(each[1], text:format(each[2], last
+      and "; last: the one that an earlier run of --participant found, with this device; left=N: of one of "
+      .. "several devices" or ""))
       :convert(threshold(last)):argname(last and "N|last" or "N")
+    if last then -- init: there is none before it is said
+      option:count("*"):init(nil):action(keep_threshold)
+    end
   end
   parser:option("--seed", "Decides random rests and orders; the same seed gives the same plan.")
     :convert(M.seed):argname("N")
@@ -149,6 +173,14 @@ end
 --- Thresholds that cannot both be right: the active one is below the resting one, and what follows from them
 --- would be judged by the wrong one.
 local function check_thresholds(options)
+  if options.twice then
+    cli.fail("usage", "--%s is there twice: it is given once, or once for each of several devices (--%s "
+      .. "left=N)", options.twice, options.twice)
+  elseif options.of_device and not (options.devices and options.devices[2]) then
+    local place, of = next(options.of_device)
+    cli.fail("usage", "--%s %s=N is for one of several devices of moonpulse run: write --%s N", next(of),
+      place, (next(of)))
+  end
   if options.amt and options.rmt and options.amt > options.rmt then
     local text = "moonpulse: note: --amt %g is above --rmt %g: an active motor threshold is below the "
       .. "resting one; were they exchanged (--amt %g --rmt %g)?\n"

@@ -134,6 +134,11 @@ function M.choose(options)
     known[place] = true
   end
   check_options_of(options, known)
+  for name, of in pairs(options.of_device or {}) do
+    if not known[name] then
+      cli.fail("usage", "--%s %s=N: no device has that name: name one of --device", next(of), name)
+    end
+  end
   local list = {}
   for i, text in ipairs(texts) do
     list[i] = choose_one(options, M.named(text))

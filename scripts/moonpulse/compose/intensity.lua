@@ -122,6 +122,14 @@ function M.remedy(key)
   return ("add --%s N (in %%MSO)"):format(key)
 end
 
+--- The thresholds that hold for a channel: of several devices each may have its own.
+---@param thresholds moonpulse.Thresholds
+---@param channel string?
+---@return moonpulse.Thresholds
+function M.thresholds_of(thresholds, channel)
+  return thresholds.of and thresholds.of[channel] or thresholds
+end
+
 local threshold_names = { RMT = "resting motor threshold", AMT = "active motor threshold" }
 
 --- The stimulator output that an intensity means for one participant.

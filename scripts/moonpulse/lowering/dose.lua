@@ -1,4 +1,6 @@
 --- The intensities of a plan in words, as a device will give them.
+local intensities = require "moonpulse.compose.intensity"
+
 local M = {}
 
 local most_doses = 8
@@ -8,7 +10,7 @@ local function dose_text(action, thresholds)
   local text = ("%g %%MSO"):format(action.exact_mso)
   if action.reference ~= "MSO" then
     text = ("%g %%%s of %g %%MSO = %g %%MSO"):format(action.intensity, action.reference,
-      thresholds[action.reference:lower()], action.exact_mso)
+      intensities.thresholds_of(thresholds, action.channel)[action.reference:lower()], action.exact_mso)
   end
   if math.abs(action.exact_mso - action.mso) > 1e-9 then
     text = ("%s, set to %g %%MSO (the device's step)"):format(text, action.mso)

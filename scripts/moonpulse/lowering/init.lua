@@ -33,7 +33,8 @@ local function resolve(actions, given, limits)
   end
   for _, action in ipairs(M.own(actions)) do
     local mso, message, code = intensities.resolve(
-      { value = action.intensity, reference = action.reference }, thresholds)
+      { value = action.intensity, reference = action.reference },
+      intensities.thresholds_of(thresholds, action.channel))
     if code == "limit" then
       refused(action, "%s", message)
     elseif not mso then

@@ -46,9 +46,9 @@ local orders = {
   device = { "name", "description", "model", "serial", "firmware", "simulated", "own_simulator", "confirms",
     "waveform", "current_direction", "mode", "coil", "driver", "backend", "port", "usb_id",
     "usb_serial", "usb_product", "trigger", "temperature_c", "faults", "devices" },
-  ["device.devices[]"] = { "place", "channels", "name", "description", "model", "serial", "firmware",
-    "simulated", "own_simulator", "confirms", "waveform", "current_direction", "mode", "coil", "driver",
-    "backend", "port", "usb_id", "usb_serial", "usb_product", "temperature_c" },
+  ["device.devices[]"] = { "place", "channels", "thresholds", "name", "description", "model", "serial",
+    "firmware", "simulated", "own_simulator", "confirms", "waveform", "current_direction", "mode", "coil",
+    "driver", "backend", "port", "usb_id", "usb_serial", "usb_product", "temperature_c" },
   codes = { "box", "baud", "width_ms", "sent", "lost" },
   safety = { "verdict", "profile", "table", "lab", "findings", "override", "approval", "history",
     "warning" },
@@ -85,6 +85,7 @@ orders["experiment.curves[].fit.intervals"] = { "mep_max_uv", "s50", "k" }
 for _, name in ipairs { "mep_max_uv", "s50", "k" } do
   orders["experiment.curves[].fit.intervals." .. name] = { "low", "high", "percent" }
 end
+orders["device.devices[].thresholds"] = { "rmt", "amt" }
 for _, name in ipairs { "waveform", "current_direction", "mode", "coil" } do
   orders["device." .. name] = { "value", "shape", "serial", "source" }
   orders["device.devices[]." .. name] = orders["device." .. name]

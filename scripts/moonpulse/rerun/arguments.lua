@@ -35,6 +35,10 @@ local function several_of(recipe, options)
   for _, each in ipairs(type(recipe.begin.devices) == "table" and recipe.begin.devices or {}) do
     each = type(each) == "table" and each or {}
     list[#list + 1] = ("--device=%s=sim:%s"):format(tostring(each.place), tostring(each.name))
+    for _, key in ipairs { "rmt", "amt" } do
+      local text = each[key] ~= nil and recipes.text_of(each[key]) or nil
+      plain(list, key, text and ("%s=%s"):format(tostring(each.place), text))
+    end
     for _, text in ipairs(type(each.options) == "table" and each.options or {}) do
       plain(list, "device-option", ("%s:%s"):format(tostring(each.place), tostring(text)))
     end

@@ -15,6 +15,23 @@ local line = ending.line
 
 local M = {}
 
+--- The thresholds of the channels of several devices, where any has its own.
+---@param options { of_device: table<string, moonpulse.Thresholds>?, rmt: number?, amt: number? } of_device:
+---   by place
+---@param several moonpulse.RunDevice[]? each gets thresholds: its own
+---@return table<string, moonpulse.Thresholds>? by channel; nil: those of all hold
+function M.of_channels(options, several)
+  local of = options.of_device and {}
+  for _, each in ipairs(of and several or {}) do
+    local own = options.of_device[each.place] or {}
+    each.thresholds = next(own) and own or nil
+    for _, channel in ipairs(each.channels) do
+      of[channel] = { rmt = own.rmt or options.rmt, amt = own.amt or options.amt }
+    end
+  end
+  return of
+end
+
 --- What the options say about how a device is driven, and how strictly it is judged.
 ---@param options table with a seed
 ---@param given { driver: moonpulse.Driver, policy: moonpulse.Policy, protocol: moonpulse.Protocol? }
@@ -22,7 +39,7 @@ local M = {}
 function M.job(options, given)
   return {
     policy = given.policy, seed = options.seed, driver = given.driver,
-    thresholds = { rmt = options.rmt, amt = options.amt },
+    thresholds = { rmt = options.rmt, amt = options.amt, of = M.of_channels(options, given.several) },
     taken = options.taken, taken_from = options.taken_from,
     tolerance = options.tolerance / 1e3, late = options.late, stop_line = options.stop_line,
     timing = options.timing, audit = audits.new(given.policy.operator), meta = given.meta,
@@ -42,6 +59,7 @@ function M.device(options, given)
     devices = devices or {}
     devices[i] = M.device({ port = each.port }, each)
     devices[i].place, devices[i].channels = each.place, each.channels
+    devices[i].thresholds = each.thresholds
   end
   local confirms -- said only where it cannot: that a pulse was not confirmed is no news then
   if driver.confirms == false then

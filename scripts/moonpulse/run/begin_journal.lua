@@ -19,6 +19,15 @@ function M.tell_given(job)
         why = taken and taken.why or "--" .. name, run = taken and taken.run, date = taken and taken.date })
     end
   end
+  for _, each in ipairs(job.several or {}) do
+    for _, name in ipairs { "rmt", "amt" } do
+      local value = each.thresholds and each.thresholds[name]
+      if value then
+        audit:tell("threshold", { name = name:upper(), device = each.place, old = "none", new = value,
+          unit = "%MSO", how = "given", why = "--" .. name })
+      end
+    end
+  end
   if beyond then
     audit:tell("override", { old = "a published limit holds", new = "it may be passed", why = beyond.reason,
       approval = beyond.approval })
@@ -38,7 +47,8 @@ local function devices_of(context)
     list = list or {}
     list[i] = { place = each.place, channels = each.channels, name = device.name,
       simulated = device.simulated, model = device.model,
-      serial = device.serial and tostring(device.serial), options = each.options }
+      serial = device.serial and tostring(device.serial), options = each.options,
+      rmt = each.thresholds and each.thresholds.rmt, amt = each.thresholds and each.thresholds.amt }
   end
   return list
 end

@@ -8,9 +8,15 @@ local walk = require "moonpulse.safety.walk"
 
 local M = {}
 
+--- The thresholds of an action: of several devices each may have its own.
+local function thresholds_of(action, given)
+  return intensities.thresholds_of(given.thresholds, action.channel)
+end
+
 --- What will be delivered, in %MSO: rounded to the device's step. nil where no threshold is known.
 local function delivered(action, given)
-  local threshold = action.reference == "MSO" and 100 or given.thresholds[action.reference:lower()]
+  local threshold = action.reference == "MSO" and 100
+    or thresholds_of(action, given)[action.reference:lower()]
   local mso = threshold and action.intensity * threshold / 100
   return mso and given.step and intensities.round(mso, given.step, given.highest) or mso
 end
@@ -23,7 +29,8 @@ end
 --- An intensity in % of the resting motor threshold; nil where no threshold is known.
 -- AMT lies below RMT, so a percentage of AMT taken as one of RMT errs to the safe side.
 local function percent_of(action, given)
-  local mso, threshold = delivered(action, given), given.thresholds.rmt or given.thresholds.amt
+  local mso, thresholds = delivered(action, given), thresholds_of(action, given)
+  local threshold = thresholds.rmt or thresholds.amt
   if mso and threshold then
     return 100 * mso / threshold
   end
@@ -55,7 +62,7 @@ end
 
 --- An intensity in the unit that rules for bursts are written in: its own, %MSO in %AMT where that is known.
 local function in_own_unit(action, given)
-  local thresholds, unit = given.thresholds, action.reference
+  local thresholds, unit = thresholds_of(action, given), action.reference
   if unit == "MSO" then
     unit = thresholds.amt and "AMT" or "RMT"
   end
@@ -106,7 +113,7 @@ end
 local function set_higher(finding, actions, given)
   local texts = {}
   for _, action in ipairs(actions) do
-    local threshold = action.reference ~= "MSO" and given.thresholds[action.reference:lower()]
+    local threshold = action.reference ~= "MSO" and thresholds_of(action, given)[action.reference:lower()]
     local mso, exact = delivered(action, given), action.intensity * (threshold or 100) / 100
     local is_higher = mso and mso > exact + 1e-9 -- seldom: only then it is compared
     local own = is_higher and in_own_unit(action, given)
@@ -180,27 +187,35 @@ end
 
 local TOGETHER = "; all channels together: our own caution, the tables are for one coil"
 
+--- What a remedy for a channel is named by. Where channels have thresholds of their own, none holds for all.
+local function settings_of(given, channel)
+  local of = given.thresholds.of
+  return of and { thresholds = of[channel] or {}, step = given.step, highest = given.highest } or given
+end
+
 --- What is done with each train: it is judged. What several channels give together is judged as well, as if
 --- one coil gave it: the tables say nothing of several, and a train dealt over two is one to the brain.
 ---@param given moonpulse.Judgement
 ---@param coverage moonpulse.Coverage
 ---@param add fun(finding: moonpulse.Finding)
 local function train_judge(given, coverage, add)
+  local named = given -- with the thresholds that a remedy is named by
   local context = { profile = given.profile or tables.default_profile,
     percent = strongest_percent(given),
     mso = function(train) return strongest_mso(train, given) end,
     strongest = function(train, limits) return strongest(train, given, limits) end,
     at_most = function(percent, reference)
-      local of_amt = reference == "RMT" and not given.thresholds.rmt and given.thresholds.amt -- as percent_of
-      return at_most(percent, of_amt and "AMT" or reference, given)
+      local of_amt = reference == "RMT" and not named.thresholds.rmt and named.thresholds.amt -- as percent_of
+      return at_most(percent, of_amt and "AMT" or reference, named)
     end,
     at_most_burst = function(percent, reference)
       -- in %MSO it would be judged by the active threshold (in_own_unit), and not pass
-      local other_unit = reference == "RMT" and given.thresholds.amt ~= nil
-      return at_most(percent, reference, given, other_unit)
+      local other_unit = reference == "RMT" and named.thresholds.amt ~= nil
+      return at_most(percent, reference, named, other_unit)
     end }
   return function(train)
     local channel = train.channel
+    named = settings_of(given, channel)
     -- no table is for bursts of several coils
     local milder = train.together and train.kind ~= "train" and train.kind ~= "stretch"
     local function placed(finding)
@@ -258,10 +273,12 @@ function M.plan(given)
   if given.lab then
     given.lab:totals(counts, given.history, walked.actions, function(action, reference)
       local mso = delivered(action, given)
-      local threshold = reference == "MSO" and 100 or given.thresholds[reference:lower()]
+      local threshold = reference == "MSO" and 100 or thresholds_of(action, given)[reference:lower()]
       return mso and threshold and 100 * mso / threshold
         or action.reference == reference and action.intensity or nil
-    end, function(percent, reference) return at_most(percent, reference, given) end, function(finding)
+    end, function(percent, reference)
+      return at_most(percent, reference, settings_of(given))
+    end, function(finding)
       local is_more = finding.verdict ~= "within" and not finding.unknown
       finding.set = is_more and set_higher(finding, walked.actions, given) or nil
       add(finding)

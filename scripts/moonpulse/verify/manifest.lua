@@ -202,10 +202,22 @@ end
 
 --- The thresholds that the operator gave with the command.
 local function check_thresholds(lines, manifest, findings)
-  local options = table_of(table_of(lines[1] and lines[1].entry).options)
+  local first = table_of(lines[1] and lines[1].entry)
+  local options, devices = table_of(first.options), {}
+  for _, each in ipairs(table_of(first.devices)) do
+    devices[said(table_of(each).place)] = each
+  end
   for i, line in ipairs(lines) do
     local entry = line.entry or {}
     local key = entry.kind == "threshold" and entry.how == "given" and said(entry.name):lower()
+    if key and entry.device ~= nil then -- of one of several: its own in the manifest is told by the last line
+      local own = table_of(devices[said(entry.device)])[key]
+      if own ~= entry.new then
+        findings:differ("journal.jsonl", i, "the %s of %s is %s, and %s in line 1", key:upper(),
+          said(entry.device), said(entry.new), said(own))
+      end
+      key = false
+    end
     if key and options[key] ~= entry.new then
       findings:differ("journal.jsonl", i, "the %s is %s, and %s in line 1", key:upper(), said(entry.new),
         said(options[key]))

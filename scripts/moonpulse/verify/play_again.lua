@@ -2,6 +2,7 @@
 --- same driver and the same simulator, its rows. The text may be somebody else's; it is run in the sandbox of
 --- protocols. What comes of it is left as files for the process that compares.
 local catalogue = require "moonpulse.protocol.catalogue"
+local begins = require "moonpulse.run.begin"
 local cjson = require "cjson"
 local compiled = require "moonpulse.safety.compiled"
 local conditions = require "moonpulse.record.conditions"
@@ -33,12 +34,14 @@ local function nothing() end
 
 --- Of a run on several devices.
 local function options_of_several(named)
-  local options = { devices = {}, device_option = {}, speed = "max", stop_line = "none", timing = "host" }
+  local options = { devices = {}, of_device = {}, device_option = {},
+    speed = "max", stop_line = "none", timing = "host" }
   for i, each in ipairs(named) do
     if type(each) ~= "table" or type(each.place) ~= "string" or not drivers.known(tostring(each.name)) then
       return nil
     end
     options.devices[i] = ("%s=sim:%s"):format(each.place, each.name)
+    options.of_device[each.place] = { rmt = tonumber(each.rmt), amt = tonumber(each.amt) }
     for _, text in ipairs(type(each.options) == "table" and each.options or {}) do
       table.insert(options.device_option, ("%s:%s"):format(each.place, text))
     end
@@ -100,9 +103,12 @@ end
 --- The job of the run, as its options made it.
 local function job_of(kept, manifest, options, from, started)
   local driver, several = chosen(options)
+  local thresholds = { rmt = plans.threshold(manifest, "rmt"), amt = plans.threshold(manifest, "amt") }
+  thresholds.of = begins.of_channels({ of_device = options.of_device, rmt = thresholds.rmt,
+    amt = thresholds.amt }, several)
   return { several = several, start_on = started, seed = kept.seed, driver = driver,
     policy = { real = false, protocol = kept.protocol }, codes = options.codes, tell_codes = nothing,
-    thresholds = { rmt = plans.threshold(manifest, "rmt"), amt = plans.threshold(manifest, "amt") },
+    thresholds = thresholds,
     tolerance = (tonumber(from.tolerance_ms) or 1) / 1e3,
     late = type(from.late) == "string" and from.late or "abort",
     stop_line = "none", timing = options.timing, faults = options.fault, protocol = kept.protocol,

@@ -83,6 +83,11 @@ describe("a run on several devices", function()
     local _, _, _, path = run("whole", both)
     local pulses, rows = fixture.pulse_rows(path)
     assert.are.same({ "mark", "begin" }, { rows[1].event, rows[1].reply })
+    local marks = 0
+    for _, row in ipairs(rows) do
+      marks = marks + (row.event == "mark" and 1 or 0)
+    end
+    assert.are.equal(1, marks) -- one device tells them
     local merged = {}
     for place, onsets in pairs(expected(12.5)) do
       for _, ns in ipairs(onsets) do
@@ -136,6 +141,33 @@ describe("a run on several devices", function()
     assert.matches("two.lua:4", err, 1, true) -- its other channel
   end)
 
+  it("takes each device's own threshold, for what it gives and in the gate", function()
+    shell.write(folder .. "/own.lua", [[
+local mp = require "moonpulse"
+return mp.protocol { id = "own", name = "Own", plan = function()
+  local train = mp.train { pulses = 30, hz = 10, intensity = mp.mso(60) }
+  return mp.together { left = train, right = mp.rest(60) .. train .. mp.rest(60) .. mp.pulse(mp.rmt(90)) }
+end }]])
+    local function of(left, right)
+      local out = ("%s/%d"):format(folder, left)
+      local status, text = shell.moonpulse(folder, ("run %s/own.lua --speed max --device left=sim --device "
+        .. "right=sim --rmt left=%d --rmt right=%d --out %s"):format(folder, left, right, out))
+      assert.are.equal(0, status)
+      local _, strengths = given(fixture.run_in(out), "right")
+      return text, strengths[31], fixture.run_in(out)
+    end
+    local text, strength, path = of(40, 60) -- 60 %MSO: 150 %RMT on the left, 100 % on the right
+    assert.are.equal("54", strength)
+    assert.matches("train 1 on channel left", text, 1, true)
+    assert.is_nil(text:find("on channel right", 1, true))
+    assert.are.equal(0, (shell.moonpulse(folder, "verify " .. path)))
+    assert.are.equal(0, (shell.moonpulse(folder, ("rerun %s --out %s/own"):format(path, folder))))
+    text, strength = of(60, 40)
+    assert.are.equal("36", strength)
+    assert.matches("train 1 on channel right", text, 1, true)
+    assert.is_nil(text:find("on channel left", 1, true))
+  end)
+
   it("gives the channels of a box with outputs to one device, beside another", function()
     local status, _, err, path = run("box", "--device left=sim:magventure --device box=sim:pulsepal "
       .. "--device-option box:channels=right=2 --device-option box:full_scale_volts=5")
@@ -153,6 +185,8 @@ describe("a run on several devices", function()
       ["--device left=sim --device rigth=sim"] = "the plan has pulses for \"right\"",
       [both .. "--device third=sim"] = "the plan has no pulse for \"third\"",
       [both .. "--codes sim"] = "event codes go with one device",
+      [both .. "--rmt rigth=50"] = "no device has that name",
+      [both .. "--rmt 50"] = "--rmt is there twice",
       [both .. "--timing device"] = "leave out --timing",
       [both .. "--fault drop@1"] = "start moonpulse sim",
       [both .. "--device-option version=9.0"] = "of which device?",
