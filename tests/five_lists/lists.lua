@@ -63,7 +63,13 @@ local power_of = {
     told.first = name == "set_intensity" and values.percent or told.first
   end,
 }
-power_of.bistim, power_of.rapid = power_of.magstim200, power_of.magstim200
+power_of.rapid = power_of.magstim200
+--- With A at 0 % a pulse alone is B's.
+function power_of.bistim(name, values, told)
+  told.a = name == "set_power" and values.percent or told.a
+  told.b = name == "set_power_b" and values.percent or told.b
+  told.first = told.a > 0 and told.a or told.b
+end
 
 --- The waveform and the mode that a pulse was meant to have, as the simulators call them.
 local shape_of = {
@@ -103,7 +109,9 @@ end
 ---@return table[]
 function M.lowered(played, shape)
   local lowering, actions, driver = played.job.lowering, played.job.actions, played.job.driver
-  local frames, rows, told = lowering:frames(), {}, { first = played.job.first.mso }
+  local frames, rows, first = lowering:frames(), {}, played.job.first
+  local alone = (first.way or ""):find("B alone", 1, true) -- what it was armed with, which no frame says
+  local told = { first = first.mso, a = alone and 0 or first.mso, b = alone and first.mso or 0 }
   lowering:rewind()
   for kind, _, ns, _, what, frame in lowering.next, lowering do
     local action = kind ~= "mark" and actions[what]

@@ -1,5 +1,5 @@
 ---@meta _
---- The shapes of a record's rows, as types.lua has the record itself.
+--- The shapes of a record and of its rows.
 
 ---@class moonpulse.OutcomeFacts what record/outcome.lua must know of a plan
 ---@field offset_ns integer from the run's start to the plan's
@@ -43,3 +43,74 @@
 ---@field in_part boolean? not taken as a whole: what came next may have completed it
 
 --- The record of a run: events.tsv as the run goes. Its methods are in record/; these are its fields.
+---@class moonpulse.Record
+---@field folder string of the run; "": in memory
+---@field path string? of events.tsv; nil: in memory
+---@field flushed_ns integer? virtual time: when the disk was given what there was, by the real clock
+---@field file file* or what has its methods
+---@field started string? date and time, for the manifest
+---@field audit moonpulse.Audit? that looks at the clock: run/begin_journal.lua
+---@field start_ns integer? of the run, monotonic
+---@field flight moonpulse.core.Flight? in real time
+---@field index integer of the last row written
+---@field queue table<integer, moonpulse.Row> rows to come, first to last
+---@field first integer
+---@field last integer
+---@field until_ns integer from the run's start: no row with a sooner onset follows
+---@field written_ns integer onset of the last row written
+---@field disordered boolean? a row came too late for its place: the file is put in order at the end
+---@field unconfirmed table<integer, moonpulse.Row> that wait for a confirmation, first_open to last_open
+---@field first_open integer
+---@field last_open integer
+---@field unsure table[] confirmations while doubted
+---@field doubted moonpulse.Row? from it on nothing is sure
+---@field answered_last moonpulse.Action? of the last confirmation
+---@field spare integer? confirmations that may still come of the last burst
+---@field pulses_sent integer given, as far as is known
+---@field pulses_confirmed integer
+---@field pulses_skipped integer
+---@field pulses_unmeasured integer sent, and timed by the stimulator
+---@field pulses_external integer sent: something else fired them
+---@field left_sent { count: integer, first: integer? } pulses that it should confirm, written as "sent"
+---@field skipped_by table<string, integer> how many, by the reason
+---@field onset_errors number[] microseconds, of each start that left late
+---@field punctual integer starts that left in time, to the nanosecond
+---@field worst_us number
+---@field starts integer commands that fired
+---@field recent table<integer, moonpulse.Row> the last pulses, by their number in the plan modulo 32
+---@field codes { sent: integer, lost: integer }? of event codes, where there is a box: stimulator/codes.lua
+---@field coded boolean? it has rows of event codes
+---@field markers moonpulse.Markers? who tells others over LSL: run/markers.lua
+---@field extra integer pulses of trains beyond one a start
+---@field plan integer? the number of the plan in the run, once there is one
+---@field last_number integer of the last pulse
+---@field actions moonpulse.Action[]? of the plan: set_actions
+---@field tails table<integer, string>? their columns: set_actions
+---@field trains table<integer, table> those that the device times, by action
+---@field setting_proof "read"|"received"|"none"|nil set_actions
+---@field silent boolean? the device never says that it fired: set_actions
+---@field end_proven boolean? a device that is disarmed has ended its trains: set_actions
+---@field slow_ns integer? a later reply is perhaps another pulse's: set_actions
+---@field lasts_ns integer rows wait so long: for a pulse of which only its time tells that it was not cut
+---@field passing moonpulse.Row[] of trains that run
+---@field proven_ns integer the device had cut no train of its own by then (monotonic)
+---@field heard_ns integer when the last confirmation came, of whichever pulse, from the run's start
+---@field cut moonpulse.Row[]? of a train that a stop cut
+---@field had_ns integer what was sent up to then the device has: it confirmed a pulse that came after it
+---@field claimed_ns integer the latest row in the file that says "sent" was
+---@field discards { from_ns: integer, index: integer }[] what was perhaps thrown away: record/discarded.lua
+---@field perhaps integer that a stop perhaps threw away: after close()
+---@field stimuli table? of the plan; pulses, trials, blocks that came before it: record/stimulus_numbers.lua
+---@field conditions table<string, boolean> that its pulses had
+---@field undescribed string? why there is no events.json
+---@field sent_frames table<string, boolean>? what plans sent: record/ignored.lua
+---@field sum moonpulse.core.Sum of what was written
+---@field events_sum string? checksum of events.tsv: close()
+---@field lost string? what the disk did not take
+---@field on_lost (fun(lost: string))? run/ending.lua
+---@field on_unasked (fun(since_ns: integer))? an experiment's dose
+---@field replaced string? another program changed the file, and it was mended
+---@field changed string? the same, and it was not
+---@field internals string? what was last written as recover.json: record/manifest_file.lua
+---@field flight_lost string? flight.bin could not be closed, or is another file than flight_is names:
+---@field flight_is string? record/disturbed.lua
