@@ -153,8 +153,8 @@ local function step(self, value)
     each.s = c * each.sine + each.s * each.cosine
   end
   if self.steps % 8 == 7 then
-    local found, share = search(self), self.steps < M.warm_up_s * self.step_hz and 1 or 8 / self.step_hz / back_s
-    tune(self, self.hz + (found - self.hz) * share)
+    local share = self.steps < M.warm_up_s * self.step_hz and 1 or 8 / self.step_hz / back_s
+    tune(self, self.hz + (search(self) - self.hz) * share)
   end
   predict(self)
   if value then

@@ -237,8 +237,8 @@ end
 --- Listen to a signal, as an EEG; see moonpulse.experiment.signal.
 ---@param options { rate: number, from: string?, delay: number?, blank: number?, simulated: table? } rate:
 ---   samples a second; from: where another program sends them; delay: seconds, how old one is when it comes;
----   blank: seconds (0.05) after each own pulse that do not count; simulated = { hz =, snr_db = }: without from,
----   and in virtual time
+---   blank: seconds (0.05) after each own plan that do not count; simulated = { hz =, snr_db = }: without
+---   from, and in virtual time
 ---@return table eeg with await_phase
 function Run:signal(options)
   return require("moonpulse.experiment.signal").new(self.stage, options)

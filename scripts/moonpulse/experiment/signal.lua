@@ -21,15 +21,16 @@ local most_bands = 8
 local signal_known = { rate = "Hz", from = "?\"udp:127.0.0.1:PORT\" or \"unix:/PATH\"", delay = "?seconds",
   blank = "?seconds", simulated = "?{ hz, snr_db }" }
 local simulated_known = { hz = "Hz", snr_db = "dB" }
-local await_known = { hz = "{ lowest, highest }", degrees = "0 to 360", ahead = "?seconds", least = "?amplitude",
-  timeout = "?seconds" }
+local await_known = { hz = "{ lowest, highest }", degrees = "0 to 360", ahead = "?seconds",
+  least = "?amplitude", timeout = "?seconds" }
 
 --- A number within bounds, or its default.
 local function number(who, name, value, low, high, default)
   if value == nil and default then
     return default
   elseif not math.type(value) or not (value >= low and value <= high) then
-    blame.fail("%s: %s must be a number from %g to %g, not %s", who, name, low, high, value_words.shown(value))
+    blame.fail("%s: %s must be a number from %g to %g, not %s", who, name, low, high,
+      value_words.shown(value))
   end
   return value
 end
@@ -80,9 +81,9 @@ function M.new(stage, options)
   local self = setmetatable({ stage = stage, source = source, rate = rule.rate, bands = {},
     name = rule.from or "the simulated signal" }, Signal)
   signals[number_of] = source
-  local text = is_simulated and ("signal %d: simulated, a rhythm of %g Hz at %g dB, %g samples a second"):format(
-    number_of, (rule.simulated or {}).hz or 0, (rule.simulated or {}).snr_db or 0, rule.rate)
-    or ("signal %d: %g samples a second, from %s"):format(number_of, rule.rate, rule.from)
+  local text = ("signal %d: %g samples a second, "):format(number_of, rule.rate)
+  text = text .. (is_simulated and rule.simulated and ("simulated: a rhythm of %g Hz at %g dB"):format(
+    rule.simulated.hz, rule.simulated.snr_db) or "from " .. tostring(rule.from))
   stage.mark(text, source.start_ns)
   if is_simulated then
     stage.say(text)
@@ -174,7 +175,8 @@ local function await(self, rhythm, wanted)
       return { at_ns = at_ns - start_ns, until_ns = now_ns - start_ns, hz = rounded(about.hz, "%.3f"),
         amplitude = rounded(about.amplitude, "%.4g"), sd_degrees = rounded(about.sd_degrees, "%.1f") }
     elseif now_ns >= end_ns then
-      return { until_ns = now_ns - start_ns, why = at_ns and "the time was over before the phase came" or about }
+      local why = at_ns and "the time was over before the phase came" or about
+      return { until_ns = now_ns - start_ns, why = why }
     end
     local left_ns = at_ns and at_ns - wanted.ahead_ns - early_ns - now_ns or look_s * 1e9
     waiting:wait(math.min(left_ns, end_ns - now_ns) / 1e9)

@@ -47,8 +47,8 @@ local function give(self, value, at_ns)
   end
 end
 
---- When the last of so many samples was taken, as far as arrivals tell: they come late by chance and never too
---- soon, so the soonest ones count.
+--- When the samples begin, as far as their arrivals tell: they come late by chance and never too soon, so the
+--- soonest ones count.
 local function clock(self, arrival_ns)
   local since_ns = arrival_ns - lasts_ns(self.count, self.rate)
   local soonest = math.min(self.before_ns, self.now_ns)
@@ -100,9 +100,9 @@ local function listen(self, wake)
 end
 
 --- A source from now on.
----@param of { rate: number, from: string?, delay_ns: integer, blank_ns: integer, seed: integer, number: integer,
----   simulated: { hz: number, snr_db: number }? } from: another program's datagrams; without, it is simulated,
----   from the seed, as the number-th signal of the run; with neither it is silent
+---@param of { rate: number, from: string?, delay_ns: integer, blank_ns: integer, seed: integer,
+---   number: integer, simulated: { hz: number, snr_db: number }? } from: another program's datagrams;
+---   without, it is simulated, from the seed, as the number-th signal of the run; with neither it is silent
 ---@param given { from_ns: integer, until_ns: integer? }[] when plans of ours were given, growing (monotonic)
 ---@param wake fun() who waits for samples looks again
 ---@return moonpulse.SignalSource

@@ -102,8 +102,8 @@ function M.new(seed, of)
   local power = amplitude * amplitude / 2 * (1 + drift.amplitude_sd * drift.amplitude_sd)
   local noise = power_within(sections, of.rate, M.band_hz[1], M.band_hz[2])
   local ten_db <const> = 0.23025850929940457 -- a tenth of the logarithm of 10
-  local self = setmetatable({ seed = seed, count = 0, hz = of.hz, rate = of.rate, sections = sections, left = 0,
-    every = math.max(1, math.floor(drift_s * of.rate + 0.5)), off_hz = 0, off_amplitude = 0,
+  local self = setmetatable({ seed = seed, count = 0, hz = of.hz, rate = of.rate, sections = sections,
+    left = 0, every = math.max(1, math.floor(drift_s * of.rate + 0.5)), off_hz = 0, off_amplitude = 0,
     scale = math.sqrt(power / noise * core.exact_exp(-of.snr_db * ten_db)) }, Rhythm)
   self.off_hz, self.off_amplitude = normal(self), normal(self)
   self.phase = core.draw(seed, -1, (1 << 52) - 1) / (1 << 52)

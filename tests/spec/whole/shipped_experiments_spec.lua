@@ -231,8 +231,8 @@ describe("the shipped experiments", function()
     local sizes = answers_of(40, function(i) return 500 + (i * 7919) % 900 end)
     local record, said = run("phase_locked", "--rmt 50", sizes)
     local of = { hz = 10.5, snr_db = 0, rate = 1000 }
-    local rhythm, count, was, sums = simulated.new(simulated.seed_of(at, 1), of), 0, 0, { trough = 0, peak = 0 }
-    local named, c, s, pulses = conditions(record), 0, 0, 0
+    local rhythm, sums = simulated.new(simulated.seed_of(at, 1), of), { trough = 0, peak = 0 }
+    local count, was, named, c, s, pulses = 0, 0, conditions(record), 0, 0, 0
     for _, row in ipairs(shell.rows(record .. "/events.tsv")) do
       if row.event == "pulse" then
         local due = tonumber(row.onset) * of.rate
@@ -241,7 +241,8 @@ describe("the shipped experiments", function()
           rhythm:next()
         end
         pulses = pulses + 1
-        local off = was + (due - count + 1) * ((rhythm.phase - was) % 1) - (named[pulses] == "trough" and 0.5 or 0)
+        local off = was + (due - count + 1) * ((rhythm.phase - was) % 1)
+          - (named[pulses] == "trough" and 0.5 or 0)
         c, s = c + math.cos(2 * math.pi * off), s + math.sin(2 * math.pi * off)
         sums[named[pulses]] = sums[named[pulses]] + sizes[pulses]
         assert.is_true(pulses % 2 == 1 or named[pulses] ~= named[pulses - 1])
