@@ -140,7 +140,7 @@ end
 --- The samples of a step are there; nil: some of them do not count.
 local function step(self, value)
   self.gap = value and 0 or self.gap + 1
-  if self.gap > gap_s * self.step_hz then
+  if self.gap > gap_s * self.step_hz or not value and self.steps == 0 then
     return begin(self)
   elseif value then
     self.slow = self.slow or value

@@ -4,6 +4,7 @@
 local author = require "author"
 local fixture = require "job"
 local shell = require "shell"
+local rhythms = require "moonpulse.experiment.rhythm"
 local simulated = require "moonpulse.experiment.simulated_rhythm"
 
 describe("await_phase", function()
@@ -134,6 +135,47 @@ describe("await_phase", function()
     assert.are.equal(texts[1], texts[2])
   end)
 
+  it("ends with a fault where a datagram is no whole number of samples, or too long", function()
+    for bytes, message in pairs { [7] = "a datagram of 7 bytes: a sample is 4 of them",
+      [4104] = "a datagram of 4104 bytes: at most 4096" } do
+      shell.write(folder .. "/made.lua", ([[
+        local mp = require "moonpulse"
+        return mp.experiment(function(run)
+          local eeg = run:signal { rate = 250, from = "unix:%s/eeg" }
+          os.execute("python3 %s/send.py")
+          eeg:await_phase { hz = { 8, 13 }, degrees = 0, timeout = 20 }
+        end)
+      ]]):format(folder, folder))
+      shell.write(folder .. "/send.py", ("import socket\ns=socket.socket(socket.AF_UNIX,socket.SOCK_DGRAM)\n"
+        .. "s.connect('%s/eeg')\ns.send(bytes(%d))\n"):format(folder, bytes))
+      local status, _, err = shell.moonpulse(folder, ("run %s/made.lua --out %s/runs"):format(folder, folder))
+      assert.are.equal(4, status, err)
+      assert.matches(message, err, 1, true)
+    end
+  end)
+
+  it("gives a sample when it is as old as its delay, and begins anew after a gap", function()
+    local sources = require "moonpulse.experiment.signal_source"
+    local source = sources.new({ rate = 1000, delay_ns = 30000000, blank_ns = 0, seed = 1, number = 1,
+      simulated = { hz = 10, snr_db = 0 } }, {}, function() end)
+    repeat source:catch_up(function() end) until source.last_ns
+    assert.is_true(source.heard_ns - source.last_ns >= 30000000)
+
+    local rhythm = rhythms.new(250, 8, 13)
+    local function add(samples, of)
+      for i = 1, samples do rhythm:add(of and of * math.cos(2 * math.pi * i / 25)) end
+      return rhythm:now(0)
+    end
+    assert.is_nil(add(725, 3))
+    assert.is_true(math.abs((add(500, 3).phase + 0.5) % 1 - 0.5) < 0.01) -- so many are 20 turns
+    assert.is_true(math.abs(add(25, nil).hz - 10) < 0.1)
+    local before = rhythm:now(0).sd_degrees
+    assert.is_true(add(400, nil).sd_degrees > before)
+    assert.is_nil(add(100, nil))
+    assert.is_nil(add(725, 3))
+    assert.is_true(math.abs(add(75, 3).amplitude - 3) < 0.3)
+  end)
+
   it("leaves out what comes while a plan of ours is given, and after it", function()
     local seen = {}
     local given = { { from_ns = 2000, until_ns = 3000 }, { from_ns = 9000 } }
@@ -179,7 +221,7 @@ describe("await_phase", function()
       local mp = require "moonpulse"
       return mp.experiment(function(run)
         %s
-        local eeg = run:signal { rate = 250, from = %q }
+        local eeg = run:signal { rate = 250, from = %q, delay = 0.02 }
         stim:arm(pulse)
         run:note "listening"
         for i = 1, 8 do
@@ -205,7 +247,7 @@ s.connect(sys.argv[1])
 start, n = time.monotonic(), 0
 print("%.9f" % start, flush=True)
 while time.monotonic() - start < 30:
-    while n + 4 < (time.monotonic() - start) * 250:   # five a datagram, when the last of them is there
+    while n + 4 < (time.monotonic() - start - 0.02) * 250:   # five a datagram, 20 ms after the last of them
         try:
             s.send(struct.pack("<5f", *[7 * math.cos(2 * math.pi * 9.5 * (n + i) / 250) for i in range(5)]))
         except OSError:
@@ -233,7 +275,7 @@ while time.monotonic() - start < 30:
     end
     assert.are.equal(8, #errors)
     local mean, sd = spread(errors)
-    assert.is_true(math.abs(mean) < 30 and sd < 20, ("%.1f, %.1f"):format(mean, sd)) -- 10 ms are 34 degrees
+    assert.is_true(math.abs(mean) < 30 and sd < 20, ("%.1f, %.1f"):format(mean, sd)) -- the delay is 68 degrees
     assert.are.equal(0, (shell.sh(folder, shell.program .. " verify " .. run)))
     local _, again = shell.sh(folder, shell.program .. " rerun " .. run)
     assert.matches("SAME", again)
