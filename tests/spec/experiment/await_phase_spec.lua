@@ -171,7 +171,7 @@ describe("await_phase", function()
     assert.is_true(math.abs(add(25, nil).hz - 10) < 0.1)
     local before = rhythm:now(0).sd_degrees
     assert.is_true(add(400, nil).sd_degrees > before)
-    assert.is_nil(add(100, nil))
+    assert.is_nil(add(150, nil))
     assert.is_nil(add(725, 3))
     assert.is_true(math.abs(add(75, 3).amplitude - 3) < 0.3)
   end)
