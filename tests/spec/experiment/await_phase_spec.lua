@@ -169,8 +169,8 @@ describe("await_phase", function()
     assert.is_nil(add(725, 3))
     assert.is_true(math.abs((add(500, 3).phase + 0.5) % 1 - 0.5) < 0.01) -- so many are 20 turns
     assert.is_true(math.abs(add(25, nil).hz - 10) < 0.1)
-    local before = rhythm:now(0).sd_degrees
-    assert.is_true(add(400, nil).sd_degrees > before)
+    local was = rhythm:now(0).sd_degrees
+    assert.is_true(add(400, nil).sd_degrees > was)
     assert.is_nil(add(150, nil))
     assert.is_nil(add(725, 3))
     assert.is_true(math.abs(add(75, 3).amplitude - 3) < 0.3)
@@ -275,7 +275,7 @@ while time.monotonic() - start < 30:
     end
     assert.are.equal(8, #errors)
     local mean, sd = spread(errors)
-    assert.is_true(math.abs(mean) < 30 and sd < 20, ("%.1f, %.1f"):format(mean, sd)) -- the delay is 68 degrees
+    assert.is_true(math.abs(mean) < 30 and sd < 20, ("%.1f, %.1f"):format(mean, sd)) -- the delay is 68
     assert.are.equal(0, (shell.sh(folder, shell.program .. " verify " .. run)))
     local _, again = shell.sh(folder, shell.program .. " rerun " .. run)
     assert.matches("SAME", again)
