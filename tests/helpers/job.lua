@@ -12,9 +12,17 @@ local M = {}
 local Jobs = {}
 Jobs.__index = Jobs
 
---- As shell.start, in the test's folder: the job is killed after the test, if it has not ended.
+--- As shell.start, in the test's folder: the job is killed after the test, if it has not ended, or before
+--- another one of its name is started, for that one's files take the place of its own.
 function Jobs:start(name, arguments, environment, before)
+  for _, job in ipairs(self) do
+    if job.name == name then
+      job:kill()
+      job.name = nil
+    end
+  end
   local job = shell.start(self.folder, name, arguments, environment, before)
+  job.name = name
   self[#self + 1] = job
   return job
 end

@@ -168,6 +168,30 @@ local function match_stalled(run, rows, within, stall_ns)
   end
 end
 
+--- As many rows as sent as there are pulses, and each in its place could tell of it, for all that the write
+--- stalled: then they are each other's. (By their times alone a train that began so many of its intervals
+--- late would be taken for the one that was given.)
+---@return boolean
+local function match_in_order(run, rows, within, stall_ns)
+  local sent = {}
+  for _, row in ipairs(rows) do
+    sent[#sent + 1] = row.sent and row or nil
+  end
+  for i, pulse in ipairs(run.given) do
+    local row = sent[i]
+    if not row or pulse.at < row.planned - within or pulse.at > row.onset + stall_ns then
+      return false
+    end
+  end
+  if #sent ~= #run.given then
+    return false
+  end
+  for i, pulse in ipairs(run.given) do
+    pulse.row, sent[i].pulse = sent[i], pulse
+  end
+  return true
+end
+
 --- Those of a list that are pulses.
 local function pulses_of(list, is_pulse)
   local pulses, count = {}, 0
@@ -194,9 +218,12 @@ local function match(run)
   local stalls = troubles.has(run.scenario, "port", "stalled")
   local sent = pulses_of(run.rows, is_ours)
   in_order(sent, "onset")
-  match_times(run, sent, within)
+  local stall_ns = stalls and within + floor(stalls.stall_ms * 1e6)
+  if not (stalls and match_in_order(run, sent, within, stall_ns)) then
+    match_times(run, sent, within)
+  end
   if stalls then
-    match_stalled(run, sent, within, within + floor(stalls.stall_ms * 1e6))
+    match_stalled(run, sent, within, stall_ns)
   end
   run.sent = sent -- and those that were to be
 end

@@ -141,4 +141,24 @@ describe("what explore reads of a run", function()
     assert.are.same({ "40 1 sent", "40 2 sent", "40 5 stopped", "59.5 6 delivered", "59.5 7 delivered" },
       status_of_each(with_one_more))
   end)
+
+  -- seed 70000307: its rows are so much later, for the write had not returned, that they met other pulses
+  it("is of each pulse of a train its row, where the write that began it stalled for whole intervals",
+    function()
+      local folder = shell.folder()
+      local run = play.run({ device = "pulsepal", kind = "protocol", late = "skip", timing = "device",
+        seed = 70000307, tolerance_ms = 1,
+        plan = { parts = { { kind = "train", hz = { 1, 1 }, pulses = 21, ref = "MSO", value = 67 },
+          { kind = "rest", s = 5 },
+          { kind = "train", hz = { 10, 1 }, pulses = 9, ref = "MSO", value = 40 } } },
+        troubles = { { what = "port", kind = "stalled", at_s = 26, stall_ms = 700, take = 0 } } }, folder)
+      shell.remove(folder)
+      local numbers = {}
+      for i, pulse in ipairs(evidence.read(run).given) do
+        assert.are.equal(i, pulse.row and pulse.row.number)
+        numbers[i] = pulse.row.onset - pulse.row.planned
+      end
+      assert.are.equal(30, #numbers)
+      assert.are.equal(700000000, numbers[30])
+    end)
 end)
