@@ -6,8 +6,9 @@
  * and modem lines, and a pseudo-terminal has neither. A socket that the caller made
  * is adopted as it is: what tests and benchmarks write to. A wire (port_wire.h) has both
  * ends in this process: a simulator's in virtual time. A datagram socket of this computer
- * ("udp:127.0.0.1:5005", "unix:/path") is for triggers: a byte a datagram, and only in. A
- * parallel port is for event codes: its data pins, and only out.
+ * ("udp:127.0.0.1:5005", "unix:/path") is for triggers: a byte a datagram; behind "samples:"
+ * for samples: whole datagrams. Only in. A parallel port is for event codes: its data pins, and
+ * only out.
  *
  * mp_port_open allocates the port, mp_port_close frees it; both belong to the
  * loop thread. While a port is armed only the dispatcher thread writes and only

@@ -1,9 +1,10 @@
 /*
- * The backend for triggers from other programs: datagrams on this computer,
+ * The backend for triggers and samples from other programs: datagrams on this computer,
  * "udp:127.0.0.1:5005" or "unix:/run/user/1000/triggers". Each datagram is one trigger, and its
  * first byte says which; what follows in it is not looked at, so that none is longer than a
- * reader's buffer. An empty one says nothing, and a storm of them holds no reader up. Only in:
- * writing fails. No lines, no wire.
+ * reader's buffer. An empty one says nothing, and a storm of them holds no reader up. Behind
+ * "samples:" the whole of each datagram counts, a read gives one, and one that is longer than
+ * the reader's buffer fails. Only in: writing fails. No lines, no wire.
  */
 #include "engine/port_backend.h"
 
@@ -17,7 +18,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-static const char udp[] = "udp:", unix_path[] = "unix:";
+static const char udp[] = "udp:", unix_path[] = "unix:", samples[] = "samples:";
 
 enum { MOST_EMPTY = 64 }; // that a read passes over: more wait for the next one
 
@@ -26,8 +27,15 @@ static bool begins_with(const char *text, const char *prefix)
     return strncmp(text, prefix, strlen(prefix)) == 0;
 }
 
+/* Behind "samples:", if that is there. */
+static const char *address_of(const char *path)
+{
+    return begins_with(path, samples) ? path + strlen(samples) : path;
+}
+
 bool mp_datagram_is_path(const char *path)
 {
+    path = address_of(path);
     return begins_with(path, udp) || begins_with(path, unix_path);
 }
 
@@ -35,8 +43,9 @@ static void datagram_close(struct mp_port *port)
 {
     (void)close(port->fd);
     port->fd = -1;
-    if (begins_with(port->path, unix_path))
-        (void)unlink(port->path + strlen(unix_path));
+    const char *address = address_of(port->path);
+    if (begins_with(address, unix_path))
+        (void)unlink(address + strlen(unix_path));
 }
 
 static enum mp_status datagram_write(struct mp_port *port, const void *bytes, size_t len,
@@ -49,11 +58,29 @@ static enum mp_status datagram_write(struct mp_port *port, const void *bytes, si
                    port->path);
 }
 
+static enum mp_status read_samples(struct mp_port *port, void *buffer, size_t capacity,
+                                   size_t *got, struct mp_error *err)
+{
+    *got = 0;
+    ssize_t n = recv(port->fd, buffer, capacity, MSG_TRUNC); // its length, also where it is cut
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return MP_OK;
+    if (n < 0)
+        return mp_port_io_failure(port, "reading", errno, err);
+    if ((size_t)n > capacity)
+        return mp_fail(err, MP_EIO, "\"%s\": a datagram of %zd bytes: at most %zu",
+                       address_of(port->path), n, capacity);
+    *got = (size_t)n;
+    return MP_OK;
+}
+
 static enum mp_status datagram_read(struct mp_port *port, void *buffer, size_t capacity,
                                     size_t *got, struct mp_error *err)
 {
     uint8_t *bytes = buffer;
     int empty = 0;
+    if (begins_with(port->path, samples))
+        return read_samples(port, buffer, capacity, got, err);
     for (*got = 0; *got < capacity && empty < MOST_EMPTY;) {
         ssize_t n = recv(port->fd, bytes + *got, 1, 0); // the rest of it is gone with that
         if (n < 0 && (errno == EAGAIN || errno == EINTR))
@@ -143,6 +170,7 @@ static enum mp_status bind_unix(int fd, const char *path, struct mp_error *err)
 
 enum mp_status mp_datagram_open(struct mp_port *port, const char *path, struct mp_error *err)
 {
+    path = address_of(path);
     const bool is_udp = begins_with(path, udp);
     int fd = socket(is_udp ? AF_INET : AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)

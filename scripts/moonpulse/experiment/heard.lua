@@ -179,6 +179,7 @@ end
 
 --- The script reads something of the device.
 ---@param what "status"|"limits"|"identity"|"triggers"|"trigger_count"|"armed"|"on_trigger"|"watch"
+---   |"signal"
 ---@param value table
 ---@param size integer? how many readings of the journal it is as long as
 ---@return table value what the script is told
@@ -191,6 +192,21 @@ function Heard:reading(what, value, size)
   local is = told and as_now(handles.copy(told), value) or value
   keep(self, what, plain(is), size)
   return is
+end
+
+--- The script waits for something, and is told what it came to; of a run that is told what an earlier one was
+--- told that again, when it was then.
+---@param what "phase"
+---@param wait fun(): table with until_ns: when the wait was over, from the run's start
+---@return table told
+function Heard:waited(what, wait)
+  local told = self.recall and self.recall:reading(self:part(), what)
+  if told then
+    self.await(math.tointeger(told.until_ns) or 0)
+  end
+  told = told or wait()
+  keep(self, what, told)
+  return told
 end
 
 --- Is the stimulator armed? Of a script with parts another one of them may have armed or disarmed it.

@@ -274,6 +274,16 @@ function Run:recruitment(options)
   range = stimulator.driver.limits(stimulator.identity).intensity }, stage.curves))
 end
 
+--- Listen to a signal, as an EEG; see moonpulse.experiment.signal.
+---@param options { rate: number, from: string?, delay: number?, blank: number?, simulated: table? } rate:
+---   samples a second; from: where another program sends them; delay: seconds, how old one is when it comes;
+---   blank: seconds (0.05) after each own plan that do not count; simulated = { hz =, snr_db = }: without
+---   from, and in virtual time
+---@return table eeg with await_phase
+function Run:signal(options)
+  return require("moonpulse.experiment.signal").new(self.stage, options)
+end
+
 --- Do something beside the script, in a coroutine of its own, until the script ends. Its error is
 --- the script's.
 ---@param task fun()
@@ -304,7 +314,7 @@ end
 
 local kind = handles.kind("run", Run, { "now", "device", "sleep", "uniform", "integer", "shuffle", "ask",
   "wait_trigger", "triggers", "trigger_count", "mark", "note", "prompt", "staircase", "threshold",
-  "recruitment", "spawn", "stop" },
+  "recruitment", "signal", "spawn", "stop" },
   { "params", "seed", "name" })
 
 --- What the script holds: methods and facts; a name that is neither is an error at its line.

@@ -38,7 +38,7 @@ function M.new(stimulator, show, waiting, heard, zero_ns)
       intensity = stimulator.driver.limits(stimulator.identity).intensity.max, reference = "MSO" })
   end
   return setmetatable({ stimulator = stimulator, show = show, waiting = waiting, heard = heard, plays = 0,
-    past = heard.past, zero_ns = zero_ns, before_ns = before_ns, channels = {}, dose = dose,
+    past = heard.past, zero_ns = zero_ns, before_ns = before_ns, channels = {}, given = {}, dose = dose,
     turns = turns.new(waiting) }, Device)
 end
 
@@ -300,13 +300,25 @@ function Device:unused_channels()
   return names[1] and outputs.unused(names, self.stimulator.driver) or {}
 end
 
+--- A plan is given from now on: samples of a signal (run:signal) do not count then.
+function Device:gives()
+  self.playing = true
+  self.given[#self.given + 1] = { from_ns = core.clock_ns() }
+end
+
+--- It is over, or was stopped.
+function Device:gave()
+  self.playing = false
+  self.given[#self.given].until_ns = core.clock_ns()
+end
+
 --- What was played is over, or was stopped. Raises what ended it; else gives back what it is given.
 ---@param ok boolean
 ---@param problem any
 ---@param sum_up fun()? said in the record, however it ended
 function Device:played(ok, problem, sum_up, ...)
   local stimulator = self.stimulator
-  self.playing = false
+  self:gave()
   -- what a device was told of a train, and cannot say that it gave up, may come
   self.dose:ended((not ok or stimulator.stopped)
     and since_start(self, math.max(core.clock_ns(), stimulator:may_play_until())) or nil)
@@ -352,7 +364,7 @@ local function play(self, who, plan, options, ahead_ns, counts, begins, refused)
   end
   local admitted = admit(self, plan, show:seed_of(number), at_ns and soonest_ns or ahead_ns, at_ns)
   show:check_room(who, plan)
-  self.playing = true
+  self:gives()
   local ok, problem = pcall(function()
     begins()
     local ready_ns, told = set_first(self, who, admitted)
@@ -360,7 +372,7 @@ local function play(self, who, plan, options, ahead_ns, counts, begins, refused)
       ahead_ns = ahead_ns, at_ns = at_ns, then_ns = then_ns })
     counts() -- from here on: what was refused does not
     self.heard:plays()
-    self.plays = number
+    self.plays, self.given[#self.given].from_ns = number, start_ns
     self.dose:begins(plan, admitted.seed, admitted.report, since_start(self, start_ns))
     show:next_play(number, admitted, start_ns)
     note_channels(self, plan, admitted.seed)

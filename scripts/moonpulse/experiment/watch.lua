@@ -191,7 +191,7 @@ function M.run(self, help, plan, options, counts, begins, refused)
   show:check_room(who, all, rule.count)
   local worst, admitted = help.admit(self, all, seed, 0), help.admit(self, plan, seed, 0)
   check_action(admitted, stimulator.driver.limits(stimulator.identity), rule)
-  self.playing = true
+  self:gives()
   local ok, problem, why = pcall(function()
     begins()
     help.make_ready(self, who, admitted)
@@ -199,7 +199,7 @@ function M.run(self, help, plan, options, counts, begins, refused)
     return perform(self, { plan = plan, rule = rule, admitted = admitted, worst = worst,
       first = first, was = was, begins = counts })
   end)
-  self.playing = false
+  self:gave()
   show:played()
   if not ok then
     error(problem, 0)

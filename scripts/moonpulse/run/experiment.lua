@@ -277,6 +277,8 @@ local function perform(context, options, path, simulator)
   context.past:keep(job.audit)
   local stage = make_stage(context, stimulator, journal, options.look)
   local listening <close> = stage.triggers
+  local signals <close> = require("moonpulse.experiment.signal").list() -- luacheck: ignore 211
+  stage.signals = signals
   hear_from(stage, context, options, simulator)
   local keyboard <close> = keyboards.new(stage.waiting, function(quiet, typed)
     return not options.look and stops.listen_for_keys(job, quiet, typed) or nil

@@ -42,6 +42,7 @@
 ---@field draws table of experiment/draws.lua
 ---@field waiting table of experiment/waiting.lua
 ---@field triggers table of experiment/wait_trigger.lua
+---@field signals moonpulse.SignalSource[] of run:signal, in their order
 ---@field keyboard table? of experiment/ask.lua
 ---@field heard moonpulse.Heard what the script is told from outside
 ---@field past moonpulse.Past what the run that it goes on with was told, which is told first

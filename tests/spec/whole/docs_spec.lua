@@ -75,6 +75,8 @@ describe("the pages' command lines", function()
     shell.write(folder .. "/answers.txt", ("y\nn\n"):rep(50))
     shell.write(folder .. "/locked.lua", file_in("docs/experiments.md",
       "-- locked.lua: a pulse 0.1 s after the EEG's byte, five times"))
+    shell.write(folder .. "/at_trough.lua", file_in("docs/closed-loop.md",
+      "-- at_trough.lua: 20 pulses at the trough of the alpha or mu rhythm, never closer than 2 s"))
     shell.write(folder .. "/triggered.lua", file_in("docs/triggers.md",
       "-- triggered.lua: a pulse at each byte 5, at most 20 of them, never closer than 4 s"))
     shell.write(folder .. "/watched.lua", file_in("docs/triggers.md",

@@ -4,6 +4,7 @@
 local cases = require "cases"
 local catalogue = require "moonpulse.protocol.catalogue"
 local shell = require "shell"
+local simulated = require "moonpulse.experiment.simulated_rhythm"
 
 local folder, at = nil, 0
 
@@ -224,6 +225,35 @@ describe("the shipped experiments", function()
     assert.are.equal(6, #starts) -- of eight: 40 volumes are 6 times 6 and some
     assert.are.equal(6, of.high + of.low)
     assert.matches("no volume for 30 s: ends after 6 trains and 40 volumes", said, 1, true)
+  end)
+
+  it("phase_locked gives each phase once in two trials, where the simulated rhythm has it", function()
+    local sizes = answers_of(40, function(i) return 500 + (i * 7919) % 900 end)
+    local record, said = run("phase_locked", "--rmt 50", sizes)
+    local of = { hz = 10.5, snr_db = 0, rate = 1000 }
+    local rhythm, sums = simulated.new(simulated.seed_of(at, 1), of), { trough = 0, peak = 0 }
+    local count, was, named, c, s, pulses = 0, 0, conditions(record), 0, 0, 0
+    for _, row in ipairs(shell.rows(record .. "/events.tsv")) do
+      if row.event == "pulse" then
+        local due = tonumber(row.onset) * of.rate
+        while count <= due do
+          was, count = rhythm.phase, count + 1
+          rhythm:next()
+        end
+        pulses = pulses + 1
+        local off = was + (due - count + 1) * ((rhythm.phase - was) % 1)
+          - (named[pulses] == "trough" and 0.5 or 0)
+        c, s = c + math.cos(2 * math.pi * off), s + math.sin(2 * math.pi * off)
+        sums[named[pulses]] = sums[named[pulses]] + sizes[pulses]
+        assert.is_true(pulses % 2 == 1 or named[pulses] ~= named[pulses - 1])
+      end
+    end
+    assert.are.equal(40, pulses)
+    local sd = math.deg(math.sqrt(-2 * math.log(math.sqrt(c * c + s * s) / pulses)))
+    assert.is_true(sd <= 23 and math.abs(math.deg(math.atan(s, c))) < 10, ("%.1f"):format(sd))
+    for name, sum in pairs(sums) do
+      assert.matches(("%s: mean MEP %.0f uV of 20 trials"):format(name, sum / 20), said, 1, true)
+    end
   end)
 
   it("treatment_session goes no further than was tolerated, and never without its pauses", function()
