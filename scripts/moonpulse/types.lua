@@ -312,6 +312,8 @@
 ---@field playing { plan: moonpulse.Plan, seed: integer, stimuli: moonpulse.StimulusMap, from_ns: integer? }?
 ---   of an experiment: the plan that goes on, and when it started (monotonic)
 ---@field plans integer? of an experiment: how many were begun, also by the runs that it goes on with
+---@field trials_before integer? of an experiment: so many trials of the plan that goes on were before what is
+---   left of it
 ---@field pause_here (fun())? of an experiment: called before each plan, where the operator wants a pause
 ---@field begins_at moonpulse.Begins? where it began, not at its beginning
 ---@field claim (fun(context: moonpulse.Context))? notes in the record of the run that it goes on with

@@ -147,10 +147,13 @@ local function tell_experiment(at, begun)
   say("so far", "%s given%s, in %s", numbers.counted(at.given, "pulse") .. (at.given == 1 and " was"
     or " were"), at.perhaps > 0 and (", %s of them perhaps"):format(numbers.count(at.perhaps)) or "",
     numbers.counted(at.plays, "plan"))
-  local last = at.past[#at.past - 1]
-  say("goes on", begun.number > at.plays and "with plan %d" or "with what is left of plan %d, of which %s of "
-    .. "%s were given", begun.number, last and last.given, last and numbers.counted(last.pulses or 0,
-      "pulse"))
+  if begun.number > at.plays then
+    say("goes on", "with plan %d", begun.number)
+    return
+  end
+  local given, pulses = experiments.given_of_last(at)
+  say("goes on", "with what is left of plan %d, of which %s of %s were given", begun.number,
+    numbers.count(given), numbers.counted(pulses, "pulse"))
 end
 
 --- In real time the silence that the plan has there is kept.

@@ -14,10 +14,20 @@ local M = {}
 ---@field starts_ns integer[]? of a plan: when it started, each time
 ---@field pulses integer? of a plan
 ---@field seed integer? of a plan
----@field given integer? of a plan that broke off: so many of its pulses were given
+---@field given integer? of what broke off: so many of its pulses were given, of all its starts; of "end": of
+---   all before it
+---@field marks integer? of a plan that broke off: so many of its marks were given
 ---@field value any of what was read, answered or came of it; nil: it broke off before
 ---@field verb string? of "refused", with why and code
----@field ago_ns integer? of "end", with counts: as of moonpulse.Past
+---@field ago_ns integer? of "end", with counts: as of moonpulse.Past; of a plan: how much longer ago it was,
+---   for runs went on one after the other, and what was between them is not of the script's clock
+---@field other_session boolean? of a plan: it was of another day's session
+
+---@class moonpulse.PastPlay a plan that was begun
+---@field at integer its entry
+---@field before integer pulses that its run planned before it
+---@field pulses integer
+---@field start_ns integer from its run's start
 
 ---@class moonpulse.Past
 ---@field entries moonpulse.PastEntry[]
@@ -100,6 +110,9 @@ function takes.play(self, entry)
   else
     self:add { what = "play", starts_ns = { at_ns }, pulses = whole(entry.pulses), seed = whole(entry.seed) }
   end
+  local before, pulses = self.plays[#self.plays], whole(entry.pulses) or 0
+  table.insert(self.plays, { at = #self.entries, before = before and before.before + before.pulses or 0,
+    pulses = pulses, start_ns = at_ns - self.zero_ns })
 end
 
 local Reader = {}
@@ -123,7 +136,8 @@ end
 local function entry_of(line)
   local entry = { what = line.what, value = line.value, verb = line.verb, why = line.why, code = line.code,
     pulses = whole(line.pulses), seed = whole(line.seed), given = whole(line.given),
-    at_ns = whole(line.then_ns), ago_ns = whole(line.ago_ns), counts = line.counts }
+    marks = whole(line.marks), at_ns = whole(line.then_ns), ago_ns = whole(line.ago_ns),
+    counts = line.counts, other_session = line.other_session }
   for _, key in ipairs { "since_ns", "starts_ns" } do
     local list = type(line[key]) == "table" and {} or nil
     for i, ns in ipairs(list and line[key] or {}) do
@@ -142,16 +156,39 @@ local function line_of(entry)
   return line
 end
 
+--- Is an entry what was left of the one before it, a plan that broke off? It has its number, and so its seed.
+---@param entry moonpulse.PastEntry?
+---@param before moonpulse.PastEntry?
+---@return boolean
+function M.is_rest(entry, before)
+  return entry ~= nil and before ~= nil and entry.what == "play" and before.what == "play"
+    and before.given ~= nil and entry.seed == before.seed
+end
+
 --- Of entries: how many plans and pulses they have, and where they end.
 local function sum(entries)
   local plays, pulses = 0, 0
-  for _, entry in ipairs(entries) do
+  for i, entry in ipairs(entries) do
     local starts = #(entry.starts_ns or {})
-    plays = plays + starts
-    pulses = pulses + (entry.given or starts * (entry.pulses or 0))
+    plays = plays + (M.is_rest(entry, entries[i - 1]) and 0 or starts)
+    pulses = pulses + (entry.what ~= "end" and entry.given or starts * (entry.pulses or 0))
   end
   local last = entries[#entries]
-  return plays, pulses, last and last.what == "end" and last.at_ns or 0
+  if last and last.what == "end" then
+    return plays, last.given or pulses, last.at_ns or 0
+  end
+  return plays, pulses, 0
+end
+
+--- A run went on with what stands in the entries so far: what was given then is longer ago than the script's
+--- clock says, and perhaps of another session.
+local function is_longer_ago(entries, ended)
+  for _, entry in ipairs(entries) do
+    if entry.starts_ns then
+      entry.ago_ns = (entry.ago_ns or 0) + (whole(ended.ago_ns) or 0)
+      entry.other_session = entry.other_session or ended.counts ~= true or nil
+    end
+  end
 end
 
 --- What a run is told before it goes on: of entries; none: of a run that begins at its beginning.
@@ -182,14 +219,16 @@ end
 ---@return string? why not
 ---@return integer from_file answers that were taken from --answers
 ---@return integer zero_ns of the script's clock at the run's start
+---@return moonpulse.PastPlay[] plays of this run
 function M.until_now(lines)
-  local self = setmetatable({ entries = {}, from_file = 0, zero_ns = 0,
+  local self = setmetatable({ entries = {}, from_file = 0, zero_ns = 0, plays = {},
     origin_ns = whole(lines[1] and lines[1].clock_ns) or 0 }, Reader)
   for _, line in ipairs(lines) do
     if line.part ~= nil then
       return nil, "its script had parts side by side (run:spawn), whose order nobody knows"
     elseif line.kind == "before" and line.what == "end" then
       self.zero_ns = whole(line.then_ns) or 0
+      is_longer_ago(self.entries, line)
     elseif line.kind == "before" then
       self:add(entry_of(line))
     elseif line.kind == "end" or line.kind == "stop" and not of_script[line.reason] then
@@ -198,7 +237,7 @@ function M.until_now(lines)
       takes[line.kind](self, line)
     end
   end
-  return not self.why and self.entries or nil, self.why, self.from_file, self.zero_ns
+  return not self.why and self.entries or nil, self.why, self.from_file, self.zero_ns, self.plays
 end
 
 --- Keep in the journal of a run what it is told before.

@@ -3,81 +3,93 @@
 --- left is given from its first trial on that had not begun. What was armed then is armed again before the
 --- first plan that is given; and in front of a plan a pause begins that was asked for.
 local blame = require "moonpulse.text.author_line"
-local core = require "moonpulse.core"
 local numbers = require "moonpulse.text.numbers"
 local pasts = require "moonpulse.experiment.past"
+local rests = require "moonpulse.experiment.rest"
 
 local M = {}
 
 --- It counts for the safety gate, as long ago as it was.
-local function count(device, plan, seed, start_ns, until_ns)
+---@param was moonpulse.PastEntry
+---@param start_ns integer of the script's clock
+---@param until_ns integer? of the plan: what comes then or later was not given
+local function count(device, was, plan, seed, start_ns, until_ns)
   local past, stimulator = device.past, device.stimulator
-  if past.counts then
+  if past.counts and not was.other_session then
     local job = stimulator.job
     local nerve = require("moonpulse.safety.coverage").of(job.policy.protocol or {},
       stimulator.driver.limits(stimulator.identity), job.policy.used).nerve
-    device.dose:gave(plan, seed, (start_ns - past.ago_ns) / 1e9,
-      until_ns and (until_ns - past.ago_ns - 1000) / 1e9, nerve)
+    local from_ns = start_ns - past.ago_ns - (was.ago_ns or 0)
+    device.dose:gave(plan, seed, from_ns / 1e9, until_ns and (from_ns + until_ns - 1000) / 1e9, nerve)
   end
 end
 
---- Is it the plan that was given then? How many times it was started counts on.
----@param until_ns integer? of the plan: what comes then or later was not given
+--- Is it the plan that was given then? What was given of it counts.
+---@param until_ns integer? of the plan at its last start: as of count
 local function take(device, help, plan, was, seed, until_ns)
   pasts.check_plan(was, plan, seed)
-  for _, start_ns in ipairs(was.starts_ns) do
-    count(device, plan, seed, start_ns, until_ns and start_ns + until_ns)
+  for i, start_ns in ipairs(was.starts_ns) do
+    count(device, was, plan, seed, start_ns, i == #was.starts_ns and until_ns or nil)
   end
   help.note_channels(device, plan, seed)
 end
 
----@class moonpulse.Rest what is left of a plan that broke off
----@field plan moonpulse.Plan
----@field first_ns integer when the first of it was to come, from the plan's start
----@field silence_ns integer so long behind the last pulse that was given
----@field lost integer pulses of a trial that had begun
+--- Left out is said once: by the run that would have had to give it.
+local function tell(device, text, ...)
+  text = text:format(...)
+  device.mark(text)
+  device.show:say(text)
+end
 
---- What is left of a plan of which so many pulses were given; nil: nothing.
----@return moonpulse.Rest?
-local function rest_of(plan, seed, given)
-  if given == 0 then
-    return { plan = plan, first_ns = 0, silence_ns = 0, lost = 0 }
+local function tell_lost(device, lost)
+  if lost > 0 then
+    tell(device, "left out: %s of a trial that had begun", numbers.counted(lost, "pulse"))
   end
-  local remainders = require "moonpulse.compose.remainder" -- loaded for those that need it
-  local trial, before = remainders.trial_after(plan, seed, given)
-  if not trial then
-    return nil
+end
+
+--- Not sooner than it would have come, at an instant of the script's clock.
+local function await(device, at_ns)
+  device.waiting:until_ns(device.zero_ns + at_ns - device.past.ago_ns)
+end
+
+--- What of a plan that was played is left out is told; then what is left of it is given.
+local function give_rest(device, was, rest, live)
+  tell_lost(device, rest.lost)
+  if rest.marks_lost > 0 then
+    tell(device, "left out: %s before what is left of the plan", numbers.counted(rest.marks_lost, "mark"))
+  elseif rest.marks_again > 0 then
+    tell(device, "given again: %s that the plan begins with", numbers.counted(rest.marks_again, "mark"))
   end
-  local rest = { plan = remainders.of(plan, seed, { what = "trial", number = trial }), lost = before - given }
-  local schedule, since_ns = core.schedule(plan, seed), 0
-  repeat
-    local kind, _, number, _, ns = schedule:next()
-    since_ns = kind == "pulse" and number == given and ns or since_ns
-    rest.first_ns = ns
-  until kind == "pulse" and number == before + 1
-  rest.silence_ns = rest.first_ns - since_ns
-  return rest
+  await(device, (was.starts_ns[1] or 0) + rest.begins_ns)
+  device:border(rest.plan)
+  live(device, rest.plan)
 end
 
 --- A plan that was played: nothing is given but the rest of one that broke off, with the number and so the
---- draws of that one, and not sooner than it would have come. Of the trial that broke off what was left out
---- counts for the gate, too: a part of a burst would be taken for something else.
-local function played(device, help, who, plan, was, live)
+--- draws of that one, and not sooner than it would have come. The rest may have been played as well, and have
+--- broken off: then what is left of that. Of the trial that broke off what was left out counts for the gate,
+--- too: a part of a burst would be taken for something else.
+---@param trials integer of the whole plan, before this one
+local function played(device, help, who, plan, was, live, trials)
   help.check_plan(who, plan)
-  local seed = device.show:seed_of(1)
-  local rest = was.given and rest_of(plan, seed, was.given)
+  local seed, job = device.show:seed_of(1), device.stimulator.job
+  local rest = was.given and rests.of(plan, seed, was.given, was.marks)
   take(device, help, plan, was, seed, rest and rest.first_ns)
   if not rest then
-    device.show:gave_before(#was.starts_ns)
-  elseif not device.past:goes_on() then
-    if rest.lost > 0 then
-      local text = ("left out: %s of a trial that had begun"):format(numbers.counted(rest.lost, "pulse"))
-      device.mark(text)
-      device.show:say(text)
+    device.show:gave_before(1)
+    if was.given and not device.past:goes_on() then
+      tell_lost(device, plan:totals().pulses - was.given)
     end
-    device.waiting:until_ns(device.stimulator.record.start_ns + rest.silence_ns - device.past.ago_ns)
-    device:border(rest.plan)
-    live(device, rest.plan)
+  else
+    trials = trials + rest.trials
+    local further = device.past:take("play", who)
+    if further then
+      played(device, help, who, rest.plan, further, live, trials)
+    else
+      job.trials_before = trials
+      give_rest(device, was, rest, live)
+      job.trials_before = nil
+    end
   end
   return (was.starts_ns[1] or 0) / 1e9
 end
@@ -96,35 +108,54 @@ local function left_of(who, options, done)
 end
 
 --- What came of a plan that triggers, or something else, started: of one that broke off what is left of its
---- count is waited for.
-local function started(device, help, who, plan, was, live, options)
+--- count is waited for, no sooner than it may be started again; of a start that broke off nothing is made up
+--- for. That may have been waited for as well.
+---@return integer starts
+---@return integer|string? of what live gives besides; nil: nothing was left to be waited for
+local function started(device, help, who, plan, was, live, options, kind)
   help.check_plan(who, plan)
-  take(device, help, plan, was, device.show:seed_of(1))
-  local starts = #was.starts_ns
+  local starts, pulses = #was.starts_ns, plan:totals().pulses
+  local seed, lost = device.show:seed_of(1), was.given and starts * pulses - was.given or 0
+  take(device, help, plan, was, seed, lost > 0 and rests.time_of(plan, seed, pulses - lost + 1) or nil)
   device.show:gave_before(starts)
   if type(was.value) == "table" then
-    return starts, was.value
+    return starts, was.value.came or was.value.why
   end
   local left = left_of(who, options, starts)
+  local further = left and device.past:take(kind, who)
+  if further then
+    local more, of_more = started(device, help, who, plan, further, live, left, kind)
+    return starts + more, math.type(of_more) == "integer" and starts + of_more or of_more
+  elseif not device.past:goes_on() then
+    tell_lost(device, lost)
+  end
   if not left then
-    return starts, {}
+    return starts, nil
+  end
+  if starts > 0 and type(left.refractory) == "number" then
+    await(device, was.starts_ns[starts] + math.floor(left.refractory * 1e9))
   end
   device:border(plan)
   local more, of_more = live(device, plan, left)
-  return starts + more, { came = math.type(of_more) == "integer" and starts + of_more or nil, why = of_more }
+  return starts + more, math.type(of_more) == "integer" and starts + of_more or of_more
 end
 
-local told = { play = played, fire = played }
+local told = {}
+
+function told.play(device, help, who, plan, was, live)
+  return played(device, help, who, plan, was, live, 0)
+end
+told.fire = told.play
 
 function told.on_trigger(...)
-  local starts, of = started(...)
-  return starts, math.tointeger(of.came) or starts
+  local starts, came = started(...)
+  return starts, math.tointeger(came) or starts
 end
 
 function told.watch(device, ...)
-  local pulses, of = started(device, ...)
+  local pulses, why = started(device, ...)
   device.was_armed = nil -- it disarms
-  return pulses, of.why or "count"
+  return pulses, why or "count"
 end
 
 local kinds = { play = "play", fire = "play", on_trigger = "ahead", watch = "watch" }
@@ -169,7 +200,7 @@ function M.first(Device, help)
     Device[verb] = function(self, plan, options)
       local was = self.past:take(kind, who)
       if was then
-        return told[verb](self, help, who, plan, was, live, options)
+        return told[verb](self, help, who, plan, was, live, options, kind)
       end
       self:border(plan)
       return live(self, plan, options)

@@ -2,7 +2,9 @@
 --- are a part (moonpulse.experiment.past).
 local clock = require "moonpulse.safety.clock"
 local core = require "moonpulse.core"
+local counted = require "moonpulse.record.counted"
 local pasts = require "moonpulse.experiment.past"
+local read = require "moonpulse.record.read"
 local text_files = require "moonpulse.text.text_file"
 
 local M = {}
@@ -16,32 +18,71 @@ local M = {}
 ---@field zero_ns integer of the script's clock at the run's start
 ---@field over_ns integer the same, when it broke off
 
---- The pulses of the plan that was in play when it broke off are counted: by the rows, up to the last one.
-local function cut_last(entries, before, last)
-  local entry = entries[#entries]
-  if not (entry and entry.what == "play" and #(entry.starts_ns or {}) == 1 and entry.given == nil) then
-    return
-  end
-  local given = math.max(0, last - before)
-  if given < entry.pulses then
-    entry.given = given
-  end
-end
-
---- Pulses that the run itself planned in its plans but the last one.
-local function planned_before(lines)
-  local sum, of_last = 0, 0
-  for _, line in ipairs(lines) do
-    if line.kind == "play" then
-      sum, of_last = sum + of_last, math.tointeger(tonumber(line.pulses)) or 0
+--- The last pulse that was come to: given, perhaps given, or left out by --late skip, which goes on.
+local function reached(recipe, pulses)
+  local skips, last = recipe.begin.options.late == "skip", 0
+  for _, row in ipairs(pulses) do
+    if skips or counted.is_given(row.status, row.sent ~= nil) then
+      last = math.max(last, row.pulse or 0)
     end
   end
-  return sum
+  return last
 end
 
---- When the script's clock stopped, by the last line before the end.
-local function over_ns(lines, zero_ns)
+--- The marks of a plan that were passed: rows that are no marks of the script or the run itself, of which
+--- the journal has a line each.
+local function marks_since(recipe, marks, start_ns)
+  local own, count = {}, 0
+  for _, line in ipairs(recipe.lines) do
+    local ns = line.kind == "mark" and math.tointeger(tonumber(line.at_ns))
+    if ns then
+      own[ns] = (own[ns] or 0) + 1
+    end
+  end
+  for _, row in ipairs(marks) do
+    local ns = row.planned and math.floor(row.planned * 1000 + 0.5)
+    if ns and (own[ns] or 0) > 0 then
+      own[ns] = own[ns] - 1
+    elseif ns and ns >= start_ns then
+      count = count + 1
+    end
+  end
+  return count
+end
+
+--- The plan that was in play when it broke off is cut behind its last pulse. What its script was told behind
+--- that came of the fault, which is over: a script that caught it is told nothing of it.
+---@return string? message where nobody can tell
+local function cut(entries, plays, recipe, events)
+  local last, at = plays[#plays], reached(recipe, events.pulses)
+  for i, play in ipairs(plays) do
+    if i < #plays and play.pulses > 0 and play.before + play.pulses > at then
+      return ("%s cannot be gone on with: its rows have fewer pulses of plan %d than it had, and another "
+        .. "plan behind it"):format(recipe.folder, i)
+    end
+  end
+  if not last or at >= last.before + last.pulses then
+    return nil
+  end
+  local entry, first = entries[last.at], #plays
+  while first > 1 and plays[first - 1].at == last.at do
+    first = first - 1
+  end
+  for i = #entries, last.at + 1, -1 do
+    entries[i] = nil
+  end
+  entry.value, entry.given = nil, math.max(0, at - plays[first].before)
+  entry.marks = entry.what == "play" and marks_since(recipe, events.marks, last.start_ns) or nil
+  return nil
+end
+
+--- When the script's clock stopped, by the last row, and the last line before the end.
+local function over_ns(lines, zero_ns, events)
   local last_ns = 0
+  for _, rows in ipairs { events.pulses, events.marks } do
+    local planned = rows[#rows] and rows[#rows].planned
+    last_ns = math.max(last_ns, planned and math.floor(planned * 1000) or 0)
+  end
   for _, line in ipairs(lines) do
     if line.kind == "end" then
       break
@@ -54,22 +95,26 @@ end
 --- Where it goes on.
 ---@param recipe moonpulse.Recipe
 ---@param rows { given: integer, perhaps: integer } what was given, by its rows
----@param last integer the last pulse that was given, or perhaps given
+---@param events table of record.read
 ---@return moonpulse.ExperimentGoesOn?
 ---@return string? message
-function M.where(recipe, rows, last)
-  local entries, why, from_file, zero_ns = pasts.until_now(recipe.lines)
+function M.where(recipe, rows, events)
+  local entries, why, from_file, zero_ns, plays = pasts.until_now(recipe.lines)
   if not entries then
     return nil, ("%s cannot be gone on with: %s; run it again, with a parameter of its own that says where "
       .. "it begins (-p block=3)"):format(recipe.folder, why)
   end
-  cut_last(entries, planned_before(recipe.lines), last)
+  local unclear = cut(entries, plays, recipe, events)
+  if unclear then
+    return nil, unclear
+  end
   local manifest = recipe.manifest
   local ended = clock.seconds_of(manifest.ended)
   local now = core.wall_ns() / 1e9
   local is_real = recipe.begin.options.speed == 1
-  local at_ns = over_ns(recipe.lines, zero_ns)
-  entries[#entries + 1] = { what = "end", at_ns = at_ns,
+  local at_ns = over_ns(recipe.lines, zero_ns, events)
+  local before = math.tointeger(tonumber(read.get(manifest, "begins_at.pulses_before"))) or 0
+  entries[#entries + 1] = { what = "end", at_ns = at_ns, given = before + rows.given,
     ago_ns = is_real and ended and math.floor(math.max(0, now - ended)) * 1000000000 or 0,
     counts = clock.same_day(clock.seconds_of(manifest.started) or now, now) }
   local past = pasts.new(entries)
@@ -102,13 +147,26 @@ function M.triggers_left(recipe, at)
   return lines and left
 end
 
+--- Of the plan that broke off, whatever runs gave of it: how many pulses, and of how many.
+---@param at moonpulse.ExperimentGoesOn
+---@return integer given
+---@return integer pulses
+function M.given_of_last(at)
+  local past = at.past
+  local i, given = #past - 1, 0
+  while pasts.is_rest(past[i], past[i - 1]) do
+    given, i = given + (past[i].given or 0), i - 1
+  end
+  return given + (past[i].given or 0), past[i].pulses or 0
+end
+
 --- Where its record says that it began, of the one that goes on with it.
 ---@param at moonpulse.ExperimentGoesOn
 ---@param name string of the folder of the run that broke off
 ---@return moonpulse.Begins
 function M.begins(at, name)
   local rest = at.past[#at.past - 1]
-  local is_cut = rest and rest.given ~= nil
+  local is_cut = rest and rest.what == "play" and rest.given ~= nil
   return { what = "plan", number = at.plays + (is_cut and 0 or 1), pulses_before = at.given,
     continues = name }
 end

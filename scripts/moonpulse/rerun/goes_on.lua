@@ -211,12 +211,12 @@ local function where_experiment(recipe)
   if not events then
     return nil, ("%s has no rows (events.tsv): moonpulse verify says more"):format(folder)
   end
-  local at, last = given_of(events.pulses, 0)
+  local at = given_of(events.pulses, 0)
   if at.given < (tonumber(read.get(recipe.manifest, "result.pulses_sent")) or 0) then
     return nil, ("%s: events.tsv has fewer pulses than the run gave: moonpulse verify says more")
       :format(folder)
   end
-  return require("moonpulse.rerun.experiment_goes_on").where(recipe, at, last) -- loaded for who needs it
+  return require("moonpulse.rerun.experiment_goes_on").where(recipe, at, events) -- loaded for who needs it
 end
 
 --- Where it goes on.

@@ -104,6 +104,7 @@ local function pause(self, request)
     self.asked, self.cannot = self.asked + 1, true
     return self.say "no pause: the last trial goes on; q stops it"
   end
+  trial = trial + (self.job.trials_before or 0)
   local left_s = (at_ns - core.clock_ns()) // 100000000 / 10
   self.say("pauses behind trial %d, %s", trial, left_s <= 0 and "now"
     or ("in %s (p again: goes on)"):format(numbers.seconds(left_s)))
