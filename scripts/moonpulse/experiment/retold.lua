@@ -107,6 +107,12 @@ local function left_of(who, options, done)
   return left.count > 0 and left or nil
 end
 
+--- Triggers are counted on; a journal knows one kind of number.
+local function sum(starts, of_more)
+  local came = math.tointeger(of_more)
+  return came and starts + came or of_more
+end
+
 --- What came of a plan that triggers, or something else, started: of one that broke off what is left of its
 --- count is waited for, no sooner than it may be started again; of a start that broke off nothing is made up
 --- for. That may have been waited for as well.
@@ -125,7 +131,7 @@ local function started(device, help, who, plan, was, live, options, kind)
   local further = left and device.past:take(kind, who)
   if further then
     local more, of_more = started(device, help, who, plan, further, live, left, kind)
-    return starts + more, math.type(of_more) == "integer" and starts + of_more or of_more
+    return starts + more, sum(starts, of_more)
   elseif not device.past:goes_on() then
     tell_lost(device, lost)
   end
@@ -137,7 +143,7 @@ local function started(device, help, who, plan, was, live, options, kind)
   end
   device:border(plan)
   local more, of_more = live(device, plan, left)
-  return starts + more, math.type(of_more) == "integer" and starts + of_more or of_more
+  return starts + more, sum(starts, of_more)
 end
 
 local told = {}

@@ -73,7 +73,11 @@ local function resumed(folder, other, out)
     other, manifest = further, read.manifest(further .. "/manifest.json")
   end
   local name = folder:match("([^/]+)$")
-  if manifest and manifest.status == "completed" then
+  if not manifest then -- a record names no folder of a computer: where it lies only its operator knows
+    return ("%s was resumed already: %s goes on with it, and lies in another folder, DIR: "
+      .. "moonpulse resume DIR/%s goes on with that one if anything is left; if it gave nothing, --out DIR "
+      .. "goes on with %s"):format(name, other, other, name)
+  elseif manifest.status == "completed" then
     return ("%s was resumed already: %s goes on with it, and came to its end: nothing is left"):format(name,
       other)
   end

@@ -245,6 +245,16 @@ local function report_and_record(folder)
   end
 end
 
+--- Can a script that an error or a refusal ended come to another end? What resume says to its record.
+local function can_be_told(folder)
+  local goes_on = require "moonpulse.rerun.goes_on" -- loaded for them
+  local done, at = pcall(function()
+    local recipe = goes_on.recipe(folder)
+    return recipe and goes_on.where(recipe)
+  end)
+  return done and at
+end
+
 --- What is left of a run that broke off can be given: of an experiment what its script decides.
 local function say_resume(context, result)
   local job = context.job
@@ -255,7 +265,7 @@ local function say_resume(context, result)
   if result.status == "completed" or result.pulses_sent == 0 or context.look or job.several then
     return
   elseif context.experiment and job.can_go_on and result.stop ~= "requested" then
-    return say()
+    return (result.stop ~= "error" or can_be_told(context.record.folder)) and say() or nil
   elseif not job.plan then
     return
   end

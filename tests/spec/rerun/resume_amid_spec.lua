@@ -139,17 +139,27 @@ describe("a plan that broke off", function()
     local body = [[
       local starts, came = stim:on_trigger(mp.train { pulses = 5, hz = 10, intensity = mp.mso(50) },
         { count = 4, refractory = 3, byte = 1 })
-      run:note(("%d starts of %d triggers"):format(starts, came))]]
+      run:note(("%d starts of %d triggers"):format(starts, came))
+      run:ask "On?"
+      stim:fire(mp.pulse(mp.mso(60)))]]
     shell.write(folder .. "/triggers", "1 port 1\n5 port 1\n9 port 1\n13 port 1\n")
-    local _, _, first = run("first", body, ("--triggers %s/triggers --fault unplug@8"):format(folder))
+    local _, _, first = run("first", body, ("--triggers %s/triggers --fault unplug@8 --answers /dev/null")
+      :format(folder))
     local given = #fired(first)
-    local status, text, second = made("second", "resume %s", first)
-    assert.are.equal(0, status, text)
+    local status, text, second = made("second", "resume %s --answers /dev/null", first)
+    assert.are.equal(2, status, text)
     assert.matches(("so far +%d pulses were given, 1 of them perhaps"):format(given), text)
     assert.matches("left out: 2 pulses of a trial that had begun", text, 1, true)
     assert.matches("4 starts of 4 triggers", text, 1, true)
     assert.is_nil(text:find("OVER", 1, true), text)
     assert.are.equal(given + 10, #fired(first, second))
+    shell.write(folder .. "/answers", "yes\n")
+    local third
+    status, text, third = made("third", "resume %s --answers %s/answers", second, folder)
+    assert.are.equal(0, status, text)
+    assert.matches("4 starts of 4 triggers", text, 1, true)
+    assert.are.same({ "60" }, fired(third))
+    assert.are.equal(given + 10, fixture.manifest(third).begins_at.pulses_before)
   end)
 
   it("keeps so many of its marks as there were, whatever of it was given", function()
