@@ -94,7 +94,7 @@ end
 --- A script that an error of its own or a refusal ended would end there again if it were told the same: the
 --- answer or the refusal behind which it ended is forgotten, so that it is asked or judged anew. A question
 --- that nobody answered is asked anew as it is.
----@return integer? from_file so many of the forgotten answers were of --answers; nil: nothing can be forgotten
+---@return integer? from_file answers of --answers that are forgotten; nil: nothing can be
 local function forget_cause(entries, recipe)
   local is_open, source = last_question(recipe.lines)
   local i = #entries

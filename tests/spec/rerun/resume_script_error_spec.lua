@@ -19,7 +19,8 @@ describe("an experiment that its script ended", function()
   fixture.each_test(function(...) folder = ... end)
 
   local function made(out, text, ...)
-    local status, said, err = shell.moonpulse(folder, ("%s --out %s/%s"):format(text:format(...), folder, out))
+    local status, said, err = shell.moonpulse(folder, ("%s --out %s/%s"):format(text:format(...),
+      folder, out))
     return status, said .. err, shell.names(folder .. "/" .. out)[1] and fixture.run_in(folder .. "/" .. out)
   end
 
@@ -37,8 +38,8 @@ describe("an experiment that its script ended", function()
     return list
   end
 
-  it("by an error is not offered to be gone on with, and resume says why, before anything is armed", function()
-    local status, said, first = run("stim:fire(mp.pulse(mp.mso(50))) error 'a mistake'", "50\n")
+  it("by an error is not offered to be gone on with, and resume says why, before it arms", function()
+    local status, said, first = run("stim:fire(mp.pulse(mp.mso(50))) error 'a mistake'", "5\n")
     assert.are.equal(2, status, said)
     assert.is_nil(said:find("moonpulse resume", 1, true), said)
     local text, second
@@ -69,13 +70,14 @@ describe("an experiment that its script ended", function()
     local status, text = made("limited", "resume %s", first)
     assert.are_not.equal(0, status)
     assert.matches("at most 30 Hz", text, 1, true)
-    local again = ("resume %s --device-option model=X100"):format(first)
+    local again = ("resume %s --device sim"):format(first)
     status, text = made("second", again)
     assert.are.equal(2, status)
     assert.matches("lies in another folder, DIR: moonpulse resume DIR/", text, 1, true)
     local given = 0
-    status, text = shell.moonpulse(folder, again .. " --out " .. folder .. "/limited")
-    assert.are.equal(0, status, text)
+    local err
+    status, text, err = shell.moonpulse(folder, again .. " --out " .. folder .. "/limited")
+    assert.are.equal(0, status, text .. err)
     for _, name in ipairs(shell.names(folder .. "/limited")) do
       given = given + #fired(("%s/limited/%s"):format(folder, name))
     end
