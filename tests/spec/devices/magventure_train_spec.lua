@@ -282,6 +282,31 @@ describe("arming a MagPro for a train", function()
     stops("0a", "does not tell its delays")
   end)
 
+  it("sets its delays back where it does not say its mode, and says where it has others", function()
+    local is_quiet, are_kept = false, false
+    local link = link_to(nil, function(bytes)
+      return is_quiet and bytes == driver.commands.get_mode()
+        or are_kept and hex(bytes):find "^fe..0a01" ~= nil
+    end)
+    link.options = { in_ms = 5, out_ms = -10 }
+    assert.is_true((armed(link)))
+    assert.are.same({ 5, -10 }, { link.simulator:state().delays.in_ms, link.simulator:state().delays.out_ms })
+    is_quiet = true
+    link:write(driver.commands.disable())
+    local ok, problem = pcall(driver.disarm, link)
+    assert.is_false(ok)
+    assert.matches("does not say whether its waveform is Biphasic again", problem.message)
+    local delays = link.simulator:state().delays
+    assert.are.same({ 0, 0 }, { delays.in_ms, delays.out_ms })
+    is_quiet = false
+    assert.is_true((armed(link)))
+    are_kept = true
+    link:write(driver.commands.disable())
+    ok, problem = pcall(driver.disarm, link)
+    assert.is_false(ok)
+    assert.matches("its delays are 5 and -10 ms, and were 0 and 0 ms before the run", problem.message, 1, true)
+  end)
+
   it("stops where the panel would change the pulses", function()
     local link = link_to()
     link:write(driver.commands.set_delays_ext { in_ms = 0, out_ms = 0, charge_ms = 200 })

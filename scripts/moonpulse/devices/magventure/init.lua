@@ -225,6 +225,34 @@ function M.arm(io, first, actions)
     ("the stimulator did not take the amplitude %d %%"):format(first.mso))
 end
 
+--- What arming changed is set back, all of it before anything is asked, and read back; it is safe even if this
+--- fails.
+---@param is moonpulse.Reply its status
+local function set_back(io, is)
+  local before, found, delays = io.dialect.before, io.dialect.found, io.dialect.delays
+  if delays then
+    io:write(M.commands.set_delays_ext(delays))
+  end
+  local was_changed = before and (is.waveform ~= before.waveform or is.mode ~= before.mode
+    or found.direction ~= before.direction)
+  if was_changed then
+    io:write(M.commands.set_mode(before))
+  end
+  if delays then
+    local now = io:transact(M.commands.get_delays {}, "get_delays", 0.25, 3, ("it is disabled, but does not "
+      .. "say whether its delays are %g and %g ms again"):format(delays.in_ms, delays.out_ms))
+    if now.in_ms ~= delays.in_ms or now.out_ms ~= delays.out_ms then
+      io:fault("it is disabled, but its delays are %g and %g ms, and were %g and %g ms before the run: set "
+        .. "them on its front panel", now.in_ms, now.out_ms, delays.in_ms, delays.out_ms)
+    end
+    io.dialect.delays = nil
+  end
+  if was_changed then
+    io:transact(M.commands.get_mode(), "get_mode", 0.25, 3, "it is disabled, but does not say whether "
+      .. "its waveform is " .. before.waveform .. " again")
+  end
+end
+
 --- After the safe frame: believe it only when the device says so.
 function M.disarm(io)
   local reply = io:transact(M.commands.get_status2(), "get_status2", 0.25, 3,
@@ -232,16 +260,8 @@ function M.disarm(io)
   if reply.enabled ~= 0 then
     io:fault("the stimulator still says that it is enabled: disable it on its front panel")
   end
-  local before, found = io.dialect and io.dialect.before, io.dialect and io.dialect.found
-  if before and (reply.waveform ~= before.waveform or reply.mode ~= before.mode
-    or found.direction ~= before.direction) then -- as it was; it is safe even if this fails
-    io:write(M.commands.set_mode(before))
-    io:transact(M.commands.get_mode(), "get_mode", 0.25, 3, "it is disabled, but does not say whether "
-      .. "its waveform is " .. before.waveform .. " again")
-  end
-  if io.dialect and io.dialect.delays then
-    io:write(M.commands.set_delays_ext(io.dialect.delays))
-    io.dialect.delays = nil
+  if io.dialect then
+    set_back(io, reply)
   end
 end
 
