@@ -84,7 +84,8 @@ end
 ---@param check fun()? may refuse, once nobody else is at work there
 ---@return table done { at, who, text, seal, seal_before, key }
 function M.write(folder, asked, check)
-  local note = { at = clocks.now(), who = asked.operator or "n/a", text = asked.text }
+  -- somebody notes it now, also where what goes on with that run is in virtual time
+  local note = { at = clocks.text(core.wall_ns()), who = asked.operator or "n/a", text = asked.text }
   local lock <close> = lock_of(folder) -- luacheck: ignore 211
   seals.sweep(folder)
   check_whole(folder)

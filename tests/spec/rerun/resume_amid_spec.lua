@@ -76,6 +76,7 @@ describe("a plan that broke off", function()
     for _, path in ipairs { first, second, third } do
       local ok, out, err = shell.moonpulse(folder, "verify " .. path)
       assert.are.equal(0, ok, out .. err)
+      assert.is_nil(out:find("(missing)", 1, true), out) -- when it was noted that it was resumed
     end
   end)
 
