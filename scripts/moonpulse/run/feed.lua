@@ -90,6 +90,9 @@ function Feed:act(kind, entry)
     self.state = event
   end
   self:tell(event, fields)
+  if event == "question" then
+    self.question_n = self.number
+  end
 end
 
 --- A pulse has left, or the start of a train of the device's own; its row follows when all of it is known.
@@ -171,6 +174,8 @@ function asks.answer(self, asked, process)
   local keyboard = self.context.keyboard
   if not keyboard then
     return nil, "no question is open"
+  elseif asked.n ~= nil and asked.n ~= self.question_n then -- said once more, it must not answer the next one
+    return nil, ("the last question is line %s of the feed"):format(self.question_n or "n/a")
   end
   local taken, why = keyboard:offer(asked.text, ("another program (%s)"):format(who(asked, process)),
     asked.question)

@@ -113,6 +113,29 @@ describe("a plan that broke off", function()
     assert.matches("fewer pulses of plan 1 than it had, and another plan behind it", why, 1, true)
   end)
 
+  it("is so long ago as all the runs were apart, and of the session of its day", function()
+    local pasts, hour = require "moonpulse.experiment.past", 3600000000000
+    local function play(seed) return { kind = "play", start_ns = "0", pulses = 1, seed = seed } end
+    local function ended(ago, counts)
+      return { kind = "before", what = "end", then_ns = "5", ago_ns = tostring(ago), counts = counts }
+    end
+    local function before(entry, ago)
+      return { kind = "before", what = "play", pulses = 1, seed = entry, starts_ns = { 0 }, ago_ns = ago }
+    end
+    local function ago(lines)
+      table.insert(lines, 1, { kind = "begin", clock_ns = "0" })
+      local list = {}
+      for i, entry in ipairs((pasts.until_now(lines))) do
+        list[i] = { (entry.ago_ns or 0) // hour, entry.other_session or false }
+      end
+      return list
+    end
+    assert.are.same({ { 1, false }, { 0, false } }, ago { before(1), ended(hour, true), play(2) })
+    assert.are.same({ { 3, false }, { 2, false }, { 0, false } },
+      ago { before(1, tostring(hour)), before(2), ended(2 * hour, true), play(3) })
+    assert.are.same({ { 24, true }, { 0, false } }, ago { before(1), ended(24 * hour), play(2) })
+  end)
+
   it("gives no catch trial again, and waits no longer than its plan", function()
     local body = [[
       local function ts(n) return mp.pulse(mp.mso(n)):label "TS" end

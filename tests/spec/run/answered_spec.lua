@@ -17,11 +17,12 @@ while True:
         if time.monotonic() > end:
             raise
         time.sleep(0.01)
-n = 0
+n, seen = 0, []
 for line in run.makefile():
     said = json.loads(line)
     if said["event"] == "question" and said["of"] == "script":
         n += 1
+        seen.append(said["n"])
         for text in answer(n, said["text"]):
             run.sendall(json.dumps({"do": "answer", "by": "emg", **text}).encode() + b"\n")
     elif said["event"] == "answer" and said["to"] == "answer":
@@ -95,6 +96,20 @@ describe("answers of another program", function()
       (said:gsub("False [^\n]*\n$", ""))) -- the last one: answered already, or another question
     local text = lines(fixture.run_in(folder .. "/c"))
     assert.matches('"answer":"n"[^\n]*"source":"operator"', text)
+  end)
+
+  it("of one question never answer the next one, where they have its number", function()
+    shell.write(folder .. "/asks.lua", [[local mp = require "moonpulse"
+      return mp.experiment(function(run)
+        for _ = 1, 2 do run:note("got " .. run:ask "MEP? [number]") end
+      end)]])
+    begin("d", '[[{"text": "50", "n": seen[0]}], [{"text": "50", "n": seen[0]}, '
+      .. '{"text": "60", "n": seen[-1]}]][n - 1]')
+    local status, out, err = shell.moonpulse(folder, ("run %s/asks.lua --answers events --events %s/d.sock "
+      .. "--events-wait 60 --out %s/d </dev/null"):format(folder, folder, folder))
+    assert.are.equal(0, status, out .. err)
+    assert.matches("got 50.*got 60", out)
+    assert.matches("False the last question is line %d+ of the feed", shell.read(folder .. "/d.said"))
   end)
 
   it("need the socket that they come over", function()
