@@ -254,8 +254,11 @@ end
 
 --- What knows of several devices: loaded for who names more than one, or a name for one.
 local function several(options)
-  local texts = options.devices
-  return texts and (texts[2] or texts[1]:find("^[%w_%-]+=")) and require "moonpulse.cli.several_devices"
+  local texts, others = options.devices or {}, false
+  for _, text in ipairs(texts) do
+    others = others or text ~= texts[1]
+  end
+  return texts[1] and (others or texts[1]:find("^[%w_%-]+=")) and require "moonpulse.cli.several_devices"
 end
 
 --- The stimulator, or the stimulators.

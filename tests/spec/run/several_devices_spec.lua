@@ -186,7 +186,7 @@ end }]])
       [both .. "--device third=sim"] = "the plan has no pulse for \"third\"",
       [both .. "--codes sim"] = "event codes go with one device",
       [both .. "--rmt rigth=50"] = "no device has that name",
-      [both .. "--rmt 50"] = "--rmt is there twice",
+      [both .. "--rmt 51"] = "--rmt is given twice, with 50 and with 51",
       [both .. "--timing device"] = "leave out --timing",
       [both .. "--fault drop@1"] = "start moonpulse sim",
       [both .. "--device-option version=9.0"] = "of which device?",
