@@ -189,6 +189,24 @@ local function check_thresholds(options)
   end
 end
 
+--- The active threshold by which parameters have another default (with_amt): that of all, or, of several
+--- devices, one of theirs, for each must have one then.
+local function amt_of(options, found, given)
+  local known, without = options.amt, nil
+  for _, text in ipairs(options.devices or {}) do
+    local place = text:match("^([%w_%-]+)=")
+    local own = ((options.of_device or {})[place or ""] or {}).amt or options.amt
+    known, without = known or own, not own and place or without
+  end
+  for name, declared in pairs(known and without and found.params or {}) do
+    if declared.with_amt and given[name] == nil then
+      cli.fail("usage", "-p %s is in %%AMT where there is an active threshold, and %s has none: give --amt "
+        .. "%s=N as well, or -p %s=VALUE", name, without, without, name)
+    end
+  end
+  return known
+end
+
 --- Load and parameterise what the options name. Leaves with exit status 2 on an error.
 ---@param options table its seed is settled: a plan file's own; with strict a new one where none is given
 ---@param strict boolean? true: pulses are about to be sent, so nothing may be unconfirmed or open
@@ -213,7 +231,7 @@ function M.find(options, strict, complete, settle)
   settle_seed(options, found, strict)
   local given = M.pairs("-p", options.param)
   local values
-  values, message = protocols.values(found, given, { amt = options.amt })
+  values, message = protocols.values(found, given, { amt = amt_of(options, found, given) })
   if not values then
     cli.fail("usage", "%s", message)
   end
