@@ -154,6 +154,25 @@ end)]]):format(body))
     end
   end)
 
+  it("cost no pulse that a trigger starts, however many of them wait", function()
+    script [[
+  local pulse = mp.pulse { intensity = mp.mso(40) }
+  stim:arm(pulse)
+  run:spawn(function()
+    run:sleep(2.9)
+    for code = 1, 8 do run:mark("m", { code = code }) end
+  end)
+  stim:on_trigger(pulse, { count = 5, refractory = 0.4 })
+  stim:disarm()]]
+    shell.write(folder .. "/triggers", "2 port 1\n3 port 1\n3.5 port 1\n4 port 1\n4.5 port 1\n")
+    assert.are.equal(0, (run(("--speed max --codes sim,width=100 --triggers %s/triggers "
+      .. "--approval none --beyond-guidelines test")
+      :format(folder))))
+    local found = fixture.run_in(folder .. "/runs")
+    assert.are.equal(5, #rows_of(found, "pulse"))
+    assert.are.same({ "1", "2", "3", "4", "5", "6", "7", "8" }, column(rows_of(found, "code"), "reply"))
+  end)
+
   it("are refused where they are none, or the plan has nothing at all", function()
     for body, said in pairs {
       ['  run:mark("x", { code = 0 })'] = "script.lua:4: run:mark: a code is a whole number from 1 to 255",
