@@ -150,6 +150,19 @@ void mp_code_box_now(struct mp_code_box *box, const struct mp_code_hears *hears)
         put_first(box, hears);
 }
 
+void mp_code_box_leave(struct mp_code_box *box, const struct mp_code_hears *hears)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < box->count; i++) {
+        const struct mp_code code = box->waits[i];
+        if (code.patient)
+            box->waits[kept++] = code;
+        else
+            hears->told(hears->context, &code, MP_CODE_STOPPED, now_of(box));
+    }
+    box->count = kept;
+}
+
 void mp_code_box_rest(struct mp_code_box *box, const struct mp_code_hears *hears)
 {
     while (box->count > 0) {

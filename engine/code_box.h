@@ -84,6 +84,8 @@ void mp_code_box_add(struct mp_code_box *box, const struct mp_code *code,
 int64_t mp_code_box_next(const struct mp_code_box *box);
 /* Write one of what is due: a code, or a 0. */
 void mp_code_box_now(struct mp_code_box *box, const struct mp_code_hears *hears);
+/* Those of a plan that wait are told as stopped. What a script gave, and what stands, stays. */
+void mp_code_box_leave(struct mp_code_box *box, const struct mp_code_hears *hears);
 /* Those that wait are told as stopped, and the box gets its 0. */
 void mp_code_box_rest(struct mp_code_box *box, const struct mp_code_hears *hears);
 

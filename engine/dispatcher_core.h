@@ -176,7 +176,8 @@ void dispatch_code_now(struct mp_dispatcher *dispatcher);
 bool dispatch_codes_come(const struct mp_dispatcher *dispatcher);
 /* Or does one still stand? */
 bool dispatch_codes_wait(const struct mp_dispatcher *dispatcher);
-/* After a stop: those that wait are told as lost, and the box gets its 0. */
+/* After a stop: those that wait are told as lost, and the box gets its 0. At a planned end what
+ * a script gave stays in the box, and what stands there until its time. */
 void dispatch_codes_rest(struct mp_dispatcher *dispatcher);
 
 /* dispatch_cut.c: a frame of the plan was written, and the device should have it at had_ns. */

@@ -47,6 +47,12 @@ static void turn(struct mp_session *s)
         mp_world_set(s->world, &s->code_alarm, next_ns);
 }
 
+void session_codes_go_on(struct mp_session *s)
+{
+    if (is_ours(s) && mp_code_box_next(&s->codes) < INT64_MAX)
+        mp_world_set(s->world, &s->code_alarm, mp_code_box_next(&s->codes));
+}
+
 void session_code_due(struct mp_alarm *alarm)
 {
     turn(

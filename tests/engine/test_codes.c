@@ -357,6 +357,28 @@ static void codes_of_a_script_keep_no_plan_going(void)
     end(l);
 }
 
+/* At a planned end what a script gave stays in the box, for whoever has it then; a plan's goes. */
+static void codes_of_a_script_outlive_the_arming(void)
+{
+    struct mp_error err = {0};
+    begin(5 * MS, NULL);
+    must(mp_dispatcher_code(rig.d, 1, now_ns, &err), &err);
+    turn_to(now_ns);
+    struct mp_lowering *l = early(coded(mso(7), 9), 15 * MS);
+    rig_play(l, now_ns + 16 * MS);
+    turn_to(now_ns + 2 * MS); // its command is out, and its code is to come
+    must(mp_dispatcher_code(rig.d, 2, now_ns, &err), &err);
+    mp_dispatcher_join(rig.d, MP_STOP_FINISHED);
+    rig_drain();
+    CHECK_INT(lost(MP_CODE_STOPPED), 1);
+    CHECK_INT(rig_last()->kind, MP_OUT_STOPPED);
+    CHECK_INT(box.count, 1); // the first one stands
+    CHECK(code_box.stands);
+    CHECK_INT(code_box.count, 1);
+    CHECK_INT(code_box.waits[0].value, 2);
+    end(l);
+}
+
 /* A line is high for a code, whatever it is, and low after it, also after a stop. */
 static void a_line_is_high_for_each_code(void)
 {
@@ -382,6 +404,7 @@ int main(void)
     codes_of_a_script_are_told_apart();
     codes_of_a_script_beyond_its_room();
     codes_of_a_script_keep_no_plan_going();
+    codes_of_a_script_outlive_the_arming();
     a_line_is_high_for_each_code();
     a_full_ring_has_room_for_why();
     a_full_record_has_room_for_why();

@@ -173,6 +173,36 @@ end)]]):format(body))
     assert.are.same({ "1", "2", "3", "4", "5", "6", "7", "8" }, column(rows_of(found, "code"), "reply"))
   end)
 
+  it("keep nothing armed: the rest of them is given when the stimulator is disarmed, also if it is armed anew",
+    function()
+      script [[
+  stim:arm(mp.pulse(mp.mso(40)))
+  for code = 1, 8 do run:mark("m", { code = code }) end
+  stim:disarm()
+  run:sleep(1.3)
+  stim:arm(mp.pulse(mp.mso(40)))
+  run:mark("m", { code = 9 })
+  run:sleep(1.2)
+  stim:disarm()]]
+      assert.are.equal(0, (run "--speed max --codes sim,width=1000"))
+      local found = fixture.run_in(folder .. "/runs")
+      local disarmed, begun = {}, nil
+      for _, row in ipairs(shell.rows(found .. "/twin.tsv")) do
+        begun = begun or row.event == "arm" and tonumber(row.time)
+        disarmed[#disarmed + 1] = row.event == "disarm" and tonumber(row.time) - begun or nil
+      end
+      assert.are.equal(2, #disarmed)
+      assert.is_true(disarmed[1] < 0.5 and disarmed[2] < 4, ("%g s, %g s"):format(disarmed[1], disarmed[2]))
+      local seen, times = stood(found)
+      assert.are.equal("0 1 0 2 0 3 0 4 0 5 0 6 0 7 0 8 0 9 0", seen)
+      for i = 3, #times do
+        local expected = i % 2 == 1 and 1000000000 or 1000000
+        assert.is_true(math.abs(times[i] - times[i - 1] - expected) < 200000, "place " .. i)
+      end
+      assert.are.same({ 9, 0 }, { fixture.manifest(found).codes.sent, fixture.manifest(found).codes.lost })
+      assert.are.equal(0, (shell.moonpulse(folder, "verify " .. found)))
+    end)
+
   it("are refused where they are none, or the plan has nothing at all", function()
     for body, said in pairs {
       ['  run:mark("x", { code = 0 })'] = "script.lua:4: run:mark: a code is a whole number from 1 to 255",
