@@ -212,6 +212,20 @@ local function check_lsl(options)
   end
 end
 
+local function check_codes(options)
+  local box, real = options.codes, options.speed == 1 and not options.look
+  if box.path == "sim" and real then
+    cli.fail("usage", "--codes sim is the simulated box of virtual time: take --speed max, or name the port "
+      .. "of your box")
+  elseif box.path == options.port then
+    cli.fail("usage", "--codes %s is the device's own port: a box for codes has a port of its own", box.path)
+  end
+  local why = box.line and real and require("moonpulse.cli.port_name").line_waits(box.path)
+  if why then
+    cli.fail("usage", "--codes %s: %s", box.text, why)
+  end
+end
+
 --- What can be said of the options before anything is looked for.
 local function check_options(options)
   if options.sign then
@@ -234,12 +248,8 @@ local function check_options(options)
     end
     options.answers, options.answers_told = nil, true
   end
-  if options.codes and options.codes.path == "sim" and options.speed == 1 and not options.look then
-    cli.fail("usage", "--codes sim is the simulated box of virtual time: take --speed max, or name the port "
-      .. "of your box")
-  elseif options.codes and options.codes.path == options.port then
-    cli.fail("usage", "--codes %s is the device's own port: a box for codes has a port of its own",
-      options.codes.path)
+  if options.codes then
+    check_codes(options)
   end
 end
 
