@@ -116,7 +116,7 @@ end
 ---@param row moonpulse.Row
 function Markers:row(row)
   if row.event == "mark" then
-    push(self, row.planned_ns, "mark", row.reply, code_of(self, "mark", row.mark))
+    push(self, row.planned_ns, "mark", row.told or row.reply, row.code or code_of(self, "mark", row.mark))
   elseif row.event == "unasked_pulse" then
     push(self, row.confirmed_ns, "unasked_pulse")
   elseif row.event == "pulse" and (row.sent_ns or row.timed_by == "external") then

@@ -77,7 +77,7 @@ function rows.unasked_pulse(self)
 end
 
 function rows.mark(self, cell)
-  send(self, cell.at "onset_planned_us", "mark", "s", cell.text "reply")
+  send(self, cell.at "onset_planned_us", "mark", "s", cell.told or cell.text "reply")
 end
 
 function rows.code(self, cell)
@@ -92,7 +92,8 @@ end
 
 --- A row of events.tsv was written.
 ---@param text string
-function Osc:row(text)
+---@param told string? of a mark: what others are told in its text's place
+function Osc:row(text, told)
   local cells = {}
   for cell in text:gmatch "[^\t\n]+" do
     cells[#cells + 1] = cell
@@ -100,6 +101,7 @@ function Osc:row(text)
   local tell = rows[cells[places.event]]
   if tell then
     tell(self, {
+      told = told,
       text = function(name) return cells[places[name]] or "" end,
       whole = function(name) return math.tointeger(tonumber(cells[places[name]])) or 0 end,
       at = function(name)

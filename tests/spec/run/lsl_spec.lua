@@ -279,6 +279,8 @@ describe("a stream over LSL", function()
       return mp.experiment { id = "script", name = "Script", run = function(run)
         local stim = run:device()
         run:mark "one\nline"
+        run:mark("coded", { code = 9 })
+        run:ask "Who?"
         stim:arm()
         for i = 1, 3 do
           stim:fire(mp.pulse(mp.mso(40 + i)):label("step " .. i))
@@ -287,14 +289,17 @@ describe("a stream over LSL", function()
         run:mark(("x"):rep(3000))
         run:note "waits"
         run:sleep(60) end }]])
-    local list, path, status = run(folder .. "/script.lua --tolerance 10000", "receive", function(job)
+    shell.write(folder .. "/answers", "Anna Smith\n")
+    local list, path, status = run(("%s/script.lua --answers %s/answers --tolerance 10000"):format(folder,
+      folder), "receive", function(job)
       job:says "waits"
       job:signal "TERM"
     end)
     assert.are.equal(5, status)
+    local others = { ["mark coded"] = "mark coded code=9", ["mark Who?: Anna Smith"] = "mark Who?" }
     check(list, path, "signal", function(row)
       local text = pulse_or_mark(row)
-      return text and #text > 1000 and ("mark %s..."):format(("x"):rep(897)) or text
+      return others[text] or text and #text > 1000 and ("mark %s..."):format(("x"):rep(897)) or text
     end)
   end)
 
@@ -312,11 +317,13 @@ describe("a stream over LSL", function()
       { event = "set_intensity", planned_ns = 8, sent_ns = 8 }, { event = "code", sent_ns = 9, reply = "7" },
       { event = "unasked_pulse", planned_ns = 10, confirmed_ns = 10 },
       { event = "mark", planned_ns = 11, reply = "a\27[2Jb" },
+      { event = "mark", planned_ns = 12, reply = "S1", code = 7 },
+      { event = "mark", planned_ns = 13, reply = "Who?: Anna Smith", told = "Who?" },
     } do
       markers:row(row)
     end
     assert.are.same({ "1000 start a run", "1005 perhaps_sent SICI", "1007 pulse loop", "1010 unasked_pulse",
-      "1011 mark a\\x1B[2Jb" }, told)
+      "1011 mark a\\x1B[2Jb", "1012 mark S1 code=7", "1013 mark Who?" }, told)
   end)
 
   it("is refused in virtual time, by a wrong name, and where nobody comes", function()

@@ -120,6 +120,7 @@ describe("OSC", function()
 local mp = require "moonpulse"
 return mp.experiment(function(run)
   local stim = run:device()
+  run:ask "Who?"
   run:mark("here", { code = 5 })
   stim:arm()
   stim:play(mp.pulse(mp.mso(40)))
@@ -127,15 +128,17 @@ return mp.experiment(function(run)
   stim:disarm()
   run:stop("enough")
 end)]])
-    local list = heard({ ("--speed max --codes sim --events %s/feed.sock"):format(folder), status = 5 },
-      "script")
+    shell.write(folder .. "/answers", "Anna Smith\n")
+    local list, found = heard({ ("--speed max --codes sim --events %s/feed.sock --answers %s/answers"):format(
+      folder, folder), status = 5 }, "script")
     local marks = {}
     for i, each in ipairs(of(list, "mark")) do
       marks[i] = each.values[1]
     end
-    assert.are.equal("here armed catch stop requested: enough", table.concat(marks, " "))
+    assert.are.equal("Who? here armed catch stop requested: enough", table.concat(marks, " "))
     assert.are.same({ { 5, 0, "sent" }, { 6, 0, "sent" } }, { of(list, "code")[1].values,
       of(list, "code")[2].values })
+    assert.matches("\tWho?: Anna Smith\t", shell.read(found .. "/events.tsv"), 1, true)
     assert.are.same({ "stopped", "requested", 1, 1 }, list[#list].values)
   end)
 
