@@ -155,7 +155,7 @@ local function earlier(options)
     and require "moonpulse.cli.earlier_threshold"
 end
 
---- --events and --lsl: the sockets are made before anything else of the run is there.
+--- --events, --lsl and --osc: the sockets are made before anything else of the run is there.
 local function open_feed(options, given, found)
   if options.events then
     given.feed = require("moonpulse.run.feed").open(options.events[1], found.id) -- loaded for who asks for it
@@ -165,6 +165,7 @@ local function open_feed(options, given, found)
     given.markers = require("moonpulse.run.markers").open(options.lsl[1], options.lsl_on == "all")
     options.markers = given.markers
   end
+  given.osc = options.osc and require("moonpulse.run.osc").open(options.osc)
 end
 
 --- Is there a run that was killed and that nobody recovered?

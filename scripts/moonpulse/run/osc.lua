@@ -17,19 +17,22 @@ local M = {}
 ---@return moonpulse.OscTarget?
 ---@return string? message
 function M.parse(text)
-  local host, port = text:match "^(.-):?(%d+)$"
-  port = math.tointeger(tonumber(port))
-  host = host and (host:match "^%[(.*)%]$" or host)
-  if not port or port < 1 or port > 65535 or host:find "[^%x:.]" or text:find "^:" then
+  local host, port = text:match "^(%d+%.%d+%.%d+%.%d+):(%d+)$"
+  if not host then
+    host, port = text:match "^%[([%x:.]+)%]:(%d+)$"
+  end
+  port = math.tointeger(tonumber(port or text:match "^%d+$"))
+  if not port or port < 1 or port > 65535 then
     return nil, ("--osc %s: it is where a program listens, like 127.0.0.1:9000 (numbers, no name; 9000 "
       .. "alone is on this computer)"):format(text)
   end
-  return { text = text, host = host ~= "" and host or "127.0.0.1", port = port }
+  return { text = text, host = host or "127.0.0.1", port = port }
 end
 
 ---@class moonpulse.Osc
 ---@field to moonpulse.core.Datagram
----@field record moonpulse.Record
+---@field record moonpulse.Record? once the run has its folder
+---@field name string? of that
 ---@field lost integer messages that the system did not take
 local Osc = {}
 Osc.__index = Osc
@@ -166,17 +169,21 @@ function Osc:act(kind, entry)
   end
 end
 
---- What is told goes there from now on, beside the feed, if there is one. Raises a refusal where that cannot
---- be.
----@param context moonpulse.Context
+--- Have the socket. Leaves with exit status 2 where nothing can be sent there.
 ---@param target moonpulse.OscTarget
-function M.begin(context, target)
+---@return moonpulse.Osc
+function M.open(target)
   local to, message = core.datagram(target.host, target.port)
   if not to then
     refusals.raise("usage", "--osc %s: %s", target.text, message)
   end
-  local self = setmetatable({ to = to, record = context.record, lost = 0,
-    name = context.record.folder:match "([^/]+)$" }, Osc)
+  return setmetatable({ to = to, lost = 0 }, Osc)
+end
+
+--- The run has its folder: what is told goes there from now on, beside the feed, if there is one.
+---@param context moonpulse.Context
+function Osc:begin(context)
+  self.record, self.name = context.record, context.record.folder:match "([^/]+)$"
   local both = require "moonpulse.run.told_both"
   context.record.feed = both.of(context.record.feed, self)
   context.job.audit.feed = both.of(context.job.audit.feed, self)

@@ -157,11 +157,19 @@ end)]])
   it("goes to a numeric address only", function()
     shell.write(folder .. "/coded.lua", coded)
     for _, text in ipairs { "localhost:9000", "127.0.0.1", "127.0.0.1:0", "70000", ":9000", "a.b:1",
-      "300.0.0.1:9000" } do
+      "300.0.0.1:9000", "255.255.255.255:9000", "::1:9000", "127.1:9000", "[127.0.0.1:9000", "[::g]:1" } do
       local status, _, err = shell.moonpulse(folder, ("run %s/coded.lua --speed max --out %s/runs --osc %s")
         :format(folder, folder, text))
       assert.are.equal(2, status, text)
-      assert.matches("--osc " .. text, err, 1, true)
+      assert.matches("--osc " .. text .. ": ", err, 1, true)
     end
+    assert.are.same({}, shell.names(folder .. "/runs"))
+  end)
+
+  it("is told of a run that waited for another program in vain", function()
+    shell.write(folder .. "/coded.lua", coded)
+    local list = heard({ ("--speed max --events %s/feed --events-wait 0.05"):format(folder), status = 3 },
+      "coded")
+    assert.are.equal("/moonpulse/end", list[#list].address)
   end)
 end)
