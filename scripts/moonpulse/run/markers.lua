@@ -66,19 +66,13 @@ end
 
 -- What is told ----------------------------------------------------------------------------------------------
 
---- On one line, with an end.
-local function shortened(text)
-  text = escapes.shown(text)
-  return #text > most_text and text:sub(1, utf8.offset(text, 0, most_text - 2) - 1) .. "..." or text
-end
-
 --- A sample of at_ns (from the run's start): "pulse SICI code=7".
 local function push(self, at_ns, kind, text, code)
   if self.facts_at_end then -- it is over
     return
   end
   local parts = { kind }
-  parts[#parts + 1] = text and shortened(text)
+  parts[#parts + 1] = text and escapes.shortened(text, most_text)
   parts[#parts + 1] = code and ("code=%d"):format(code)
   self.outlet:push(self.start_ns + at_ns, table.concat(parts, " "))
 end

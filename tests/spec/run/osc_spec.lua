@@ -48,6 +48,12 @@ describe("OSC", function()
     end
     assert.are.equal(0, #osc.message("/x", "s", ("y"):rep(5000)) % 4)
     assert.are.same({ "ab" }, decoded(osc.message("/x", "s", "a\0b"))[1].values)
+    for lead = 0, 3 do -- whose letters are whole, wherever it is cut
+      local text = ("x"):rep(lead) .. ("\u{20ac}"):rep(400)
+      local found = decoded(osc.message("/x", "s", text))[1].values[1]
+      assert.are.equal(text:sub(1, #found - 3) .. "...", found)
+      assert.is_true(#found > 996 and #found <= 1000)
+    end
   end)
 
   --- A run that somebody listens to: what was told, and its folder.
