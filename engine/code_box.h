@@ -18,7 +18,10 @@
 #include "engine/clock.h"
 #include "engine/lowering.h"
 
-enum { MP_CODES_WAIT = 16 }; // a power of two; codes that are on their way at once
+/* Codes that are on their way at once: of a plan, and, a power of two, of a script, which has
+ * places of its own, so that it crowds out no plan's. */
+enum { MP_CODES_OF_PLAN = 16, MP_CODES_OF_SCRIPT = 16 };
+enum { MP_CODES_WAIT = MP_CODES_OF_PLAN + MP_CODES_OF_SCRIPT };
 
 /* Why an event code did not get to its box. The numbers are the flight record's. */
 enum mp_code_lost {

@@ -46,7 +46,8 @@ struct dispatch_second {
     uint8_t bytes[MP_FRAME_MAX];
 };
 
-enum { CODES_IN = 8 }; // a power of two; event codes of a script that were not looked at yet
+// event codes of a script that were not looked at yet: as many as the box lets wait
+enum { CODES_IN = MP_CODES_OF_SCRIPT };
 
 enum { FRAMES_KEPT = 256 }; // a power of two
 

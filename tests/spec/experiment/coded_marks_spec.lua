@@ -228,6 +228,18 @@ end)]]):format(body))
     assert.are.same({}, rows_of(fixture.run_in(folder .. "/runs"), "code"))
   end)
 
+  it("wait while the stimulator is armed as well as while it is not, and beside those of a plan", function()
+    script [[
+  stim:arm(mp.pulse(mp.mso(40)))
+  for code = 1, 16 do run:mark("m", { code = code }) end
+  run:sleep(0.01)
+  stim:play(mp.pulse { intensity = mp.mso(40), code = 99 })
+  stim:disarm()]]
+    assert.are.equal(0, (run "--speed max --codes sim,width=100"))
+    local codes = fixture.manifest(fixture.run_in(folder .. "/runs")).codes
+    assert.are.same({ 17, 0 }, { codes.sent, codes.lost })
+  end)
+
   it("beyond what can wait are lost, said once, and in the record", function()
     script '  for _ = 1, 40 do run:mark("x", { code = 3 }) end'
     local status, _, err = run "--speed max --codes sim"
