@@ -140,12 +140,16 @@ function Markers:finish(reason)
     push(self, core.clock_ns() - self.start_ns, "stop", reason or "error")
   end
   self.outlet:finish(patience_s, most_s)
-  local _, most, samples, lost = self.outlet:counts()
-  self.facts_at_end = { samples = samples, receivers = most, lost = lost }
+  local _, most, samples, lost, refused = self.outlet:counts()
+  self.facts_at_end = { samples = samples, receivers = most, lost = lost, refused = refused }
   self.outlet:close()
   if lost > 0 then
     io.stderr:write(("moonpulse: note: --lsl: %s did not get to who had connected for them: they were not "
-      .. "taken in time\n"):format(numbers.counted(lost, "sample")))
+      .. "taken in time, or the connection broke\n"):format(numbers.counted(lost, "sample")))
+  end
+  if refused > 0 then
+    io.stderr:write(("moonpulse: note: --lsl: %s not taken in, as 32 programs were connected\n"):format(
+      refused == 1 and "a program was" or numbers.count(refused) .. " programs were"))
   end
 end
 

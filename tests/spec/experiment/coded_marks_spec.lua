@@ -257,6 +257,32 @@ end)]]):format(body))
     assert.are.equal(0, (shell.moonpulse(folder, "verify " .. found)))
   end)
 
+  it("are not given once the run has stopped", function()
+    local bytes = {}
+    local box = assert(core.pty(nil, function(some)
+      for byte in some:gmatch "." do
+        bytes[#bytes + 1] = byte:byte()
+      end
+    end))
+    script [[
+  run:mark("one", { code = 21 })
+  run:note "waits"
+  pcall(run.sleep, run, 60)
+  run:mark("two", { code = 22 })]]
+    local job = jobs:start("job", ("run %s/script.lua --out %s/runs --codes %s"):format(folder, folder,
+      box:path()))
+    job:says "waits"
+    job:signal "TERM"
+    assert.are.equal(5, job:wait())
+    core.wait(0.05)
+    box:close()
+    assert.are.equal("0 21 0", table.concat(bytes, " ", 1, math.max(3, #bytes)))
+    local codes = rows_of(fixture.run_in(folder .. "/runs"), "code")
+    assert.are.same({ "21", "22" }, column(codes, "reply"))
+    assert.are.same({ "sent", "stopped" }, column(codes, "status"))
+    assert.are.equal(0, (shell.moonpulse(folder, "verify " .. fixture.run_in(folder .. "/runs"))))
+  end)
+
   it("of a run that was killed have their rows after recover, and the box is at 0", function()
     local bytes = {}
     local box = assert(core.pty(nil, function(some)

@@ -136,6 +136,32 @@ describe("a stream over LSL", function()
       assert.are.equal(7000, before)
     end)
 
+    it("counts what one has not got whose connection breaks", function()
+      local broken = read "broken"
+      receivers(1)
+      push(1000, true)
+      core.wait(0.01)
+      shell.write(broken .. ".go", "")
+      shell.await(function()
+        core.wait(0.002)
+        return outlet:counts() == 0
+      end, "it is gone")
+      local _, _, samples, lost = outlet:counts()
+      assert.is_true(lost > 500 and lost < samples, lost)
+    end)
+
+    it("takes 32 who receive, and counts who else comes", function()
+      local crowd = read "crowd"
+      shell.await(function()
+        core.wait(0.002)
+        return shell.read(crowd .. ".crowded")
+      end, "a crowd")
+      local now, most, _, _, refused = outlet:counts()
+      assert.are.same({ 32, 32, 3 }, { now, most, refused })
+      shell.write(crowd .. ".go", "")
+      assert.are.equal(3, (got(crowd)).refused)
+    end)
+
     it("takes 32 who have connected, and in the place of who asks nothing somebody who does", function()
       local storm = read "storm"
       shell.await(function()
@@ -232,7 +258,8 @@ describe("a stream over LSL", function()
       assert.is_true(math.abs(said.at - start - rows[i].onset) < 2e-6, said.text .. said.at)
     end
     local lsl = fixture.manifest(path).lsl
-    assert.are.same({ name, "lo", #list, 1, 0 }, { lsl.name, lsl.on, lsl.samples, lsl.receivers, lsl.lost })
+    assert.are.same({ name, "lo", #list, 1, 0, 0 }, { lsl.name, lsl.on, lsl.samples, lsl.receivers, lsl.lost,
+      lsl.refused })
     return rows
   end
 
