@@ -269,8 +269,9 @@ static bool all_given(const struct mp_lsl_outlet *outlet)
 }
 
 /* outlet:counts() -> receivers, most, samples, lost, refused: who receives now, and at most at
- * once so far; samples; of these, how many did not get to one who received, over all receivers, as
- * they were not taken in time or its connection broke; who was not taken in, as 32 were connected.
+ * once so far; samples; of these, how many did not get to one who received, over all receivers,
+ * as they were not taken in time or its connection broke; who was not taken in, as 32 were
+ * connected.
  */
 static int outlet_counts(lua_State *L)
 {

@@ -1,4 +1,5 @@
-/* test_lsl_outlet.c - a stream whose sockets the loop takes only in part: it is told, and closed. */
+/* test_lsl_outlet.c - a stream whose sockets the loop takes only in part: it is told, and
+ * closed. */
 #include "bindings/modules.h"
 
 #include "tests/check.h"

@@ -377,7 +377,8 @@ static void codes_of_a_script_crowd_out_no_plans(void)
     end(l);
 }
 
-/* At a planned end what a script gave stays in the box, for whoever has it then; a plan's goes. */
+/* At a planned end what a script gave stays in the box, for whoever has it then; a plan's goes.
+ */
 static void codes_of_a_script_outlive_the_arming(void)
 {
     struct mp_error err = {0};

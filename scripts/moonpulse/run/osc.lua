@@ -3,6 +3,7 @@
 --- nobody need listen.
 local core = require "moonpulse.core"
 local messages = require "moonpulse.text.osc"
+local numbers = require "moonpulse.text.numbers"
 local refusals = require "moonpulse.text.refusal"
 
 local M = {}
@@ -118,7 +119,8 @@ end
 --- Said when the run is over: nothing waits for a terminal before.
 local function say_lost(self)
   if self.lost > 0 then
-    io.stderr:write(("moonpulse: note: --osc: the system did not take %d messages\n"):format(self.lost))
+    io.stderr:write(("moonpulse: note: --osc: the system did not take %s\n"):format(
+      numbers.counted(self.lost, "message")))
   end
 end
 

@@ -173,7 +173,7 @@ end)]]):format(body))
     assert.are.same({ "1", "2", "3", "4", "5", "6", "7", "8" }, column(rows_of(found, "code"), "reply"))
   end)
 
-  it("keep nothing armed: the rest of them is given when the stimulator is disarmed, also if it is armed anew",
+  it("keep nothing armed: the rest of them is given while the stimulator is disarmed, or armed anew",
     function()
       script [[
   stim:arm(mp.pulse(mp.mso(40)))
