@@ -36,7 +36,8 @@ int mp_session_gives_code(lua_State *L)
     struct mp_error err = {0};
     const uint8_t value = (uint8_t)mp_check_integer(L, 2, 1, MP_CODE_MAX);
     const int64_t at_ns = luaL_checkinteger(L, 3);
-    if (mp_session_code(mp_check_session(L, 1), value, at_ns, &err) != MP_OK)
+    const bool stopped = lua_toboolean(L, 4);
+    if (mp_session_code(mp_check_session(L, 1), value, at_ns, stopped, &err) != MP_OK)
         return mp_push_failure(L, &err);
     lua_pushboolean(L, 1);
     return 1;

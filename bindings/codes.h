@@ -13,7 +13,7 @@ struct mp_schedule *mp_check_schedule_box(lua_State *L, int arg);
  * code: see mp_session_codes */
 int mp_session_takes_codes(lua_State *L);
 
-/* session:code(value, at_ns) -> true | nil, message, code: see mp_session_code */
+/* session:code(value, at_ns, stopped) -> true | nil, message, code: see mp_session_code */
 int mp_session_gives_code(lua_State *L);
 
 /*

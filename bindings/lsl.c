@@ -132,18 +132,21 @@ static void close_outlet(struct mp_owned *owned)
     mp_feed_log_close(&outlet->log);
     if (outlet->spare >= 0)
         (void)close(outlet->spare);
+    // the loop may have taken none of them, or some: those have their data
     uv_poll_t *const polls[] = {&outlet->data, &outlet->service, &outlet->queries};
-    bool serves = outlet->handles > 0;
-    for (int i = 0; i < 3 && serves; i++)
-        (void)uv_poll_stop(polls[i]);
+    for (int i = 0; i < 3; i++)
+        if (polls[i]->data != NULL)
+            (void)uv_poll_stop(polls[i]);
     mp_lsl_net_close(&outlet->net);
-    if (!serves) {
+    if (outlet->handles == 0) {
         free(outlet);
         return;
     }
     for (int i = 0; i < 3; i++)
-        uv_close((uv_handle_t *)polls[i], free_outlet);
-    uv_close((uv_handle_t *)&outlet->prepare, free_outlet);
+        if (polls[i]->data != NULL)
+            uv_close((uv_handle_t *)polls[i], free_outlet);
+    if (outlet->prepare.data != NULL)
+        uv_close((uv_handle_t *)&outlet->prepare, free_outlet);
 }
 
 static struct mp_lsl_outlet *check_outlet(lua_State *L)
@@ -266,8 +269,10 @@ static bool all_given(const struct mp_lsl_outlet *outlet)
 }
 
 /* outlet:counts() -> receivers, most, samples, lost, refused: who receives now, and at most at
- * once so far; samples; of these, how many did not get to one who received, over all receivers;
- * who was not taken in, as 32 were connected. */
+ * once so far; samples; of these, how many did not get to one who received, over all receivers,
+ * as they were not taken in time or its connection broke; who was not taken in, as 32 were
+ * connected.
+ */
 static int outlet_counts(lua_State *L)
 {
     const struct mp_lsl_outlet *outlet = check_outlet(L);

@@ -50,6 +50,13 @@ uint64_t mp_lsl_client_behind(const struct mp_lsl_client *client)
     return count;
 }
 
+/* Its connection broke: what it has not got is lost to it. */
+static void drop_broken(struct mp_lsl_client *client)
+{
+    client->outlet->lost += mp_lsl_client_behind(client);
+    mp_lsl_client_drop(client);
+}
+
 /* The line of the log that is next for it, without its newline. */
 static size_t next_line(struct mp_lsl_client *client, char line[LINE_ROOM])
 {
@@ -117,7 +124,7 @@ void mp_lsl_client_send(struct mp_lsl_client *client)
         if (took < 0 && (errno == EAGAIN || errno == EINTR))
             took = 0;
         if (took < 0) {
-            mp_lsl_client_drop(client);
+            drop_broken(client);
             return;
         }
         client->from += (size_t)took;
@@ -221,7 +228,11 @@ static bool hear(struct mp_lsl_client *client)
                         asks ? sizeof client->asked - client->got : sizeof rest, MSG_DONTWAIT);
     if (here < 0 && (errno == EAGAIN || errno == EINTR))
         return true;
-    if (here <= 0)
+    if (here < 0) {
+        drop_broken(client);
+        return false;
+    }
+    if (here == 0)
         return heard_all(client);
     if (!asks)
         return true;
@@ -233,7 +244,7 @@ static void on_ready(uv_poll_t *poll_of, int status, int events)
 {
     struct mp_lsl_client *client = poll_of->data;
     if (status < 0)
-        mp_lsl_client_drop(client);
+        drop_broken(client);
     else if ((events & UV_READABLE) == 0 || hear(client))
         mp_lsl_client_send(client);
 }

@@ -34,12 +34,22 @@ static struct mp_code take_first(struct mp_code_box *box)
     return first;
 }
 
+/* How many of its kind wait: of a script, or of a plan. */
+static uint32_t waiting(const struct mp_code_box *box, bool patient)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < box->count; i++)
+        count += box->waits[i].patient == patient;
+    return count;
+}
+
 void mp_code_box_add(struct mp_code_box *box, const struct mp_code *code,
                      const struct mp_code_hears *hears)
 {
     struct mp_code mine = *code;
     mine.ready_ns = code->due_ns;
-    if (box->count < MP_CODES_WAIT)
+    if (waiting(box, code->patient) <
+        (uint32_t)(code->patient ? MP_CODES_OF_SCRIPT : MP_CODES_OF_PLAN))
         insert(box, &mine);
     else
         hears->told(hears->context, code, MP_CODE_CROWDED, now_of(box));
@@ -53,10 +63,7 @@ static int64_t free_at(const struct mp_code_box *box)
 
 bool mp_code_box_comes(const struct mp_code_box *box)
 {
-    for (uint32_t i = 0; i < box->count; i++)
-        if (!box->waits[i].patient)
-            return true;
-    return false;
+    return waiting(box, false) > 0;
 }
 
 int64_t mp_code_box_next(const struct mp_code_box *box)
@@ -148,6 +155,19 @@ void mp_code_box_now(struct mp_code_box *box, const struct mp_code_hears *hears)
         put_zero(box);
     else if (code_due && !put_off(box, now))
         put_first(box, hears);
+}
+
+void mp_code_box_leave(struct mp_code_box *box, const struct mp_code_hears *hears)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < box->count; i++) {
+        const struct mp_code code = box->waits[i];
+        if (code.patient)
+            box->waits[kept++] = code;
+        else
+            hears->told(hears->context, &code, MP_CODE_STOPPED, now_of(box));
+    }
+    box->count = kept;
 }
 
 void mp_code_box_rest(struct mp_code_box *box, const struct mp_code_hears *hears)

@@ -18,7 +18,10 @@
 #include "engine/clock.h"
 #include "engine/lowering.h"
 
-enum { MP_CODES_WAIT = 16 }; // a power of two; codes that are on their way at once
+/* Codes that are on their way at once: of a plan, and, a power of two, of a script, which has
+ * places of its own, so that it crowds out no plan's. */
+enum { MP_CODES_OF_PLAN = 16, MP_CODES_OF_SCRIPT = 16 };
+enum { MP_CODES_WAIT = MP_CODES_OF_PLAN + MP_CODES_OF_SCRIPT };
 
 /* Why an event code did not get to its box. The numbers are the flight record's. */
 enum mp_code_lost {
@@ -84,6 +87,8 @@ void mp_code_box_add(struct mp_code_box *box, const struct mp_code *code,
 int64_t mp_code_box_next(const struct mp_code_box *box);
 /* Write one of what is due: a code, or a 0. */
 void mp_code_box_now(struct mp_code_box *box, const struct mp_code_hears *hears);
+/* Those of a plan that wait are told as stopped. What a script gave, and what stands, stays. */
+void mp_code_box_leave(struct mp_code_box *box, const struct mp_code_hears *hears);
 /* Those that wait are told as stopped, and the box gets its 0. */
 void mp_code_box_rest(struct mp_code_box *box, const struct mp_code_hears *hears);
 

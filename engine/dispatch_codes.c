@@ -107,6 +107,11 @@ void dispatch_codes_rest(struct mp_dispatcher *d)
     struct mp_code code;
     if (d->config.codes == NULL)
         return;
+    if (mp_latch_reason(&d->stop) == MP_STOP_FINISHED) { // the rest is given unarmed
+        dispatch_codes_taken(d);
+        mp_code_box_leave(d->config.codes, &hear);
+        return;
+    }
     mp_code_box_rest(d->config.codes, &hear); // its 0 first of all
     while (mp_ring_pop(&d->codes_in, &code))
         told(d, &code, MP_CODE_STOPPED, dispatch_now(d));

@@ -46,7 +46,8 @@ struct dispatch_second {
     uint8_t bytes[MP_FRAME_MAX];
 };
 
-enum { CODES_IN = 8 }; // a power of two; event codes of a script that were not looked at yet
+// event codes of a script that were not looked at yet: as many as the box lets wait
+enum { CODES_IN = MP_CODES_OF_SCRIPT };
 
 enum { FRAMES_KEPT = 256 }; // a power of two
 
@@ -176,7 +177,8 @@ void dispatch_code_now(struct mp_dispatcher *dispatcher);
 bool dispatch_codes_come(const struct mp_dispatcher *dispatcher);
 /* Or does one still stand? */
 bool dispatch_codes_wait(const struct mp_dispatcher *dispatcher);
-/* After a stop: those that wait are told as lost, and the box gets its 0. */
+/* After a stop: those that wait are told as lost, and the box gets its 0. At a planned end what
+ * a script gave stays in the box, and what stands there until its time. */
 void dispatch_codes_rest(struct mp_dispatcher *dispatcher);
 
 /* dispatch_cut.c: a frame of the plan was written, and the device should have it at had_ns. */

@@ -112,8 +112,11 @@ enum mp_status mp_lsl_info_make(struct mp_lsl_info *info, const char *name, cons
                                 struct mp_error *err)
 {
     *info = (struct mp_lsl_info){0};
-    if (strlen(name) == 0 || strlen(name) > MP_LSL_NAME || strlen(run) > MP_LSL_RUN)
+    if (strlen(name) == 0 || strlen(name) > MP_LSL_NAME)
         return mp_fail(err, MP_ERANGE, "a stream's name has 1 to %d bytes", MP_LSL_NAME);
+    if (strlen(run) > MP_LSL_RUN)
+        return mp_fail(err, MP_ERANGE, "the name of a run with a stream has at most %d bytes",
+                       MP_LSL_RUN);
     enum mp_status status = make_uid(info->uid, err);
     if (status != MP_OK)
         return status;

@@ -110,6 +110,7 @@ void session_report(struct mp_session *s)
         while (atomic_load(&s->stopping) != 0)
             continue;
         mp_dispatcher_destroy(d);
+        session_codes_go_on(s);
     }
 }
 

@@ -125,10 +125,12 @@ enum mp_status mp_session_codes(struct mp_session *session, const struct mp_code
  * Give it a code (1 to 255) that is of no plan, for the instant at_ns, which is now: by the
  * dispatcher while one lives, else from here. While another code stands there it waits until
  * the box is free. What becomes of it is told as MP_OUT_CODE, perhaps before this returns; with
- * unrecorded set the caller has to store it. MP_ESTATE: there is no box.
+ * unrecorded set the caller has to store it. stopped: the run has, so it is told as stopped and
+ * not given. MP_EGONE: the device's port is lost or closed, and the box with it. MP_ESTATE:
+ * there is no box.
  */
 enum mp_status mp_session_code(struct mp_session *session, uint8_t value, int64_t at_ns,
-                               struct mp_error *err);
+                               bool stopped, struct mp_error *err);
 
 /*
  * Write a frame: at once when connected, in the next gap when armed or running. After a stop

@@ -47,6 +47,12 @@ static void turn(struct mp_session *s)
         mp_world_set(s->world, &s->code_alarm, next_ns);
 }
 
+void session_codes_go_on(struct mp_session *s)
+{
+    if (is_ours(s) && mp_code_box_next(&s->codes) < INT64_MAX)
+        mp_world_set(s->world, &s->code_alarm, mp_code_box_next(&s->codes));
+}
+
 void session_code_due(struct mp_alarm *alarm)
 {
     turn(
@@ -110,13 +116,20 @@ enum mp_status mp_session_codes(struct mp_session *s, const struct mp_code_setti
     return MP_OK;
 }
 
-enum mp_status mp_session_code(struct mp_session *s, uint8_t value, int64_t at_ns,
+enum mp_status mp_session_code(struct mp_session *s, uint8_t value, int64_t at_ns, bool stopped,
                                struct mp_error *err)
 {
     struct mp_dispatcher *d = session_dispatcher(s);
+    if (s->state == MP_CLOSED)
+        return mp_fail(err, MP_EGONE,
+                       "the device's port is lost or closed, and the box was closed with it");
     if (s->codes.port == NULL || value == 0)
         return mp_fail(err, MP_ESTATE, "there is no box for event codes, or no code");
     const struct mp_code code = mp_code_of_script(&s->codes, value, at_ns);
+    if (stopped) {
+        told(s, &code, MP_CODE_STOPPED, at_ns);
+        return MP_OK;
+    }
     if (d == NULL) {
         const struct mp_code_hears hear = hears(s);
         mp_code_box_add(&s->codes, &code, &hear);

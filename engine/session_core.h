@@ -93,6 +93,8 @@ void session_kick(struct mp_session *s);
 
 /* session_codes.c: the alarm of the box. */
 void session_code_due(struct mp_alarm *alarm);
+/* The dispatcher is no more: what it left in the box comes at its time. */
+void session_codes_go_on(struct mp_session *s);
 /* The box is at 0, and closed; nothing if there is none. */
 void session_drop_codes(struct mp_session *s);
 

@@ -329,8 +329,8 @@ static void codes_of_a_script_beyond_its_room(void)
     CHECK_INT(mp_dispatcher_code(rig.d, 5, now_ns, &err), MP_ESTATE);
     rig_drain();
     CHECK_INT(lost(MP_CODE_WRITTEN), 1);
-    CHECK_INT(lost(MP_CODE_CROWDED), ALL - 1 - MP_CODES_WAIT);
-    CHECK_INT(lost(MP_CODE_STOPPED), MP_CODES_WAIT + CODES_IN);
+    CHECK_INT(lost(MP_CODE_CROWDED), ALL - 1 - MP_CODES_OF_SCRIPT);
+    CHECK_INT(lost(MP_CODE_STOPPED), MP_CODES_OF_SCRIPT + CODES_IN);
     CHECK_INT(rig_last()->kind, MP_OUT_STOPPED);
     CHECK_INT(box.bytes[box.count - 1], 0);
     rig_close();
@@ -354,6 +354,49 @@ static void codes_of_a_script_keep_no_plan_going(void)
     rig_drain();
     CHECK_INT(rig_tally(MP_OUT_FINISHED), 1);
     CHECK(mp_code_box_next(&code_box) < INT64_MAX);
+    end(l);
+}
+
+/* However many of a script wait, a plan's have their places. */
+static void codes_of_a_script_crowd_out_no_plans(void)
+{
+    struct mp_error err = {0};
+    begin(100 * MS, NULL);
+    for (int i = 0; i <= MP_CODES_OF_SCRIPT; i++) { // of which the first one stands
+        must(mp_dispatcher_code(rig.d, 5, now_ns, &err), &err);
+        turn_to(now_ns);
+    }
+    struct mp_lowering *l =
+        early(coded(repeat(mso(7), 10, MP_TRAIN, seconds(1, 1000)), 9), 15 * MS);
+    rig_play(l, now_ns + 20 * MS);
+    turn_to(now_ns + 50 * MS);
+    rig_drain();
+    CHECK_INT(rig_tally(MP_OUT_SENT), 10);
+    CHECK_INT(lost(MP_CODE_WRITTEN), 1 + 10);
+    CHECK_INT(lost(MP_CODE_CROWDED), 0);
+    end(l);
+}
+
+/* At a planned end what a script gave stays in the box, for whoever has it then; a plan's goes.
+ */
+static void codes_of_a_script_outlive_the_arming(void)
+{
+    struct mp_error err = {0};
+    begin(5 * MS, NULL);
+    must(mp_dispatcher_code(rig.d, 1, now_ns, &err), &err);
+    turn_to(now_ns);
+    struct mp_lowering *l = early(coded(mso(7), 9), 15 * MS);
+    rig_play(l, now_ns + 16 * MS);
+    turn_to(now_ns + 2 * MS); // its command is out, and its code is to come
+    must(mp_dispatcher_code(rig.d, 2, now_ns, &err), &err);
+    mp_dispatcher_join(rig.d, MP_STOP_FINISHED);
+    rig_drain();
+    CHECK_INT(lost(MP_CODE_STOPPED), 1);
+    CHECK_INT(rig_last()->kind, MP_OUT_STOPPED);
+    CHECK_INT(box.count, 1); // the first one stands
+    CHECK(code_box.stands);
+    CHECK_INT(code_box.count, 1);
+    CHECK_INT(code_box.waits[0].value, 2);
     end(l);
 }
 
@@ -382,6 +425,8 @@ int main(void)
     codes_of_a_script_are_told_apart();
     codes_of_a_script_beyond_its_room();
     codes_of_a_script_keep_no_plan_going();
+    codes_of_a_script_crowd_out_no_plans();
+    codes_of_a_script_outlive_the_arming();
     a_line_is_high_for_each_code();
     a_full_ring_has_room_for_why();
     a_full_record_has_room_for_why();

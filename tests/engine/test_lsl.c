@@ -96,6 +96,12 @@ static void writes_a_head_as_liblsl_does(void)
     char name[MP_LSL_NAME + 2] = {0};
     memset(name, 'n', MP_LSL_NAME + 1);
     CHECK_INT(mp_lsl_info_make(&info, name, "a run", "1.2", 1, 2, &err), MP_ERANGE);
+    CHECK_HAS(err.text, "a stream's name");
+    char run[MP_LSL_RUN + 2] = {0};
+    memset(run, 'n', MP_LSL_RUN + 1);
+    err = (struct mp_error){0};
+    CHECK_INT(mp_lsl_info_make(&info, "a", run, "1.2", 1, 2, &err), MP_ERANGE);
+    CHECK_HAS(err.text, "the name of a run");
     memset(name, '&', MP_LSL_NAME);
     name[MP_LSL_NAME] = '\0';
     CHECK_INT(mp_lsl_info_make(&info, name, name, "1.2", 1, 2, &err), MP_OK);

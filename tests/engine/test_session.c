@@ -236,6 +236,9 @@ static void a_lost_port_closes(void)
         CHECK_INT(seen.state_at_gone, MP_CLOSED);
         CHECK_INT(mp_session_state(session), MP_CLOSED);
         CHECK_HAS(seen.why, "gone");
+        struct mp_error err = {0};
+        CHECK_INT(mp_session_code(session, 1, mp_clock_ns(), false, &err), MP_EGONE);
+        CHECK_HAS(err.text, "the device's port is lost");
         CHECK_INT(seen.outcomes[MP_OUT_STOPPED], state >= MP_ARMED);
         if (state >= MP_ARMED) {
             CHECK_INT(seen.last.stop, MP_STOP_GONE);

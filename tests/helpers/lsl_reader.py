@@ -7,6 +7,8 @@ lsl_reader.py HOW NAME OUT: finds the stream by its name, then
   hang     asks for samples and takes none until OUT.go is there, then all that is left
   vanish   asks for samples and is gone
   storm    connects as often as it can, until OUT.go is there; keeps 40
+  crowd    receives 32 times, and connects three times more; then waits for OUT.go
+  broken   asks for samples and takes none until OUT.go is there; then its connection breaks
   garbage  sends what is no request, over TCP and in datagrams, each from its own seed, until OUT.go is there
   ask      writes what it is told of the queries on standard input, a line each: is it answered?
 All end when the folder of OUT is gone. OUT.begun is there when the stream was found, OUT when all is written: a line
@@ -261,6 +263,22 @@ elif how == "storm":
             held.append(s)
         else:
             s.close()
+elif how == "crowd":
+    held, said[0]["refused"] = [begin(address, uid, "receive") for _ in range(32)], 0
+    for _ in range(3):
+        try:
+            begin(address, uid, "receive")
+        except (EOFError, OSError):
+            said[0]["refused"] += 1
+    open(path + ".crowded", "w").close()
+    while not is_over():
+        time.sleep(0.005)
+elif how == "broken":
+    r, _ = begin(address, uid, "receive", 4096)
+    while not is_over():
+        time.sleep(0.005)
+    r.s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    r.s.close()
 elif how == "garbage":
     garbage(address, service)
 elif how == "ask":

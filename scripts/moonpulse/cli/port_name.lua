@@ -34,6 +34,18 @@ function M.facts(path, root)
   end
 end
 
+--- Why a line of that port is not for event codes: the thread that sends pulses moves it, and at a USB
+--- adapter that thread waits for a message to it each time.
+---@param path string
+---@param root string? a faked host's folder
+---@return string? why nil: it is no USB port, as far as the system says
+function M.line_waits(path, root)
+  local usb = M.facts(path, root)
+  return usb and ("%s is a USB adapter (%s), at which each move of a line is a message that the sending of "
+    .. "pulses would wait for, milliseconds at times: take a box that gets bytes (leave out line=), or a "
+    .. "port of the computer itself (/dev/ttyS0, /dev/parport0)"):format(path, usb.usb_id)
+end
+
 --- The USB ports of the host.
 ---@param root string? a faked host's folder
 ---@return moonpulse.UsbPort[]

@@ -91,16 +91,17 @@ end
 
 --- One threshold for all, or one for each of several devices (left=48): options.of_device has these.
 local function keep_threshold(options, key, value)
+  local function take(of, name, number)
+    options.twice = of[key] and of[key] ~= number and { name, of[key], number } or options.twice
+    of[key] = number
+  end
   if type(value) ~= "table" then
-    options.twice = options[key] and key or options.twice
-    options[key] = value
-    return
+    return take(options, "--" .. key, value)
   end
   local of = options.of_device or {}
   options.of_device = of
   of[value.place] = of[value.place] or {}
-  options.twice = of[value.place][key] and key or options.twice
-  of[value.place][key] = value.value
+  take(of[value.place], ("--%s %s"):format(key, value.place), value.value)
 end
 
 --- The options that fit a run to a participant, and the seed.
@@ -174,8 +175,8 @@ end
 --- would be judged by the wrong one.
 local function check_thresholds(options)
   if options.twice then
-    cli.fail("usage", "--%s is there twice: it is given once, or once for each of several devices (--%s "
-      .. "left=N)", options.twice, options.twice)
+    cli.fail("usage", "%s; each of several devices may have its own (left=N)",
+      cli.given_twice(table.unpack(options.twice)))
   elseif options.of_device and not (options.devices and options.devices[2]) then
     local place, of = next(options.of_device)
     cli.fail("usage", "--%s %s=N is for one of several devices of moonpulse run: write --%s N", next(of),
@@ -186,6 +187,24 @@ local function check_thresholds(options)
       .. "resting one; were they exchanged (--amt %g --rmt %g)?\n"
     io.stderr:write(text:format(options.amt, options.rmt, options.rmt, options.amt))
   end
+end
+
+--- The active threshold by which parameters have another default (with_amt): that of all, or, of several
+--- devices, one of theirs, for each must have one then.
+local function amt_of(options, found, given)
+  local known, without = options.amt, nil
+  for _, text in ipairs(options.devices or {}) do
+    local place = text:match("^([%w_%-]+)=")
+    local own = ((options.of_device or {})[place or ""] or {}).amt or options.amt
+    known, without = known or own, not own and place or without
+  end
+  for name, declared in pairs(known and without and found.params or {}) do
+    if declared.with_amt and given[name] == nil then
+      cli.fail("usage", "-p %s is in %%AMT where there is an active threshold, and %s has none: give --amt "
+        .. "%s=N as well, or -p %s=VALUE", name, without, without, name)
+    end
+  end
+  return known
 end
 
 --- Load and parameterise what the options name. Leaves with exit status 2 on an error.
@@ -212,7 +231,7 @@ function M.find(options, strict, complete, settle)
   settle_seed(options, found, strict)
   local given = M.pairs("-p", options.param)
   local values
-  values, message = protocols.values(found, given, { amt = options.amt })
+  values, message = protocols.values(found, given, { amt = amt_of(options, found, given) })
   if not values then
     cli.fail("usage", "%s", message)
   end

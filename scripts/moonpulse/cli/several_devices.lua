@@ -120,7 +120,13 @@ function M.choose(options)
       (texts[1]:match("=(.+)$"):gsub("@", " --port ", 1)))
   end
   check_alone(options)
-  if #texts > most then
+  for _, text in ipairs(texts) do
+    place = place or M.named(text)
+  end
+  if not place then
+    cli.fail("usage", "%s; several devices have a name each: --device left=%s --device right=%s",
+      cli.given_twice("--device", texts[1], texts[2]), texts[1], texts[2])
+  elseif #texts > most then
     cli.fail("usage", "%d devices are more than a run drives: %d", #texts, most)
   end
   for _, text in ipairs(texts) do

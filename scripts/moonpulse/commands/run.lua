@@ -164,7 +164,7 @@ local function earlier(options)
     and require "moonpulse.cli.earlier_threshold"
 end
 
---- --events and --lsl: the sockets are made before anything else of the run is there.
+--- --events, --lsl and --osc: the sockets are made before anything else of the run is there.
 local function open_feed(options, given, found)
   if options.events then
     given.feed = require("moonpulse.run.feed").open(options.events[1], found.id) -- loaded for who asks for it
@@ -174,6 +174,7 @@ local function open_feed(options, given, found)
     given.markers = require("moonpulse.run.markers").open(options.lsl[1], options.lsl_on == "all")
     options.markers = given.markers
   end
+  given.osc = options.osc and require("moonpulse.run.osc").open(options.osc)
 end
 
 --- Is there a run that was killed and that nobody recovered?
@@ -221,6 +222,20 @@ local function check_lsl(options)
   end
 end
 
+local function check_codes(options)
+  local box, real = options.codes, options.speed == 1 and not options.look
+  if box.path == "sim" and real then
+    cli.fail("usage", "--codes sim is the simulated box of virtual time: take --speed max, or name the port "
+      .. "of your box")
+  elseif box.path == options.port then
+    cli.fail("usage", "--codes %s is the device's own port: a box for codes has a port of its own", box.path)
+  end
+  local why = box.line and real and require("moonpulse.cli.port_name").line_waits(box.path)
+  if why then
+    cli.fail("usage", "--codes %s: %s", box.text, why)
+  end
+end
+
 --- What can be said of the options before anything is looked for.
 local function check_options(options)
   if options.sign then
@@ -243,19 +258,18 @@ local function check_options(options)
     end
     options.answers, options.answers_told = nil, true
   end
-  if options.codes and options.codes.path == "sim" and options.speed == 1 and not options.look then
-    cli.fail("usage", "--codes sim is the simulated box of virtual time: take --speed max, or name the port "
-      .. "of your box")
-  elseif options.codes and options.codes.path == options.port then
-    cli.fail("usage", "--codes %s is the device's own port: a box for codes has a port of its own",
-      options.codes.path)
+  if options.codes then
+    check_codes(options)
   end
 end
 
 --- What knows of several devices: loaded for who names more than one, or a name for one.
 local function several(options)
-  local texts = options.devices
-  return texts and (texts[2] or texts[1]:find("^[%w_%-]+=")) and require "moonpulse.cli.several_devices"
+  local texts, others = options.devices or {}, false
+  for _, text in ipairs(texts) do
+    others = others or text ~= texts[1]
+  end
+  return texts[1] and (others or texts[1]:find("^[%w_%-]+=")) and require "moonpulse.cli.several_devices"
 end
 
 --- The stimulator, or the stimulators.

@@ -48,7 +48,7 @@ local function mistake(box, given)
 end
 
 --- Read what --codes says; for argparse.
----@param text string "/dev/ttyUSB1", "/dev/ttyUSB1,width=2,baud=9600", "/dev/ttyUSB1,line=rts",
+---@param text string "/dev/ttyUSB1", "/dev/ttyUSB1,width=2,baud=9600", "/dev/ttyS0,line=rts",
 ---   "/dev/parport0", "sim"
 ---@return moonpulse.CodeBox?
 ---@return string? message

@@ -18,6 +18,7 @@ Source.__index = Source
 local chunk = 5000 -- of simulated samples, then others have a turn
 local window_ns = 2000000000 -- the soonest arrival of two such times says when samples are taken
 local gap_ns = 100000000 -- one that is so late does not follow on those before it
+local drift_ns = 2000000 -- from such a window to the next, 0.1 %: 7 degrees of 10 Hz, and more each time
 M.silent_ns = 500000000
 
 --- How long n samples last.
@@ -47,6 +48,18 @@ local function give(self, value, at_ns)
   end
 end
 
+--- The soonest arrival of a window was later than the one before, or all were by a gap. Once that is a pause
+--- of the sender's; again, with no window between that was not, the times of all samples are wrong.
+local function drifted(self, arrival_ns)
+  self.drifts = self.drifts + 1
+  if self.drifts >= 2 then
+    self.trouble = self.trouble or ("run:signal: the samples of %s come at %.1f a second, and rate = %g: "
+      .. "give the rate that its amplifier has; if it is that one, samples are lost on their way"):format(
+      self.from, self.count * 1e9 / math.max(1, arrival_ns - self.first_ns), self.rate)
+    self.wake()
+  end
+end
+
 --- When the samples begin, as far as their arrivals tell: they come late by chance and never too soon, so the
 --- soonest ones count.
 local function clock(self, arrival_ns)
@@ -57,7 +70,13 @@ local function clock(self, arrival_ns)
       taker:forget()
     end
     self.before_ns, self.now_ns, self.window_ns = math.maxinteger, since_ns, arrival_ns
+    drifted(self, arrival_ns)
   elseif arrival_ns - self.window_ns > window_ns then
+    if self.now_ns - self.before_ns > drift_ns then
+      drifted(self, arrival_ns)
+    elseif self.before_ns ~= math.maxinteger then
+      self.drifts = 0
+    end
     self.before_ns, self.now_ns, self.window_ns = self.now_ns, since_ns, arrival_ns
   else
     self.now_ns = math.min(self.now_ns, since_ns)
@@ -65,13 +84,17 @@ local function clock(self, arrival_ns)
   return math.min(self.before_ns, self.now_ns)
 end
 
-local function take(self, bytes, arrival_ns)
+--- A datagram came.
+---@param bytes string
+---@param arrival_ns integer
+function Source:take(bytes, arrival_ns)
   if #bytes % 4 ~= 0 then
     self.trouble = self.trouble or ("%s: a datagram of %d bytes: a sample is 4 of them, a float32 with the "
       .. "lowest byte first"):format(self.from, #bytes)
     return self.wake()
   end
   local samples = #bytes // 4
+  self.first_ns = self.first_ns or arrival_ns
   self.count, self.heard_ns = self.count + samples, arrival_ns
   local origin_ns = clock(self, arrival_ns) - self.delay_ns
   for i = 1, samples do
@@ -82,10 +105,10 @@ end
 
 --- Listen to the datagrams of another program. Raises a fault.
 local function listen(self, wake)
-  self.wake, self.count = wake, 0
+  self.wake, self.count, self.drifts = wake, 0, 0
   self.before_ns, self.now_ns, self.window_ns = math.maxinteger, math.maxinteger, self.heard_ns
   self.session = core.session {
-    on_bytes = function(bytes, arrival_ns) take(self, bytes, arrival_ns) end,
+    on_bytes = function(bytes, arrival_ns) self:take(bytes, arrival_ns) end,
     on_outcome = function() end,
     on_gone = function(message)
       self.trouble = self.trouble or ("run:signal: %s is lost: %s"):format(self.from, message)

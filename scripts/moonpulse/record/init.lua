@@ -240,7 +240,7 @@ local function write_row(self, row, onset_ns)
   local text = core.event_row(row)
   self:put(text)
   if self.feed then
-    self.feed:row(text)
+    self.feed:row(text, row.told)
   end
 end
 
@@ -411,9 +411,12 @@ end
 ---@param reply string? also the text of a mark
 ---@param action integer|moonpulse.Action? whose columns the row has
 ---@param mark integer? the number of a plan's mark
-function Record:event(event, planned_ns, sent_ns, status, reply, action, mark)
+---@param of { code: integer?, told: string? }? a script's mark: its event code, and what other programs are
+---   told in the place of reply
+function Record:event(event, planned_ns, sent_ns, status, reply, action, mark, of)
   self:add { event = event, planned_ns = planned_ns, sent_ns = sent_ns, status = status, mark = mark,
-    reply = reply, tail = action and (self.tails and self.tails[action] or fields(action)) }
+    code = of and of.code, told = of and of.told, reply = reply,
+    tail = action and (self.tails and self.tails[action] or fields(action)) }
 end
 
 --- What can be written so far goes to the disk.

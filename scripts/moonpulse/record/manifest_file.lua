@@ -50,7 +50,7 @@ local orders = {
     "firmware", "simulated", "own_simulator", "confirms", "waveform", "current_direction", "mode", "coil",
     "driver", "backend", "port", "usb_id", "usb_serial", "usb_product", "temperature_c" },
   codes = { "box", "baud", "line", "width_ms", "sent", "lost" },
-  lsl = { "name", "uid", "on", "samples", "receivers", "lost" },
+  lsl = { "name", "uid", "on", "samples", "receivers", "lost", "refused" },
   safety = { "verdict", "profile", "table", "lab", "findings", "override", "approval", "history",
     "warning" },
   ["device.trigger"] = { "on", "line", "bytes", "after", "width_ms", "baud", "text" },

@@ -278,7 +278,7 @@ end
 --- With --events, --lsl and --osc other programs are told from now on, and may be waited for.
 ---@param context moonpulse.Context
 ---@param options table of the command
----@param given { feed: moonpulse.Feed?, markers: moonpulse.Markers? }
+---@param given { feed: moonpulse.Feed?, markers: moonpulse.Markers?, osc: moonpulse.Osc? }
 function M.tell_others(context, options, given)
   local feed, markers = given.feed, given.markers
   if feed then
@@ -289,6 +289,9 @@ function M.tell_others(context, options, given)
     line("lsl", "%s, type Markers, for %s", markers.name, markers.all and "all computers of this network"
       or "programs on this computer")
   end
+  if given.osc then
+    given.osc:begin(context)
+  end
   if feed and options.events_wait then
     await(context.job, options.events_wait, function() return (feed.feed:counts()) end, feed.path,
       "--events-wait")
@@ -296,9 +299,6 @@ function M.tell_others(context, options, given)
   if markers and options.lsl_wait then
     await(context.job, options.lsl_wait, function() return markers:receivers() end, "the stream "
       .. markers.name, "--lsl-wait")
-  end
-  if options.osc then -- loaded for who asks for it
-    require("moonpulse.run.osc").begin(context, options.osc)
   end
 end
 

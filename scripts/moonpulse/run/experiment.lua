@@ -183,6 +183,9 @@ local function outcome_of(stage, ok, problem)
   stops.hear() -- a signal that ended a script says now which one it was
   local asked, trouble = pcall(stage.device.make_safe, stage.device, "run",
     ok and "finished" or stimulators.reason_of(problem))
+  if ok then
+    stimulator:await_codes() -- the device is safe: the box has the rest without it
+  end
   local left, stopped = stimulator.left or {}, stimulator.stopped
   if not asked then -- a driver's callback failed meanwhile
     left = { not_disarmed = blame.text(trouble) }

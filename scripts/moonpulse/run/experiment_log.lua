@@ -88,10 +88,13 @@ end
 function Show:mark(text, at_ns, of, typed, code)
   local clean = row_text(text)
   -- it names no folder of this computer: a script may note what was refused, with its place
-  clean = manifests.placeless(self.context, clean) .. row_text(typed or "")
+  clean = manifests.placeless(self.context, clean)
+  -- what somebody typed, perhaps a name, is nothing for a network
+  local told = typed and clean:gsub(":?%s*$", "") or nil
+  clean = clean .. row_text(typed or "")
   local since_ns = (at_ns or core.clock_ns()) - self.record.start_ns
   self.journal:write("mark", { at_ns = since_ns, text = clean, of = of, code = code })
-  self.record:event("mark", since_ns, nil, "passed", clean)
+  self.record:event("mark", since_ns, nil, "passed", clean, nil, nil, { code = code, told = told })
   if code and self.context.job.codes then
     self.give_code(code, self.record.start_ns + since_ns)
   end

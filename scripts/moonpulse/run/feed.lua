@@ -14,7 +14,7 @@ local stops = require "moonpulse.run.stop_sources"
 local M = {}
 
 local patience_s, most_s = 0.25, 1 -- at the end, for who has not read everything yet
-local most_words = 200 -- of who asks
+local most_words = 200 -- of who asks: bytes
 
 ---@class moonpulse.Feed
 ---@field feed moonpulse.core.Feed
@@ -116,9 +116,8 @@ end
 
 --- Words of another program, as they may be kept: a line that no terminal obeys.
 local function words(value, most)
-  local text = type(value) == "string" and escapes.shown((value:gsub("%c", " "))) or ""
-  return text ~= "" and text:sub(1, utf8.offset(text, most + 1) and utf8.offset(text, most + 1) - 1 or -1)
-    or nil
+  local text = type(value) == "string" and escapes.shortened((value:gsub("%c", " ")), most) or ""
+  return text ~= "" and text or nil
 end
 
 local function who(asked, process)

@@ -66,19 +66,13 @@ end
 
 -- What is told ----------------------------------------------------------------------------------------------
 
---- On one line, with an end.
-local function shortened(text)
-  text = escapes.shown(text)
-  return #text > most_text and text:sub(1, utf8.offset(text, 0, most_text - 2) - 1) .. "..." or text
-end
-
 --- A sample of at_ns (from the run's start): "pulse SICI code=7".
 local function push(self, at_ns, kind, text, code)
   if self.facts_at_end then -- it is over
     return
   end
   local parts = { kind }
-  parts[#parts + 1] = text and shortened(text)
+  parts[#parts + 1] = text and escapes.shortened(text, most_text)
   parts[#parts + 1] = code and ("code=%d"):format(code)
   self.outlet:push(self.start_ns + at_ns, table.concat(parts, " "))
 end
@@ -116,7 +110,7 @@ end
 ---@param row moonpulse.Row
 function Markers:row(row)
   if row.event == "mark" then
-    push(self, row.planned_ns, "mark", row.reply, code_of(self, "mark", row.mark))
+    push(self, row.planned_ns, "mark", row.told or row.reply, row.code or code_of(self, "mark", row.mark))
   elseif row.event == "unasked_pulse" then
     push(self, row.confirmed_ns, "unasked_pulse")
   elseif row.event == "pulse" and (row.sent_ns or row.timed_by == "external") then
@@ -146,12 +140,16 @@ function Markers:finish(reason)
     push(self, core.clock_ns() - self.start_ns, "stop", reason or "error")
   end
   self.outlet:finish(patience_s, most_s)
-  local _, most, samples, lost = self.outlet:counts()
-  self.facts_at_end = { samples = samples, receivers = most, lost = lost }
+  local _, most, samples, lost, refused = self.outlet:counts()
+  self.facts_at_end = { samples = samples, receivers = most, lost = lost, refused = refused }
   self.outlet:close()
   if lost > 0 then
     io.stderr:write(("moonpulse: note: --lsl: %s did not get to who had connected for them: they were not "
-      .. "taken in time\n"):format(numbers.counted(lost, "sample")))
+      .. "taken in time, or the connection broke\n"):format(numbers.counted(lost, "sample")))
+  end
+  if refused > 0 then
+    io.stderr:write(("moonpulse: note: --lsl: %s not taken in, as 32 programs were connected\n"):format(
+      refused == 1 and "a program was" or numbers.count(refused) .. " programs were"))
   end
 end
 

@@ -3,6 +3,7 @@
 --- nobody need listen.
 local core = require "moonpulse.core"
 local messages = require "moonpulse.text.osc"
+local numbers = require "moonpulse.text.numbers"
 local refusals = require "moonpulse.text.refusal"
 
 local M = {}
@@ -17,19 +18,22 @@ local M = {}
 ---@return moonpulse.OscTarget?
 ---@return string? message
 function M.parse(text)
-  local host, port = text:match "^(.-):?(%d+)$"
-  port = math.tointeger(tonumber(port))
-  host = host and (host:match "^%[(.*)%]$" or host)
-  if not port or port < 1 or port > 65535 or host:find "[^%x:.]" or text:find "^:" then
+  local host, port = text:match "^(%d+%.%d+%.%d+%.%d+):(%d+)$"
+  if not host then
+    host, port = text:match "^%[([%x:.]+)%]:(%d+)$"
+  end
+  port = math.tointeger(tonumber(port or text:match "^%d+$"))
+  if not port or port < 1 or port > 65535 then
     return nil, ("--osc %s: it is where a program listens, like 127.0.0.1:9000 (numbers, no name; 9000 "
       .. "alone is on this computer)"):format(text)
   end
-  return { text = text, host = host ~= "" and host or "127.0.0.1", port = port }
+  return { text = text, host = host or "127.0.0.1", port = port }
 end
 
 ---@class moonpulse.Osc
 ---@field to moonpulse.core.Datagram
----@field record moonpulse.Record
+---@field record moonpulse.Record? once the run has its folder
+---@field name string? of that
 ---@field lost integer messages that the system did not take
 local Osc = {}
 Osc.__index = Osc
@@ -77,7 +81,7 @@ function rows.unasked_pulse(self)
 end
 
 function rows.mark(self, cell)
-  send(self, cell.at "onset_planned_us", "mark", "s", cell.text "reply")
+  send(self, cell.at "onset_planned_us", "mark", "s", cell.told or cell.text "reply")
 end
 
 function rows.code(self, cell)
@@ -92,7 +96,8 @@ end
 
 --- A row of events.tsv was written.
 ---@param text string
-function Osc:row(text)
+---@param told string? of a mark: what others are told in its text's place
+function Osc:row(text, told)
   local cells = {}
   for cell in text:gmatch "[^\t\n]+" do
     cells[#cells + 1] = cell
@@ -100,6 +105,7 @@ function Osc:row(text)
   local tell = rows[cells[places.event]]
   if tell then
     tell(self, {
+      told = told,
       text = function(name) return cells[places[name]] or "" end,
       whole = function(name) return math.tointeger(tonumber(cells[places[name]])) or 0 end,
       at = function(name)
@@ -113,7 +119,8 @@ end
 --- Said when the run is over: nothing waits for a terminal before.
 local function say_lost(self)
   if self.lost > 0 then
-    io.stderr:write(("moonpulse: note: --osc: the system did not take %d messages\n"):format(self.lost))
+    io.stderr:write(("moonpulse: note: --osc: the system did not take %s\n"):format(
+      numbers.counted(self.lost, "message")))
   end
 end
 
@@ -164,17 +171,21 @@ function Osc:act(kind, entry)
   end
 end
 
---- What is told goes there from now on, beside the feed, if there is one. Raises a refusal where that cannot
---- be.
----@param context moonpulse.Context
+--- Have the socket. Leaves with exit status 2 where nothing can be sent there.
 ---@param target moonpulse.OscTarget
-function M.begin(context, target)
+---@return moonpulse.Osc
+function M.open(target)
   local to, message = core.datagram(target.host, target.port)
   if not to then
     refusals.raise("usage", "--osc %s: %s", target.text, message)
   end
-  local self = setmetatable({ to = to, record = context.record, lost = 0,
-    name = context.record.folder:match "([^/]+)$" }, Osc)
+  return setmetatable({ to = to, lost = 0 }, Osc)
+end
+
+--- The run has its folder: what is told goes there from now on, beside the feed, if there is one.
+---@param context moonpulse.Context
+function Osc:begin(context)
+  self.record, self.name = context.record, context.record.folder:match "([^/]+)$"
   local both = require "moonpulse.run.told_both"
   context.record.feed = both.of(context.record.feed, self)
   context.job.audit.feed = both.of(context.job.audit.feed, self)

@@ -38,7 +38,7 @@ end
 ---@param at_ns integer of the mark, monotonic
 function M.give(stimulator, code, at_ns)
   stimulator.codes_open = (stimulator.codes_open or 0) + 1
-  local ok, message = stimulator.link.session:code(code, at_ns)
+  local ok, message = stimulator.link.session:code(code, at_ns, stimulator.job.stop_reason ~= nil)
   if not ok then -- the port of the stimulator is lost, and all is closed
     stimulator.codes_open = stimulator.codes_open - 1
     refusals.fault(("--codes %s: %s"):format(stimulator.job.codes.text, message))

@@ -268,10 +268,10 @@ function Stimulator:recover()
       record:sync()
     end
   end
-  self:await_codes()
 end
 
---- Wait until the last code of a script's mark has stood for its time; a stop ends the wait.
+--- Wait until the last code of a script's mark has stood for its time; a stop ends the wait. Nothing need be
+--- armed for it.
 function Stimulator:await_codes()
   if self.codes_open then
     require("moonpulse.stimulator.codes").await(self)

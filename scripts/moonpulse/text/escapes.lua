@@ -61,4 +61,13 @@ function M.shown(text, lines)
   return table.concat(parts)
 end
 
+--- The same with an end: what is longer is cut between two letters, and ends in "...".
+---@param text string
+---@param most integer bytes, at least 4
+---@return string
+function M.shortened(text, most)
+  text = M.shown(text)
+  return #text > most and text:sub(1, utf8.offset(text, 0, most - 2) - 1) .. "..." or text
+end
+
 return M

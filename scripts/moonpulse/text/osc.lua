@@ -1,5 +1,7 @@
 --- Messages of Open Sound Control (OSC 1.0, opensoundcontrol.org/spec-1_0): an address, arguments of the four
 --- types that every receiver knows (32-bit integer, 32-bit float, string), in a bundle with a time tag.
+local escapes = require "moonpulse.text.escapes"
+
 local M = {}
 
 local since_1900_s = 2208988800 -- from there to 1970: the time tag is NTP's
@@ -7,7 +9,7 @@ local most_text = 1000 -- bytes
 
 --- A string as it is sent: ended by a 0, its length a multiple of four.
 local function padded(text)
-  text = text:gsub("%z", ""):sub(1, most_text)
+  text = escapes.shortened((text:gsub("%z", "")), most_text)
   return text .. ("\0"):rep(4 - #text % 4)
 end
 

@@ -200,10 +200,11 @@ function Session:codes(box) end
 --- Give it a code that is of no plan, now. What becomes of it is an outcome, of which of is "script".
 ---@param value integer from 1 to 255
 ---@param at_ns integer monotonic
+---@param stopped boolean? the run has: it is told as stopped, and not given
 ---@return boolean? ok
 ---@return string? message
 ---@return string? code
-function Session:code(value, at_ns) end
+function Session:code(value, at_ns, stopped) end
 
 --- Write a frame: at once when connected, in the next gap when armed. Refused after a stop, until
 --- acknowledge().

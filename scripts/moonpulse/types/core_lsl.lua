@@ -32,7 +32,7 @@ function Outlet:push(time_ns, text) end
 ---@return integer receivers that are there
 ---@return integer most at once so far
 ---@return integer samples
----@return integer lost that one who received did not take in time, over all receivers
+---@return integer lost that one who received did not take in time, or before its connection broke; over all
 ---@return integer refused who was not taken in: 32 were connected
 function Outlet:counts() end
 

@@ -17,6 +17,8 @@
 ---@field at_ns integer? when it was told, monotonic
 ---@field action moonpulse.Action?
 ---@field mark integer? of a plan's mark, its number there
+---@field code integer? of a script's mark: its event code
+---@field told string? of a mark: what other programs are told in the place of reply, which somebody has typed
 ---@field key_ns integer? by which it is put in order: record/order.lua
 ---@field rank integer? 0: marks come first
 ---@field [string] any of a train that the device times: record/device_trains.lua

@@ -53,6 +53,16 @@ describe("a port's name", function()
     assert.are.same({ "/dev/serial/by-id/usb-FTDI", "B2" }, { path, port.usb_serial })
   end)
 
+  it("of a USB adapter has no line for event codes, whatever it is called by", function()
+    for _, path in ipairs { "/dev/ttyUSB0", "/dev/ttyACM0", "/dev/serial/by-id/usb-FTDI" } do
+      local why = port_name.line_waits(path, root)
+      assert.matches(path .. " is a USB adapter (", why, 1, true)
+      assert.matches("leave out line=", why, 1, true)
+    end
+    assert.is_nil(port_name.line_waits("/dev/ttyS0", root))
+    assert.is_nil(port_name.line_waits("/tmp/box", root))
+  end)
+
   it("may be its name in /dev", function()
     local path, port = resolve "ttyACM0"
     assert.are.same({ "/dev/ttyACM0", "2341:003d" }, { path, port.usb_id })

@@ -24,7 +24,8 @@ local function public()
     local plan = pulse()
     calls["plan:" .. name] = function(...) return plan[name](plan, ...) end
   end
-  local stage = { device = devices.new({ record = {}, job = {} }, {}, {}), mark = function() end }
+  local stage = { device = devices.new({ record = { start_ns = 0 }, job = {} }, {}, {}, {}, 0),
+    mark = function() end }
   local run = objects.new(stage, { params = {}, seed = 1, name = "x" })
   local stairs = run:staircase { start = 50, step = 2 }
   local held = { run = run, stim = run:device(), staircase = stairs, trial = (stairs()) }

@@ -176,6 +176,33 @@ describe("await_phase", function()
     assert.is_true(math.abs(add(75, 3).amplitude - 3) < 0.3)
   end)
 
+  --- Datagrams of 5 samples come so many a second, each by chance up to 3 ms late; what is wrong then.
+  local function trouble_of(per_second, lost)
+    local sources = require "moonpulse.experiment.signal_source"
+    local place, told = shell.folder(), 0
+    local source = sources.new({ rate = 1000, from = ("unix:%s/eeg"):format(place), delay_ns = 0,
+      blank_ns = 0, seed = 1, number = 1 }, {}, function() told = told + 1 end)
+    local began_ns = source.heard_ns
+    for i = 1, 12 * per_second // 5 do
+      if i % (lost or math.huge) ~= 0 then
+        source:take(("\0"):rep(20), began_ns + (i * 5 * 1000000000) // per_second + i * 7919 % 3000000)
+      end
+    end
+    source:close()
+    shell.remove(place)
+    assert.are.equal(source.trouble and 1 or 0, math.min(told, 1))
+    return source.trouble
+  end
+
+  it("ends with a fault where samples come slower than their rate, or are lost", function()
+    assert.is_nil(trouble_of(1000))
+    assert.matches("come at 9[01]%d%.%d a second, and rate = 1000: give the rate", trouble_of(900) or "")
+    assert.matches("come at 97%d%.%d a second", trouble_of(975) or "")
+    assert.matches("come at 99%d%.%d a second", trouble_of(997) or "")
+    assert.matches("lost on their way", trouble_of(1000, 250) or "")
+    assert.is_nil(trouble_of(1010)) -- the soonest count: it stays with them
+  end)
+
   it("leaves out what comes while a plan of ours is given, and after it", function()
     local seen = {}
     local given = { { from_ns = 2000, until_ns = 3000 }, { from_ns = 9000 } }

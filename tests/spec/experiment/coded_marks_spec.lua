@@ -154,6 +154,55 @@ end)]]):format(body))
     end
   end)
 
+  it("cost no pulse that a trigger starts, however many of them wait", function()
+    script [[
+  local pulse = mp.pulse { intensity = mp.mso(40) }
+  stim:arm(pulse)
+  run:spawn(function()
+    run:sleep(2.9)
+    for code = 1, 8 do run:mark("m", { code = code }) end
+  end)
+  stim:on_trigger(pulse, { count = 5, refractory = 0.4 })
+  stim:disarm()]]
+    shell.write(folder .. "/triggers", "2 port 1\n3 port 1\n3.5 port 1\n4 port 1\n4.5 port 1\n")
+    assert.are.equal(0, (run(("--speed max --codes sim,width=100 --triggers %s/triggers "
+      .. "--approval none --beyond-guidelines test")
+      :format(folder))))
+    local found = fixture.run_in(folder .. "/runs")
+    assert.are.equal(5, #rows_of(found, "pulse"))
+    assert.are.same({ "1", "2", "3", "4", "5", "6", "7", "8" }, column(rows_of(found, "code"), "reply"))
+  end)
+
+  it("keep nothing armed: the rest of them is given while the stimulator is disarmed, or armed anew",
+    function()
+      script [[
+  stim:arm(mp.pulse(mp.mso(40)))
+  for code = 1, 8 do run:mark("m", { code = code }) end
+  stim:disarm()
+  run:sleep(1.3)
+  stim:arm(mp.pulse(mp.mso(40)))
+  run:mark("m", { code = 9 })
+  run:sleep(1.2)
+  stim:disarm()]]
+      assert.are.equal(0, (run "--speed max --codes sim,width=1000"))
+      local found = fixture.run_in(folder .. "/runs")
+      local disarmed, begun = {}, nil
+      for _, row in ipairs(shell.rows(found .. "/twin.tsv")) do
+        begun = begun or row.event == "arm" and tonumber(row.time)
+        disarmed[#disarmed + 1] = row.event == "disarm" and tonumber(row.time) - begun or nil
+      end
+      assert.are.equal(2, #disarmed)
+      assert.is_true(disarmed[1] < 0.5 and disarmed[2] < 4, ("%g s, %g s"):format(disarmed[1], disarmed[2]))
+      local seen, times = stood(found)
+      assert.are.equal("0 1 0 2 0 3 0 4 0 5 0 6 0 7 0 8 0 9 0", seen)
+      for i = 3, #times do
+        local expected = i % 2 == 1 and 1000000000 or 1000000
+        assert.is_true(math.abs(times[i] - times[i - 1] - expected) < 200000, "place " .. i)
+      end
+      assert.are.same({ 9, 0 }, { fixture.manifest(found).codes.sent, fixture.manifest(found).codes.lost })
+      assert.are.equal(0, (shell.moonpulse(folder, "verify " .. found)))
+    end)
+
   it("are refused where they are none, or the plan has nothing at all", function()
     for body, said in pairs {
       ['  run:mark("x", { code = 0 })'] = "script.lua:4: run:mark: a code is a whole number from 1 to 255",
@@ -179,6 +228,18 @@ end)]]):format(body))
     assert.are.same({}, rows_of(fixture.run_in(folder .. "/runs"), "code"))
   end)
 
+  it("wait while the stimulator is armed as well as while it is not, and beside those of a plan", function()
+    script [[
+  stim:arm(mp.pulse(mp.mso(40)))
+  for code = 1, 16 do run:mark("m", { code = code }) end
+  run:sleep(0.01)
+  stim:play(mp.pulse { intensity = mp.mso(40), code = 99 })
+  stim:disarm()]]
+    assert.are.equal(0, (run "--speed max --codes sim,width=100"))
+    local codes = fixture.manifest(fixture.run_in(folder .. "/runs")).codes
+    assert.are.same({ 17, 0 }, { codes.sent, codes.lost })
+  end)
+
   it("beyond what can wait are lost, said once, and in the record", function()
     script '  for _ = 1, 40 do run:mark("x", { code = 3 }) end'
     local status, _, err = run "--speed max --codes sim"
@@ -194,6 +255,32 @@ end)]]):format(body))
     end
     assert.are.same({ sent = 17, not_taken = 23 }, status_of)
     assert.are.equal(0, (shell.moonpulse(folder, "verify " .. found)))
+  end)
+
+  it("are not given once the run has stopped", function()
+    local bytes = {}
+    local box = assert(core.pty(nil, function(some)
+      for byte in some:gmatch "." do
+        bytes[#bytes + 1] = byte:byte()
+      end
+    end))
+    script [[
+  run:mark("one", { code = 21 })
+  run:note "waits"
+  pcall(run.sleep, run, 60)
+  run:mark("two", { code = 22 })]]
+    local job = jobs:start("job", ("run %s/script.lua --out %s/runs --codes %s"):format(folder, folder,
+      box:path()))
+    job:says "waits"
+    job:signal "TERM"
+    assert.are.equal(5, job:wait())
+    core.wait(0.05)
+    box:close()
+    assert.are.equal("0 21 0", table.concat(bytes, " ", 1, math.max(3, #bytes)))
+    local codes = rows_of(fixture.run_in(folder .. "/runs"), "code")
+    assert.are.same({ "21", "22" }, column(codes, "reply"))
+    assert.are.same({ "sent", "stopped" }, column(codes, "status"))
+    assert.are.equal(0, (shell.moonpulse(folder, "verify " .. fixture.run_in(folder .. "/runs"))))
   end)
 
   it("of a run that was killed have their rows after recover, and the box is at 0", function()

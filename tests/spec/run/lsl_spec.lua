@@ -136,6 +136,32 @@ describe("a stream over LSL", function()
       assert.are.equal(7000, before)
     end)
 
+    it("counts what one has not got whose connection breaks", function()
+      local broken = read "broken"
+      receivers(1)
+      push(1000, true)
+      core.wait(0.01)
+      shell.write(broken .. ".go", "")
+      shell.await(function()
+        core.wait(0.002)
+        return outlet:counts() == 0
+      end, "it is gone")
+      local _, _, samples, lost = outlet:counts()
+      assert.is_true(lost > 500 and lost < samples, lost)
+    end)
+
+    it("takes 32 who receive, and counts who else comes", function()
+      local crowd = read "crowd"
+      shell.await(function()
+        core.wait(0.002)
+        return shell.read(crowd .. ".crowded")
+      end, "a crowd")
+      local now, most, _, _, refused = outlet:counts()
+      assert.are.same({ 32, 32, 3 }, { now, most, refused })
+      shell.write(crowd .. ".go", "")
+      assert.are.equal(3, (got(crowd)).refused)
+    end)
+
     it("takes 32 who have connected, and in the place of who asks nothing somebody who does", function()
       local storm = read "storm"
       shell.await(function()
@@ -232,7 +258,8 @@ describe("a stream over LSL", function()
       assert.is_true(math.abs(said.at - start - rows[i].onset) < 2e-6, said.text .. said.at)
     end
     local lsl = fixture.manifest(path).lsl
-    assert.are.same({ name, "lo", #list, 1, 0 }, { lsl.name, lsl.on, lsl.samples, lsl.receivers, lsl.lost })
+    assert.are.same({ name, "lo", #list, 1, 0, 0 }, { lsl.name, lsl.on, lsl.samples, lsl.receivers, lsl.lost,
+      lsl.refused })
     return rows
   end
 
@@ -279,6 +306,8 @@ describe("a stream over LSL", function()
       return mp.experiment { id = "script", name = "Script", run = function(run)
         local stim = run:device()
         run:mark "one\nline"
+        run:mark("coded", { code = 9 })
+        run:ask "Who?"
         stim:arm()
         for i = 1, 3 do
           stim:fire(mp.pulse(mp.mso(40 + i)):label("step " .. i))
@@ -287,14 +316,17 @@ describe("a stream over LSL", function()
         run:mark(("x"):rep(3000))
         run:note "waits"
         run:sleep(60) end }]])
-    local list, path, status = run(folder .. "/script.lua --tolerance 10000", "receive", function(job)
+    shell.write(folder .. "/answers", "Anna Smith\n")
+    local list, path, status = run(("%s/script.lua --answers %s/answers --tolerance 10000"):format(folder,
+      folder), "receive", function(job)
       job:says "waits"
       job:signal "TERM"
     end)
     assert.are.equal(5, status)
+    local others = { ["mark coded"] = "mark coded code=9", ["mark Who?: Anna Smith"] = "mark Who?" }
     check(list, path, "signal", function(row)
       local text = pulse_or_mark(row)
-      return text and #text > 1000 and ("mark %s..."):format(("x"):rep(897)) or text
+      return others[text] or text and #text > 1000 and ("mark %s..."):format(("x"):rep(897)) or text
     end)
   end)
 
@@ -312,11 +344,13 @@ describe("a stream over LSL", function()
       { event = "set_intensity", planned_ns = 8, sent_ns = 8 }, { event = "code", sent_ns = 9, reply = "7" },
       { event = "unasked_pulse", planned_ns = 10, confirmed_ns = 10 },
       { event = "mark", planned_ns = 11, reply = "a\27[2Jb" },
+      { event = "mark", planned_ns = 12, reply = "S1", code = 7 },
+      { event = "mark", planned_ns = 13, reply = "Who?: Anna Smith", told = "Who?" },
     } do
       markers:row(row)
     end
     assert.are.same({ "1000 start a run", "1005 perhaps_sent SICI", "1007 pulse loop", "1010 unasked_pulse",
-      "1011 mark a\\x1B[2Jb" }, told)
+      "1011 mark a\\x1B[2Jb", "1012 mark S1 code=7", "1013 mark Who?" }, told)
   end)
 
   it("is refused in virtual time, by a wrong name, and where nobody comes", function()

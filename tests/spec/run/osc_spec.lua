@@ -48,6 +48,12 @@ describe("OSC", function()
     end
     assert.are.equal(0, #osc.message("/x", "s", ("y"):rep(5000)) % 4)
     assert.are.same({ "ab" }, decoded(osc.message("/x", "s", "a\0b"))[1].values)
+    for lead = 0, 3 do -- whose letters are whole, wherever it is cut
+      local text = ("x"):rep(lead) .. ("\u{20ac}"):rep(400)
+      local found = decoded(osc.message("/x", "s", text))[1].values[1]
+      assert.are.equal(text:sub(1, #found - 3) .. "...", found)
+      assert.is_true(#found > 996 and #found <= 1000)
+    end
   end)
 
   --- A run that somebody listens to: what was told, and its folder.
@@ -120,6 +126,7 @@ describe("OSC", function()
 local mp = require "moonpulse"
 return mp.experiment(function(run)
   local stim = run:device()
+  run:ask "Who?"
   run:mark("here", { code = 5 })
   stim:arm()
   stim:play(mp.pulse(mp.mso(40)))
@@ -127,15 +134,17 @@ return mp.experiment(function(run)
   stim:disarm()
   run:stop("enough")
 end)]])
-    local list = heard({ ("--speed max --codes sim --events %s/feed.sock"):format(folder), status = 5 },
-      "script")
+    shell.write(folder .. "/answers", "Anna Smith\n")
+    local list, found = heard({ ("--speed max --codes sim --events %s/feed.sock --answers %s/answers"):format(
+      folder, folder), status = 5 }, "script")
     local marks = {}
     for i, each in ipairs(of(list, "mark")) do
       marks[i] = each.values[1]
     end
-    assert.are.equal("here armed catch stop requested: enough", table.concat(marks, " "))
+    assert.are.equal("Who? here armed catch stop requested: enough", table.concat(marks, " "))
     assert.are.same({ { 5, 0, "sent" }, { 6, 0, "sent" } }, { of(list, "code")[1].values,
       of(list, "code")[2].values })
+    assert.matches("\tWho?: Anna Smith\t", shell.read(found .. "/events.tsv"), 1, true)
     assert.are.same({ "stopped", "requested", 1, 1 }, list[#list].values)
   end)
 
@@ -154,11 +163,19 @@ end)]])
   it("goes to a numeric address only", function()
     shell.write(folder .. "/coded.lua", coded)
     for _, text in ipairs { "localhost:9000", "127.0.0.1", "127.0.0.1:0", "70000", ":9000", "a.b:1",
-      "300.0.0.1:9000" } do
+      "300.0.0.1:9000", "255.255.255.255:9000", "::1:9000", "127.1:9000", "[127.0.0.1:9000", "[::g]:1" } do
       local status, _, err = shell.moonpulse(folder, ("run %s/coded.lua --speed max --out %s/runs --osc %s")
         :format(folder, folder, text))
       assert.are.equal(2, status, text)
-      assert.matches("--osc " .. text, err, 1, true)
+      assert.matches("--osc " .. text .. ": ", err, 1, true)
     end
+    assert.are.same({}, shell.names(folder .. "/runs"))
+  end)
+
+  it("is told of a run that waited for another program in vain", function()
+    shell.write(folder .. "/coded.lua", coded)
+    local list = heard({ ("--speed max --events %s/feed --events-wait 0.05"):format(folder), status = 3 },
+      "coded")
+    assert.are.equal("/moonpulse/end", list[#list].address)
   end)
 end)

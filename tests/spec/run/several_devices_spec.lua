@@ -177,6 +177,31 @@ end }]])
     assert.are.equal(7, #given(path, "left"))
   end)
 
+  it("has the default of an active threshold where each device has one, else says who has none", function()
+    shell.write(folder .. "/cs.lua", [[
+local mp = require "moonpulse"
+return mp.protocol { id = "cs", name = "CS",
+  params = { cs = { default = mp.rmt(80), with_amt = mp.amt(80) } },
+  plan = function(p) return mp.together { left = mp.pulse(p.cs), right = mp.pulse(p.cs) } end }
+]])
+    local function begin(name, thresholds)
+      return shell.moonpulse(folder, ("run %s/cs.lua --speed max --device left=sim --device right=sim %s "
+        .. "--out %s/%s"):format(folder, thresholds, folder, name))
+    end
+    local cases = { one = "--rmt 50 --amt 40", each = "--rmt 50 --amt left=40 --amt right=45" }
+    for name, thresholds in pairs(cases) do
+      local status, _, err = begin(name, thresholds)
+      assert.are.equal(0, status, err)
+      local path = fixture.run_in(folder .. "/" .. name)
+      local _, left = given(path, "left")
+      local _, right = given(path, "right")
+      assert.are.same({ "32", name == "one" and "32" or "36" }, { left[1], right[1] })
+    end
+    local status, _, err = begin("refused", "--rmt 50 --amt left=40")
+    assert.are.equal(2, status, err)
+    assert.matches("right has none: give --amt right=N as well, or -p cs=VALUE", err, 1, true)
+  end)
+
   it("refuses what goes with one device, and names that do not fit the plan", function()
     for arguments, words in pairs {
       ["--device left=sim --device sim"] = "each has a name",
@@ -186,7 +211,7 @@ end }]])
       [both .. "--device third=sim"] = "the plan has no pulse for \"third\"",
       [both .. "--codes sim"] = "event codes go with one device",
       [both .. "--rmt rigth=50"] = "no device has that name",
-      [both .. "--rmt 50"] = "--rmt is there twice",
+      [both .. "--rmt 51"] = "--rmt is given twice, with 50 and with 51",
       [both .. "--timing device"] = "leave out --timing",
       [both .. "--fault drop@1"] = "start moonpulse sim",
       [both .. "--device-option version=9.0"] = "of which device?",
