@@ -6,6 +6,7 @@ local M = {}
 
 ---@class moonpulse.Rest
 ---@field plan moonpulse.Plan
+---@field is_whole true? nothing of it was given but marks
 ---@field trials integer of the plan that come before it
 ---@field first_ns integer when its first pulse was to come, from the plan's start
 ---@field begins_ns integer when it begins, from the plan's start: with its first mark or rest
@@ -51,7 +52,7 @@ end
 
 --- The whole plan: nothing of it was given but marks.
 local function whole(plan, marks)
-  return { plan = plan, trials = 0, first_ns = 0, begins_ns = 0, lost = 0, marks_lost = 0,
+  return { plan = plan, is_whole = true, trials = 0, first_ns = 0, begins_ns = 0, lost = 0, marks_lost = 0,
     marks_again = marks }
 end
 

@@ -53,7 +53,8 @@ local function await(device, at_ns)
 end
 
 --- What of a plan that was played is left out is told; then what is left of it is given.
-local function give_rest(device, was, rest, live)
+---@return number start as of stim:play
+local function give_rest(device, was, rest, live, trials)
   tell_lost(device, rest.lost)
   if rest.marks_lost > 0 then
     tell(device, "left out: %s before what is left of the plan", numbers.counted(rest.marks_lost, "mark"))
@@ -62,7 +63,10 @@ local function give_rest(device, was, rest, live)
   end
   await(device, (was.starts_ns[1] or 0) + rest.begins_ns)
   device:border(rest.plan)
-  live(device, rest.plan)
+  device.stimulator.job.trials_before = trials
+  local start = live(device, rest.plan)
+  device.stimulator.job.trials_before = nil
+  return start
 end
 
 --- A plan that was played: nothing is given but the rest of one that broke off, with the number and so the
@@ -70,9 +74,10 @@ end
 --- broken off: then what is left of that. Of the trial that broke off what was left out counts for the gate,
 --- too: a part of a burst would be taken for something else.
 ---@param trials integer of the whole plan, before this one
+---@return number start when it started, in seconds of the script's clock
 local function played(device, help, who, plan, was, live, trials)
   help.check_plan(who, plan)
-  local seed, job = device.show:seed_of(1), device.stimulator.job
+  local seed, start = device.show:seed_of(1), (was.starts_ns[1] or 0) / 1e9
   local rest = was.given and rests.of(plan, seed, was.given, was.marks)
   take(device, help, plan, was, seed, rest and rest.first_ns)
   if not rest then
@@ -83,15 +88,11 @@ local function played(device, help, who, plan, was, live, trials)
   else
     trials = trials + rest.trials
     local further = device.past:take("play", who)
-    if further then
-      played(device, help, who, rest.plan, further, live, trials)
-    else
-      job.trials_before = trials
-      give_rest(device, was, rest, live)
-      job.trials_before = nil
-    end
+    local of_rest = further and played(device, help, who, rest.plan, further, live, trials)
+      or give_rest(device, was, rest, live, trials)
+    start = rest.is_whole and of_rest or start -- nothing was given at the start that was begun then
   end
-  return (was.starts_ns[1] or 0) / 1e9
+  return start
 end
 
 --- Options of which so many pulses or starts are left; nil: none.
@@ -169,6 +170,7 @@ local kinds = { play = "play", fire = "play", on_trigger = "ahead", watch = "wat
 --- Before a plan is given.
 local function border(device, plan)
   local job = device.stimulator.job
+  job.trials_before = nil
   if job.pause_here then
     job.pause_here()
     device.waiting.check()

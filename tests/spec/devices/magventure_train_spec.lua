@@ -290,13 +290,14 @@ describe("arming a MagPro for a train", function()
     end)
     link.options = { in_ms = 5, out_ms = -10 }
     assert.is_true((armed(link)))
-    assert.are.same({ 5, -10 }, { link.simulator:state().delays.in_ms, link.simulator:state().delays.out_ms })
+    local delays = link.simulator:state().delays
+    assert.are.same({ 5, -10 }, { delays.in_ms, delays.out_ms })
     is_quiet = true
     link:write(driver.commands.disable())
     local ok, problem = pcall(driver.disarm, link)
     assert.is_false(ok)
     assert.matches("does not say whether its waveform is Biphasic again", problem.message)
-    local delays = link.simulator:state().delays
+    delays = link.simulator:state().delays
     assert.are.same({ 0, 0 }, { delays.in_ms, delays.out_ms })
     is_quiet = false
     assert.is_true((armed(link)))
@@ -304,7 +305,8 @@ describe("arming a MagPro for a train", function()
     link:write(driver.commands.disable())
     ok, problem = pcall(driver.disarm, link)
     assert.is_false(ok)
-    assert.matches("its delays are 5 and -10 ms, and were 0 and 0 ms before the run", problem.message, 1, true)
+    assert.matches("its delays are 5 and -10 ms, and were 0 and 0 ms before the run", problem.message, 1,
+      true)
   end)
 
   it("stops where the panel would change the pulses", function()

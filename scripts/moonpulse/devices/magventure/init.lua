@@ -225,8 +225,8 @@ function M.arm(io, first, actions)
     ("the stimulator did not take the amplitude %d %%"):format(first.mso))
 end
 
---- What arming changed is set back, all of it before anything is asked, and read back; it is safe even if this
---- fails.
+--- What arming changed is set back, all of it before anything is asked, and read back; it is safe even if
+--- this fails.
 ---@param is moonpulse.Reply its status
 local function set_back(io, is)
   local before, found, delays = io.dialect.before, io.dialect.found, io.dialect.delays
