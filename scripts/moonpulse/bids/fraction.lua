@@ -1,15 +1,10 @@
 --- Exact times: fractions of whole numbers, as plans have them. A row of nibs.tsv holds decimals, and says
 --- nothing rounded: what ends in decimals is told here.
+local gcd = require("moonpulse.compose.divisor").of
+
 local M = {}
 
 local most = 2.0 ^ 62
-
-local function gcd(a, b)
-  while b ~= 0 do
-    a, b = b, a % b
-  end
-  return a
-end
 
 local function times(a, b)
   if math.abs(a * 1.0 * b) > most then

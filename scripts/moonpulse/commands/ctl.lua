@@ -166,22 +166,16 @@ local function asked(run, question, code)
   return said
 end
 
-local function mark(options, text, named)
+--- Give a run a text: as a mark, or as an answer.
+---@param verb "mark"|"answer"
+---@param done string what is said then, of the run's name
+local function give(verb, done, options, text, named)
   local run <close> = running.find(named)
-  asked(run, { ["do"] = "mark", text = text, by = "moonpulse ctl" }, "usage")
+  asked(run, { ["do"] = verb, text = text, by = "moonpulse ctl" }, "usage")
   if options.json then
-    return as_json.tell { what = "moonpulse ctl", verb = "mark", run = run:name(), text = text }
+    return as_json.tell { what = "moonpulse ctl", verb = verb, run = run:name(), text = text }
   end
-  shown("marked in %s", run:name())
-end
-
-local function give_answer(options, text, named)
-  local run <close> = running.find(named)
-  asked(run, { ["do"] = "answer", text = text, by = "moonpulse ctl" }, "usage")
-  if options.json then
-    return as_json.tell { what = "moonpulse ctl", verb = "answer", run = run:name(), text = text }
-  end
-  shown("answered in %s", run:name())
+  shown(done, run:name())
 end
 
 local function pause(options, named)
@@ -278,12 +272,12 @@ function M.run(options)
     if not named[1] then
       cli.fail("usage", "mark: its text is missing: moonpulse ctl mark \"coil put back\"")
     end
-    return mark(options, named[1], named[2])
+    return give("mark", "marked in %s", options, named[1], named[2])
   elseif options.verb == "answer" then
     if not named[1] then
       cli.fail("usage", "answer: it is missing: moonpulse ctl answer 52.5")
     end
-    return give_answer(options, named[1], named[2])
+    return give("answer", "answered in %s", options, named[1], named[2])
   elseif named[2] then
     cli.fail("usage", "%s takes one run: %s or %s?", options.verb, named[1], named[2])
   end

@@ -3,6 +3,7 @@
 local blame = require "moonpulse.text.author_line"
 local check = require "moonpulse.compose.check"
 local core = require "moonpulse.core"
+local gcd = require("moonpulse.compose.divisor").of
 local lists = require "moonpulse.text.lists"
 local notes = require "moonpulse.text.notes"
 local numbers = require "moonpulse.text.numbers"
@@ -49,13 +50,6 @@ function M.normal(spec)
       tostring(given.sd), tostring(given.mean))
   end
   return sealed.new("normal", { min = given.min, max = given.max, mean = given.mean, sd = given.sd }, where)
-end
-
-local function gcd(a, b)
-  while b ~= 0 do
-    a, b = b, a % b
-  end
-  return a
 end
 
 --- Weights as the smallest whole numbers that are in proportion to them.

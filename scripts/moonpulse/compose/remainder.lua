@@ -82,6 +82,14 @@ local function named(made, plan, view)
   return view.code > 0 and made:view().code == 0 and core.coded(made, view.code) or made
 end
 
+--- What is left of a sequence's parts, called as it was.
+local function joined(children, plan, view)
+  if #children == 1 then
+    return named(children[1], plan, view)
+  end
+  return named(core.describe(core.sequence_of(children), view.origin, view.label), plan, view)
+end
+
 local function rest_of_sequence(plan, view, skipped)
   local children, found = {}, false
   local of_trials = (" " .. view.roles .. " "):find(" trials ", 1, true)
@@ -102,10 +110,7 @@ local function rest_of_sequence(plan, view, skipped)
       children[#children + 1] = skipped == 0 and child or nil -- a mark, or what holds nothing but marks
     end
   end
-  if #children == 1 then
-    return named(children[1], plan, view)
-  end
-  return named(core.describe(core.sequence_of(children), view.origin, view.label), plan, view)
+  return joined(children, plan, view)
 end
 
 local function rest_of_repeat(plan, view, skipped)
@@ -195,10 +200,7 @@ local function without_marks(plan, count)
       children[1], count = without_marks(child, count), 0
     end
   end
-  if #children == 1 then
-    return named(children[1], plan, view)
-  end
-  return named(core.describe(core.sequence_of(children), view.origin, view.label), plan, view)
+  return joined(children, plan, view)
 end
 
 ---@class moonpulse.Begins where a plan is begun: manifest.begins_at

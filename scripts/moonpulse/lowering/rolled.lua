@@ -6,6 +6,7 @@
 -- stretch of a sequence becomes one part at the place of its first; where something else of the sequence is
 -- drawn, the other places stay, empty, for what a random rest draws hangs on its place.
 local core = require "moonpulse.core"
+local divisor = require("moonpulse.compose.divisor").of
 
 local M = {}
 
@@ -15,13 +16,6 @@ local NEAR_S = 1          -- pulses that lie nearer may be a pair or a burst
 local TOO_LARGE = {}      -- raised: a time whose fraction does not fit
 
 -- Exact times: seconds as a fraction, the same table for the same time -------------------------------------
-
-local function divisor(a, b)
-  while b ~= 0 do
-    a, b = b, a % b
-  end
-  return a
-end
 
 local function time_of(self, num, den)
   local by = divisor(den, num)

@@ -72,6 +72,14 @@ local function either_way(given, try)
   return nil, lesser(actions, more)
 end
 
+--- What either_way came to; raises what is wrong.
+local function must_be_made(lowering, actions)
+  if lowering then
+    return lowering, actions
+  end
+  error(actions, 0)
+end
+
 --- By us where the wire and the device allow it. Else the device gets as little as possible: the parts that
 --- are too fast for us; and where its programs do not go together then, the largest that it takes. At last
 --- what is a train and was not written as one.
@@ -80,18 +88,14 @@ end
 ---@return moonpulse.core.Lowering lowering
 ---@return moonpulse.Action[] actions
 function M.automatic(prepare, given)
-  local lowering, actions = either_way(given, function(each)
+  return must_be_made(either_way(given, function(each)
     local made, more = in_one_of(prepare, each, { "host", "least", "most" })
     local again = not made and is_limit(more) and with_trains(each)
     if again then
       return in_one_of(prepare, again, { "least", "most" })
     end
     return made, more
-  end)
-  if lowering then
-    return lowering, actions
-  end
-  error(actions, 0)
+  end))
 end
 
 --- By us, or not at all.
@@ -100,13 +104,9 @@ end
 ---@return moonpulse.core.Lowering lowering
 ---@return moonpulse.Action[] actions
 function M.by_host(prepare, given)
-  local lowering, actions = either_way(given, function(each)
+  return must_be_made(either_way(given, function(each)
     return in_one_of(prepare, each, { "host" })
-  end)
-  if lowering then
-    return lowering, actions
-  end
-  error(actions, 0)
+  end))
 end
 
 --- Whatever of a plan the device can time: as pcall(prepare).
