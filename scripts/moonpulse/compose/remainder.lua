@@ -181,6 +181,23 @@ local function trial_of(plan, seed, pulse)
   return trial, last
 end
 
+--- How many marks a plan begins with that are of no trial with pulses: marks of such a trial's own are given
+--- with it.
+---@param plan moonpulse.Plan
+---@return integer
+function M.leading_marks(plan)
+  local view, count = plan:view(), 0
+  for i = 1, view.kind == "sequence" and view.children or 0 do
+    local child = plan:child(i)
+    local totals = child:totals()
+    if totals.pulses > 0 then
+      return count + M.leading_marks(child)
+    end
+    count = count + totals.marks
+  end
+  return count
+end
+
 --- plan without the marks that it begins with, count of them, and without the rests behind them.
 local function without_marks(plan, count)
   local view = plan:view()

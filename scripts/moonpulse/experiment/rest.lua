@@ -78,7 +78,7 @@ function M.of(plan, seed, given, marks)
   local at = { what = "trial", number = trial }
   local rest = remainders.of(plan, seed, at)
   local left, _, leading = remainders.left_marks(plan, seed, given, before + 1, rest)
-  local again = math.max(0, math.min(behind - #left, #leading))
+  local again = math.max(0, math.min(behind - #left, #leading, remainders.leading_marks(rest)))
   if again > 0 then
     at.marks_given = again
     local can, without = pcall(remainders.of, plan, seed, at)

@@ -183,8 +183,8 @@ local function marks_of(kept, events, last, begins, rest)
       list[#list + 1] = mark
     end
   end
-  local before_them = #left - #list
-  while leading[given + 1] and (passed[leading[given + 1].us] or 0) > 0 do
+  local before_them, most = #left - #list, remainders.leading_marks(rest)
+  while given < most and leading[given + 1] and (passed[leading[given + 1].us] or 0) > 0 do
     given = given + 1
     passed[leading[given].us] = passed[leading[given].us] - 1
   end

@@ -200,4 +200,29 @@ describe("marks of a session that goes on", function()
     -- not the 4 s from pulse to pulse; nil: it is over already
     assert.is_true(all == nil or all == "2 s", all)
   end)
+
+  it("that are a cue of the trial that is given again are given again with it", function()
+    shell.write(folder .. "/cue.lua", [[local mp = require "moonpulse"
+      return mp.protocol { id = "cue", name = "Cue", plan = function()
+        local go = mp.pulse(mp.mso(40))
+        return mp.trials { of = { go, mp.mark "catch", mp.mark "cue" .. mp.rest(0.6) .. go, go }, every = 1 }
+      end }]])
+    local job = jobs:start("job", ("run %s/cue.lua --tolerance 5000 --out %s/runs"):format(folder, folder))
+    shell.await(function()
+      local names = shell.names(folder .. "/runs")
+      local rows = names[1] and shell.read(("%s/runs/%s/events.tsv"):format(folder, names[1])) or ""
+      return rows:find("\tcue\t", 1, true)
+    end, "its cue")
+    job:signal "INT"
+    assert.are.equal(5, job:wait(), job:err())
+    local first = fixture.run_in(folder .. "/runs")
+    local status, text, err = shell.moonpulse(folder, ("resume %s --speed max --out %s/on"):format(first,
+      folder))
+    assert.are.equal(0, status, text .. err)
+    local seen = {}
+    for _, row in ipairs(shell.rows(fixture.run_in(folder .. "/on") .. "/events.tsv")) do
+      seen[#seen + 1] = row.event == "mark" and row.reply or row.event == "pulse" and "go" or nil
+    end
+    assert.are.same(given(first) == 1 and { "cue", "go", "go" } or { "go" }, seen) -- a busy computer is late
+  end)
 end)
