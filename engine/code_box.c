@@ -176,7 +176,7 @@ void mp_code_box_rest(struct mp_code_box *box, const struct mp_code_hears *hears
         const struct mp_code code = take_first(box);
         hears->told(hears->context, &code, MP_CODE_STOPPED, now_of(box));
     }
+    box->tries = 0;
     if (box->stands)
         put_zero(box);
-    box->stands = false;
 }

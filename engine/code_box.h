@@ -89,7 +89,8 @@ int64_t mp_code_box_next(const struct mp_code_box *box);
 void mp_code_box_now(struct mp_code_box *box, const struct mp_code_hears *hears);
 /* Those of a plan that wait are told as stopped. What a script gave, and what stands, stays. */
 void mp_code_box_leave(struct mp_code_box *box, const struct mp_code_hears *hears);
-/* Those that wait are told as stopped, and the box gets its 0. */
+/* Those that wait are told as stopped, and the box gets its 0; one that does not take it yet
+ * has it coming (mp_code_box_next). */
 void mp_code_box_rest(struct mp_code_box *box, const struct mp_code_hears *hears);
 
 /* Is a code of a plan still to come? That of a script keeps no plan from its end. */

@@ -154,7 +154,11 @@ void session_drop_codes(struct mp_session *s)
     mp_code_box_rest(&s->codes, &hear);
     if (s->codes.port != port) // whoever was told has closed it
         return;
+    const bool stands = s->codes.stands;
     s->codes = (struct mp_code_box){.port = NULL};
-    mp_guard_dismiss(&s->codes_guard);
+    if (stands) // the guard has the patience that a loop has not
+        mp_guard_alarm(&s->codes_guard);
+    else
+        mp_guard_dismiss(&s->codes_guard);
     mp_port_close(port);
 }
