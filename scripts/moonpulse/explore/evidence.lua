@@ -215,10 +215,10 @@ end
 --- Which row tells of which pulse: by their time alone.
 local function match(run)
   local within = max(2000, run.facts.clock_ns)
-  local stalls = troubles.has(run.scenario, "port", "stalled")
+  local stalls = troubles.longest_stall_ns(run.scenario)
   local sent = pulses_of(run.rows, is_ours)
   in_order(sent, "onset")
-  local stall_ns = stalls and within + floor(stalls.stall_ms * 1e6)
+  local stall_ns = stalls and within + stalls
   if not (stalls and match_in_order(run, sent, within, stall_ns)) then
     match_times(run, sent, within)
   end

@@ -173,6 +173,18 @@ function M.has(scenario, what, kind)
   end
 end
 
+--- For how long a write stalls at most; nil: none does.
+---@param scenario moonpulse.explore.Scenario
+---@return integer? ns
+function M.longest_stall_ns(scenario)
+  local longest
+  for _, trouble in ipairs(scenario.troubles) do
+    local ns = trouble.kind == "stalled" and math.floor(trouble.stall_ms * 1e6)
+    longest = ns and math.max(longest or 0, ns) or longest
+  end
+  return longest
+end
+
 --- When a trouble is there, on the clock: from its instant until it is over. A write that stalls is the next
 --- one after that, and its bytes are with the simulator when it has returned.
 ---@param run table of moonpulse.explore.play

@@ -29,8 +29,7 @@ local sure = { delivered = true, otherwise = true }
 
 --- How far the time of a pulse may be from that of its row.
 local function within_ns(run)
-  local stalls = troubles.has(run.scenario, "port", "stalled")
-  return math.max(2000, run.facts.clock_ns) + (stalls and stalls.stall_ms * 1e6 or 0)
+  return math.max(2000, run.facts.clock_ns) + (troubles.longest_stall_ns(run.scenario) or 0)
     + run.scenario.tolerance_ms * 1e6 -- of a train that was cut its plan is known, not its start
 end
 
