@@ -5,6 +5,7 @@ local core = require "moonpulse.core"
 local counted = require "moonpulse.record.counted"
 local pasts = require "moonpulse.experiment.past"
 local read = require "moonpulse.record.read"
+local script_ends = require "moonpulse.experiment.script_end"
 local text_files = require "moonpulse.text.text_file"
 
 local M = {}
@@ -76,44 +77,6 @@ local function cut(entries, plays, recipe, events)
   return nil
 end
 
--- what a script is told that decides nothing by itself
-local readings = { now = true, status = true, limits = true, identity = true, triggers = true,
-  trigger_count = true, armed = true }
-
---- The last question of the script, as far as the journal tells: is it open, and whence came its answer?
-local function last_question(lines)
-  local is_open, source = false, nil
-  for _, line in ipairs(lines) do
-    if line.of == "script" and (line.kind == "question" or line.kind == "answer") then
-      is_open, source = line.kind == "question", line.source
-    end
-  end
-  return is_open, source
-end
-
---- A script that an error of its own or a refusal ended would end there again if it were told the same: the
---- answer or the refusal behind which it ended is forgotten, so that it is asked or judged anew. A question
---- that nobody answered is asked anew as it is.
----@return integer? from_file answers of --answers that are forgotten; nil: nothing can be
-local function forget_cause(entries, recipe)
-  local is_open, source = last_question(recipe.lines)
-  local i = #entries
-  if read.get(recipe.manifest, "result.stop") ~= "error" or is_open or entries[i] and entries[i].given then
-    return 0
-  end
-  while entries[i] and readings[entries[i].what] do
-    i = i - 1
-  end
-  local cause = entries[i] and entries[i].what
-  if cause ~= "answer" and cause ~= "refused" then
-    return nil
-  end
-  for k = #entries, i, -1 do
-    entries[k] = nil
-  end
-  return cause == "answer" and source == "--answers" and 1 or 0
-end
-
 --- When the script's clock stopped, by the last row, and the last line before the end.
 local function over_ns(lines, zero_ns, events)
   local last_ns = 0
@@ -146,7 +109,8 @@ function M.where(recipe, rows, events)
   if unclear then
     return nil, unclear
   end
-  local forgotten = forget_cause(entries, recipe)
+  local forgotten = read.get(recipe.manifest, "result.stop") ~= "error" and 0
+    or script_ends.forget(entries, recipe.lines)
   if not forgotten then
     return nil, ("%s cannot be gone on with: its script ended it (%s), and would end there again, for it is "
       .. "told the same; run it again, with a parameter of its own that says where it begins (-p block=3)")

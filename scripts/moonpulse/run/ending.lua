@@ -245,14 +245,15 @@ local function report_and_record(folder)
   end
 end
 
---- Can a script that an error or a refusal ended come to another end? What resume says to its record.
-local function can_be_told(folder)
-  local goes_on = require "moonpulse.rerun.goes_on" -- loaded for them
-  local done, at = pcall(function()
-    local recipe = goes_on.recipe(folder)
-    return recipe and goes_on.where(recipe)
-  end)
-  return done and at
+--- Can a script that an error or a refusal ended come to another end, told the same? As resume judges it.
+local function can_be_told(context, result)
+  if result.pulses_sent + result.pulses_skipped < result.pulses_planned then
+    return true -- amid a plan
+  end
+  -- loaded for them
+  local lines = require("moonpulse.record.journal_lines").entries(context.record.folder)
+  local entries = lines and require("moonpulse.experiment.past").until_now(lines)
+  return entries and require("moonpulse.experiment.script_end").forget(entries, lines) ~= nil
 end
 
 --- What is left of a run that broke off can be given: of an experiment what its script decides.
@@ -265,7 +266,7 @@ local function say_resume(context, result)
   if result.status == "completed" or result.pulses_sent == 0 or context.look or job.several then
     return
   elseif context.experiment and job.can_go_on and result.stop ~= "requested" then
-    return (result.stop ~= "error" or can_be_told(context.record.folder)) and say() or nil
+    return (result.stop ~= "error" or can_be_told(context, result)) and say() or nil
   elseif not job.plan then
     return
   end

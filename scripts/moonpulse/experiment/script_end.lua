@@ -1,0 +1,45 @@
+--- What a script was told last, where an error of its own or a refusal ended it: told the same by the run
+--- that goes on with it, it would end there again.
+local M = {}
+
+-- what a script is told that decides nothing by itself
+local readings = { now = true, status = true, limits = true, identity = true, triggers = true,
+  trigger_count = true, armed = true }
+
+--- The last question of the script, as far as the journal tells: is it open, and whence came its answer?
+local function last_question(lines)
+  local is_open, source = false, nil
+  for _, line in ipairs(lines) do
+    if line.of == "script" and (line.kind == "question" or line.kind == "answer") then
+      is_open, source = line.kind == "question", line.source
+    end
+  end
+  return is_open, source
+end
+
+--- A script that an error of its own or a refusal ended would end there again if it were told the same: the
+--- answer or the refusal behind which it ended is forgotten, so that it is asked or judged anew. A question
+--- that nobody answered is asked anew as it is.
+---@param entries moonpulse.PastEntry[] what it was told; changed
+---@param lines table[] of its journal
+---@return integer? from_file answers of --answers that are forgotten; nil: nothing can be
+function M.forget(entries, lines)
+  local is_open, source = last_question(lines)
+  local i = #entries
+  if is_open or entries[i] and entries[i].given then
+    return 0
+  end
+  while entries[i] and readings[entries[i].what] do
+    i = i - 1
+  end
+  local cause = entries[i] and entries[i].what
+  if cause ~= "answer" and cause ~= "refused" then
+    return nil
+  end
+  for k = #entries, i, -1 do
+    entries[k] = nil
+  end
+  return cause == "answer" and source == "--answers" and 1 or 0
+end
+
+return M
