@@ -283,6 +283,7 @@ function M.tell_others(context, options, given)
   local feed, markers = given.feed, given.markers
   if feed then
     feed:begin(context)
+    line("events", "%s", feed.path)
   end
   if markers then
     markers:begin(context)
@@ -299,6 +300,8 @@ function M.tell_others(context, options, given)
   end
   if options.osc then -- loaded for who asks for it
     require("moonpulse.run.osc").begin(context, options.osc)
+    local host, port = options.osc.host, options.osc.port
+    line("osc", "UDP to %s:%d", host:find(":", 1, true) and "[" .. host .. "]" or host, port)
   end
 end
 
