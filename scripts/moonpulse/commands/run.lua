@@ -96,8 +96,8 @@ function M.add_options(parser)
     .. "without it by its owner only (0700, 0600), whatever the umask.")
   parser:option("--sign", "Sign the record's seal with this SSH key (ssh-keygen -Y sign): verify then says "
     .. "who sealed it."):argname("KEY")
-  parser:option("--speed", "Simulator only: in virtual time, N times as fast as real time, or max: without "
-    .. "waiting.")
+  parser:option("--speed", "Simulator only: 1 is real time; another N is virtual time, N times as fast, and "
+    .. "max virtual time without waiting.")
     :default("1"):convert(speed):argname("N|max")
   parser:option("--fault", "Simulator only: make it go wrong at the N-th pulse (or setting), to see what a "
     .. "run does then: " .. faults.describe() .. "."):convert(faults.parse):argname("KIND@N,...")
@@ -225,8 +225,8 @@ end
 local function check_codes(options)
   local box, real = options.codes, options.speed == 1 and not options.look
   if box.path == "sim" and real then
-    cli.fail("usage", "--codes sim is the simulated box of virtual time: take --speed max, or name the port "
-      .. "of your box")
+    cli.fail("usage", "--codes sim is the simulated box of virtual time: take --speed 2 (to watch it, twice "
+      .. "as fast), or --speed max, or name the port of your box")
   elseif box.path == options.port then
     cli.fail("usage", "--codes %s is the device's own port: a box for codes has a port of its own", box.path)
   end

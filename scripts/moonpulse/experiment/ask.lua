@@ -27,9 +27,8 @@ end
 
 --- The keyboard of an experiment: what run:ask reads answers from, and what stops the run meanwhile.
 ---@param waiting table
----@param listen fun(quiet: boolean?, typed: fun(bytes: string)?): table? from now on keys stop the run; gives
----   what is to be closed, nil where there are no keys; quiet: it was said before; typed: is told what else
----   comes
+---@param listen fun(typed: fun(bytes: string)?): table? from now on keys stop the run; gives what is to be
+---   closed, nil where there are no keys; typed: is told what else comes
 ---@param answers string[]? of read_answers; then nobody is asked
 ---@param path string? where they come from
 ---@param recorded string? they are those of an earlier run: how it is named instead
@@ -46,7 +45,7 @@ end
 --- Keys stop the run again; where lines are edited, what else is typed is for the next of them.
 local function listen_again(self)
   local editor = self.editor
-  self.keys = self.listen(true, editor and function(bytes) editor:typed(bytes) end or nil)
+  self.keys = self.listen(editor and function(bytes) editor:typed(bytes) end or nil)
 end
 
 --- Keys stop nothing any more, and the terminal is as it was.

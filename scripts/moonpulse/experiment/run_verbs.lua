@@ -215,6 +215,10 @@ end
 local function cannot_go_on(self, why)
   local job = self.stage.job
   job.can_pause, job.can_go_on, job.cannot_pause = nil, nil, why
+  if job.told_pause then
+    job.told_pause = nil
+    print(("(from here on p pauses nothing, and resume cannot go on with this run: %s)"):format(why))
+  end
 end
 
 --- A prompt: whoever sits there types Lua, line by line, until quit (or Ctrl-D). Errors are shown, and it

@@ -285,14 +285,22 @@ local function row_plan(line, first, last, channel)
   return core.repeat_plan(core.sequence_of(parts), 1, "gap", 0)
 end
 
---- The list with such rows between its parts: a pair of a table is a pair.
-local function with_rows(plan, line, list, channel)
+local rolled
+
+--- The list with such rows between its parts: a pair of a table is a pair. A child with trains of its own is
+--- none of it.
+local function with_rows(self, plan, line, list, channel)
   local made, at, from, gaps = {}, 1, line.from, line.gaps
+  local function has_trains(i)
+    local child = plan:child(from[i])
+    return rolled(self, child, channel) ~= child
+  end
   local function between(last)
     local i = at
     while i <= last do
       local j, is_plain = i, plan:child(from[i]):view().kind == "pulse"
-      while j < last and gaps[j] and gaps[j].seconds < NEAR_S do
+      while j < last and gaps[j] and gaps[j].seconds < NEAR_S and not has_trains(j)
+        and not has_trains(j + 1) do
         j = j + 1
         is_plain = is_plain and plan:child(from[j]):view().kind == "pulse"
       end
@@ -331,8 +339,6 @@ end
 
 -- Plans ----------------------------------------------------------------------------------------------------
 
-local rolled
-
 local function parts_of(self, plan, view, channel, line, list)
   local parts, changed, at, empty = {}, false, 1, core.rest(0)
   local keeps_places = plan:totals().random
@@ -364,7 +370,7 @@ function made.sequence(self, plan, view, channel)
   for _ = 2, MOST_LEVELS do
     list = joined(self, line, list)
   end
-  list = with_rows(plan, line, list, channel)
+  list = with_rows(self, plan, line, list, channel)
   local parts = parts_of(self, plan, view, channel, line, list)
   return parts and core.sequence_of(parts) or plan
 end

@@ -101,7 +101,8 @@ end
 
 --- The pulses of all runs together; a run whose plan nobody kept has none that are planned, and those of one
 --- that
---- goes on with another one are among that one's.
+--- goes on with another one are among that one's. Not of an experiment: each has what its own script asked
+--- for.
 local function dose(all, names, add)
   local pulses, scripted = { planned = 0, delivered = 0, confirmed = 0 }, true
   local there = {}
@@ -110,8 +111,9 @@ local function dose(all, names, add)
   end
   for _, facts in ipairs(all) do
     local each = facts.pulses
-    local planned = there[facts.continues or false] and 0 or each.planned
-    scripted = scripted and facts.kind == "experiment"
+    local is_script = facts.kind == "experiment"
+    local planned = not is_script and there[facts.continues or false] and 0 or each.planned
+    scripted = scripted and is_script
     pulses.planned = pulses.planned and planned and pulses.planned + planned or nil
     pulses.delivered = pulses.delivered + each.delivered
     pulses.confirmed = pulses.confirmed + (each.confirmed or 0)

@@ -283,6 +283,7 @@ function M.tell_others(context, options, given)
   local feed, markers = given.feed, given.markers
   if feed then
     feed:begin(context)
+    line("events", "%s", feed.path)
   end
   if markers then
     markers:begin(context)
@@ -291,6 +292,8 @@ function M.tell_others(context, options, given)
   end
   if given.osc then
     given.osc:begin(context)
+    local host, port = options.osc.host, options.osc.port
+    line("osc", "UDP to %s:%d", host:find(":", 1, true) and "[" .. host .. "]" or host, port)
   end
   if feed and options.events_wait then
     await(context.job, options.events_wait, function() return (feed.feed:counts()) end, feed.path,

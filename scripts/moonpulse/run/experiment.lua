@@ -283,8 +283,8 @@ local function perform(context, options, path, simulator)
   local signals <close> = require("moonpulse.experiment.signal").list() -- luacheck: ignore 211
   stage.signals = signals
   hear_from(stage, context, options, simulator)
-  local keyboard <close> = keyboards.new(stage.waiting, function(quiet, typed)
-    return not options.look and stops.listen_for_keys(job, quiet, typed) or nil
+  local keyboard <close> = keyboards.new(stage.waiting, function(typed)
+    return not options.look and stops.listen_for_keys(job, true, typed) or nil
   end, context.answers or options.look and {} or nil, options.answers, options.recorded, stage.heard,
     options.answers_told)
   context.keyboard = keyboard -- of other programs
@@ -303,6 +303,9 @@ local function perform(context, options, path, simulator)
   ends_again.begin(context.recall)
   stuck.guard()
   local ok, problem = pcall(function()
+    if keyboard.keys then
+      core.spawn(stops.tell_keys, job) -- once the script waits: at a prompt by then they are other ones
+    end
     start_on(stage)
     job.protocol.run(run)
     stage.past:must_be_over()

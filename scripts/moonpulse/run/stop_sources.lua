@@ -78,9 +78,18 @@ function M.pause(job, say, stopper)
   job.pausing:toggle(say, stopper)
 end
 
+--- Say what the keys of a terminal do, as it is at this moment.
+---@param job moonpulse.Job
+function M.tell_keys(job)
+  job.told_pause = job.can_pause
+  print(job.can_pause and "(q or space stops; p pauses behind the trial, and resume goes on)"
+    or job.cannot_pause and ("(q or space stops while a plan plays; p pauses nothing: %s)"):format(
+      job.cannot_pause) or "(q or space stops)")
+end
+
 --- On a terminal, q and the space bar stop the run, and p pauses it where it can be.
 ---@param job moonpulse.Job
----@param quiet boolean? it was said before
+---@param quiet boolean? it was said before, or is said later
 ---@param typed fun(bytes: string)? at a prompt: what else is typed, for its next line. Whole lines are that,
 ---   whatever letters they have: somebody pasted them
 ---@return table? input to be closed
@@ -89,8 +98,7 @@ function M.listen_for_keys(job, quiet, typed)
     return nil
   end
   if not quiet then
-    print(job.can_pause and "(q or space stops; p pauses behind the trial, and resume goes on)"
-      or "(q or space stops)")
+    M.tell_keys(job)
   end
   return core.input(function(bytes)
     if typed and bytes and bytes:find("[\r\n]") and bytes:find("[^qQ%s]") then

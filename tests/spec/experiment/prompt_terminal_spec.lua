@@ -22,15 +22,16 @@ describe("a prompt on a terminal", function()
   end
 
   --- A prompt, and who sits there; the prompt is there when it returns.
-  local function begin(options, size)
+  local function begin(options, size, command)
     local seen = {}
     local terminal = core.pty(nil, function(bytes) seen[#seen + 1] = bytes end)
     terminals[#terminals + 1] = terminal
     local path = terminal:path()
     os.execute(("stty sane %s <%s"):format(size or "", path))
     local self = { before = modes(path), path = path }
-    self.job = jobs:start("repl", ("repl --tolerance 5000 --out %s/runs %s <%s >%s 2>&1"):format(folder,
-      options or "", path, path), ("TERM=xterm XDG_STATE_HOME=%s/state"):format(folder))
+    self.job = jobs:start("repl", ("%s --tolerance 5000 --out %s/runs %s <%s >%s 2>&1"):format(
+      command or "repl", folder, options or "", path, path),
+      ("TERM=xterm XDG_STATE_HOME=%s/state"):format(folder))
     function self.text() return table.concat(seen) end
     --- Wait for a text that comes behind what was there when it was asked for last.
     local from = 1
@@ -62,6 +63,26 @@ describe("a prompt on a terminal", function()
     self.says "moonpulse> "
     return self
   end
+
+  it("says what its keys do, and promises neither a pause nor a resume", function()
+    local at = begin()
+    assert.matches("(q or space stops while a plan plays; p pauses nothing: it is at a prompt)", at.text(), 1,
+      true)
+    assert.is_nil(at.text():find("resume", 1, true), at.text())
+    at.types "quit\r"
+    at.ends(0)
+    os.rename(folder .. "/runs", folder .. "/earlier")
+    shell.write(folder .. "/own.lua", [[return require "moonpulse".experiment(function(run)
+      run:sleep(0.1)
+      run:prompt()
+    end)]])
+    at = begin(nil, nil, ("run %s/own.lua"):format(folder))
+    local told = "p pauses behind the trial, and resume goes on)\r\n(from here on p pauses nothing, and "
+      .. "resume cannot go on with this run: it is at a prompt)"
+    assert.matches(told, at.text(), 1, true)
+    at.types "quit\r"
+    at.ends(0)
+  end)
 
   it("edits lines: arrows, Delete, words, Tab, letters of UTF-8, and quit", function()
     local at = begin()

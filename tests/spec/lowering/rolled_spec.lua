@@ -66,6 +66,23 @@ describe("a train that was not written as one", function()
     end
   end)
 
+  it("is one beside others that stand together in a part, however short the rest between them", function()
+    for _, gap in ipairs { 0.7, 0.8, 0.99, 1.2 } do
+      local one, rest = row(20, 0.1), mp.rest(gap)
+      for how, plan in pairs { right = one .. (rest .. (one .. (rest .. one))),
+        left = ((one .. rest) .. one) .. rest .. one } do
+        local can, problem, actions = prepared(plan)
+        assert.is_true(can, how .. ": " .. tostring(problem))
+        assert.are.same({ 1, 10, 20 }, { #actions, actions[1].train.hz, actions[1].train.n }, how .. gap)
+      end
+    end
+    local one, short = row(20, 0.1), mp.rest(0.3)
+    local can, problem = prepared(one .. (short .. (one .. short .. one)))
+    assert.is_false(can)
+    assert.matches("is 2.5 s", problem.message, 1, true)
+    assert.matches("here 0.3 s more are needed", problem.message, 1, true)
+  end)
+
   it("is none where its intervals or intensities differ, and the refusal says what is wrong", function()
     for words, plan in pairs {
       ["rolled_spec.lua:9): too fast"] = row(5, 0.1) .. mp.rest(0.15) .. row(5, 0.1), -- two trains

@@ -41,6 +41,33 @@ describe("moonpulse methods of several runs", function()
     assert.matches("In all runs together: all 150 planned pulses", text, 1, true)
   end)
 
+  it("adds what each run of an experiment asked for, also where it goes on with another", function()
+    shell.write(folder .. "/asks.lua", [[local mp = require "moonpulse"
+      return mp.experiment(function(run)
+        local stim = run:device()
+        stim:arm()
+        for _ = 1, 6 do
+          stim:fire(mp.pulse(mp.mso(40)))
+          run:ask "MEP? [y/n]"
+        end
+      end)]])
+    shell.write(folder .. "/two", "y\nn\n")
+    shell.write(folder .. "/six", "y\nn\ny\ny\nn\ny\n")
+    local status = shell.moonpulse(folder, ("run %s/asks.lua --speed max --answers %s/two --out %s/d"):format(
+      folder, folder, folder))
+    assert.are_not.equal(0, status)
+    local _, out, err = shell.moonpulse(folder, ("resume %s/d/* --answers %s/six --out %s/e"):format(folder,
+      folder, folder))
+    local given = 0
+    for _, name in ipairs { "d", "e" } do
+      local path = ("%s/%s/%s/twin.tsv"):format(folder, name, shell.names(folder .. "/" .. name)[1])
+      given = given + select(2, shell.read(path):gsub("\tpulse\t", ""))
+    end
+    local text = methods(("%s/d/* %s/e/*"):format(folder, folder))
+    assert.matches(("In all runs together: all %d pulses that the script asked for were delivered"):format(
+      given), text, 1, true, out .. err .. text)
+  end)
+
   it("as JSON has the same sentences, and each run with its pulses and thresholds", function()
     local of = ("%s/a/* %s/b/* %s/c/*"):format(folder, folder, folder)
     local found = cjson.decode(methods(of .. " --json"))

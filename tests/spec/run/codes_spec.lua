@@ -188,7 +188,8 @@ end)]])
   end)
 
   it("go to a box that --codes names, and to nothing else", function()
-    for text, said in pairs { ["sim"] = "--codes sim is the simulated box of virtual time",
+    assert.are.equal(0, (run "--codes sim --speed 1000"))
+    for text, said in pairs { ["sim"] = "time: take --speed 2 (to watch it, twice as fast), or --speed max",
       ["ttyUSB0"] = "it is the path of the box's port", ["/dev/x,width=0"] = "from 0.1 to 1000",
       ["/dev/x,baud=1.5"] = "a whole number from 300", ["/dev/x,code=1"] = "code=1 is no setting",
       ["/dev/x,width=1,width=2"] = "width=1 and width=2: one of them is meant" } do

@@ -146,6 +146,7 @@ describe("a run's feed", function()
     assert.are.same({ "socket", "rw-------" }, { lfs.symlinkattributes(folder .. "/feed", "mode"),
       lfs.symlinkattributes(folder .. "/feed", "permissions") })
     assert.are.equal(0, job:wait(), job:err())
+    assert.matches("\nevents +" .. folder:gsub("%p", "%%%0") .. "/feed\n", job:out())
     assert.is_nil(lfs.symlinkattributes(folder .. "/feed", "mode"))
     local list, text = got(first)
     check(list, text, record "run")
