@@ -266,6 +266,7 @@
 ---@field rmt number?
 ---@field amt number?
 ---@field of table<string, moonpulse.Thresholds>? by channel, where devices have their own
+---@field place string? of several devices the one whose they are: what the command calls it
 
 --- What is to be run, and how strictly: run/begin.lua makes it of the options; others add to it as they know
 --- more.

@@ -47,11 +47,9 @@ local function each_of_several(devices)
     if type(model) == "string" and not name:find(model, 1, true) then
       name = name .. " " .. model
     end
-    local rmt = type(device.thresholds) == "table" and tonumber(device.thresholds.rmt)
-    list[i] = ("a %s (%s%s%s)"):format(name, #channels == 1 and "channel " .. tostring(channels[1])
+    list[i] = ("a %s (%s%s)"):format(name, #channels == 1 and "channel " .. tostring(channels[1])
       or "channels " .. table.concat(channels, ", "),
-      device.serial and ", serial number " .. tostring(device.serial) or "",
-      rmt and (", resting motor threshold %g %%MSO"):format(rmt) or "")
+      device.serial and ", serial number " .. tostring(device.serial) or "")
   end
   return #list > 1 and table.concat(list, ", ", 1, #list - 1) .. " and " .. list[#list] or list[1] or "n/a"
 end
