@@ -26,7 +26,8 @@ function M.of_channels(options, several)
     local own = options.of_device[each.place] or {}
     each.thresholds = next(own) and own or nil
     for _, channel in ipairs(each.channels) do
-      of[channel] = { rmt = own.rmt or options.rmt, amt = own.amt or options.amt }
+      of[channel] = { rmt = own.rmt or options.rmt, amt = own.amt or options.amt,
+        place = each.place }
     end
   end
   return of

@@ -162,10 +162,27 @@ end }]])
     assert.is_nil(text:find("on channel right", 1, true))
     assert.are.equal(0, (shell.moonpulse(folder, "verify " .. path)))
     assert.are.equal(0, (shell.moonpulse(folder, ("rerun %s --out %s/own"):format(path, folder))))
+    local _, words = shell.moonpulse(folder, "methods " .. path)
+    words = words:gsub("%s+", " ")
+    assert.is_nil(words:find("[RMT:", 1, true), words)
+    for place, value in pairs { left = 40, right = 60 } do
+      assert.matches(("The resting motor threshold for the stimulator \"%s\" was %d %%MSO"):format(place, value),
+        words, 1, true)
+    end
+    local page = shell.read(path .. "/report.html"):gsub("<[^>]*>", " "):gsub("%s+", " ")
+    assert.matches("Resting motor threshold (RMT) left 40 %MSO, right 60 %MSO", page, 1, true)
+    assert.matches("Intensity 90 % of RMT; 60 %MSO 54 and 60 %MSO none", page, 1, true)
     text, strength = of(60, 40)
     assert.are.equal("36", strength)
     assert.matches("train 1 on channel right", text, 1, true)
     assert.is_nil(text:find("on channel left", 1, true))
+  end)
+
+  it("names the device whose threshold is missing, in what to do", function()
+    local status, _, err = shell.moonpulse(folder, ("run %s/two.lua --speed max --rmt right=50 --out %s/none %s")
+      :format(folder, folder, both))
+    assert.are.equal(2, status)
+    assert.matches("add --rmt left=N (in %MSO)", err, 1, true)
   end)
 
   it("gives the channels of a box with outputs to one device, beside another", function()
