@@ -66,7 +66,9 @@ function M.device(options, given)
   if driver.confirms == false then
     confirms = false
   end
-  return { devices = devices, name = driver.name, driver = driver.file, confirms = confirms,
+  local latency = type(driver.latency) == "number" and driver.latency or nil
+  return { devices = devices, latency_us = latency and math.floor(latency * 1e6 + 0.5),
+    latency_from = driver.latency_from or nil, name = driver.name, driver = driver.file, confirms = confirms,
     description = driver.description,
     simulated = given.simulated, own_simulator = given.simulated or nil, port = options.port,
     usb_id = usb and usb.usb_id, usb_serial = usb and usb.usb_serial,
