@@ -166,8 +166,8 @@ end }]])
     words = words:gsub("%s+", " ")
     assert.is_nil(words:find("[RMT:", 1, true), words)
     for place, value in pairs { left = 40, right = 60 } do
-      assert.matches(("The resting motor threshold for the stimulator \"%s\" was %d %%MSO"):format(place, value),
-        words, 1, true)
+      assert.matches(("The resting motor threshold for the stimulator \"%s\" was %d %%MSO"):format(place,
+        value), words, 1, true)
     end
     local page = shell.read(path .. "/report.html"):gsub("<[^>]*>", " "):gsub("%s+", " ")
     assert.matches("Resting motor threshold (RMT) left 40 %MSO, right 60 %MSO", page, 1, true)
@@ -195,16 +195,16 @@ end }]])
     local _, words = shell.moonpulse(folder, "methods " .. path)
     words = words:gsub("%s+", " ")
     for i, place in ipairs { "left", "right" } do
-      assert.matches(("%s %s ms (%s)"):format(place, i == 1 and "5.1" or "8.4", devices[i].latency_from), words,
-        1, true)
+      assert.matches(("%s %s ms (%s)"):format(place, i == 1 and "5.1" or "8.4", devices[i].latency_from),
+        words, 1, true)
       local _, out = shell.moonpulse(folder, "devices --device " .. devices[i].name)
       assert.matches(("latency +%s ms from a command to its pulse"):format(i == 1 and "5%.1" or "8%.4"), out)
     end
   end)
 
   it("names the device whose threshold is missing, in what to do", function()
-    local status, _, err = shell.moonpulse(folder, ("run %s/two.lua --speed max --rmt right=50 --out %s/none %s")
-      :format(folder, folder, both))
+    local status, _, err = shell.moonpulse(folder, ("run %s/two.lua --speed max --rmt right=50 --out "
+      .. "%s/none %s"):format(folder, folder, both))
     assert.are.equal(2, status)
     assert.matches("add --rmt left=N (in %MSO)", err, 1, true)
   end)

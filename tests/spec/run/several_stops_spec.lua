@@ -80,8 +80,8 @@ describe("a stop of a run on several devices", function()
   end)
 
   it("is done again up to each simulator's last pulse", function()
-    local job = jobs:start("run", ("run %s/two.lua --rmt 60 --speed 4 --seed 3 --out %s/out --device left=sim "
-      .. "--device right=sim"):format(folder, folder))
+    local job = jobs:start("run", ("run %s/two.lua --rmt 60 --speed 4 --seed 3 --out %s/out "
+      .. "--device left=sim --device right=sim"):format(folder, folder))
     shell.await(function()
       local path = (shell.names(folder .. "/out") or {})[1] and fixture.run_in(folder .. "/out")
       local text = path and lfs.attributes(path .. "/events.tsv") and shell.read(path .. "/events.tsv") or ""
@@ -96,8 +96,8 @@ describe("a stop of a run on several devices", function()
     local status, out = again()
     assert.are.equal(0, status, out)
     for _, place in ipairs { "left", "right" } do
-      assert.matches("simulator +" .. place .. " was sent the same bytes %(%d+ commands, up to its last pulse",
-        out)
+      assert.matches("simulator +" .. place
+        .. " was sent the same bytes %(%d+ commands, up to its last pulse", out)
     end
     local kept = shell.read(path .. "/right/twin.tsv")
     local _, _, bytes = kept:find("\n[^\t\n]*\tset[^\t\n]*\t([^\t\n]+)")
