@@ -38,6 +38,7 @@
 ---@field serial moonpulse.Serial
 ---@field usb string[]? "vendor:product"
 ---@field latency number seconds from the last byte of a command to its pulse
+---@field latency_from string|false|nil where that is from, in words
 ---@field trigger_latency number? the same from an edge
 ---@field trigger_delay (fun(options: table): number)? seconds more, which options set the device to
 ---@field trigger_confirms boolean? triggered pulses are reported, too
@@ -266,6 +267,7 @@
 ---@field rmt number?
 ---@field amt number?
 ---@field of table<string, moonpulse.Thresholds>? by channel, where devices have their own
+---@field place string? of several devices the one whose they are: what the command calls it
 
 --- What is to be run, and how strictly: run/begin.lua makes it of the options; others add to it as they know
 --- more.
@@ -386,6 +388,8 @@
 ---@field description string
 ---@field simulated boolean
 ---@field confirms boolean? false: it cannot confirm a pulse; nil: it can
+---@field latency_us integer? from a command's last byte to its pulse, as it is taken off each onset
+---@field latency_from string? where that is from
 ---@field own_simulator boolean? by a simulator that this run started
 ---@field port string?
 ---@field usb_id string?

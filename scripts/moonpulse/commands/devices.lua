@@ -114,6 +114,9 @@ local function in_full(driver)
     limits.channel_names and " (" .. table.concat(limits.channel_names, ", ") .. ")" or "")
   line("intensity", intensity_text(limits.intensity))
   line("fastest", limits.why)
+  line("latency", "%s from a command to its pulse (%s)", type(own.latency) == "number"
+    and ("%g ms"):format(own.latency * 1000) or "hangs on its options", own.latency_from
+      or "nobody says where that is from")
   line("keep-alive", own.keepalive and "every " .. period(own) .. " while armed" or "none")
   if driver.trigger_latency then
     line("trigger", "fires on an edge, %g ms later", driver.trigger_latency * 1000)
@@ -150,6 +153,7 @@ local function data_of(name, driver)
     intensity = ok and { min = limits.intensity.min, max = limits.intensity.max,
       step = limits.intensity.step } or nil, fastest = ok and limits.why or nil,
     keepalive_s = own.keepalive and own.keepalive.period or nil,
+    latency_ms = type(own.latency) == "number" and own.latency * 1000 or nil, latency_from = own.latency_from,
     trigger_latency_ms = driver.trigger_latency and driver.trigger_latency * 1000 or nil,
     port = port_text(own), simulator = driver.simulator ~= nil, options = options }
 end

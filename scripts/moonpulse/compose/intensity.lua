@@ -117,9 +117,10 @@ end
 
 --- What to do about a threshold that is needed and was not given.
 ---@param key "rmt"|"amt"
+---@param place string? of several devices the one that has none
 ---@return string
-function M.remedy(key)
-  return ("add --%s N (in %%MSO)"):format(key)
+function M.remedy(key, place)
+  return ("add --%s %sN (in %%MSO)"):format(key, place and place .. "=" or "")
 end
 
 --- The thresholds that hold for a channel: of several devices each may have its own.
@@ -147,7 +148,7 @@ function M.resolve(intensity, thresholds)
   if not threshold then
     return nil,
       ("%g %%%s needs the participant's %s: %s"):format(intensity.value, intensity.reference,
-        threshold_names[intensity.reference], M.remedy(key)), "usage"
+        threshold_names[intensity.reference], M.remedy(key, thresholds.place)), "usage"
   end
   local mso = intensity.value * threshold / 100
   if mso > 100 then

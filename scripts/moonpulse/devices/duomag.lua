@@ -13,6 +13,7 @@ local M = {
   proof = "experimental",
   serial = { baud = 1000000, bits = 8, parity = "none", stop_bits = 2, flow = "none" },
   latency = 0, -- nobody has measured it
+  latency_from = "nobody has measured it: 0 is taken",
   -- the stream's rate is unknown: a setting that it does not show after that is a fault
   reply_timeout = 1,
   disarmed = "the stimulator shows intensity 0 %; it is as armed as you left it: disarm it at its panel",

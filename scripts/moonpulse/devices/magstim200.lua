@@ -14,6 +14,7 @@ local M = {
   serial = { baud = 9600, bits = 8, parity = "none", stop_bits = 1, flow = "none" },
   -- read off MagPy's plots: 8.4 ms (8.0-9.1) after the fire command, 1.1 ms after an RTS edge
   latency = 0.0084,
+  latency_from = "read off MagPy's plots (8.0 to 9.1 ms)",
   trigger_latency = 0.0011,
   reply_slow = 0.15,
   reply_timeout = 0.6,

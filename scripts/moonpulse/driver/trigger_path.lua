@@ -144,7 +144,7 @@ function M.apply(driver, trigger)
   local fired = frame(trigger)
   local delay = driver.trigger_delay and driver.trigger_delay(driver.settings or {}) or 0
   return setmetatable({
-    trigger = trigger, latency = (driver.trigger_latency or 0) + delay,
+    trigger = trigger, latency = (driver.trigger_latency or 0) + delay, latency_from = false,
     confirms = driver.trigger_confirms == true,
     limits = function(identity) return driver.limits(identity, "trigger") end,
     encode = { pulse = function() return fired end, set = driver.encode.set, busy = driver.encode.busy,

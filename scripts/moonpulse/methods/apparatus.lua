@@ -47,20 +47,32 @@ local function each_of_several(devices)
     if type(model) == "string" and not name:find(model, 1, true) then
       name = name .. " " .. model
     end
-    local rmt = type(device.thresholds) == "table" and tonumber(device.thresholds.rmt)
-    list[i] = ("a %s (%s%s%s)"):format(name, #channels == 1 and "channel " .. tostring(channels[1])
+    list[i] = ("a %s (%s%s)"):format(name, #channels == 1 and "channel " .. tostring(channels[1])
       or "channels " .. table.concat(channels, ", "),
-      device.serial and ", serial number " .. tostring(device.serial) or "",
-      rmt and (", resting motor threshold %g %%MSO"):format(rmt) or "")
+      device.serial and ", serial number " .. tostring(device.serial) or "")
   end
   return #list > 1 and table.concat(list, ", ", 1, #list - 1) .. " and " .. list[#list] or list[1] or "n/a"
+end
+
+--- The interval between two devices hangs on these.
+local function latencies(devices)
+  local list = {}
+  for i, each in ipairs(devices) do
+    local device = type(each) == "table" and each or {}
+    local us = tonumber(device.latency_us)
+    list[i] = ("%s %s (%s)"):format(tostring(device.place), us and ("%g ms"):format(us / 1000) or "n/a",
+      type(device.latency_from) == "string" and device.latency_from or "where that is from is not recorded")
+  end
+  return table.concat(list, "; ")
 end
 
 local function stimulators(facts, add)
   local box, several = facts.box, facts.device and facts.device.devices
   if type(several) == "table" then
-    return add("The stimulators were %s, started at one instant, with the coils %s", each_of_several(several),
+    add("The stimulators were %s, started at one instant, with the coils %s", each_of_several(several),
       value_of(facts, "coil"))
+    return add("Each command was sent ahead of its pulse by the delay that was taken for its stimulator: %s",
+      latencies(several))
   end
   if box then
     add("The pulses were timed and triggered by a %s", box.words)

@@ -36,7 +36,8 @@ local MOST = 1000000 -- pulses that are looked at one by one
 ---@field conditions moonpulse.MethodsCondition[] all of the plan, where it names any
 ---@field durations { first_s: number?, first_to_last_s: number?, nominal_end_s: number?,
 ---   whole_cycles_s: number?, delivered_s: number? }
----@field thresholds { name: "RMT"|"AMT", value: number, how: string?, date: string? }[]
+---@field thresholds { name: "RMT"|"AMT", value: number, how: string?, date: string?,
+---   device: string? }[] device: of several the one whose it is
 ---@field found table[] what the staircases and hunts of an experiment found; a hunt has a method
 ---@field curves table[]? of a run: its input-output curves, as its manifest has them
 ---@field device { words: string, simulated: boolean?, timing: string? }?
@@ -189,6 +190,24 @@ function M.add_thresholds(facts, thresholds, meta)
       facts.thresholds[#facts.thresholds + 1] = { name = key:upper(), value = value, how = how_of(given)
         or how,
         date = type(given) == "table" and given.date or date }
+    end
+  end
+end
+
+--- Those of a run on several devices that have their own.
+---@param facts moonpulse.MethodsFacts changed
+---@param devices any of the manifest
+---@param meta table? of --meta
+function M.add_own_thresholds(facts, devices, meta)
+  for _, key in ipairs { "rmt", "amt" } do
+    for _, each in ipairs(type(devices) == "table" and devices or {}) do
+      local own = type(each) == "table" and type(each.thresholds) == "table" and each.thresholds
+      local value = own and own[key]
+      if type(value) == "number" then
+        local how, date = metas.of_threshold(key, meta)
+        facts.thresholds[#facts.thresholds + 1] = { name = key:upper(), value = value, how = how, date = date,
+          device = tostring(each.place) }
+      end
     end
   end
 end

@@ -393,7 +393,8 @@ end
 function fills.threshold_values(facts)
   local parts = {}
   for _, each in ipairs(facts.thresholds) do
-    parts[#parts + 1] = ("%s %g %%MSO"):format(each.name, each.value)
+    parts[#parts + 1] = ("%s%s %g %%MSO"):format(each.name, each.device and " of " .. each.device or "",
+      each.value)
   end
   for _, each in ipairs(facts.found) do
     parts[#parts + 1] = each.threshold and ("found by the %s: %s"):format(each.method and "hunt"

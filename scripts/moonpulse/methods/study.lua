@@ -2,6 +2,7 @@
 --- the runs that it is of, and sums over all.
 local numbers = require "moonpulse.text.numbers"
 local paragraphs = require "moonpulse.methods.paragraph"
+local threshold_words = require "moonpulse.methods.threshold_words"
 local wording = require "moonpulse.methods.wording"
 
 local M = {}
@@ -80,21 +81,27 @@ local function about(all, names)
       or (", from %s to %s"):format(first, last), table.concat(list, ", "))
 end
 
---- Lowest, highest and mean of what all have of a threshold.
+--- Lowest, highest and mean of what all have of a threshold, of each device by itself where a run had
+--- several.
 local function thresholds(all, add)
-  for _, name in ipairs { "RMT", "AMT" } do
-    local count, sum, low, high = 0, 0, math.huge, 0
-    for _, facts in ipairs(all) do
-      for _, each in ipairs(facts.thresholds) do
-        if each.name == name then
-          count, sum = count + 1, sum + each.value
-          low, high = math.min(low, each.value), math.max(high, each.value)
-        end
+  local list, of = {}, {}
+  for _, facts in ipairs(all) do
+    for _, each in ipairs(facts.thresholds) do
+      local key = each.name .. (each.device or "")
+      local found = of[key]
+      if not found then
+        found = { of = each, count = 0, sum = 0, low = math.huge, high = 0 }
+        of[key], list[#list + 1] = found, found
       end
+      found.count, found.sum = found.count + 1, found.sum + each.value
+      found.low, found.high = math.min(found.low, each.value), math.max(found.high, each.value)
     end
-    if count > 1 and high > low then
-      add("threshold", ("The %s was %g to %g %%MSO, %.1f %%MSO in the mean of %d runs"):format(
-        paragraphs.names[name], low, high, sum / count, count))
+  end
+  for _, found in ipairs(list) do
+    if found.count > 1 and found.high > found.low then
+      add("threshold", ("The %s%s was %g to %g %%MSO, %.1f %%MSO in the mean of %d runs"):format(
+        paragraphs.names[found.of.name], threshold_words.whose(found.of), found.low, found.high,
+        found.sum / found.count, found.count))
     end
   end
 end

@@ -126,12 +126,20 @@ local function add_found(facts, add)
   end
 end
 
+--- For which of several devices a threshold is.
+---@param each { device: string? } of facts.thresholds
+---@return string empty: of the run's only one, or of all
+function M.whose(each)
+  return each.device and (" for the stimulator \"%s\""):format(each.device) or ""
+end
+
 --- The sentences on thresholds.
 ---@param facts moonpulse.MethodsFacts
 ---@param add fun(text: string, ...: any)
 function M.write(facts, add)
   for _, each in ipairs(facts.thresholds) do
-    add("The %s was %g %%MSO (%s)%s", M.names[each.name], each.value, how_words(facts, each.how),
+    add("The %s%s was %g %%MSO (%s)%s", M.names[each.name], M.whose(each), each.value,
+      how_words(facts, each.how),
       each.date and ", measured on " .. wording.day(each.date) or "")
   end
   for _, name in ipairs { "RMT", "AMT" } do

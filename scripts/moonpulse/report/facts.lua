@@ -71,11 +71,36 @@ function M.findings(manifest)
   return found
 end
 
+--- The thresholds of the run's devices, where it had several and any has its own.
+---@param manifest table
+---@param kind "rmt"|"amt"
+---@return { place: string, channels: table<string, true>, value: number }[]
+function M.own_thresholds(manifest, kind)
+  local devices, list = get(manifest, "device.devices"), {}
+  for _, each in ipairs(type(devices) == "table" and devices or {}) do
+    local value = type(each) == "table" and text.number(get(each, "thresholds." .. kind))
+    if value and value > 0 then
+      local channels = {}
+      for _, name in ipairs(type(each.channels) == "table" and each.channels or {}) do
+        channels[tostring(name)] = true
+      end
+      list[#list + 1] = { place = tostring(each.place), channels = channels, value = value }
+    end
+  end
+  return list
+end
+
 --- A motor threshold in %MSO.
 ---@param manifest table
 ---@param kind "rmt"|"amt"
+---@param channel string? of several devices the one that gave it may have its own
 ---@return number?
-function M.threshold(manifest, kind)
+function M.threshold(manifest, kind, channel)
+  for _, own in ipairs(channel and M.own_thresholds(manifest, kind) or {}) do
+    if own.channels[channel] then
+      return own.value
+    end
+  end
   local value = get(manifest, "thresholds." .. kind)
   value = type(value) == "table" and get(value, "value") or value
   value = text.number(value)
@@ -88,7 +113,13 @@ end
 ---@return string?
 function M.threshold_words(manifest, kind)
   local value, at = M.threshold(manifest, kind), "thresholds." .. kind
-  if not value then
+  local own = {}
+  for i, each in ipairs(M.own_thresholds(manifest, kind)) do
+    own[i] = ("%s %s %%MSO"):format(each.place, text.plain(each.value))
+  end
+  if own[1] then
+    return table.concat(own, ", ") .. (value and (", else %s %%MSO"):format(text.plain(value)) or "")
+  elseif not value then
     local said = get(manifest, at)
     return said ~= nil and type(said) ~= "table" and text.value(said) or nil
   end

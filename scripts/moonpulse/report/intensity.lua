@@ -106,14 +106,17 @@ function M.relative_rows(doses, rows)
   return #refs > 0
 end
 
-local function percents(doses, threshold)
+--- What doses are in percent of a threshold, each of that of its channel; those without one are left out.
+local function percents(doses, manifest, kind)
   local seen, list = {}, {}
-  for _, mso in ipairs(threshold and distinct(doses, "mso") or {}) do
-    local value = tonumber(("%.1f"):format(mso / threshold * 100))
-    if not seen[value] then
+  for _, dose in ipairs(doses) do
+    local threshold = dose.mso and facts.threshold(manifest, kind, dose.channel)
+    local value = threshold and tonumber(("%.1f"):format(dose.mso / threshold * 100))
+    if value and not seen[value] then
       seen[value], list[#list + 1] = true, value
     end
   end
+  table.sort(list)
   return list
 end
 
@@ -125,7 +128,7 @@ end
 function M.computed_rows(manifest, doses, rows)
   local found = false
   for _, kind in ipairs { "rmt", "amt" } do
-    local values = percents(doses, facts.threshold(manifest, kind))
+    local values = percents(doses, manifest, kind)
     if #values > 0 then
       found = true
       rows[#rows + 1] = { "Intensity, % of " .. kind:upper() .. " (computed)",
@@ -149,8 +152,10 @@ function M.percentages(manifest, doses)
   for _, dose in ipairs(doses) do
     rest[#rest + 1] = (not dose.intensity or not dose.ref or dose.ref == "MSO") and dose or nil
   end
-  local kind = facts.threshold(manifest, "rmt") and "rmt" or facts.threshold(manifest, "amt") and "amt"
-  local computed = kind and percents(rest, facts.threshold(manifest, kind)) or {}
+  local kind, computed = "rmt", percents(rest, manifest, "rmt")
+  if #computed == 0 then
+    kind, computed = "amt", percents(rest, manifest, "amt")
+  end
   if #computed > 0 then
     parts[#parts + 1] = spread(computed, " % of " .. kind:upper()) .. ", computed"
   end
@@ -162,7 +167,7 @@ local function as_set(manifest, doses)
   local parts = {}
   local refs, of = by_reference(doses)
   for _, ref in ipairs(refs) do
-    parts[#parts + 1] = spread(percents(of[ref], facts.threshold(manifest, ref:lower())), " % of " .. ref)
+    parts[#parts + 1] = spread(percents(of[ref], manifest, ref:lower()), " % of " .. ref)
   end
   return #parts > 0 and " = " .. table.concat(parts, "; ") or ""
 end
@@ -172,7 +177,8 @@ local function rounding(manifest, doses)
   local most = 0
   for _, dose in ipairs(doses) do
     local asked = dose.ref == "MSO" and dose.intensity
-    local threshold = dose.ref and dose.ref ~= "MSO" and facts.threshold(manifest, dose.ref:lower())
+    local threshold = dose.ref and dose.ref ~= "MSO" and facts.threshold(manifest, dose.ref:lower(),
+      dose.channel)
     asked = asked or threshold and dose.intensity and dose.intensity * threshold / 100
     if not asked or not dose.mso then
       return nil

@@ -71,21 +71,23 @@ local function commands(text)
   return list, last
 end
 
-local function judge_commands(found, a, b, stopped)
+--- What one simulator was sent; place: which of several it was.
+local function judge_commands(found, a, b, stopped, place)
   local x, last = commands(a)
   local y = commands(b)
   if stopped then
     x, y = table.move(x, 1, last, 1, {}), table.move(y, 1, math.min(last, #y), 1, {})
   end
-  local same = table.concat(x, " ") == table.concat(y, " ")
+  local same, of = table.concat(x, " ") == table.concat(y, " "), place and place .. " " or ""
   if #x == 0 then
-    found[#found + 1] = { what = "simulator", text = "twin.tsv has no command: nothing to compare" }
+    found[#found + 1] = { what = "simulator", text = of
+      .. "twin.tsv has no command: nothing to compare" }
   else
-    found[#found + 1] = { what = "simulator", same = same, text = same
+    found[#found + 1] = { what = "simulator", same = same, text = of .. (same
       and ("was sent the same bytes (%s%s)"):format(numbers.counted(#x, "command"),
         stopped and ", up to its last pulse" or "")
       or ("was sent other bytes: %s, and %s"):format(numbers.counted(#x, "command"),
-        numbers.counted(#y, "command")) }
+        numbers.counted(#y, "command"))) }
   end
 end
 
@@ -168,13 +170,30 @@ local function judge_rows_until(found, a, b)
     or "it was stopped within a second: nothing to compare" }
 end
 
---- What the simulators of a run saw, one device after the other; nil: there was none.
+--- What the simulators of a run saw, of each device; nil: there was none.
 local function twins(folder, manifest)
   local parts = {}
   for _, name in ipairs(rows.of_devices(manifest, "twin.tsv")) do
-    parts[#parts + 1] = read(folder, name)
+    local text = read(folder, name)
+    parts[#parts + 1] = text and { place = name:match("^(.*)/twin%.tsv$"), text = text }
   end
-  return parts[1] and table.concat(parts)
+  return parts[1] and parts
+end
+
+local function one_text(parts)
+  local texts = {}
+  for i, part in ipairs(parts or {}) do
+    texts[i] = part.text
+  end
+  return table.concat(texts)
+end
+
+--- Each simulator's commands, in the order of the devices: each had its own last pulse.
+local function judge_all_commands(found, sent, sent_again, stopped)
+  for i = 1, math.max(#sent, #sent_again) do
+    local one, again = sent[i], sent_again[i]
+    judge_commands(found, one and one.text or "", again and again.text or "", stopped, (one or again).place)
+  end
 end
 
 --- Judge the run in folder against that of recipe.
@@ -203,11 +222,11 @@ function M.judge(recipe, folder, manifest)
   elseif both_virtual then
     judge_file(found, "events.tsv", read(a, "events.tsv") or "", read(folder, "events.tsv") or "")
     if sent or sent_again then
-      judge_file(found, "twin.tsv", sent or "", sent_again or "")
+      judge_file(found, "twin.tsv", one_text(sent), one_text(sent_again))
     end
   end
   if (stopped or not both_virtual) and sent and sent_again then
-    judge_commands(found, sent, sent_again, stopped)
+    judge_all_commands(found, sent, sent_again, stopped)
   end
   if recipe.is_experiment then
     judge_decisions(found, a, folder, not both_virtual)

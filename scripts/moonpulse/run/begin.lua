@@ -26,7 +26,8 @@ function M.of_channels(options, several)
     local own = options.of_device[each.place] or {}
     each.thresholds = next(own) and own or nil
     for _, channel in ipairs(each.channels) do
-      of[channel] = { rmt = own.rmt or options.rmt, amt = own.amt or options.amt }
+      of[channel] = { rmt = own.rmt or options.rmt, amt = own.amt or options.amt,
+        place = each.place }
     end
   end
   return of
@@ -65,7 +66,9 @@ function M.device(options, given)
   if driver.confirms == false then
     confirms = false
   end
-  return { devices = devices, name = driver.name, driver = driver.file, confirms = confirms,
+  local latency = type(driver.latency) == "number" and driver.latency or nil
+  return { devices = devices, latency_us = latency and math.floor(latency * 1e6 + 0.5),
+    latency_from = driver.latency_from or nil, name = driver.name, driver = driver.file, confirms = confirms,
     description = driver.description,
     simulated = given.simulated, own_simulator = given.simulated or nil, port = options.port,
     usb_id = usb and usb.usb_id, usb_serial = usb and usb.usb_serial,

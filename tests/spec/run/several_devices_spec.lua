@@ -162,10 +162,51 @@ end }]])
     assert.is_nil(text:find("on channel right", 1, true))
     assert.are.equal(0, (shell.moonpulse(folder, "verify " .. path)))
     assert.are.equal(0, (shell.moonpulse(folder, ("rerun %s --out %s/own"):format(path, folder))))
+    local _, words = shell.moonpulse(folder, "methods " .. path)
+    words = words:gsub("%s+", " ")
+    assert.is_nil(words:find("[RMT:", 1, true), words)
+    for place, value in pairs { left = 40, right = 60 } do
+      assert.matches(("The resting motor threshold for the stimulator \"%s\" was %d %%MSO"):format(place,
+        value), words, 1, true)
+    end
+    local page = shell.read(path .. "/report.html"):gsub("<[^>]*>", " "):gsub("%s+", " ")
+    assert.matches("Resting motor threshold (RMT) left 40 %MSO, right 60 %MSO", page, 1, true)
+    assert.matches("Intensity 90 % of RMT; 60 %MSO 54 and 60 %MSO none", page, 1, true)
     text, strength = of(60, 40)
     assert.are.equal("36", strength)
     assert.matches("train 1 on channel right", text, 1, true)
     assert.is_nil(text:find("on channel left", 1, true))
+  end)
+
+  it("states the latency of each, by which its commands leave sooner", function()
+    shell.write(folder .. "/two.lua", [[
+local mp = require "moonpulse"
+return mp.protocol { id = "two", name = "Two", plan = function()
+  return mp.together { left = mp.pulse(mp.mso(40)), right = mp.pulse(mp.mso(50)) }:times(3, { every = 8 })
+end }]])
+    local status, _, err, path = run("late", "--device left=sim:rapid --device right=sim:magstim200")
+    assert.are.same({ 0, "" }, { status, err })
+    local left, right = given(path, "left"), given(path, "right")
+    for i, ns in ipairs(left) do -- to the simulator's nanosecond
+      assert.are.equal(3300000, ns - right[i])
+    end
+    local devices = fixture.manifest(path).device.devices
+    assert.are.same({ 5100, 8400 }, { devices[1].latency_us, devices[2].latency_us })
+    local _, words = shell.moonpulse(folder, "methods " .. path)
+    words = words:gsub("%s+", " ")
+    for i, place in ipairs { "left", "right" } do
+      assert.matches(("%s %s ms (%s)"):format(place, i == 1 and "5.1" or "8.4", devices[i].latency_from),
+        words, 1, true)
+      local _, out = shell.moonpulse(folder, "devices --device " .. devices[i].name)
+      assert.matches(("latency +%s ms from a command to its pulse"):format(i == 1 and "5%.1" or "8%.4"), out)
+    end
+  end)
+
+  it("names the device whose threshold is missing, in what to do", function()
+    local status, _, err = shell.moonpulse(folder, ("run %s/two.lua --speed max --rmt right=50 --out "
+      .. "%s/none %s"):format(folder, folder, both))
+    assert.are.equal(2, status)
+    assert.matches("add --rmt left=N (in %MSO)", err, 1, true)
   end)
 
   it("gives the channels of a box with outputs to one device, beside another", function()

@@ -1,6 +1,7 @@
 -- One stop stops several devices, in real time: what two simulators that somebody else runs saw.
 local core = require "moonpulse.core"
 local fixture = require "job"
+local lfs = require "lfs"
 local shell = require "shell"
 
 local PLAN = [[
@@ -76,6 +77,35 @@ describe("a stop of a run on several devices", function()
     assert.are.equal("signal", fixture.manifest(path).result.stop)
     assert.is_true(fixture.manifest(path).result.disarmed)
     assert.are.equal(0, (shell.moonpulse(folder, "verify " .. path)))
+  end)
+
+  it("is done again up to each simulator's last pulse", function()
+    local job = jobs:start("run", ("run %s/two.lua --rmt 60 --speed 4 --seed 3 --out %s/out "
+      .. "--device left=sim --device right=sim"):format(folder, folder))
+    shell.await(function()
+      local path = (shell.names(folder .. "/out") or {})[1] and fixture.run_in(folder .. "/out")
+      local text = path and lfs.attributes(path .. "/events.tsv") and shell.read(path .. "/events.tsv") or ""
+      return job:ended() or select(2, text:gsub("\n", "")) >= 5
+    end, "pulses of both")
+    job:signal("INT")
+    assert.are.equal(5, (job:wait()))
+    local path = fixture.run_in(folder .. "/out")
+    local function again()
+      return shell.moonpulse(folder, ("rerun %s --out %s/again"):format(path, folder))
+    end
+    local status, out = again()
+    assert.are.equal(0, status, out)
+    for _, place in ipairs { "left", "right" } do
+      assert.matches("simulator +" .. place
+        .. " was sent the same bytes %(%d+ commands, up to its last pulse", out)
+    end
+    local kept = shell.read(path .. "/right/twin.tsv")
+    local _, _, bytes = kept:find("\n[^\t\n]*\tset[^\t\n]*\t([^\t\n]+)")
+    shell.write(path .. "/right/twin.tsv", (kept:gsub(bytes, "ff" .. bytes, 1)))
+    fixture.seal(path)
+    status, out = again()
+    assert.are.equal(1, status)
+    assert.matches("right was sent other bytes", out, 1, true)
   end)
 
   it("by a fault of one leaves both safe, says whose it was, and is a device's", function()

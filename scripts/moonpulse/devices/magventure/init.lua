@@ -19,6 +19,7 @@ local M = {
   serial = { baud = 38400, bits = 8, parity = "none", stop_bits = 1, flow = "none" },
   -- from the last byte to the pulse: not published; 0 until somebody has measured it
   latency = 0,
+  latency_from = "nobody has measured it: 0 is taken",
   trigger_delay = function(options) return (options.in_ms or 0) / 1000 end,
   trigger_confirms = true, -- event 02 comes for triggers at its input, too
   -- replies take 20 to 80 ms (MagProController): one later than reply_slow is suspicious, and a

@@ -20,6 +20,7 @@ local M = {
   -- USB: the number means nothing to the box; it is what the maker's Python client opens with
   serial = { baud = 12000000, bits = 8, parity = "none", stop_bits = 1, flow = "rtscts" },
   latency = 0.00015, -- three cycles from a soft trigger to the output (firmware 2.0.1, run)
+  latency_from = "three cycles of its firmware, 2.0.1",
   reply_timeout = 0.6,
   confirms = false,
   disarmed = "the Pulse Pal answers after the abort; it cannot say that its trains have ended",

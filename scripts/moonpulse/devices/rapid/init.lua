@@ -16,6 +16,7 @@ local M = {
   serial = { baud = 9600, bits = 8, parity = "none", stop_bits = 1, flow = "none" },
   -- read off MagPy's plots: 5.1 ms (4.5-5.9) after the fire command, 1.0 ms after an RTS edge
   latency = 0.0051,
+  latency_from = "read off MagPy's plots (4.5 to 5.9 ms)",
   trigger_latency = 0.001,
   reply_slow = 0.15,
   reply_timeout = 0.6,

@@ -19,6 +19,7 @@ local M = {
   -- USB: the number means nothing to the device; it is how long bytes are on a full-speed bus
   serial = { baud = 12000000, bits = 8, parity = "none", stop_bits = 1, flow = "none" },
   latency = 0, -- the first pulse comes at once; nobody has measured how soon
+  latency_from = "nobody has measured it: 0 is taken",
   reply_slow = 0.2,
   reply_timeout = 2.5, -- a train's completion comes a period late
   disarmed = "the StimJim says that its trains are stopped",
