@@ -269,6 +269,18 @@ local function hear_from(stage, context, options, simulator)
   end
 end
 
+--- Who is asked, and by what keys the script is stopped.
+local function keyboard_of(stage, context, options)
+  local keyboard = keyboards.new(stage.waiting, function(typed)
+    return not options.look and stops.listen_for_keys(context.job, true, typed) or nil
+  end, context.answers or options.look and {} or nil, options.answers, options.recorded, stage.heard,
+    options.answers_told)
+  context.keyboard = keyboard -- of other programs
+  stage.keyboard, keyboard.tell, keyboard.start_ns = keyboard, stage.tell, context.record.start_ns
+  stage.device.ask = function(question) return keyboard:ask(question, true) end
+  return keyboard
+end
+
 --- Connect, run the script, leave the device safe.
 local function perform(context, options, path, simulator)
   local job, record = context.job, context.record
@@ -283,13 +295,7 @@ local function perform(context, options, path, simulator)
   local signals <close> = require("moonpulse.experiment.signal").list() -- luacheck: ignore 211
   stage.signals = signals
   hear_from(stage, context, options, simulator)
-  local keyboard <close> = keyboards.new(stage.waiting, function(typed)
-    return not options.look and stops.listen_for_keys(job, true, typed) or nil
-  end, context.answers or options.look and {} or nil, options.answers, options.recorded, stage.heard,
-    options.answers_told)
-  context.keyboard = keyboard -- of other programs
-  stage.keyboard, keyboard.tell, keyboard.start_ns = keyboard, stage.tell, record.start_ns
-  stage.device.ask = function(question) return keyboard:ask(question, true) end
+  local keyboard <close> = keyboard_of(stage, context, options)
   listening:start(record.start_ns)
   manifests.write(context, "running")
   local watch = core.spawn(keep_watch, stage)
