@@ -211,6 +211,15 @@ local function say_result(context, outcome, result, complete)
   say_ignored(context)
 end
 
+--- How many pulses of how many: of an experiment only what its script asked for so far is known.
+local function so_far(context, sent, planned)
+  if not context.experiment then
+    return ("%d of %d %s"):format(sent, planned, planned == 1 and "pulse" or "pulses")
+  end
+  return sent == planned and numbers.counted(sent, "pulse")
+    or ("%d of the %s asked for so far"):format(sent, numbers.counted(planned, "pulse"))
+end
+
 --- A run that did not come to its end: why, and what was given. Of one that was only looked at nothing was.
 local function stopped(context, outcome, result, code)
   if context.look then
@@ -220,11 +229,13 @@ local function stopped(context, outcome, result, code)
   local left = outcome.disarmed and "; " .. (context.job.driver.disarmed or "the stimulator is disarmed")
   -- a sentence of its own (where in the script, what to do) is not run on
   local told = outcome.text and outcome.stop ~= "requested"
-  local format = told and "%s; %d of %d %s sent%s%s"
-    or "%s after %d of %d %s%s%s"
-  refusals.raise(code, format, result.reason, result.pulses_sent, planned,
-    planned == 1 and (told and "pulse was" or "pulse") or told and "pulses were" or "pulses",
-    outcome.text and "" or stop_words.remedy(outcome.stop, context.experiment), left or "")
+  local cure = outcome.text and "" or stop_words.remedy(outcome.stop, context.experiment)
+  if told then
+    refusals.raise(code, "%s; %d of %d %s sent%s%s", result.reason, result.pulses_sent, planned,
+      planned == 1 and "pulse was" or "pulses were", cure, left or "")
+  end
+  refusals.raise(code, "%s after %s%s%s", result.reason, so_far(context, result.pulses_sent, planned), cure,
+    left or "")
 end
 
 --- The run's own record is not whole: what the simulator wrote may not be, either.

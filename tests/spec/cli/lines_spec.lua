@@ -63,7 +63,7 @@ describe("a unit that disarmed itself", function()
   it("is told with what an experiment does instead, and that works", function()
     local status, _, err = pause("", "")
     assert.are.equal(4, status)
-    has(err, "an experiment calls stim:disarm() before a longer pause, and stim:arm() after it) after 1 of 1")
+    has(err, "an experiment calls stim:disarm() before a longer pause, and stim:arm() after it) after 1 pul")
     local out
     status, out, err = pause("stim:disarm()", "stim:arm()")
     assert.are.equal(0, status, err)
