@@ -238,8 +238,12 @@ function M.run(options)
     cli.fail("usage", "%s", message)
   end
   if recipe.begin.devices then
-    refuse("the run was on several devices, and is not gone on with by itself yet: moonpulse run with the "
-      .. "same options and --from-trial N gives the rest")
+    local at, why = goes_on.where(recipe, options.out, options.from_trial)
+    if not at then
+      cli.fail("usage", "%s", why)
+    end
+    cli.fail("usage", "the run was on several devices, and is not gone on with by itself yet: nothing was "
+      .. "armed; this gives the rest:\n%s", arguments.several_command(recipe, at.trial))
   end
   local own = check_device(options, recipe)
   settle(options, recipe, own)

@@ -6,6 +6,7 @@ local in_order = require "moonpulse.text.in_order"
 local read = require "moonpulse.record.read"
 local recipes = require "moonpulse.rerun.recipe"
 local refusals = require "moonpulse.text.refusal"
+local to_type = require "moonpulse.text.to_type"
 
 local M = {}
 
@@ -178,6 +179,42 @@ local function add_simulated(list, recipe, options, scratch)
   if recipe.is_experiment or from.start_on and tonumber(options.speed) ~= 1 then
     add_inputs(list, recipe, options, scratch, tonumber(options.speed) == 1)
   end
+end
+
+--- What a run of several devices is gone on with: the command, to be typed. Its files are those that the run
+--- kept.
+---@param recipe moonpulse.Recipe of a run on several devices
+---@param trial integer with which it goes on
+---@return string
+function M.several_command(recipe, trial)
+  local from, files, list = recipe.begin.options, recipe.files, {}
+  list[1] = files.plan or ("%s:%s"):format(files.protocol or "", tostring(recipe.begin.id))
+  local devices = read.get(recipe.manifest, "device.devices")
+  for i, option in ipairs(several_of(recipe, {})) do
+    list[i + 1] = option
+  end
+  for _, each in ipairs(type(devices) == "table" and devices or {}) do
+    for i, option in ipairs(list) do
+      if not each.simulated and option == ("--device=%s=sim:%s"):format(each.place, each.name) then
+        list[i] = ("--device=%s=%s@%s"):format(each.place, each.name, tostring(each.port or "PORT"))
+      end
+    end
+  end
+  add_played(list, recipe, { continues = true })
+  for _, name in ipairs { "rmt", "amt" } do
+    plain(list, name, from[name])
+  end
+  local speed = recipe.manifest.speed
+  plain(list, "speed", speed ~= 1 and speed or nil)
+  plain(list, "participant", read.get(recipe.manifest, "participant"))
+  for _, each in ipairs { { "lab", "lab limits" }, { "meta", "meta" }, { "preflight", "preflight" } } do
+    plain(list, each[1], files[each[2]])
+  end
+  plain(list, "from-trial", trial)
+  for i, word in ipairs(list) do
+    list[i] = word:find "^[%w%._/=@:,%%+-]+$" and word or to_type.path(word)
+  end
+  return "moonpulse run " .. table.concat(list, " ")
 end
 
 --- The list.

@@ -99,6 +99,14 @@ describe("a stop of a run on several devices", function()
       assert.matches("simulator +" .. place
         .. " was sent the same bytes %(%d+ commands, up to its last pulse", out)
     end
+    local _, _, told = shell.moonpulse(folder, "resume " .. path)
+    local command = told:match "moonpulse (run %S+/sources/two%.lua:two [^\n]*%-%-seed=3 [^\n]*)"
+    local first = tonumber(command:match "%-%-from%-trial=(%d+)") -- each trial is a pulse of both
+    local given = fixture.pulse_rows(path)
+    assert.are.equal(math.ceil(#given / 2) + 1, first)
+    assert.are.equal(0, (shell.moonpulse(folder, ("%s --speed=max --out %s/rest"):format(
+      (command:gsub(" %-%-speed=%S+", "")), folder))))
+    assert.are.equal(2 * (30 - first + 1), #(fixture.pulse_rows(fixture.run_in(folder .. "/rest"))))
     local kept = shell.read(path .. "/right/twin.tsv")
     local _, _, bytes = kept:find("\n[^\t\n]*\tset[^\t\n]*\t([^\t\n]+)")
     shell.write(path .. "/right/twin.tsv", (kept:gsub(bytes, "ff" .. bytes, 1)))
