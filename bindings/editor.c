@@ -112,7 +112,7 @@ static unsigned char yank(EditLine *edit, wint_t key)
     return el_winsertstr(edit, editor->killed) == 0 ? CC_REFRESH : CC_ERROR;
 }
 
-/* The lines of before, without those that there is no room for now. */
+/* The lines of before that the screen has room for. */
 static int recall(void *reference, HistEvent *event, int operation, ...)
 {
     const struct editor *editor = reference;

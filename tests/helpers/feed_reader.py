@@ -15,6 +15,8 @@ import socket
 import sys
 import time
 
+from receiving import rest_of
+
 
 def connect(path):
     end = time.monotonic() + 60
@@ -28,18 +30,6 @@ def connect(path):
             if time.monotonic() > end:
                 raise
             time.sleep(0.005)
-
-
-def rest_of(s):
-    parts = []
-    while True:
-        try:
-            got = s.recv(1 << 16)
-        except ConnectionResetError:
-            got = b""
-        if not got:
-            return b"".join(parts)
-        parts.append(got)
 
 
 def wait_for(path):

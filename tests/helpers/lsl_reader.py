@@ -23,6 +23,8 @@ import struct
 import sys
 import time
 
+from receiving import rest_of
+
 PORT = 16571
 
 
@@ -80,18 +82,6 @@ def whole(s, length):
             raise EOFError(data)
         data += got
     return data
-
-
-def rest_of(s):
-    parts = []
-    while True:
-        try:
-            got = s.recv(1 << 16)
-        except ConnectionResetError:
-            got = b""
-        if not got:
-            return b"".join(parts)
-        parts.append(got)
 
 
 def asked_over_tcp(address, request):

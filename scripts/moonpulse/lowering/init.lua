@@ -71,8 +71,11 @@ local function check_channels(actions, limits, driver, whole, own)
     end
   end
   if #names > limits.channels then
-    refuse("limit", "the protocol uses %d channels (%s), the %s has %d: a run drives one device",
-      #names, table.concat(names, ", "), driver.description, limits.channels)
+    refuse("limit", "the protocol uses %d channels (%s), the %s has %d: %s", #names,
+      table.concat(names, ", "), driver.description, limits.channels, whole
+        and ("moonpulse run takes a device for each, --device %s=... --device %s=... "
+          .. "(docs/several-devices.md)"):format(names[1], names[2])
+        or "an experiment drives one device")
   end
   local advice = outputs.mapping(names, limits, driver, whole)
   if advice then

@@ -37,7 +37,8 @@ describe("a case of tests/data/cases", function()
   end
 
   it("channels_two_coils_one_device is refused in every timing, and by check", function()
-    local why = "the protocol uses 2 channels (left, right), the %s has 1: a run drives one device"
+    local why = "the protocol uses 2 channels (left, right), the %s has 1: moonpulse run takes a device for "
+      .. "each, --device left=... --device right=..."
     for device, title in pairs { magventure = "MagVenture MagPro", bistim = "Magstim BiStim²" } do
       local name, on = "channels_two_coils_one_device", "--device sim:" .. device
       for _, timing in ipairs { "auto", "host", "device" } do
