@@ -157,7 +157,9 @@ describe("a record that was edited and sealed again", function()
       m.result.lateness_us = { p50 = 1, p95 = 1, p99 = 1, max = 1 }
     end, only = "virtual" },
     { "elapsed_s", function(m) m.result.elapsed_s = m.result.elapsed_s + 5 end },
-    { "elapsed_s made less", function(m) m.result.elapsed_s = m.result.elapsed_s / 2 end },
+    { "elapsed_s made less", function(m) -- it is 0 where the tests' clock stood still all the while
+      m.result.elapsed_s = math.min(m.result.elapsed_s / 2, m.result.elapsed_s - 0.001)
+    end },
     { "report replaced", files = { ["report.html"] = function() return "<html>all was well</html>" end } },
     { "report edited", files = { ["report.html"] = function(text)
       local made, count = text:gsub("Three", "Threw"):gsub("Stairs", "Stares")
