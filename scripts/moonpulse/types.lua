@@ -152,6 +152,8 @@
 ---@field fault (fun(self: any, kind: string, now_ns: integer?): table?, table?)? breaks it
 ---@field faults table<string, any>? kinds that fault() knows
 ---@field serial moonpulse.Serial? if it depends on an option
+---@field waited_ns integer? set for it while it is told something: by so much sooner that may have come
+---@field on_port boolean? set for it: it is on a real port, and now_ns is when it was read
 ---@field reports_later boolean? a pulse is answered when it is over
 ---@field steady (fun(self: any, bytes: string): moonpulse.Steady?)?
 ---@field passed (fun(self: any, steady: moonpulse.Steady, count: integer): integer?)? so many were given;

@@ -88,7 +88,7 @@ end
 --- The dial: the capacitor follows from where it is now.
 ---@param percent integer %MSO
 function Unit:set_power(percent)
-  self.from_power, self.changed_ns = self:charge(), self.now_ns
+  self.from_power, self.changed_ns = self:charge(), self.now_ns - slack.waited(self)
   self.power = percent
 end
 
@@ -296,6 +296,7 @@ local function scan(self)
     else
       local bytes = self.pending:sub(1, length + 2)
       self.pending = self.pending:sub(length + 3)
+      self:advance(self.now_ns) -- read at once with others, it may be ready again: moonpulse.simulation.slack
       obey(self, command, bytes)
     end
   end

@@ -114,9 +114,34 @@ local function length_of(pending)
   return length and length + 2
 end
 
+--- A train whose start was read late (moonpulse.simulation.slack) may be over sooner than it seems: then what
+--- it has left is given before the next soft trigger. A channel's early_ns: by how much its last train may
+--- have begun sooner; that is no sooner than the one before it was over.
+local function end_what_may_be_over(self, mask, arrived_ns)
+  local box, waited_ns = self.box, slack.waited(self)
+  for number, channel in ipairs(box.channels) do
+    local chosen, early_ns = mask >> (number - 1) & 1 == 1, nil
+    while chosen and playback.is_busy(channel) do
+      local over = box:over_at(channel)
+      if not over or over * CYCLE_NS - arrived_ns > (channel.early_ns or 0) then
+        return
+      end
+      early_ns = channel.early_ns
+      box:advance(math.max(over, box.cycle + 1))
+    end
+    if chosen then
+      channel.early_ns = math.min(early_ns or math.maxinteger,
+        math.max(0, box.cycle * CYCLE_NS - arrived_ns) + waited_ns)
+    end
+  end
+end
+
 --- A message is handled in a cycle of its own.
 local function handle(self, bytes, arrived_cycle)
   local box = self.box
+  if bytes:byte(2) == messages.soft_trigger then
+    end_what_may_be_over(self, bytes:byte(3), arrived_cycle * CYCLE_NS)
+  end
   local cycle = math.max(arrived_cycle + 1, box.cycle + 1)
   box:advance(cycle - 1)
   box:take_scheduled(cycle)

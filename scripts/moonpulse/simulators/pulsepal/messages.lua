@@ -1,7 +1,7 @@
 --- The messages that a Pulse Pal 2 takes: how long each is, and what it does.
 local playback = require "moonpulse.simulators.pulsepal.playback"
 
-local M = {}
+local M = { soft_trigger = 77 }
 
 -- parameters of op 74: the field of an output, and its size in bytes
 local fields = {
@@ -210,7 +210,7 @@ M.ops = {
     local field = fields[rest:byte(1)]
     return #rest > 0 and 2 + (field and field[2] or 0) or nil
   end, program_one },
-  [77] = { 1, trigger },
+  [M.soft_trigger] = { 1, trigger },
   [78] = { function(rest) return #rest > 0 and 1 + rest:byte(1) or nil end, noted("set", "display") },
   [79] = { 3, fixed_voltage },
   [80] = { 0, abort },

@@ -30,6 +30,7 @@ local function kill(channel)
 end
 M.kill = kill
 
+
 --- The custom train that a channel plays; times and volts count from 0.
 local function stored(self, channel)
   return self.customs[channel.custom] or self.customs[2]
@@ -201,6 +202,31 @@ local function step(self, channel, now)
     and (channel.custom == 0 or channel.loop == 1) then
     kill(channel)
   end
+end
+
+--- Does an output play, or is it about to?
+---@param channel table
+---@return boolean
+function M.is_busy(channel)
+  return (channel.play or channel.waits_from or channel.pending or channel.scheduled_at) and true or false
+end
+
+--- When what an output plays, or is about to play, is over by itself; nil: never.
+---@param channel table a busy one
+---@return integer? cycle
+function Playback:over_at(channel)
+  local play, length = channel.play, channel.duration
+  local by_time = channel.custom == 0 or channel.loop == 1
+  if channel.continuous ~= 0 then
+    return nil
+  elseif by_time and play then
+    return play.ends_at
+  elseif not by_time then
+    local list = stored(self, channel)
+    length = time_of(list, list.count - 1) + (channel.target == 1 and channel.burst or channel.phase1)
+      + (channel.biphasic ~= 0 and channel.between + channel.phase2 or 0)
+  end
+  return (play and play.base or (channel.waits_from or self.cycle + 1) + channel.delay) + length
 end
 
 -- Triggers ------------------------------------------------------------------------------------------

@@ -1,5 +1,7 @@
 --- The simulator of mybox. Write it from the device's manual and never from the driver: what
 --- both of them misunderstand, no test finds. No input or output, no clock: the caller says the time.
+local slack = require "moonpulse.simulation.slack"
+
 local M = {
   name = "mybox", description = "mybox stimulator",
   serial = { baud = 115200, bits = 8, parity = "none", stop_bits = 1, flow = "none" },
@@ -82,7 +84,8 @@ function commands.FIRE(self, bytes)
   if not self:is_ready() then
     return "NOTREADY"
   end
-  self.pulses, self.ready_ns = self.pulses + 1, self.now_ns + RECHARGE_NS
+  self.pulses = self.pulses + 1
+  self.ready_ns = self.now_ns + RECHARGE_NS - slack.of(self, RECHARGE_NS) -- it may have been read late
   self:note("pulse", bytes, ("%d %%"):format(self.power), { channel = "1", intensity = self.power })
   self:say("FIRED %d", self.power)
 end
