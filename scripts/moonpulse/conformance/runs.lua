@@ -4,7 +4,6 @@ local core = require "moonpulse.core"
 local faults = require "moonpulse.simulation.faults"
 local folders = require "moonpulse.record.folder"
 local host = require "moonpulse.simulation.serve"
-local lfs = require "lfs"
 local lower = require "moonpulse.lowering"
 local intensities = require "moonpulse.compose.intensity"
 local mp = require "moonpulse"
@@ -20,22 +19,10 @@ end
 
 -- A folder for the records of one case ---------------------------------------------------------------
 
-local function make_folder()
-  local folder = os.tmpname()
-  os.remove(folder)
-  assert(lfs.mkdir(folder))
-  return folder
-end
-
 --- Call action(folder) with a folder that is gone afterwards.
 local function in_folder(action)
-  local folder = make_folder()
-  local results = table.pack(pcall(action, folder))
-  folders.remove(folder)
-  if not results[1] then
-    error(results[2], 0)
-  end
-  return table.unpack(results, 2, results.n)
+  local folder <close> = assert(folders.scratch())
+  return action(folder.path)
 end
 
 -- Plans ---------------------------------------------------------------------------------------------
@@ -155,11 +142,12 @@ end
 -- on a busy machine may take a while. The runs are about the driver: that is judged by no less than this (s).
 local patience = 60
 
--- planned; a fault of the simulator; seconds from pulse to pulse at least. Where the device goes at the
--- first pulse, the second is so far off that the loop has its turn before: the run ends long before it, or,
--- where the device confirms nothing, after its only one. (A Magstim waits for a pulse for less than 60 s.)
+-- planned; a fault of the simulator; seconds from pulse to pulse at least: the sending thread may be late by
+-- half of that, or the next one would come too close. Where the device goes at the first pulse, the second is
+-- so far off that the loop has its turn before: the run ends long before it, or, where the device confirms
+-- nothing, after its only one. (A Magstim waits for a pulse for less than 60 s.)
 local real_runs = {
-  whole = { pulses = 3, every = 0.15, keepalives = true },
+  whole = { pulses = 3, every = 1.2, keepalives = true },
   pieces = { fault = "split@1", pulses = 2, every = 3 }, -- while two are open, a reply is no pulse's for sure
   unplugged = { fault = "unplug@1", pulses = 3, every = 50, stays_away = true },
   deaf = { fault = "half-open@1", pulses = 3, unconfirmed = 1, every = 50, stays_away = true,
@@ -173,7 +161,7 @@ local most_ns = patience * 1000000000 -- for what is on its way to the simulator
 --- What one run against a simulator on a pseudo-terminal in this process needs of the disk, which takes
 --- its time.
 local function prepare_real(kit, name, wanted)
-  local self = { wanted = wanted, folder = make_folder(),
+  local self = { wanted = wanted, folder = assert(folders.scratch()).path,
     planned = kit.driver.confirms == false and wanted.unconfirmed or wanted.pulses }
   self.log = self.folder .. "/twin.tsv"
   self.served = assert(host.start(kit.model, { log = self.log, settings = kit:simulator_settings(),
