@@ -8,8 +8,8 @@
  */
 #include <dlfcn.h>
 #include <poll.h>
-#include <stddef.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <time.h>
 
