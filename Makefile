@@ -70,7 +70,7 @@ BENCH_O    := $(patsubst %.c,$B/%.o,$(wildcard tests/bench/*.c))
 BENCH_BIN  := $B/bench/bench $B/bench/expand.lua $B/bench/pyserial_loop.py
 RIG_BIN    := $B/tests/rig/test_serial_rig $B/tests/rig/modem_shim.so $B/tests/rig/wait_shim.so \
               $B/tests/rig/disk_shim.so $B/tests/rig/slow_shim.so $B/tests/rig/calm_shim.so \
-              $B/tests/rig/parport_shim.so $B/tests/rig/signals.so $B/tests/rig/spawn.so
+              $B/tests/rig/parport_shim.so $B/tests/rig/hasty_shim.so $B/tests/rig/signals.so $B/tests/rig/spawn.so
 
 # what builds before it runs something: on every processor, unless make was told how many jobs
 PARALLEL = $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(shell nproc))

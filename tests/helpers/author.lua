@@ -34,11 +34,12 @@ end
 ---@param names string its third line
 ---@param body string
 ---@param more string? options
+---@param environment string? as shell text
 ---@return integer status
 ---@return string out
 ---@return string err
 ---@return string? run its folder
-function M.perform(folder, names, body, more)
+function M.perform(folder, names, body, more, environment)
   shell.write(folder .. "/made.lua", 'local mp = require "moonpulse"\nreturn mp.experiment(function(run)\n'
     .. names .. "\n" .. body .. "\nend)\n")
   local had, made = {}, nil
@@ -46,7 +47,7 @@ function M.perform(folder, names, body, more)
     had[name] = true
   end
   local status, out, err = shell.moonpulse(folder, ("run %s/made.lua %s"):format(folder,
-    shell.options(more, ("--speed max --seed 7 --out %s/runs"):format(folder))))
+    shell.options(more, ("--speed max --seed 7 --out %s/runs"):format(folder))), environment)
   for _, name in ipairs(lfs.attributes(folder .. "/runs", "mode") and shell.names(folder .. "/runs") or {}) do
     made = not had[name] and name or made -- the last by name is not always the newest: _10 comes before _9
   end

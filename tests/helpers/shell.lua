@@ -185,10 +185,10 @@ local function words_of(text)
 end
 
 --- Run moonpulse with arguments (shell text).
-function M.moonpulse(folder, arguments)
-  local words = spawn and words_of(quote(M.program) .. " " .. arguments)
+function M.moonpulse(folder, arguments, environment)
+  local words = spawn and not environment and words_of(quote(M.program) .. " " .. arguments)
   if not words then
-    return M.sh(folder, quote(M.program) .. " " .. arguments)
+    return M.sh(folder, ("%s %s %s"):format(environment or "", quote(M.program), arguments))
   end
   local out, err = folder .. "/.out", folder .. "/.err"
   local variables = { "MOONPULSE_RUNS=" .. folder .. "/.records", "XDG_CACHE_HOME=" .. folder .. "/.cache" }

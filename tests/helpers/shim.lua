@@ -6,7 +6,7 @@ local M = {}
 
 --- The environment that a program needs for it, as shell text; nil, and why a test has to wait for it, where
 --- there is none.
----@param name "disk"|"modem"|"parport"|"slow"|"wait"
+---@param name "disk"|"hasty"|"modem"|"parport"|"slow"|"wait"
 ---@return string? environment
 ---@return string? why_not
 function M.of(name)
@@ -17,7 +17,8 @@ function M.of(name)
   if not shell.read(path) then
     return nil, ("needs the %s shim: make test-programs"):format(name)
   end
-  return ('LD_PRELOAD="$LD_PRELOAD %s"'):format(path)
+  local order = name == "hasty" and '%s $LD_PRELOAD' or '$LD_PRELOAD %s' -- it has what the spec's clock says
+  return ('LD_PRELOAD="%s"'):format(order:format(path))
 end
 
 return M

@@ -2,6 +2,7 @@
 -- It gets no further than its own computing, ends, and asks nobody.
 local lfs = require "lfs"
 local shell = require "shell"
+local shim = require "shim"
 
 local commands = { "check", "show", "events" }
 
@@ -22,8 +23,8 @@ describe("an experiment that is looked at", function()
     return folder .. "/theirs.lua"
   end
 
-  local function look(command, body, more)
-    return shell.moonpulse(folder, ("%s %s %s"):format(command, write(body), more or ""))
+  local function look(command, body, more, environment)
+    return shell.moonpulse(folder, ("%s %s %s"):format(command, write(body), more or ""), environment)
   end
 
   -- each would leave the file X, or tell of the machine; "%s" is the folder
@@ -226,7 +227,7 @@ describe("an experiment that is looked at", function()
 
   describe("comes to an end:", function()
     it("where it does not yield", function()
-      local status, _, err = look("show", "while true do end")
+      local status, _, err = look("show", "while true do end", nil, shim.of "hasty")
       assert.are.equal(5, status)
       assert.matches("theirs.lua:4", err, 1, true)
     end)

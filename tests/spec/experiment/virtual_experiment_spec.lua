@@ -4,6 +4,7 @@ local author = require "author"
 local cjson = require "cjson"
 local reading = require "moonpulse.record.read"
 local shell = require "shell"
+local shim = require "shim"
 
 describe("an experiment in virtual time", function()
   local folder
@@ -17,9 +18,12 @@ describe("an experiment in virtual time", function()
   end)
 
   --- Run an experiment whose function has this body: status, output, errors, folder of the run.
-  local function perform(body, more)
-    return author.perform(folder, "local stim = run:device()", body, more)
+  local function perform(body, more, environment)
+    return author.perform(folder, "local stim = run:device()", body, more, environment)
   end
+
+  -- for a script that is ended by the computer's clock
+  local sooner = shim.of "hasty"
 
   local function rows(run, event)
     local found = {}
@@ -307,7 +311,7 @@ describe("an experiment in virtual time", function()
 
   it("sees a script that does not yield, armed or not, and leaves the device safe", function()
     for _, first in ipairs { "", "stim:arm() " } do
-      local status, out, err = perform(first .. "\nwhile true do end")
+      local status, out, err = perform(first .. "\nwhile true do end", nil, sooner)
       assert.are.equal(5, status, err)
       assert.is_truthy(err:find("made.lua:5: the script did not yield for more than 5 s", 1, true), err)
       assert.is_truthy(first == "" or out:find("disarmed    the stimulator says", 1, true), out)
@@ -318,7 +322,7 @@ describe("an experiment in virtual time", function()
     if shell.program:find("sanitize-thread", 1, true) then
       return pending("the thread sanitizer puts off the signal that asks where the call is")
     end
-    local status, _, err = perform "stim:arm()\nstring.find(('a'):rep(1000000), '.-.-.-.-b')"
+    local status, _, err = perform("stim:arm()\nstring.find(('a'):rep(1000000), '.-.-.-.-b')", nil, sooner)
     assert.are.equal(5, status, err)
     assert.matches("moonpulse: [^\n]* for %d+%.%d s %(%S+made%.lua:5%), but the program did not come to its "
       .. "end and was ended; the record is not closed, and a run in virtual time has nothing to recover: "
