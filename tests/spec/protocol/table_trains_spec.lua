@@ -186,8 +186,9 @@ describe("a table's trains", function()
   it("are refused where the rate is none, or the table cannot tell", function()
     local list = rows({ "onset\tintensity" }, 30, 10, 0, 3)
     for options, why in pairs { ["{ hz = 20 }"] = "hz = 20: no two rows of bad.tsv that give the same are 50 "
-      .. "ms apart, to the 1 ms", ["{ hz = { 30, 20 } }"] = "hz = 20: no two rows", ["{ hz = 0 }"] = "above 0",
-      ["{ hz = { } }"] = "hz = { } names no rate", ["{ hz = 300 }"] = "hz = 300: no two rows" } do
+      .. "ms apart, to the 1 ms", ["{ hz = { 30, 20 } }"] = "hz = 20: no two rows",
+      ["{ hz = 0 }"] = "above 0", ["{ hz = { } }"] = "hz = { } names no rate",
+      ["{ hz = 300 }"] = "hz = 300: no two rows" } do
       local status, _, err = shell.moonpulse(folder, "events " .. protocol("bad", list, options))
       assert.are.equal(2, status, options)
       assert.matches(why, err, 1, true)
