@@ -80,7 +80,8 @@ enum mp_status mp_port_open(struct mp_port **port, const char *path,
     enum mp_status status = check_serial(serial, err);
     struct mp_port_target target = {.path = path};
     bool wire = mp_wire_is_path(path), datagram = mp_datagram_is_path(path);
-    if (status == MP_OK && !wire && !datagram)
+    bool lines = mp_lines_is_path(path);
+    if (status == MP_OK && !wire && !datagram && !lines)
         status = resolve(&target, path, err);
     if (status != MP_OK)
         return status;
@@ -94,6 +95,7 @@ enum mp_status mp_port_open(struct mp_port **port, const char *path,
     *made = (struct mp_port){.fd = -1, .path = name};
     status = wire       ? mp_wire_open(made, path, serial, err)
              : datagram ? mp_datagram_open(made, path, err)
+             : lines    ? mp_lines_open(made, path, serial, err)
                         : open_file(made, &target, serial, err);
     if (status != MP_OK)
         goto fail;

@@ -1,5 +1,5 @@
 /*
- * port.h - a serial port: one interface, six backends.
+ * port.h - a serial port: one interface, seven backends.
  *
  * Real ports go through libserialport. Pseudo-terminals go through raw termios,
  * because libserialport 0.1.1 refuses them: it wants an entry in /sys/class/tty
@@ -7,8 +7,9 @@
  * is adopted as it is: what tests and benchmarks write to. A wire (port_wire.h) has both
  * ends in this process: a simulator's in virtual time. A datagram socket of this computer
  * ("udp:127.0.0.1:5005", "unix:/path") is for triggers: a byte a datagram; behind "samples:"
- * for samples: whole datagrams. Only in. A parallel port is for event codes: its data pins, and
- * only out.
+ * for samples: whole datagrams. Only in. "lines:/dev/ttyUSB1" gives a byte for each edge of
+ * that port's CTS, DSR, RI and CD (line_edges.h), only in as well. A parallel port is for event
+ * codes: its data pins, and only out.
  *
  * mp_port_open allocates the port, mp_port_close frees it; both belong to the
  * loop thread. While a port is armed only the dispatcher thread writes and only

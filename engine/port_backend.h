@@ -56,11 +56,20 @@ bool mp_datagram_is_path(const char *path);
 /* Fill port->ops and port->fd with the socket that path names. */
 enum mp_status mp_datagram_open(struct mp_port *port, const char *path, struct mp_error *err);
 
+/* port_lines.c: is it one whose triggers are edges of lines, "lines:/dev/ttyUSB1"? */
+bool mp_lines_is_path(const char *path);
+/* Fill port->ops, port->lines and port->fd. On failure nothing is left open. */
+enum mp_status mp_lines_open(struct mp_port *port, const char *path,
+                             const struct mp_serial *serial, struct mp_error *err);
+
+struct mp_lines;
+
 struct mp_port {
     const struct mp_port_ops *ops;
-    int fd;               // -1: not open, or no file
-    struct sp_port *sp;   // the libserialport backend's; NULL in the other
-    struct mp_wire *wire; // port_wire.c's; NULL in the others
+    int fd;                 // -1: not open, or no file
+    struct sp_port *sp;     // the libserialport backend's; NULL in the other
+    struct mp_wire *wire;   // port_wire.c's; NULL in the others
+    struct mp_lines *lines; // port_lines.c's; NULL in the others
     char *path;
 };
 

@@ -5,10 +5,10 @@
  * terminal, this answers instead, one pair of lines a device. Both start high, as the
  * kernel leaves them when a real port is opened. Forked processes share them. Each RTS, DTR or
  * BREAK edge is appended to the file named by $MODEM_LOG as "NANOSECONDS LINE LEVEL", e.g.
- * "81234567890 RTS 1", the time being CLOCK_MONOTONIC. CTS and DSR are high while the file
- * named by $MODEM_INPUT holds a C or a D; while it holds an E, they cannot be read. While the
- * file named by $MODEM_QUEUE holds a number, so many bytes wait in the port for their wire
- * (TIOCOUTQ).
+ * "81234567890 RTS 1", the time being CLOCK_MONOTONIC. CTS, DSR, RI and CD are high while the
+ * file named by $MODEM_INPUT holds a C, a D, an R or an L; while it holds an E, they cannot be
+ * read. While the file named by $MODEM_QUEUE holds a number, so many bytes wait in the port for
+ * their wire (TIOCOUTQ).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -113,7 +113,9 @@ static bool read_inputs(int *lines)
         (void)close(input);
     }
     *lines |= (strchr(text, 'C') != NULL ? TIOCM_CTS : 0) |
-              (strchr(text, 'D') != NULL ? TIOCM_DSR : 0);
+              (strchr(text, 'D') != NULL ? TIOCM_DSR : 0) |
+              (strchr(text, 'R') != NULL ? TIOCM_RI : 0) |
+              (strchr(text, 'L') != NULL ? TIOCM_CD : 0);
     return strchr(text, 'E') == NULL;
 }
 

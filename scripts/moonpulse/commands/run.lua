@@ -27,12 +27,13 @@ end
 local function add_triggers(parser)
   parser:option("--trigger-in", "The serial port whose bytes run:wait_trigger, stim:on_trigger and "
     .. "--start-on wait for; or udp:127.0.0.1:PORT or unix:/PATH, where each datagram is one, by its first "
-    .. "byte."):argname("PATH")
+    .. "byte; or lines:PATH: edges of that port's CTS, DSR, RI and CD (docs/triggers.md)."):argname("PATH")
   parser:option("--trigger-baud", "Its speed, with 8 bits and no parity."):default("115200")
     :convert(common.number(300, 4000000, "baud")):argname("BAUD")
-  parser:option("--start-on", "Start when a trigger comes (a scanner's first volume): byte=N or any, on "
-    .. "--trigger-in. A protocol is armed before, or with ,arm=after when it has come; its plan starts 0.2 s "
-    .. "after the trigger, or ,delay=SECONDS. An experiment's script begins with it.")
+  parser:option("--start-on", "Start when a trigger comes (a scanner's first volume): byte=N, any, or "
+    .. "line=cts (line=cts-: it falls), on --trigger-in. A protocol is armed before, or with ,arm=after when "
+    .. "it has come; its plan starts 0.2 s after the trigger, or ,delay=SECONDS. An experiment's script "
+    .. "begins with it.")
     :argname("byte=N,..."):convert(function(text) return require("moonpulse.run.start_on").parse(text) end)
   parser:option("--timeout", "How long --start-on waits, in seconds; without it until it comes.")
     :argname("SECONDS"):convert(common.number(0.001, 1000000, "seconds"))

@@ -2,6 +2,7 @@
 local aheads = require "moonpulse.stimulator.ahead"
 local blame = require "moonpulse.text.author_line"
 local core = require "moonpulse.core"
+local line_bytes = require "moonpulse.experiment.line_bytes"
 local lower = require "moonpulse.lowering"
 local numbers = require "moonpulse.text.numbers"
 local outputs = require "moonpulse.driver.outputs"
@@ -11,7 +12,8 @@ local value_words = require "moonpulse.text.value_words"
 local M = {}
 
 local known = { count = "number", refractory = "number", byte = "?number", every = "?number",
-  delay = "?number", timeout = "?number", window = "?table", gate = "?text" }
+  delay = "?number", timeout = "?number", window = "?table", gate = "?text", line = "?text",
+  edge = "?text" }
 local gates = { cts = true, dsr = true, ri = true, cd = true }
 local most_count, longest_s = 1000000, 1e6
 
@@ -69,7 +71,9 @@ function M.rule(options, now_ns)
   end
   local rule = {
     called_ns = now_ns,
-    byte = options.byte and whole("byte", options.byte, 0, 255),
+    line = options.line,
+    byte = line_bytes.asked("stim:on_trigger", options)
+      or options.byte and whole("byte", options.byte, 0, 255),
     every = options.every and whole("every", options.every, 1, 1000000),
     most = whole("count", options.count, 1, most_count),
     delay_ns = options.delay and seconds_ns("delay", options.delay),
@@ -168,7 +172,7 @@ function M.run(self, help, plan, options, counts, begins, refused)
   help.check_plan(who, plan)
   local rule = M.rule(options, refused and core.clock_ns() or self.triggers:called())
   M.check(plan, options)
-  local from = self.triggers:lend(who, rule.until_ns ~= nil, rule.gate)
+  local from = self.triggers:lend(who, rule)
   local turn <close> = self.turns:take("play", who) -- luacheck: ignore 211
   help.must_be_armed(who, self)
   local first, seed = self.plays + 1, show:seed_of(self.plays + 1)
@@ -178,7 +182,7 @@ function M.run(self, help, plan, options, counts, begins, refused)
   local admitted = help.admit(self, plan, seed, help.play_ahead_ns)
   M.check_settings(admitted, function(action) return stimulator:output_of(action) end)
   M.check_rest(admitted, stimulator.driver.limits(stimulator.identity), rule.refractory_ns)
-  local heard = M.heard(self.triggers, self.mark, self.tell)
+  local heard = M.heard(self.triggers, self.mark, self.tell, rule.line ~= nil)
   self:gives()
   local sum_up
   local ok, problem = pcall(function()

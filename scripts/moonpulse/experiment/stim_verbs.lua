@@ -422,10 +422,12 @@ local help = { check_plan = check_plan, admit = admit, must_be_armed = must_be_a
 --- was started count times, when the timeout is over, or in virtual time when no trigger is left to come.
 --- The safety gate judges the worst that may come: count starts, each the refractory time after the last.
 ---@param plan moonpulse.Plan of one intensity on each output
----@param options { count: integer, refractory: number, byte: integer?, every: integer?, delay: number?,
----   timeout: number?, window: table?, gate: string? } refractory: seconds from one start to the next, at
----   least; byte: of the trigger, any without it; every: each n-th; delay: seconds from the trigger to the
----   plan's start; window: { least, most } seconds from the trigger before, with from = "call" from the call;
+---@param options { count: integer, refractory: number, byte: integer?, line: string?, edge: string?,
+---   every: integer?, delay: number?, timeout: number?, window: table?, gate: string? } refractory: seconds
+---   from one start to the next, at least; byte: of the trigger, any without it; line, edge: an edge of that
+---   line of --trigger-in lines:PATH instead, "rising" if nothing is said; every: each n-th; delay: seconds
+---   from the trigger to the plan's start; window: { least, most } seconds from the trigger before, with
+---   from = "call" from the call;
 ---   gate: "cts", "dsr", "ri" or "cd", a line of the triggers' port: high while triggers may start it
 ---@return integer starts
 ---@return integer triggers that came meanwhile, of that byte

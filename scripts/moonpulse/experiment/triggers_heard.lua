@@ -3,6 +3,7 @@
 --- own. Of the others the first hundred in a second have one, and the rest are told as sums: how many of a
 --- kind, from when to when. So a storm costs the loop little, and nothing of it is lost.
 local core = require "moonpulse.core"
+local line_bytes = require "moonpulse.experiment.line_bytes"
 local logs = require "moonpulse.experiment.trigger_log"
 local numbers = require "moonpulse.text.numbers"
 
@@ -26,6 +27,7 @@ local words = { starts = "it started the plan", counted = "counted: each n-th st
 ---@field triggers integer those that matched
 ---@field untold integer of these, those that the engine only counted: they came too fast to be told
 ---@field by table<string, integer> those that started nothing, by what became of them
+---@field name fun(byte: integer): string
 ---@field run moonpulse.TriggersOfRun
 local Heard = {}
 Heard.__index = Heard
@@ -48,7 +50,7 @@ local function tell_sums(self)
   local sums = self.sums
   self.sums = {}
   for _, sum in ipairs(sums) do
-    self.mark(("trigger: %s, %s times within %.3f s, %s"):format(sum.byte and "byte " .. sum.byte
+    self.mark(("trigger: %s, %s times within %.3f s, %s"):format(sum.byte and self.name(sum.byte)
       or "other bytes", numbers.count(sum.count), sum.lasted_ns / 1e9, words[sum.heard]), sum.at_ns,
       { passed_over = true })
     self.tell("trigger", { byte = sum.byte, heard = sum.heard, count = sum.count,
@@ -120,7 +122,7 @@ local function pass_over(self, bytes, heard, times, at)
   local byte, verdict = bytes:byte(at), core.heard[heard:byte(at)]
   self.told, self.rows = self.told + 1, self.rows + 1
   count(self, verdict, 1)
-  self.mark(("trigger: byte %d, %s"):format(byte, words[verdict]), at_ns)
+  self.mark(("trigger: %s, %s"):format(self.name(byte), words[verdict]), at_ns)
   self.tell("trigger", { byte = byte, heard = verdict }, at_ns)
   return at + 1
 end
@@ -195,15 +197,21 @@ function Heard:sum_up()
     (not core.is_virtual() or self.from.heard.recall) and { passed_over = true } or nil)
 end
 
+local function byte_words(byte)
+  return ("byte %d"):format(byte)
+end
+
 --- Nothing was heard yet.
 ---@param from table of moonpulse.experiment.wait_trigger
 ---@param mark fun(text: string, at_ns: integer?, of: table?)
 ---@param tell fun(kind: string, entry: table, at_ns: integer?) to the audit trail
+---@param edges boolean? the triggers are edges of lines, and are named so
 ---@return moonpulse.TriggersHeard
-function M.new(from, mark, tell)
+function M.new(from, mark, tell, edges)
   from.on_trigger = from.on_trigger or M.of_run()
   return setmetatable({ starts = 0, triggers = 0, untold = 0, rows = 0, by = {}, sums = {}, from = from,
-    run = from.on_trigger, mark = mark, tell = tell }, Heard)
+    run = from.on_trigger, mark = mark, tell = tell,
+    name = edges and line_bytes.words or byte_words }, Heard)
 end
 
 return M

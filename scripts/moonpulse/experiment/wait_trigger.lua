@@ -1,6 +1,7 @@
 --- Triggers that a script waits for: an edge on a line of the device's port, or a byte on another port.
 local blame = require "moonpulse.text.author_line"
 local core = require "moonpulse.core"
+local line_bytes = require "moonpulse.experiment.line_bytes"
 local numbers = require "moonpulse.text.numbers"
 local queues = require "moonpulse.experiment.trigger_queue"
 local reactions = require "moonpulse.record.reactions"
@@ -97,6 +98,9 @@ local function give(self, entry)
     local levels = self.levels
     self.far:inputs(levels.cts, levels.dsr)
     self.wire:inputs(levels.cts, levels.dsr, levels.ri, levels.cd)
+    if self.edges_count then
+      say(self, line_bytes.of(entry.line, entry.high and "rising" or "falling"))
+    end
   end
   self.waiting:wake()
 end
@@ -133,17 +137,34 @@ local function check_to_come(self, kind, ends, who)
     or "in virtual time triggers come from --triggers FILE, and there is none")
 end
 
+--- From now on edges of lines are triggers. In real time that is the port's doing, and raises where it is not
+--- opened so; in virtual time those of the file's that are still to come are bytes as well.
+local function take_edges(self, who)
+  if not self.entries and not line_bytes.is_path(self.path) then
+    blame.fail("%s: edges of a port's lines are triggers with --trigger-in lines:%s", who,
+      self.path and self.path:find("^/") and self.path or "/dev/ttyUSB1")
+  elseif self.entries and not self.edges_count then
+    self.edges_count = true
+    self.to_come.bytes = self.to_come.bytes + self.to_come.edges
+    self.bytes = self.bytes + self.to_come.edges
+  end
+end
+
 --- For a plan that triggers start: the session whose port the engine reads. Raises where there is none.
 ---@param who string the verb, for messages
----@param ends boolean it does not wait for ever
----@param gate string? a line of that port that it needs
+---@param rule { until_ns: integer?, gate: string?, line: string? } gate: a line of that port that it needs;
+---   line: edges of its lines are the triggers
 ---@return userdata
-function Triggers:lend(who, ends, gate)
+function Triggers:lend(who, rule)
+  local ends, gate = rule.until_ns ~= nil, rule.gate
   if not self.session then
     blame.fail("%s: where do triggers come from? Run it with --trigger-in PATH, or in virtual time with "
       .. "--triggers FILE", who)
   end
   if not self.heard.recall then
+    if rule.line then
+      take_edges(self, who)
+    end
     check_to_come(self, "bytes", ends, who)
   end
   local cts, message = self.session:lines()
@@ -383,16 +404,20 @@ end
 --- Wait for a trigger: a byte that no call of this part of the script was given yet, from its first call
 --- on; or an edge of a line from now on.
 ---@param options table? { byte } with --trigger-in; { fresh = true }: bytes that came before are passed over;
----   { line = "cts"|"dsr", edge = "rising"|"falling" } of the device's port; { timeout } in seconds
+---   { line = "cts"|"dsr", edge = "rising"|"falling" } of the device's port, or of that of --trigger-in
+---   lines:PATH, which has "ri" and "cd" as well; { timeout } in seconds
 ---@return integer? at_ns when it came (monotonic); nil: the time was over
 ---@return integer? byte that came
 ---@param who string? for messages, instead of run:wait_trigger
 ---@return boolean? first no other part of the script was given this byte before
 function Triggers:wait(options, who)
   options = blame.options("run:wait_trigger", options or {}, known)
-  local line = choice("line", options.line, "cts", "dsr")
+  local of_port = options.line == "ri" or options.line == "cd"
+    or options.line ~= nil and line_bytes.is_path(self.path)
+  local line = not of_port and choice("line", options.line, "cts", "dsr") or nil
   local edge = choice("edge", options.edge, "rising", "falling") or "rising"
-  local byte, timeout = options.byte, options.timeout
+  local byte = of_port and line_bytes.asked("run:wait_trigger", options) or options.byte
+  local timeout = options.timeout
   if byte ~= nil and (math.type(byte) ~= "integer" or byte < 0 or byte > 255) then
     blame.fail("run:wait_trigger: byte must be a whole number from 0 to 255, not %s", value_words.shown(byte))
   elseif timeout ~= nil and not (math.type(timeout) and timeout >= 0 and timeout < math.huge) then
@@ -403,7 +428,10 @@ function Triggers:wait(options, who)
   local is_known, then_ns, then_byte, first = wait_as_then(self)
   if is_known then
     return then_ns or nil, then_byte, first
-  elseif line or not self.session and not byte then
+  elseif of_port then
+    take_edges(self, who or "run:wait_trigger")
+  end
+  if line or not self.session and not byte then
     return wait_for_edge(self, line or "cts", edge, timeout)
   elseif not self.session then
     blame.fail("run:wait_trigger: where do bytes come from? Run it with --trigger-in PATH")
@@ -414,10 +442,14 @@ end
 --- Wait for the byte that starts the run; whoever waits next in this part is given what comes after it.
 ---@param byte integer? nil: any
 ---@param timeout number? seconds
+---@param edges boolean? it is that of an edge of a line
 ---@return integer? at_ns when it came (monotonic); nil: the time was over
 ---@return integer? byte
-function Triggers:wait_for_start(byte, timeout)
+function Triggers:wait_for_start(byte, timeout, edges)
   local was = self.heard.recall and self.heard.recall.began
+  if not was and edges then
+    take_edges(self, "--start-on")
+  end
   if not was then
     return self:wait({ byte = byte, timeout = timeout }, "--start-on")
   end

@@ -184,7 +184,8 @@ end
 local FEWEST, MOST, AT_ONCE_NS = 10000, 5000000, 100000000
 
 --- Walk the whole plan against the device's limits; more.progress(walked) is called now and then. more.drawn
---- says of a violation what chance has to do with it, more.cause why the device does not time an action.
+--- says of a violation what chance has to do with it, more.uneven what rounding has, more.cause why the
+--- device does not time an action.
 local function check(lowering, actions, driver, limits, more)
   local walked, batch = 0, FEWEST
   while true do
@@ -196,10 +197,11 @@ local function check(lowering, actions, driver, limits, more)
       local cause = cause_of(more.cause, first, second)
       -- what is further apart is no burst and no pair: nobody thinks of the device's timing there
       cause = cause and violation.interval_ns <= 1000000000 and cause or nil
-      refusals.with({ short_ns = violation.least_ns - violation.interval_ns }, "limit", "%s%s%s",
+      refusals.with({ short_ns = violation.least_ns - violation.interval_ns }, "limit", "%s%s%s%s",
         violations.explain(violation, driver, limits, first.train,
           cause and ways.own_timing(cause.why) or ""),
         violations.pair_remedy(violation, lowering, first, second, driver),
+        cause and more.uneven and more.uneven(violation) or "",
         more.drawn and more.drawn(violation) or "")
     elseif finished then
       return
@@ -381,6 +383,9 @@ local function prepare(given, mode)
   end
   local lowering, actions = lowered(plan)
   check(lowering, actions, driver, limits, { progress = given.progress, cause = cause,
+    uneven = function(violation)
+      return require("moonpulse.lowering.uneven").words(violation, given.plan, given.seed) -- for a refusal
+    end,
     drawn = function(violation)
       return violations.drawn(violation, { plan = plan, lowered = lowered, brief = brief.of,
         ranges = given.plan }) or violations.fixed(violation)

@@ -11,6 +11,7 @@ local lfs = require "lfs"
 local named_files = require "moonpulse.protocol.named_files"
 local notes = require "moonpulse.text.notes"
 local onset_table = require "moonpulse.protocol.onset_table"
+local table_trains = require "moonpulse.protocol.table_trains"
 local text_files = require "moonpulse.text.text_file"
 
 local M = {}
@@ -151,11 +152,20 @@ local function labelled(self, row, plan, kind)
   return plan
 end
 
---- The plan of a row, with its channel and its condition. Equal ones of a protocol's own plans are one.
+local function with_code(self, row, plan)
+  if plan:totals().coded then
+    bad(self, row, "code is %d, and what is given there has an event code already: leave one out", row.code)
+  end
+  return build(core.coded, plan, row.code)
+end
+
+--- The plan of a row, with its channel, its condition and its event code. Equal ones of a protocol's own
+--- plans are one.
 local function plan_of(self, row)
   local plan = self.of and given_plan(self, row) or own_plan(self, row)
   local channel, kind = row.cells.channel, row.cells.trial_type
-  local key = self.of and ("%d\1%s\1%s"):format(plan:id(), channel or "\0", kind or "\0")
+  local key = self.of
+    and ("%d\1%s\1%s\1%s"):format(plan:id(), channel or "\0", kind or "\0", row.code)
   if key and self.made[key] then
     return self.made[key]
   end
@@ -163,6 +173,7 @@ local function plan_of(self, row)
   if kind and check.unlabelled(made) then
     made = labelled(self, row, made, kind)
   end
+  made = row.code and with_code(self, row, made) or made
   if key then
     self.made[key], self.kept[#self.kept + 1] = made, plan
   end
@@ -225,7 +236,9 @@ end
 
 --- What is given at once, as one part.
 local function together(group)
-  if #group.rows == 1 then
+  if group.train then
+    return group.train
+  elseif #group.rows == 1 then
     return group.rows[1].plan
   end
   local parts = {}
@@ -285,27 +298,35 @@ end
 
 --- A plan of a table: a header, and a row for each stimulus. Columns: onset (seconds from the plan's start;
 --- what is written is what is given), and any of intensity ("110%RMT"; of a pair "80%RMT 120%RMT"), isi
---- (seconds), trial_type or label (the condition), channel. Rows are in the order of their onsets. Each is a
---- trial; rows of different channels that overlap are one. Span: to the end of the last one. Raises at the
---- author's line, with the table's line, what is not so.
+--- (seconds), trial_type or label (the condition), channel, code (of each of its pulses). Rows are in the
+--- order of their onsets. Each is a trial; rows of different channels that overlap are one, and with hz those
+--- of a train. Span: to the end of the last one. Raises at the author's line, with the table's line, what is
+--- not so.
 ---@param name string of the file, beside the protocol's
----@param options { of: moonpulse.Plan|table<string, moonpulse.Plan>|nil }? what is given at each onset, or
----   for each trial_type, instead of the columns intensity and isi
+---@param options { of: moonpulse.Plan|table<string, moonpulse.Plan>|nil, hz: number|string|table|nil }?
+---   of: what is given at each onset, or for each trial_type, instead of the columns intensity and isi; hz: a
+---   rate or several: rows that give the same at such a rate, to the rounding of their onsets, are a train
 ---@return moonpulse.Plan
 function M.plan(name, options)
-  local of = check_of(options ~= nil and blame.options("from_table", options, { of = "?plan" }).of or nil)
+  options = options ~= nil and blame.options("from_table", options, { of = "?plan", hz = "?rate" }) or {}
+  local of, rates = check_of(options.of), table_trains.rates(options.hz)
   local text, short = read(name)
   local rows, found = onset_table.rows(text, short)
   if not rows then
     fail("from_table: %s", found)
   end
   check_columns(short, of, found.seen)
-  if #found.others > 0 then
-    notes.say("from_table", ("%s: what stands in %s is not read"):format(short,
-      table.concat(found.others, ", ")))
+  local maker = { name = short, of = of, made = {}, kept = {}, read = {}, rates = rates,
+    unit_ns = onset_table.rounded_to(rows) }
+  local groups = groups_of(maker, rows)
+  local said = {}
+  said[1] = #found.others > 0
+    and ("what stands in %s is not read"):format(table.concat(found.others, ", ")) or nil
+  said[#said + 1] = not rates[1] and table_trains.rounding(maker, groups) or nil
+  if said[1] then -- one note, for a line of the author's has one
+    notes.say("from_table", ("%s: %s"):format(short, table.concat(said, "; ")))
   end
-  local maker = { name = short, of = of, made = {}, kept = {}, read = {} }
-  return assembled(groups_of(maker, rows))
+  return assembled(rates[1] and table_trains.joined(maker, groups, end_ns) or groups)
 end
 
 return M

@@ -9,9 +9,11 @@ local M = {}
 ---@class moonpulse.OnsetRow
 ---@field line integer of the file
 ---@field onset_ns integer
+---@field isi_ns integer?
+---@field code integer? event code
 ---@field cells table<string, string> by column, without what is missing
 
-M.columns = { "onset", "intensity", "trial_type", "channel", "isi" }
+M.columns = { "onset", "intensity", "trial_type", "channel", "isi", "code" }
 
 local LONGEST = 1 << 62 -- nanoseconds, as of any plan
 local MOST_ROWS = 20000 -- some 0.8 s of the 2 s that a protocol has; as many in one session nobody gives
@@ -193,6 +195,16 @@ local function seconds(self, column, cell)
   return ns
 end
 
+--- A cell that is an event code.
+local function code_of(self, cell)
+  local code = cell:find("^%d+$") and #cell < 9 and math.tointeger(tonumber(cell))
+  if not code or code < 1 or code > 255 then
+    bad(self, "code is %s: an event code is a whole number from 1 to 255 (0 is the box at rest), or n/a",
+      shown(cell))
+  end
+  return code
+end
+
 --- The cells of a row by their columns; nil: all of them are empty.
 local function row_of(self, line)
   local cells = cells_of(self, line)
@@ -245,6 +257,7 @@ local function read(self, text)
       if cells then
         rows[#rows + 1] = { line = number, cells = cells, onset_ns = seconds(self, "onset", cells.onset) }
         rows[#rows].isi_ns = cells.isi and seconds(self, "isi", cells.isi)
+        rows[#rows].code = cells.code and code_of(self, cells.code)
       end
       if #rows > MOST_ROWS then
         bad(self, "more than %s rows: divide the table", numbers.count(MOST_ROWS))
@@ -258,10 +271,22 @@ local function read(self, text)
   return rows
 end
 
+--- To how many nanoseconds the onsets were written: by the most digits behind a point that one of them has.
+---@param rows moonpulse.OnsetRow[]
+---@return integer unit_ns a power of ten, 1 to 10^9
+function M.rounded_to(rows)
+  local most = 0
+  for _, row in ipairs(rows) do
+    local part, power = row.cells.onset:match("%.(%d*)") or "", row.cells.onset:match("[eE](.+)$")
+    most = math.max(most, #part - math.tointeger(tonumber(power or 0)))
+  end
+  return math.tointeger(10 ^ (9 - math.min(most, 9)))
+end
+
 --- The rows of a table, in its order; their onsets are not compared.
 ---@param text string
 ---@param name string of the file, for messages
----@return moonpulse.OnsetRow[]? rows with isi_ns where there is an isi
+---@return moonpulse.OnsetRow[]? rows with isi_ns where there is an isi, code where there is one
 ---@return string|table problem a message, or { seen = which columns there are, others = those not read }
 function M.rows(text, name)
   local self = { name = name, others = {} }

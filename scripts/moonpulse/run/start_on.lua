@@ -1,6 +1,7 @@
 --- --start-on: a run that waits for a trigger, a scanner's first volume, and starts with it.
 local core = require "moonpulse.core"
 local ending = require "moonpulse.run.ending"
+local line_bytes = require "moonpulse.experiment.line_bytes"
 local numbers = require "moonpulse.text.numbers"
 local refusals = require "moonpulse.text.refusal"
 local term = require "term"
@@ -12,6 +13,7 @@ local M = {}
 ---@class moonpulse.StartOn what --start-on says
 ---@field text string as it was given
 ---@field byte integer? nil: any
+---@field line string? "cts", "dsr", "ri" or "cd": byte is that of an edge of it
 ---@field delay_ns integer? from the trigger to the plan's start; nil: lead_ns, or more where it must be
 ---@field arms_after boolean? the device is armed when the trigger has come, not before
 ---@field timeout number? seconds, of --timeout
@@ -36,6 +38,13 @@ function readers.byte(spec, value)
   return spec.byte and spec.byte >= 0 and spec.byte <= 255, "a whole number from 0 to 255"
 end
 
+function readers.line(spec, value)
+  local name, edge = value:match("^(%l+)([+-]?)$")
+  spec.line = name
+  spec.byte = name and line_bytes.of(name, edge == "-" and "falling" or "rising")
+  return spec.byte, "cts, dsr, ri or cd, with a - behind it for the falling edge"
+end
+
 function readers.delay(spec, value)
   local delay = tonumber(value)
   spec.delay_ns = delay and delay >= 0 and delay <= longest_s and math.floor(delay * 1e9 + 0.5)
@@ -56,19 +65,19 @@ function M.parse(text)
   for part in (text .. ","):gmatch("([^,]*),") do
     local key, value = part:match("^(%a+)=(.*)$")
     key = part == "any" and "byte" or key
-    if not readers[key] or named[key] then
-      return nil, ("--start-on %s: it is any or byte=N, then delay=SECONDS and arm=after if you want them, "
-        .. "like byte=5,delay=0.5"):format(text)
+    if not readers[key] or named[key] or key == "line" and named.byte then
+      return nil, ("--start-on %s: it is any, byte=N or line=cts, then delay=SECONDS and arm=after if you "
+        .. "want them, like byte=5,delay=0.5"):format(text)
     elseif part ~= "any" then
       local ok, wanted = readers[key](spec, value)
       if not ok then
         return nil, ("--start-on: %s=%s: it must be %s"):format(key, value, wanted)
       end
     end
-    named[key] = true
+    named[key == "line" and "byte" or key] = true
   end
   if not named.byte then
-    return nil, ("--start-on %s: say which trigger: byte=N, or any"):format(text)
+    return nil, ("--start-on %s: say which trigger: byte=N, line=cts, or any"):format(text)
   end
   return spec
 end
@@ -111,7 +120,8 @@ end
 ---@param spec moonpulse.StartOn
 ---@return string
 function M.name(spec)
-  return spec.byte and ("byte %d"):format(spec.byte) or "any byte"
+  return spec.line and line_bytes.words(spec.byte) or spec.byte and ("byte %d"):format(spec.byte)
+    or "any byte"
 end
 
 --- While somebody waits, say so now and then; returns what ends that.
@@ -155,7 +165,8 @@ end
 function M.await(listening, spec, tell)
   local from, begun_ns = listening.path, core.clock_ns()
   local said = from and say_waiting(from, spec) or function() end
-  local ok, at_ns, byte = pcall(listening.wait_for_start, listening, spec.byte, spec.timeout)
+  local ok, at_ns, byte = pcall(listening.wait_for_start, listening, spec.byte, spec.timeout,
+    spec.line ~= nil)
   said()
   if not ok then
     error(at_ns, 0)
@@ -239,7 +250,8 @@ function Starting:start_ns(admitted)
   local facts = self.job.start_on.facts
   facts.after_trigger_s = (start_ns - self.at_ns) / 1e9
   if self.listening.path then
-    ending.line("start", "byte %d came after %.3f s; the plan starts %s after it", facts.byte,
+    ending.line("start", "%s came after %.3f s; the plan starts %s after it",
+      self.spec.line and M.name(self.spec) or ("byte %d"):format(facts.byte),
       facts.trigger_waited_s, numbers.seconds(facts.after_trigger_s))
     io.stdout:flush()
   end

@@ -325,7 +325,7 @@ describe("a table that is wrong", function()
     refused("onset\n1\n", "t.tsv has no column trial_type", of)
     refused("onset\tintensity\n1\t40%MSO\n", "a column intensity, and of = says what is given, too", of)
     refused("onset\n1\n", "of must be a plan", ", { of = 5 }")
-    refused("onset\n1\n", "there is no option \"intensity\"; known: of", ", { intensity = mp.mso(40) }")
+    refused("onset\n1\n", "there is no option \"intensity\"; known: hz, of", ", { intensity = mp.mso(40) }")
   end)
 
   it("is not looked for elsewhere, and nothing but a table is read", function()
