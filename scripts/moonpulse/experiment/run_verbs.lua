@@ -1,4 +1,5 @@
 --- What an experiment's function is given: run.
+local asked_again = require "moonpulse.experiment.asked_again"
 local blame = require "moonpulse.text.author_line"
 local checks = require "moonpulse.compose.check"
 local core = require "moonpulse.core"
@@ -83,17 +84,18 @@ function Run:shuffle(list, rule)
 end
 
 --- Ask the operator; "[y/n]" at the question's end names the answers that are taken,
---- "[number]" takes a number.
+--- "[number]" takes a number, "[number 1 to 10]" one from 1 to 10.
 ---@param question string
 ---@return string
 function Run:ask(question)
   self.stage.waiting.check()
   local was = self.stage.past:take "answer"
-  if was then
-    return tostring(was.value)
+  local answer = was and tostring(was.value) or nil
+  if not was then
+    answer = self.stage.keyboard:ask(question)
+    self.stage.mark(question .. ": ", nil, nil, answer)
   end
-  local answer = self.stage.keyboard:ask(question)
-  self.stage.mark(question .. ": ", nil, nil, answer)
+  self.asked:told(question, answer, not was and self.stage.keyboard.source or nil)
   return answer
 end
 
@@ -245,7 +247,7 @@ function Run:staircase(options)
   stage.staircases = (stage.staircases or 0) + 1
   return staircases.handle(staircases.new(options, function(text, said)
     stage.mark(text, nil, said)
-  end, stage.staircase_ended, stage.staircases, stage.staircase_begun))
+  end, stage.staircase_ended, stage.staircases, stage.staircase_begun, self.reads))
 end
 
 --- A threshold hunt by a published method; see moonpulse.experiment.hunt.
@@ -260,7 +262,7 @@ function Run:threshold(options)
   stage.hunts = (stage.hunts or 0) + 1
   return hunts.handle(hunts.new(options, { note = function(text, said)
     stage.mark(text, nil, said)
-  end, begins = stage.hunt_begun, ends = stage.hunt_ended }, stage.hunts))
+  end, begins = stage.hunt_begun, ends = stage.hunt_ended, reads = self.reads }, stage.hunts))
 end
 
 --- An input-output (recruitment) curve; see moonpulse.experiment.recruitment.
@@ -274,7 +276,8 @@ function Run:recruitment(options)
     stage.mark(text, nil, said)
   end, shuffle = function(list)
     return stage.draws:shuffle(list)
-  end, begins = stage.curve_begun, ends = stage.curve_ended, thresholds = stage.job.thresholds,
+  end, begins = stage.curve_begun, ends = stage.curve_ended, reads = self.reads,
+  thresholds = stage.job.thresholds,
   range = stimulator.driver.limits(stimulator.identity).intensity }, stage.curves))
 end
 
@@ -328,6 +331,8 @@ local kind = handles.kind("run", Run, { "now", "device", "sleep", "uniform", "in
 function M.new(stage, facts)
   local run = setmetatable({ stage = stage, params = facts.params, seed = facts.seed, name = facts.name },
     { __index = Run })
+  run.asked = asked_again.new(stage, function(question) return Run.ask(run, question) end)
+  run.reads = function(value, read) return run.asked:take(value, read) end
   run.handle = handles.new(kind, run)
   return run.handle
 end

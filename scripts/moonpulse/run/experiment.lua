@@ -274,7 +274,7 @@ local function keyboard_of(stage, context, options)
   local keyboard = keyboards.new(stage.waiting, function(typed)
     return not options.look and stops.listen_for_keys(context.job, true, typed) or nil
   end, context.answers or options.look and {} or nil, options.answers, options.recorded, stage.heard,
-    options.answers_told)
+    options.answers_told, options.refused_answers)
   context.keyboard = keyboard -- of other programs
   stage.keyboard, keyboard.tell, keyboard.start_ns = keyboard, stage.tell, context.record.start_ns
   stage.device.ask = function(question) return keyboard:ask(question, true) end
