@@ -44,19 +44,21 @@ end
 --- Wait so many seconds; the loop goes on. Raises where a stop comes.
 ---@param duration number
 function Run:sleep(duration)
-  local end_ns = core.clock_ns() + math.floor(seconds("run:sleep", duration) * 1e9)
+  duration = seconds("run:sleep", duration)
   notes.rest("run:sleep", "the time", duration)
   local waiting = self.stage.waiting
   waiting.check()
-  if self.stage.past:goes_on() then
+  if self.stage.heard:was_done() then
     return
   end
+  local end_ns = core.clock_ns() + math.floor(duration * 1e9)
   if end_ns <= core.clock_ns() then -- the loop has its turn all the same
     waiting:wait(0)
   end
   waiting:until_true(function()
     return core.clock_ns() >= end_ns or nil
   end, duration)
+  self.stage.heard:turn()
 end
 
 --- A number between two bounds, drawn from the run's seed.
@@ -192,9 +194,11 @@ function Run:mark(text, options)
   text = text_of("run:mark", text)
   local code = blame.options("run:mark", options or {}, { code = "?code" }).code
   code = code ~= nil and checks.code("run:mark", code) or nil
-  if self.stage.past:goes_on() then
+  if self.stage.heard:was_done() then
     return
-  elseif code == nil then
+  end
+  self.stage.heard:turn()
+  if code == nil then
     self.stage.mark(text)
   else
     self.stage.coded_mark(text, code)
@@ -205,9 +209,10 @@ end
 ---@param text string
 function Run:note(text)
   text = text_of("run:note", text)
-  if self.stage.past:goes_on() then
+  if self.stage.heard:was_done() then
     return
   end
+  self.stage.heard:turn()
   self.stage.mark(text)
   self.stage.tell("note", { text = text })
   self.stage.say(text)
@@ -258,6 +263,7 @@ function Run:threshold(options)
   local stage = self.stage
   if waitings.can_wait() then
     hunts.prepare(options, function() stage.waiting:wait(0) end)
+    stage.heard:turn()
   end
   stage.hunts = (stage.hunts or 0) + 1
   return hunts.handle(hunts.new(options, { note = function(text, said)
@@ -298,12 +304,8 @@ function Run:spawn(task)
   if type(task) ~= "function" then
     blame.fail("run:spawn: a function is needed, not %s", type(task))
   end
-  if self.stage.past:goes_on() then
-    refusals.raise("usage", "a script with parts side by side (run:spawn) cannot be gone on with: run it "
-      .. "anew")
-  end
-  cannot_go_on(self, "its script has parts side by side (run:spawn)")
   waitings.must_move("spawns", "let what was spawned wait with run:sleep before it spawns more")
+  self.stage.heard:spawn()
   self.stage.spawn(task)
 end
 
@@ -314,9 +316,10 @@ function Run:stop(why)
   local was = self.stage.past:take "stop"
   if was then
     self.stage.device.was_armed = nil
-    return
+  else
+    self.stage.stop(why)
   end
-  self.stage.stop(why)
+  self.stage.heard:turn()
 end
 
 local kind = handles.kind("run", Run, { "now", "device", "sleep", "uniform", "integer", "shuffle", "ask",
