@@ -179,6 +179,7 @@ end
 --- A run that went on with another one begins as it did.
 local function begin_as_then(recipe, options, of_run)
   of_run.refused_answers = not options.answers and recipe.refused_answers or nil
+  arguments.take_own(recipe, of_run.of_device)
   local begun = begins.data(recipe.begin)
   of_run.marks_given = begun and begun.marks_given
   if begun and recipe.is_experiment then -- what it was told first stands in its journal
