@@ -60,6 +60,7 @@ local function choose(options, given, found, key)
 end
 
 --- From here on it is given, and the run says where it is from.
+---@param options table of the command, or what it says of one of several devices
 local function take(options, key, each, why)
   options[key] = each.value
   options.taken = options.taken or {}
@@ -68,27 +69,87 @@ local function take(options, key, each, why)
   options.taken_from[key] = each.path
 end
 
---- What --rmt last and --amt last take. Leaves with exit status 2 where there is none.
----@param options table of the command: rmt and amt become numbers, taken says where they are from
----@param given { driver: moonpulse.Driver, simulated: boolean, meta: table?, real_pty: boolean? } changed
+--- The last one that was found. Leaves with exit status 2 where there is none.
+---@param place string? which of several devices it is for
+---@return moonpulse.FoundThreshold
+---@return string asked what asked for it: "--rmt left=last"
+local function find(options, given, found, key, place)
+  local option = place and ("%s %s="):format(options_of[key], place) or options_of[key] .. " "
+  local asked = option .. M.last
+  if not options.participant then
+    cli.fail("usage", "%s: whose? name the participant with --participant CODE", asked)
+  end
+  local thresholds, each, passed_over = choose(options, given, found, key)
+  if not each then
+    cli.fail("usage", "%s: %s: give %sN, in %%MSO", asked, passed_over
+      or ("no earlier run of %s found one (run:threshold or run:staircase with kind = \"%s\")"):format(
+        options.participant, key:upper()), option)
+  elseif passed_over then
+    note(passed_over)
+  end
+  note(("takes %s%s"):format(place and ("for %s "):format(place) or "", thresholds.words(each)))
+  return each, asked
+end
+
+--- Two of several devices must not take what one of them was found with: nobody knows which.
+local function check_apart(of_run, each, key, place)
+  local other = of_run[each.path .. key]
+  if other then
+    cli.fail("usage", "%s %s=last and %s=last are one threshold, of run %s: it is of one of the two; give "
+      .. "%s %s=N, or %s=N", options_of[key], other, place, each.run, options_of[key], other, place)
+  end
+  of_run[each.path .. key] = place
+end
+
+--- Of several devices each that is told so takes the last one that was found with it.
+local function settle_devices(options, given, found)
+  local of_run, of = {}, options.of_device or {}
+  for _, device in ipairs(given.several) do
+    local own = of[device.place] or {}
+    for _, key in ipairs(in_order) do
+      if (own[key] or options[key]) == M.last then
+        if options.participant then
+          found_of(options, given) -- read once
+        end
+        local each, asked = find(setmetatable({ port = device.port or false }, { __index = options }),
+          setmetatable({ driver = device.driver, simulated = device.simulated }, { __index = given }), found,
+          key, device.place)
+        check_apart(of_run, each, key, device.place)
+        take(own, key, each, asked)
+        of[device.place], options.of_device = own, of
+      end
+    end
+  end
+  for _, key in ipairs(in_order) do -- --rmt last: each has its own now
+    options[key] = options[key] ~= M.last and options[key] or nil
+  end
+end
+
+--- Does the command ask for one?
+---@param options table of the command
+---@return boolean
+function M.is_asked(options)
+  local asked = options.rmt == M.last or options.amt == M.last
+  for _, own in pairs(options.of_device or {}) do
+    asked = asked or own.rmt == M.last or own.amt == M.last
+  end
+  return asked
+end
+
+--- What --rmt last, --rmt left=last and --amt alike take. Leaves with exit status 2 where there is none.
+---@param options table of the command: rmt and amt become numbers, taken says where they are from; likewise
+---   of_device
+---@param given { driver: moonpulse.Driver, simulated: boolean, meta: table?, real_pty: boolean?, several:
+---   moonpulse.RunDevice[]? } changed
 ---@param found moonpulse.Protocol|moonpulse.Experiment
 function M.settle(options, given, found)
+  if given.several and M.is_asked(options) then
+    return settle_devices(options, given, found)
+  end
   for _, key in ipairs(in_order) do
     if options[key] == M.last then
-      local option = options_of[key]
-      if not options.participant then
-        cli.fail("usage", "%s last: whose? name the participant with --participant CODE", option)
-      end
-      local thresholds, each, passed_over = choose(options, given, found, key)
-      if not each then
-        cli.fail("usage", "%s last: %s: give %s N, in %%MSO", option, passed_over
-          or ("no earlier run of %s found %s (run:threshold or run:staircase with kind = \"%s\")"):format(
-            options.participant, "one", key:upper()), option)
-      elseif passed_over then
-        note(passed_over)
-      end
-      note("takes " .. thresholds.words(each))
-      take(options, key, each, option .. " last")
+      local each, asked = find(options, given, found, key)
+      take(options, key, each, asked)
     end
   end
 end
@@ -124,7 +185,7 @@ end
 ---@param plan moonpulse.Plan? nil: of an experiment, which says only as it runs what it needs
 ---@return boolean took one
 function M.offer(options, given, found, plan)
-  if options.look or not options.participant or options.rmt and options.amt then
+  if options.look or not options.participant or options.rmt and options.amt or given.several then
     return false
   end
   local needed = plan and needed_by(plan, options.seed or 1) or { rmt = true, amt = true }

@@ -46,7 +46,7 @@ says["end"] = function(said)
 end
 
 local order = { "verdict", "name", "of", "trial", "intensity", "mep_uv", "old", "new", "unit", "reason",
-  "source", "question", "answer", "text", "byte", "heard", "count", "play", "pulses",
+  "source", "question", "answer", "takes", "text", "byte", "heard", "count", "play", "pulses",
   "refractory_s", "timeout_s", "external", "why", "what" }
 
 --- Any other: what it says, in the order in which people read it.

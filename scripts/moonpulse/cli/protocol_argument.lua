@@ -79,7 +79,9 @@ local function threshold(last)
       return text
     end
     local place, own = text:match("^([%w_%-]+)=(.+)$")
-    if last and place then
+    if last and place and own == "last" then
+      return { place = place, value = own }
+    elseif last and place then
       local value, message = number(own)
       return value and { place = place, value = value }, message
     end
@@ -111,8 +113,8 @@ function M.add_participant(parser, last)
   for _, each in ipairs { { "--rmt", "resting" }, { "--amt", "active" } } do
     local text = "The participant's %s motor threshold, %%MSO%s."
     local option = parser:option(each[1], text:format(each[2], last
-      and "; last: the one that an earlier run of --participant found, with this device; left=N: of one of "
-      .. "several devices" or ""))
+      and "; last: the one that an earlier run of --participant found, with this device; left=N, left=last: "
+      .. "of one of several devices" or ""))
       :convert(threshold(last)):argname(last and "N|last" or "N")
     if last then -- init: there is none before it is said
       option:count("*"):init(nil):action(keep_threshold)

@@ -16,6 +16,9 @@ local most = 8 -- each has threads and a process of its own
 ---@field port string? nil: simulated
 ---@field usb moonpulse.core.Port?
 ---@field options string[] of the driver, as they are given
+---@field thresholds { rmt: number?, amt: number? }? its own
+---@field taken table<string, moonpulse.TakenThreshold>? of these, by "rmt", "amt": what earlier runs found
+---@field taken_from table<string, string>? likewise their folders
 
 --- Does one value of --device name a device of several?
 ---@param text string

@@ -177,7 +177,9 @@ local function answer_again(recipe, options, of_run)
 end
 
 --- A run that went on with another one begins as it did.
-local function begin_as_then(recipe, of_run)
+local function begin_as_then(recipe, options, of_run)
+  of_run.refused_answers = not options.answers and recipe.refused_answers or nil
+  arguments.take_own(recipe, of_run.of_device)
   local begun = begins.data(recipe.begin)
   of_run.marks_given = begun and begun.marks_given
   if begun and recipe.is_experiment then -- what it was told first stands in its journal
@@ -209,7 +211,7 @@ local function perform(options)
   if recipe.is_experiment and in_real_time and not is_real then -- its times are those of another computer
     of_run.recall = recalls.of(recipe.lines)
   end
-  begin_as_then(recipe, of_run)
+  begin_as_then(recipe, options, of_run)
   if recipe.files.preflight and not (is_real or options.preflight or options.look) then
     answer_again(recipe, options, of_run)
   end

@@ -161,7 +161,7 @@ end
 
 --- What takes thresholds of earlier runs: loaded for who names a participant, or asks for the last one.
 local function earlier(options)
-  return (options.participant or options.rmt == "last" or options.amt == "last")
+  return (options.participant or options.rmt == "last" or options.amt == "last" or options.of_device)
     and require "moonpulse.cli.earlier_threshold"
 end
 

@@ -13,6 +13,7 @@ local text_files = require "moonpulse.text.text_file"
 local M = {}
 
 local most_offered = 1000 -- bytes of an answer of another program
+local from_file = "--answers" -- as the source of an answer
 
 local Keyboard = {}
 Keyboard.__index = Keyboard
@@ -34,12 +35,14 @@ end
 ---@param recorded string? they are those of an earlier run: how it is named instead
 ---@param heard moonpulse.Heard
 ---@param told boolean? only another program answers (--answers events)
+---@param refused table<string, true>? answers of an earlier run that were refused, and asked again: as
+---   "question", a newline and the answer
 ---@return table keyboard to be closed; its tell(kind, entry) hears each question and answer
-function M.new(waiting, listen, answers, path, recorded, heard, told)
+function M.new(waiting, listen, answers, path, recorded, heard, told, refused)
   recorded = answers and recorded or nil -- else somebody is asked
   return setmetatable({ waiting = waiting, rest = "", answers = answers, path = recorded or path, taken = 0,
-    recorded = recorded, heard = heard, told = told, asked = 0, listen = listen, keys = listen(),
-    tell = function() end }, Keyboard)
+    recorded = recorded, heard = heard, told = told, refused = refused,
+    asked = 0, listen = listen, keys = listen(), tell = function() end }, Keyboard)
 end
 
 --- Keys stop the run again; where lines are edited, what else is typed is for the next of them.
@@ -199,15 +202,30 @@ local function next_answer(self, person, read)
   return line
 end
 
---- What a question takes: "MEP? [y/n]" y or n only, "MEP in uV? [number]" a number; one without brackets
---- takes any line.
+--- A number, from low to high where these are given.
+local function number_taken(low, high)
+  return function(answer)
+    local number = answers_given.decimal(answer)
+    return number and number >= (low or number) and number <= (high or number) and answer or nil
+  end, low and ("a number from %.10g to %.10g"):format(low, high) or "a number, like 2.5"
+end
+
+--- What a question takes: "MEP? [y/n]" y or n only, "MEP in uV? [number]" a number, "[number 1 to 10]" one
+--- from 1 to 10; one without brackets takes any line.
 ---@param question string
 ---@return fun(answer: string): string? taken nil: this is no answer
 ---@return string? named what it takes, for whoever gave something else; nil: it takes anything
 local function taken_by(question)
   local inside = question:match("%[([^%[%]]*)%]%s*$")
+  local from, to = (inside or ""):match "^number%s+(%S+)%s+to%s+(%S+)$"
   if inside == "number" then
-    return function(answer) return answers_given.decimal(answer) and answer end, "a number, like 2.5"
+    return number_taken()
+  elseif from then
+    local low, high = answers_given.decimal(from), answers_given.decimal(to)
+    if not (low and high and low <= high) then
+      blame.fail("run:ask: [%s]: two numbers are needed, the lower one first, like [number 0 to 10]", inside)
+    end
+    return number_taken(low, high)
   elseif not inside or not inside:find("/", 1, true) then
     return function(answer) return answer end
   end
@@ -255,10 +273,32 @@ local function in_turn(self, call, ...)
   return ok and result or not ok and error(result, 0)
 end
 
+--- An answer is none: whoever gave it is told what would be one. Raises where a file gave it.
+local function refuse(self, question, answer, named, source, of)
+  local again = self.refused and self.refused[question .. "\n" .. answer]
+  if source == from_file and not again then
+    -- without the file's name: made again from the record it is the same
+    refusals.raise("usage", "--answers, line %d: %q is no answer to \"%s\": it takes %s", self.taken, answer,
+      question, named)
+  end
+  self.tell("refused_answer", { question = question, answer = answer, takes = named, of = of,
+    source = source })
+  print(("please answer %s"):format(escapes.shown(named)))
+end
+
+--- An answer that was taken says nothing to the trial that asked.
+---@param question string
+---@param answer string
+---@param named string what would say something
+---@param source string? who gave it
+function Keyboard:refuse(question, answer, named, source)
+  refuse(self, question, answer, named, source, "script")
+end
+
 local function ask(self, question, person)
   local take, named = taken_by(question)
   self.asked = self.asked + 1
-  local from = self.answers and not person and "--answers" or "operator"
+  local from = self.answers and not person and from_file or "operator"
   local of = person and "stimulator" or "script"
   self.tell("question", { text = question, of = of })
   self.question, self.takes, self.is_asking = question, take, not (self.answers or person)
@@ -278,14 +318,13 @@ local function ask(self, question, person)
     end
     local taken = take(answer)
     if taken then
-      self.tell("answer", { question = question, answer = taken, of = of, source = self.source or from })
+      self.source = self.source or from
+      self.tell("answer", { question = question, answer = taken, of = of, source = self.source })
       self.question = nil
       return taken
-    elseif self.answers and not person then
-      -- without the file's name: made again from the record it is the same
-      refusals.raise("usage", "--answers, line %d: %q is no answer to \"%s\"", self.taken, answer, question)
     end
-    print(("please answer %s"):format(escapes.shown(named)))
+    self.source = self.source or from
+    refuse(self, question, answer, named, self.source, of)
   end
 end
 
@@ -322,6 +361,8 @@ function Keyboard:offer(text, source, question)
   end
   text = text:match "^%s*(.-)%s*$"
   if not self.takes(text) then
+    self.tell("refused_answer", { question = self.question, answer = text, takes = self.named, of = "script",
+      source = source })
     return false, ("it takes %s"):format(self.named or "any text")
   end
   self.offered = { text = text, source = source }
@@ -345,7 +386,7 @@ local function line(self, prompt, names)
     print(escapes.shown(answer))
   end
   self.tell("answer", { question = prompt, answer = answer, of = "script",
-    source = self.answers and "--answers" or "operator" })
+    source = self.answers and from_file or "operator" })
   return answer
 end
 

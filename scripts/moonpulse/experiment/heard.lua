@@ -18,6 +18,7 @@ local most_in_line, most_pending = 200, 20
 ---@field audit moonpulse.Audit
 ---@field recall moonpulse.Recall? what an earlier run was told: it is told again
 ---@field parts table<any, integer> the number of each part that runs, by its task
+---@field begun integer parts that the script asked for
 ---@field spawned integer parts that were begun
 ---@field arms integer how often the stimulator was armed
 ---@field tries table<integer, integer> how often each part wanted to arm, to play or a trigger; 0: the script
@@ -37,7 +38,7 @@ Heard.__index = Heard
 ---@return moonpulse.Heard
 function M.new(audit, recall, await, past)
   local self = setmetatable({ audit = audit, recall = recall, await = await, past = past,
-    parts = setmetatable({}, { __mode = "k" }), spawned = 0, arms = 0, tries = {}, pending = {},
+    parts = setmetatable({}, { __mode = "k" }), begun = 0, spawned = 0, arms = 0, tries = {}, pending = {},
     kept = 0 }, Heard)
   audit.journal:listen(function() self:flush() end, function() return self:part() end)
   return self
@@ -50,10 +51,21 @@ function Heard:other(by)
   self.until_other = self.until_other or { lines = self.audit.journal.lines, by = by }
 end
 
+--- The script asks for a new part.
+function Heard:spawn()
+  self.begun = self.begun + 1
+  self.past:count_part(1)
+end
+
 --- The part of the script that runs now is a new one, from run:spawn.
 function Heard:begin_part()
   self.spawned = self.spawned + 1
   self.parts[core.current()] = self.spawned
+end
+
+--- It came to its end. Raises where it was told more in the run that this one goes on with.
+function Heard:end_part()
+  self.past:count_part(-1, self:part())
 end
 
 --- Which part of the script runs now.
@@ -120,6 +132,23 @@ local function as_now(told, now)
       and math.tointeger(told) or told
   end
   return told
+end
+
+--- A part of the script goes on behind something that took time, or that is seen by others. Of a script
+--- without others nothing is written: its own order is that of its lines.
+function Heard:turn()
+  if self.begun > 0 and not self.past:take "turn" then
+    keep(self, "turn", true)
+  end
+end
+
+--- Was it done in the run that this one goes on with? Where it was not it is done now, and turn() says so.
+---@return boolean
+function Heard:was_done()
+  if self.begun == 0 then
+    return self.past:goes_on()
+  end
+  return self.past:take "turn" ~= nil
 end
 
 --- The script reads the clock.

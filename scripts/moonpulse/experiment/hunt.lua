@@ -69,16 +69,14 @@ local methods = {
 --- peak to peak, as a number or its text.
 ---@param value boolean|number|string
 function Trial:answer(value)
-  local hunt, mep_uv = self.hunt, nil
-  if hunt.measures then
-    mep_uv = answers.microvolts(value)
-  end
-  local yes = mep_uv and mep_uv / 1e6 >= mep.criterion
-  if not mep_uv then
-    yes = answers.yes_no(value)
-  end
+  local hunt = self.hunt
   if self.answered ~= nil then
     blame.fail("trial:answer: trial %d has its answer already", self.number)
+  end
+  local mep_uv = hunt.measures and hunt.reads(value, answers.microvolts) or nil
+  local yes = mep_uv and mep_uv / 1e6 >= mep.criterion
+  if not mep_uv then
+    yes = hunt.reads(value, answers.yes_no)
   end
   self.answered = yes
   hunt:take(self, yes, mep_uv)
@@ -292,8 +290,9 @@ end
 ---@param options table { method, start, trials, min = 1, max = 100, kind = "RMT"|"AMT"|nil }, and of
 ---   "stochastic" variant = "digital H", step; of "relative-frequency" of = 10, step = 1
 ---@param hooks { note: fun(text: string, said: table), begins: fun(hunt: moonpulse.Hunt), ends:
----   fun(hunt: moonpulse.Hunt) } note puts a line into the record, with the same as data; begins is called
----   with the first trial, ends when it has ended, once each
+---   fun(hunt: moonpulse.Hunt), reads: (fun(value: any, read: function): any)? } note puts a line into the
+---   record, with the same as data; begins is called with the first trial, ends when it has ended, once each;
+---   reads: what an answer says, as answer.take, which it is without
 ---@param place integer? which hunt of the run it is; 1
 ---@return moonpulse.Hunt hunt its facts are what the manifest has of it, at any time
 function M.new(options, hooks, place)
@@ -305,8 +304,8 @@ function M.new(options, hooks, place)
   return setmetatable({ way = method.new(given), facts = facts, track = track, number = 0, beyond = 0,
     answers = { [true] = 0, [false] = 0 }, levels = method.levels,
     measures = threshold_methods.measures(given), min = given.min, max = given.max,
-    trials = given.trials, place = place or 1, note = hooks.note, begins = hooks.begins, ends = hooks.ends },
-    Hunt)
+    trials = given.trials, place = place or 1, note = hooks.note, begins = hooks.begins, ends = hooks.ends,
+    reads = hooks.reads or answers.take }, Hunt)
 end
 
 local trial_kind = handles.kind("trial", Trial, { "answer" }, { "number", "intensity" })

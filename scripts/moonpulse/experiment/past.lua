@@ -2,13 +2,20 @@
 --- (moonpulse resume): the same script is told the same again, at once and with nothing given, and so comes
 --- to where it was; from then on it is asked, waits and gives as ever. Its new journal has what was told
 --- before in lines of the kind "before", so that the record of the rest can be checked and done again alone.
+---
+--- Parts side by side (run:spawn) share variables, so each is told its own only when all that came before was
+--- told to the others: what stood between two of these has the order that it had. Where a part went on after
+--- something that took time the journal has a "turn".
+local core = require "moonpulse.core"
 local recalls = require "moonpulse.experiment.recall"
 local refusals = require "moonpulse.text.refusal"
 
 local M = {}
 
 ---@class moonpulse.PastEntry what the script was told, in its order; times from the script's beginning
----@field what string "now", "answer", "trigger", "play", "ahead", "watch", "refused", "end", or what was read
+---@field what string "now", "answer", "trigger", "play", "ahead", "watch", "refused", "turn", "end", or what
+---   was read
+---@field part integer? of the script that was told; nil: the script itself
 ---@field since_ns integer[]? of "now": one after the other
 ---@field at_ns integer? of "trigger" when it came (nil: none came in time), of "end" when it broke off
 ---@field starts_ns integer[]? of a plan: when it started, each time
@@ -39,6 +46,11 @@ local M = {}
 ---@field over_ns integer the script's clock where it broke off; 0: nothing was before
 ---@field ago_ns integer how long ago that was, besides
 ---@field counts boolean it is of the same session: what it gave is judged with what is given now
+---@field left table<integer, integer> entries that are not told yet, of each part; 0: the script itself
+---@field alive integer parts that were begun and are not over
+---@field idle table<any, true> who looked, since something was told, and it was another's turn
+---@field waiting table? of experiment/waiting.lua, of a script with parts
+---@field part (fun(): integer?)? which part runs, the same
 local Past = {}
 Past.__index = Past
 
@@ -48,7 +60,7 @@ end
 
 -- what a script reads, and the verbs that it is told of by a reading alone
 local readings = { status = true, limits = true, identity = true, triggers = true, trigger_count = true,
-  armed = true, arm = true, disarm = true, stop = true }
+  armed = true, arm = true, disarm = true, stop = true, turn = true }
 local of_script = { requested = true, finished = true } -- stops that are the script's own
 
 local takes = {}
@@ -63,6 +75,7 @@ function takes.read(self, entry)
     end
     self:add { what = "now", since_ns = list }
   elseif readings[entry.what] then
+    self.turns = self.turns or entry.what == "turn"
     self:add { what = entry.what, value = entry.value }
   elseif (entry.what == "on_trigger" or entry.what == "watch") and self.ahead then
     self.ahead.value, self.ahead = entry.value, nil
@@ -123,6 +136,7 @@ Reader.__index = Reader
 ---@param entry moonpulse.PastEntry
 ---@return moonpulse.PastEntry
 function Reader:add(entry)
+  entry.part = entry.part or self.part
   if entry.what == "arm" and self.armed then
     return entry
   elseif entry.what == "arm" or entry.what == "disarm" or entry.what == "stop" then
@@ -134,7 +148,8 @@ end
 
 --- An entry as a line of a journal has it, and back.
 local function entry_of(line)
-  local entry = { what = line.what, value = line.value, verb = line.verb, why = line.why, code = line.code,
+  local entry = { what = line.what, part = whole(line.part), value = line.value, verb = line.verb,
+    why = line.why, code = line.code,
     pulses = whole(line.pulses), seed = whole(line.seed), given = whole(line.given),
     marks = whole(line.marks), at_ns = whole(line.then_ns), ago_ns = whole(line.ago_ns),
     counts = line.counts, other_session = line.other_session }
@@ -156,13 +171,26 @@ local function line_of(entry)
   return line
 end
 
---- Is an entry what was left of the one before it, a plan that broke off? It has its number, and so its seed.
----@param entry moonpulse.PastEntry?
----@param before moonpulse.PastEntry?
----@return boolean
-function M.is_rest(entry, before)
-  return entry ~= nil and before ~= nil and entry.what == "play" and before.what == "play"
-    and before.given ~= nil and entry.seed == before.seed
+--- The last plan of entries up to a place: other parts may have been told something behind it.
+---@param entries moonpulse.PastEntry[]
+---@param from integer
+---@return integer? at its place
+function M.last_plan(entries, from)
+  while from > 0 and not entries[from].starts_ns do
+    from = from - 1
+  end
+  return from > 0 and from or nil
+end
+
+--- Is an entry what was left of the plan before it, which broke off? It has its number, and so its seed.
+---@param entries moonpulse.PastEntry[]
+---@param at integer? place of the entry
+---@return integer? before place of that plan; nil: it is none
+function M.rest_of(entries, at)
+  local entry, before = entries[at], M.last_plan(entries, (at or 0) - 1)
+  local was = entries[before]
+  return entry and was and entry.what == "play" and was.what == "play" and was.given ~= nil
+    and entry.seed == was.seed and before or nil
 end
 
 --- Of entries: how many plans and pulses they have, and where they end.
@@ -170,7 +198,7 @@ local function sum(entries)
   local plays, pulses = 0, 0
   for i, entry in ipairs(entries) do
     local starts = #(entry.starts_ns or {})
-    plays = plays + (M.is_rest(entry, entries[i - 1]) and 0 or starts)
+    plays = plays + (M.rest_of(entries, i) and 0 or starts)
     pulses = pulses + (entry.what ~= "end" and entry.given or starts * (entry.pulses or 0))
   end
   local last = entries[#entries]
@@ -195,7 +223,12 @@ end
 ---@param entries moonpulse.PastEntry[]?
 ---@return moonpulse.Past
 function M.new(entries)
-  local self = setmetatable({ entries = entries or {}, at = 1, read = 0 }, Past)
+  local self = setmetatable({ entries = entries or {}, at = 1, read = 0, left = {}, alive = 1, idle = {} },
+    Past)
+  for _, entry in ipairs(self.entries) do
+    local part = entry.part or 0
+    self.left[part] = (self.left[part] or 0) + (entry.what ~= "end" and 1 or 0)
+  end
   self.plays, self.pulses, self.over_ns = sum(self.entries)
   local last = self.entries[#self.entries] or {}
   self.counts, self.ago_ns = last.counts == true, last.ago_ns or 0
@@ -224,9 +257,9 @@ function M.until_now(lines)
   local self = setmetatable({ entries = {}, from_file = 0, zero_ns = 0, plays = {},
     origin_ns = whole(lines[1] and lines[1].clock_ns) or 0 }, Reader)
   for _, line in ipairs(lines) do
-    if line.part ~= nil then
-      return nil, "its script had parts side by side (run:spawn), whose order nobody knows"
-    elseif line.kind == "before" and line.what == "end" then
+    self.part = whole(line.part)
+    self.parts = self.parts or line.part ~= nil
+    if line.kind == "before" and line.what == "end" then
       self.zero_ns = whole(line.then_ns) or 0
       is_longer_ago(self.entries, line)
     elseif line.kind == "before" then
@@ -237,6 +270,8 @@ function M.until_now(lines)
       takes[line.kind](self, line)
     end
   end
+  self.why = self.why or self.parts and not self.turns and "its script had parts side by side (run:spawn), "
+    .. "whose order its version did not write down" or nil
   return not self.why and self.entries or nil, self.why, self.from_file, self.zero_ns, self.plays
 end
 
@@ -248,24 +283,87 @@ function Past:keep(audit)
   end
 end
 
---- Is there more that was before? Calls on_over once there is none any more.
----@return boolean
-function Past:goes_on()
-  local entry = self.entries[self.at]
-  if entry and entry.what ~= "end" then
-    return true
-  elseif entry then
-    self.at = self.at + 1
-    if self.on_over then
-      self.on_over()
-    end
-  end
-  return false
-end
-
 local function another_way(entry, what)
   refusals.raise("usage", "the script went another way than in the run that it goes on with: it was told %s "
     .. "then, and asks for %s now; nothing more was given", entry.what, what)
+end
+
+--- The part of the script that runs; 0: the script itself.
+local function own(self)
+  return self.part and self.part() or 0
+end
+
+--- It is another's turn to be told something: wait until something was. Where all wait for each other, what
+--- was told then does not come.
+local function await_turn(self, entry)
+  self.idle[core.current()] = true
+  local idle = 0
+  for _ in pairs(self.idle) do
+    idle = idle + 1
+  end
+  if idle >= self.alive then
+    another_way(entry, "something else")
+  end
+  self.waiting:wait()
+end
+
+--- Others look whether it is their turn now.
+local function give_turn(self)
+  self.idle = {}
+  if self.waiting then
+    self.waiting:wake()
+  end
+end
+
+--- The next entry was told.
+local function advance(self)
+  local entry = self.entries[self.at]
+  self.left[entry.part or 0] = self.left[entry.part or 0] - 1
+  self.at = self.at + 1
+  give_turn(self)
+end
+
+--- Is there more that the part of the script that runs was told before? Where there is none it waits until
+--- the others were told all of theirs. Calls on_over once nothing is left.
+---@return boolean
+function Past:goes_on()
+  while true do
+    local entry = self.entries[self.at]
+    if not entry then
+      return false
+    elseif (self.left[own(self)] or 0) > 0 then
+      return true
+    elseif entry.what == "end" then
+      self.at = self.at + 1
+      give_turn(self)
+      if self.on_over then
+        self.on_over()
+      end
+      return false
+    end
+    await_turn(self, entry)
+  end
+end
+
+--- The next entry, which is the running part's own.
+local function own_entry(self)
+  local entry = self.entries[self.at]
+  while (entry.part or 0) ~= own(self) do
+    await_turn(self, entry)
+    entry = self.entries[self.at]
+  end
+  return entry
+end
+
+--- A part of the script was begun, or is over. Raises where one that is over was told more then.
+---@param by 1|-1
+---@param part integer? that is over
+function Past:count_part(by, part)
+  self.alive = self.alive + by
+  give_turn(self)
+  if part and (self.left[part] or 0) > 0 then
+    another_way({ what = "more" }, "nothing")
+  end
 end
 
 --- What the script was told then, of that kind. Raises what it was refused then; and a refusal where it asks
@@ -277,9 +375,9 @@ function Past:take(what, verb)
   if not self:goes_on() then
     return nil
   end
-  local entry = self.entries[self.at]
+  local entry = own_entry(self)
   if verb and entry.what == "refused" and entry.verb == verb then
-    self.at = self.at + 1
+    advance(self)
     if type(entry.code) == "string" and refusals.status[entry.code] then
       refusals.raise(entry.code, "%s", entry.why)
     end
@@ -287,7 +385,7 @@ function Past:take(what, verb)
   elseif entry.what ~= what then
     another_way(entry, what)
   end
-  self.at = self.at + 1
+  advance(self)
   return entry
 end
 
@@ -297,14 +395,15 @@ function Past:now()
   if not self:goes_on() then
     return nil
   end
-  local entry = self.entries[self.at]
+  local entry = own_entry(self)
   if entry.what ~= "now" then
     another_way(entry, "the time")
   end
   self.read = self.read + 1
   local since_ns = entry.since_ns[self.read]
   if self.read >= #entry.since_ns then
-    self.at, self.read = self.at + 1, 0
+    self.read = 0
+    advance(self)
   end
   return since_ns or 0
 end
@@ -324,7 +423,7 @@ end
 --- The script is over, and was told less than then: raises.
 function Past:must_be_over()
   if self:goes_on() then
-    another_way(self.entries[self.at], "nothing more")
+    another_way(own_entry(self), "nothing more")
   end
 end
 

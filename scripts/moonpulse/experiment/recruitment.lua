@@ -29,10 +29,11 @@ local orders = { random = true, blocks = true, given = true }
 --- How large the MEP was, peak to peak.
 ---@param value number|string in microvolts, or its text
 function Trial:answer(value)
-  local curve, mep_uv = self.curve, answers.microvolts(value)
+  local curve = self.curve
   if self.answered then
     blame.fail("trial:answer: trial %d has its answer already", self.number)
   end
+  local mep_uv = curve.reads(value, answers.microvolts)
   self.answered = true
   table.insert(curve.track, { intensity = self.intensity, set = self.set, mep_uv = mep_uv })
   curve.facts.trials = #curve.track
@@ -206,7 +207,8 @@ end
 ---   thresholds: moonpulse.Thresholds,
 ---   range: { min: number, max: number, step: number, highest: number? } } range: the device's
 ---   limits().intensity; note puts a line into the record, with the same as data; begins is
----   called with the first trial, ends when it has ended, once each
+---   called with the first trial, ends when it has ended, once each; reads (fun(value, read): any):
+---   what an answer says, as answer.take, which it is without
 ---@param place integer? which curve of the run it is; 1
 ---@return moonpulse.Recruitment curve its facts are what the manifest has of it, at any time
 function M.new(options, hooks, place)
@@ -229,7 +231,8 @@ function M.new(options, hooks, place)
   local facts = { unit = "%" .. reference, order = order, repeats = repeats, planned = #plan, trials = 0,
     track = track, why = recover_manifest.unfinished }
   return setmetatable({ facts = facts, track = track, plan = plan, set_of = set_of, number = 0,
-    place = place or 1, note = hooks.note, begins = hooks.begins, ends = hooks.ends }, Recruitment)
+    place = place or 1, note = hooks.note, begins = hooks.begins, ends = hooks.ends,
+    reads = hooks.reads or answers.take }, Recruitment)
 end
 
 local trial_kind = handles.kind("trial", Trial, { "answer" }, { "number", "intensity", "set" })

@@ -55,6 +55,7 @@ end
 --- What of a plan that was played is left out is told; then what is left of it is given.
 ---@return number start as of stim:play
 local function give_rest(device, was, rest, live, trials)
+  device.past:goes_on() -- other parts of the script are told all of theirs before
   tell_lost(device, rest.lost)
   if rest.marks_lost > 0 then
     tell(device, "left out: %s before what is left of the plan", numbers.counted(rest.marks_lost, "mark"))
@@ -176,7 +177,8 @@ local function border(device, plan)
     device.waiting.check()
   end
   if device.was_armed then
-    device:arm(plan)
+    device.was_armed = nil
+    device:arm_again(plan)
   end
 end
 
@@ -185,13 +187,14 @@ end
 ---@param help { check_plan: function, note_channels: function } what the verbs have in common
 function M.first(Device, help)
   local arm, disarm, armed = Device.arm, Device.disarm, Device.armed
-  Device.border = border
+  Device.border, Device.arm_again = border, arm
   function Device:arm(plan)
     local was = self.past:take("arm", "stim:arm")
     self.was_armed = was ~= nil or nil
     if not was then
       arm(self, plan)
     end
+    self.heard:turn()
   end
   function Device:disarm()
     local was = self.past:take "disarm"
@@ -199,19 +202,27 @@ function M.first(Device, help)
     if not was then
       disarm(self)
     end
+    self.heard:turn()
   end
   function Device:armed()
-    return self.was_armed or armed(self)
+    if self.was_armed then
+      return self.heard:is_armed(true)
+    end
+    return armed(self)
   end
   for verb, kind in pairs(kinds) do
     local who, live = "stim:" .. verb, Device[verb]
     Device[verb] = function(self, plan, options)
+      local result, more
       local was = self.past:take(kind, who)
       if was then
-        return told[verb](self, help, who, plan, was, live, options, kind)
+        result, more = told[verb](self, help, who, plan, was, live, options, kind)
+      else
+        self:border(plan)
+        result, more = live(self, plan, options)
       end
-      self:border(plan)
-      return live(self, plan, options)
+      self.heard:turn()
+      return result, more
     end
   end
 end

@@ -1,4 +1,5 @@
 --- What an experiment's function is given: run.
+local asked_again = require "moonpulse.experiment.asked_again"
 local blame = require "moonpulse.text.author_line"
 local checks = require "moonpulse.compose.check"
 local core = require "moonpulse.core"
@@ -43,19 +44,21 @@ end
 --- Wait so many seconds; the loop goes on. Raises where a stop comes.
 ---@param duration number
 function Run:sleep(duration)
-  local end_ns = core.clock_ns() + math.floor(seconds("run:sleep", duration) * 1e9)
+  duration = seconds("run:sleep", duration)
   notes.rest("run:sleep", "the time", duration)
   local waiting = self.stage.waiting
   waiting.check()
-  if self.stage.past:goes_on() then
+  if self.stage.heard:was_done() then
     return
   end
+  local end_ns = core.clock_ns() + math.floor(duration * 1e9)
   if end_ns <= core.clock_ns() then -- the loop has its turn all the same
     waiting:wait(0)
   end
   waiting:until_true(function()
     return core.clock_ns() >= end_ns or nil
   end, duration)
+  self.stage.heard:turn()
 end
 
 --- A number between two bounds, drawn from the run's seed.
@@ -83,17 +86,18 @@ function Run:shuffle(list, rule)
 end
 
 --- Ask the operator; "[y/n]" at the question's end names the answers that are taken,
---- "[number]" takes a number.
+--- "[number]" takes a number, "[number 1 to 10]" one from 1 to 10.
 ---@param question string
 ---@return string
 function Run:ask(question)
   self.stage.waiting.check()
   local was = self.stage.past:take "answer"
-  if was then
-    return tostring(was.value)
+  local answer = was and tostring(was.value) or nil
+  if not was then
+    answer = self.stage.keyboard:ask(question)
+    self.stage.mark(question .. ": ", nil, nil, answer)
   end
-  local answer = self.stage.keyboard:ask(question)
-  self.stage.mark(question .. ": ", nil, nil, answer)
+  self.asked:told(question, answer, not was and self.stage.keyboard.source or nil)
   return answer
 end
 
@@ -190,9 +194,11 @@ function Run:mark(text, options)
   text = text_of("run:mark", text)
   local code = blame.options("run:mark", options or {}, { code = "?code" }).code
   code = code ~= nil and checks.code("run:mark", code) or nil
-  if self.stage.past:goes_on() then
+  if self.stage.heard:was_done() then
     return
-  elseif code == nil then
+  end
+  self.stage.heard:turn()
+  if code == nil then
     self.stage.mark(text)
   else
     self.stage.coded_mark(text, code)
@@ -203,9 +209,10 @@ end
 ---@param text string
 function Run:note(text)
   text = text_of("run:note", text)
-  if self.stage.past:goes_on() then
+  if self.stage.heard:was_done() then
     return
   end
+  self.stage.heard:turn()
   self.stage.mark(text)
   self.stage.tell("note", { text = text })
   self.stage.say(text)
@@ -245,7 +252,7 @@ function Run:staircase(options)
   stage.staircases = (stage.staircases or 0) + 1
   return staircases.handle(staircases.new(options, function(text, said)
     stage.mark(text, nil, said)
-  end, stage.staircase_ended, stage.staircases, stage.staircase_begun))
+  end, stage.staircase_ended, stage.staircases, stage.staircase_begun, self.reads))
 end
 
 --- A threshold hunt by a published method; see moonpulse.experiment.hunt.
@@ -256,11 +263,12 @@ function Run:threshold(options)
   local stage = self.stage
   if waitings.can_wait() then
     hunts.prepare(options, function() stage.waiting:wait(0) end)
+    stage.heard:turn()
   end
   stage.hunts = (stage.hunts or 0) + 1
   return hunts.handle(hunts.new(options, { note = function(text, said)
     stage.mark(text, nil, said)
-  end, begins = stage.hunt_begun, ends = stage.hunt_ended }, stage.hunts))
+  end, begins = stage.hunt_begun, ends = stage.hunt_ended, reads = self.reads }, stage.hunts))
 end
 
 --- An input-output (recruitment) curve; see moonpulse.experiment.recruitment.
@@ -274,7 +282,8 @@ function Run:recruitment(options)
     stage.mark(text, nil, said)
   end, shuffle = function(list)
     return stage.draws:shuffle(list)
-  end, begins = stage.curve_begun, ends = stage.curve_ended, thresholds = stage.job.thresholds,
+  end, begins = stage.curve_begun, ends = stage.curve_ended, reads = self.reads,
+  thresholds = stage.job.thresholds,
   range = stimulator.driver.limits(stimulator.identity).intensity }, stage.curves))
 end
 
@@ -295,12 +304,8 @@ function Run:spawn(task)
   if type(task) ~= "function" then
     blame.fail("run:spawn: a function is needed, not %s", type(task))
   end
-  if self.stage.past:goes_on() then
-    refusals.raise("usage", "a script with parts side by side (run:spawn) cannot be gone on with: run it "
-      .. "anew")
-  end
-  cannot_go_on(self, "its script has parts side by side (run:spawn)")
   waitings.must_move("spawns", "let what was spawned wait with run:sleep before it spawns more")
+  self.stage.heard:spawn()
   self.stage.spawn(task)
 end
 
@@ -311,9 +316,10 @@ function Run:stop(why)
   local was = self.stage.past:take "stop"
   if was then
     self.stage.device.was_armed = nil
-    return
+  else
+    self.stage.stop(why)
   end
-  self.stage.stop(why)
+  self.stage.heard:turn()
 end
 
 local kind = handles.kind("run", Run, { "now", "device", "sleep", "uniform", "integer", "shuffle", "ask",
@@ -328,6 +334,8 @@ local kind = handles.kind("run", Run, { "now", "device", "sleep", "uniform", "in
 function M.new(stage, facts)
   local run = setmetatable({ stage = stage, params = facts.params, seed = facts.seed, name = facts.name },
     { __index = Run })
+  run.asked = asked_again.new(stage, function(question) return Run.ask(run, question) end)
+  run.reads = function(value, read) return run.asked:take(value, read) end
   run.handle = handles.new(kind, run)
   return run.handle
 end

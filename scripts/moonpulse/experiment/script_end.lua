@@ -6,6 +6,16 @@ local M = {}
 local readings = { now = true, status = true, limits = true, identity = true, triggers = true,
   trigger_count = true, armed = true }
 
+--- Had it parts side by side? Which of them it was that ended it is not known.
+local function has_parts(entries)
+  for _, entry in ipairs(entries) do
+    if entry.part then
+      return true
+    end
+  end
+  return false
+end
+
 --- The last question of the script, as far as the journal tells: is it open, and whence came its answer?
 local function last_question(lines)
   local is_open, source = false, nil
@@ -26,7 +36,11 @@ end
 function M.forget(entries, lines)
   local is_open, source = last_question(lines)
   local i = #entries
-  if is_open or entries[i] and entries[i].given then
+  if is_open then
+    return 0
+  elseif has_parts(entries) then
+    return nil
+  elseif entries[i] and entries[i].given then
     return 0
   end
   while entries[i] and readings[entries[i].what] do

@@ -14,6 +14,12 @@ local M = {}
 local Opened = {}
 Opened.__index = Opened
 
+--- Other parts of the script went on meanwhile.
+local function behind_turn(heard, ...)
+  heard:turn()
+  return ...
+end
+
 --- Run a command and wait for its end in the loop: a stop ends the wait, and the command.
 local function execute(waiting, command)
   local ended
@@ -116,7 +122,7 @@ function M.open(stage)
     stage.waiting.check()
     io.stdout:flush()
     if pcall(core.current) then
-      return execute(stage.waiting, command)
+      return behind_turn(stage.heard, execute(stage.waiting, command))
     end
     return execute_here(command)
   end

@@ -36,10 +36,10 @@ local limit_trials = 3 -- so often beyond min or max in a row: the threshold is 
 --- What came out: true, false, or a text like "y".
 ---@param value boolean|string
 function Trial:answer(value)
-  local answer = answers.yes_no(value)
   if self.answered ~= nil then
     blame.fail("trial:answer: trial %d has its answer already", self.number)
   end
+  local answer = self.staircase.reads(value, answers.yes_no)
   self.answered = answer
   self.staircase:take(self, answer)
 end
@@ -193,9 +193,11 @@ end
 ---@param conclude fun(staircase: moonpulse.Staircase) called once, when it has ended
 ---@param place integer? which staircase of the run it is; 1
 ---@param begins (fun(staircase: moonpulse.Staircase))? called with its first trial
+---@param reads (fun(value: any, read: function): any)? what an answer says; without it answer.take
 ---@return moonpulse.Staircase staircase its facts are what the manifest has of it, at any time
-function M.new(options, note, conclude, place, begins)
+function M.new(options, note, conclude, place, begins, reads)
   local self = check(options)
+  self.reads = reads or answers.take
   self.place = place or 1
   self.note, self.conclude, self.intensity = note, conclude, self.start
   self.found, self.track, self.number, self.beyond, self.begins = {}, {}, 0, 0, begins

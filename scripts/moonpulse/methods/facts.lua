@@ -204,7 +204,8 @@ function M.add_own_thresholds(facts, devices, meta)
       local own = type(each) == "table" and type(each.thresholds) == "table" and each.thresholds
       local value = own and own[key]
       if type(value) == "number" then
-        local how, date = metas.of_threshold(key, meta)
+        local taken = type(each.taken) == "table" and each.taken or nil
+        local how, date = metas.of_threshold(key, meta, nil, taken)
         facts.thresholds[#facts.thresholds + 1] = { name = key:upper(), value = value, how = how, date = date,
           device = tostring(each.place) }
       end

@@ -39,7 +39,7 @@ end
 --- Is it what was answered to a script? That is kept as it was typed: at a prompt it is the code that ran, to
 --- a question what the script went on with, and both are answered again from the record.
 local function is_answered(kind, entry, key)
-  return key == "answer" and kind == "answer" and entry.of == "script"
+  return key == "answer" and (kind == "answer" or kind == "refused_answer") and entry.of == "script"
 end
 
 --- Write an entry with its stamps; at: nil in virtual time.

@@ -88,6 +88,10 @@ for _, name in ipairs { "mep_max_uv", "s50", "k" } do
   orders["experiment.curves[].fit.intervals." .. name] = { "low", "high", "percent" }
 end
 orders["device.devices[].thresholds"] = { "rmt", "amt" }
+orders["device.devices[].taken"] = { "rmt", "amt" }
+for _, name in ipairs { "rmt", "amt" } do
+  orders["device.devices[].taken." .. name] = { "run", "date", "how", "why" }
+end
 for _, name in ipairs { "waveform", "current_direction", "mode", "coil" } do
   orders["device." .. name] = { "value", "shape", "serial", "source" }
   orders["device.devices[]." .. name] = orders["device." .. name]

@@ -362,7 +362,8 @@ end
 --- What a journal has beside plans, settings and marks: docs/verify.md.
 local acts = {}
 for _, kind in ipairs { "begin", "before", "arm", "disarm", "stop", "threshold", "override", "approval",
-  "question", "answer", "trigger", "watched", "note", "read", "refused", "clock", "end", "sealed",
+  "question", "answer", "refused_answer",
+  "trigger", "watched", "note", "read", "refused", "clock", "end", "sealed",
   "recovered", "report", "signature", "noted", "marked" } do
   acts[kind] = true
 end

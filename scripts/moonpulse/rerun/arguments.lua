@@ -124,12 +124,9 @@ local function add_thresholds(list, recipe, options, is_real)
   end
 end
 
---- Of the thresholds that are the run's, which earlier runs found them.
----@param recipe moonpulse.Recipe
----@param options table of the command
----@return table<string, moonpulse.TakenThreshold>? nil: none
-function M.taken(recipe, options)
-  local was, taken = recipe.begin.options.taken, {}
+--- Of the thresholds that are a run's, or a device's, which earlier runs found them.
+local function taken_of(was, options)
+  local taken = {}
   for _, name in ipairs { "rmt", "amt" } do
     local from = type(was) == "table" and type(was[name]) == "table" and not options[name] and was[name]
     local found = {}
@@ -139,6 +136,26 @@ function M.taken(recipe, options)
     taken[name] = found.run and found.date and found.why and found or nil
   end
   return next(taken) and taken
+end
+
+--- Of the thresholds that are the run's, which earlier runs found them.
+---@param recipe moonpulse.Recipe
+---@param options table of the command
+---@return table<string, moonpulse.TakenThreshold>? nil: none
+function M.taken(recipe, options)
+  return taken_of(recipe.begin.options.taken, options)
+end
+
+--- The same of each of several devices.
+---@param recipe moonpulse.Recipe
+---@param of_device table<string, moonpulse.Thresholds>? by place: gets taken
+function M.take_own(recipe, of_device)
+  for _, each in ipairs(type(recipe.begin.devices) == "table" and recipe.begin.devices or {}) do
+    local said = type(each) == "table" and (of_device or {})[each.place]
+    if said then
+      said.taken = taken_of(each.taken, {}) or nil
+    end
+  end
 end
 
 --- Whose stimulator those must be of: that of the run, which compared it with that of the one that found

@@ -65,12 +65,15 @@ local function cut(entries, plays, recipe, events)
   if not last or at >= last.before + last.pulses then
     return nil
   end
-  local entry, first = entries[last.at], #plays
+  local entry, first, kept = entries[last.at], #plays, last.at
   while first > 1 and plays[first - 1].at == last.at do
     first = first - 1
   end
-  for i = #entries, last.at + 1, -1 do
+  for i = last.at + 1, #entries do -- what other parts of the script were told stays
+    local of_other = entries[i].part ~= entry.part and entries[i] or nil
     entries[i] = nil
+    kept = kept + (of_other and 1 or 0)
+    entries[kept] = of_other or entries[kept]
   end
   entry.value, entry.given = nil, math.max(0, at - plays[first].before)
   entry.marks = entry.what == "play" and marks_since(recipe, events.marks, last.start_ns) or nil
@@ -161,9 +164,9 @@ end
 ---@return integer pulses
 function M.given_of_last(at)
   local past = at.past
-  local i, given = #past - 1, 0
-  while pasts.is_rest(past[i], past[i - 1]) do
-    given, i = given + (past[i].given or 0), i - 1
+  local i, given = pasts.last_plan(past, #past), 0
+  while pasts.rest_of(past, i) do
+    given, i = given + (past[i].given or 0), pasts.rest_of(past, i)
   end
   return given + (past[i].given or 0), past[i].pulses or 0
 end
@@ -173,7 +176,7 @@ end
 ---@param name string of the folder of the run that broke off
 ---@return moonpulse.Begins
 function M.begins(at, name)
-  local rest = at.past[#at.past - 1]
+  local rest = at.past[pasts.last_plan(at.past, #at.past)]
   local is_cut = rest and rest.what == "play" and rest.given ~= nil
   return { what = "plan", number = at.plays + (is_cut and 0 or 1), pulses_before = at.given,
     continues = name }

@@ -33,6 +33,8 @@ local M = {}
 ---@field asked table<string, string> the same, by the path that a script read
 ---@field twice table<string, boolean> what a script read again, when something else was in it
 ---@field answers string[] what was answered to run:ask, in order
+---@field refused_answers table<string, true> of these, what a trial refused, as the question, a newline
+---   and the answer: it was asked again, and is
 ---@field preflight string[] what the operator answered before the run, in order; what was mistyped, and asked
 ---   again, is left out
 ---@field unnamed string? what was answered in place of the operator's code, where the run ended with that
@@ -229,6 +231,8 @@ local function collect(self)
     local is_answer = entry.kind == "answer" and type(entry.answer) == "string"
     if is_answer and entry.of == "script" then
       self.answers[#self.answers + 1] = entry.answer
+    elseif entry.kind == "refused_answer" then
+      self.refused_answers[tostring(entry.question) .. "\n" .. tostring(entry.answer)] = true
     elseif is_answer and entry.of == "preflight" and entry.question == preflight.operator_question then
       self.unnamed = entry.answer
     elseif is_answer and entry.of == "preflight" then
@@ -281,7 +285,8 @@ function M.read(folder, unjudged)
   end
   local self = { folder = folder, manifest = manifest, begin = begin, lines = lines, wrong = {}, told = {},
     files = {}, modules = {}, asked = {}, twice = {},
-    answers = {}, preflight = {}, triggers = {}, is_experiment = begin.what == "experiment" }
+    answers = {}, refused_answers = {}, preflight = {}, triggers = {},
+    is_experiment = begin.what == "experiment" }
   local much = too_much(self)
   if much then
     return nil, much

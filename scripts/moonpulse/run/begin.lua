@@ -24,7 +24,8 @@ function M.of_channels(options, several)
   local of = options.of_device and {}
   for _, each in ipairs(of and several or {}) do
     local own = options.of_device[each.place] or {}
-    each.thresholds = next(own) and own or nil
+    each.thresholds = (own.rmt or own.amt) and { rmt = own.rmt, amt = own.amt } or nil
+    each.taken, each.taken_from = own.taken, own.taken_from
     for _, channel in ipairs(each.channels) do
       of[channel] = { rmt = own.rmt or options.rmt, amt = own.amt or options.amt,
         place = each.place }
@@ -60,7 +61,7 @@ function M.device(options, given)
     devices = devices or {}
     devices[i] = M.device({ port = each.port }, each)
     devices[i].place, devices[i].channels = each.place, each.channels
-    devices[i].thresholds = each.thresholds
+    devices[i].thresholds, devices[i].taken = each.thresholds, each.taken
   end
   local confirms -- said only where it cannot: that a pulse was not confirmed is no news then
   if driver.confirms == false then
@@ -115,8 +116,9 @@ local function check_taken(job, identity)
     end
     local differs = path and require("moonpulse.safety.found_thresholds").differs(path, is)
     if differs then
-      refusals.raise("usage", "the %s of run %s was found %s: nothing was armed; --%s %.10g takes the number "
-        .. "all the same", key:upper(), job.taken[key].run, differs, key, job.thresholds[key])
+      refusals.raise("usage", "the %s of run %s was found %s: nothing was armed; --%s %s%.10g takes the "
+        .. "number all the same", key:upper(), job.taken[key].run, differs, key,
+        job.place and job.place .. "=" or "", (job.own_thresholds or job.thresholds)[key])
     end
   end
 end
@@ -139,7 +141,9 @@ end
 function M.connected(context, identity, backend, i)
   local device, several = context.device, context.device.devices
   if several then
-    local job = setmetatable({ driver = context.job.several[i].driver }, { __index = context.job })
+    local each = context.job.several[i]
+    local job = setmetatable({ driver = each.driver, place = each.place, taken = each.taken or false,
+      taken_from = each.taken_from or false, own_thresholds = each.thresholds }, { __index = context.job })
     local own = { device = several[i], job = job }
     M.connected(own, identity, backend)
     several[i].identity = own.identity

@@ -22,9 +22,11 @@ function M.tell_given(job)
   for _, each in ipairs(job.several or {}) do
     for _, name in ipairs { "rmt", "amt" } do
       local value = each.thresholds and each.thresholds[name]
+      local taken = each.taken and each.taken[name]
       if value then
         audit:tell("threshold", { name = name:upper(), device = each.place, old = "none", new = value,
-          unit = "%MSO", how = "given", why = "--" .. name })
+          unit = "%MSO", how = "given", why = taken and taken.why or "--" .. name, run = taken and taken.run,
+          date = taken and taken.date })
       end
     end
   end
@@ -48,7 +50,8 @@ local function devices_of(context)
     list[i] = { place = each.place, channels = each.channels, name = device.name,
       simulated = device.simulated, model = device.model,
       serial = device.serial and tostring(device.serial), options = each.options,
-      rmt = each.thresholds and each.thresholds.rmt, amt = each.thresholds and each.thresholds.amt }
+      rmt = each.thresholds and each.thresholds.rmt, amt = each.thresholds and each.thresholds.amt,
+      taken = each.taken }
   end
   return list
 end

@@ -90,7 +90,11 @@ local function spawn_of(stage)
     core.spawn(function()
       stage.heard:begin_part()
       stuck.guard()
-      local ok, problem = pcall(task)
+      local ok, problem = pcall(function()
+        stage.heard:turn()
+        task()
+        stage.heard:end_part()
+      end)
       problem = not ok and plain(problem)
       stuck.over(stage)
       if ok or not ends_again.is_end(stage, problem) then
@@ -132,6 +136,7 @@ local function make_stage(context, stimulator, journal, looking)
   stage.heard = heards.new(job.audit, context.recall, function(at_ns)
     stage.waiting:until_ns(stage.record.start_ns + at_ns)
   end, stage.past)
+  stage.past.waiting, stage.past.part = stage.waiting, function() return stage.heard:part() end
   if looking then
     sandbox.on_outside(function() stage.heard:other "outside" end)
   end
@@ -274,7 +279,7 @@ local function keyboard_of(stage, context, options)
   local keyboard = keyboards.new(stage.waiting, function(typed)
     return not options.look and stops.listen_for_keys(context.job, true, typed) or nil
   end, context.answers or options.look and {} or nil, options.answers, options.recorded, stage.heard,
-    options.answers_told)
+    options.answers_told, options.refused_answers)
   context.keyboard = keyboard -- of other programs
   stage.keyboard, keyboard.tell, keyboard.start_ns = keyboard, stage.tell, context.record.start_ns
   stage.device.ask = function(question) return keyboard:ask(question, true) end

@@ -37,6 +37,7 @@ local acts = {
     "reversals", "why" },
   question = { "question", "text", "of" },
   answer = { "answered", "question", "answer", "of", "source" },
+  refused_answer = { "refused_answer", "question", "answer", "takes", "of", "source" },
   note = { "note", "text" },
   refused = { "refused_verb", "what", "why" },
   override = { "override", "of", "old", "new", "what", "why" },

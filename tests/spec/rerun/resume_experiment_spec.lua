@@ -176,11 +176,13 @@ describe("resume of an experiment", function()
     local head = 'local mp = require "moonpulse"\nreturn mp.experiment(function(run)\nlocal stim = '
       .. 'run:device() stim:arm() stim:fire(mp.pulse(mp.mso(40))) '
     for text, why in pairs {
-      ['run:spawn(function() run:ask "a?" end) run:sleep(5) end)'] = "parts side by side",
+      ['run:spawn(function() run:ask "a?" end) run:sleep(5) end)'] = false,
+      ['run:spawn(function() run:sleep(1) error "no" end) run:sleep(5) end)'] = "would end there again",
       ['run:stop() end)'] = "was ended by its script",
       ['if not io.open("/dev/null") then end run:ask "a?" end)'] = false,
     } do
       shell.remove(folder .. "/first")
+      shell.remove(folder .. "/second")
       shell.write(folder .. "/made.lua", head .. text)
       local _, said, first = run("first", "made.lua", "--answers /dev/null")
       assert.is_truthy(first, said)

@@ -96,6 +96,37 @@ describe("answers of another program", function()
       (said:gsub("False [^\n]*\n$", ""))) -- the last one: answered already, or another question
     local text = lines(fixture.run_in(folder .. "/c"))
     assert.matches('"answer":"n"[^\n]*"source":"operator"', text)
+    assert.matches('"answer":"maybe"[^\n]*"kind":"refused_answer"[^\n]*"source":"another program', text)
+    assert.matches('"answer":"7"[^\n]*"kind":"refused_answer"', text)
+  end)
+
+  it("are asked for again where the trial cannot use one, and the record tells what was refused", function()
+    shell.write(folder .. "/hunts.lua", [[local mp = require "moonpulse"
+      return mp.experiment(function(run)
+        local stim = run:device()
+        stim:arm()
+        local hunt = run:threshold { method = "stochastic", variant = "analog H", start = 50, trials = 3 }
+        for trial, mso in hunt do
+          run:sleep(5)
+          stim:fire(mp.pulse(mp.mso(mso)))
+          trial:answer(run:ask "MEP in uV? [number]")
+        end
+      end)]])
+    begin("e", '[{"text": ["40", "0", "90000", "60", "30"][n - 1], "n": seen[-1]}]')
+    local status, out, err = shell.moonpulse(folder, ("run %s/hunts.lua --speed max --answers events "
+      .. "--events %s/e.sock --events-wait 60 --out %s/e </dev/null"):format(folder, folder, folder))
+    assert.are.equal(0, status, out .. err)
+    local run, tracked, refused = fixture.run_in(folder .. "/e"), {}, {}
+    for _, trial in ipairs(fixture.manifest(run).experiment.thresholds[1].track) do
+      tracked[#tracked + 1] = trial.mep_uv
+    end
+    assert.are.same({ 40, 60, 30 }, tracked)
+    for line in lines(run):gmatch "[^\n]+" do
+      refused[#refused + 1] = line:find('"kind":"refused_answer"', 1, true) and line:match '"answer":"(%d+)"'
+        .. (line:match '"source":"(another program %(emg)' or "") or nil
+    end
+    assert.are.same({ "0another program (emg", "90000another program (emg" }, refused)
+    assert.are.equal(0, (shell.moonpulse(folder, "verify " .. run)))
   end)
 
   it("of one question never answer the next one, where they have its number", function()
