@@ -7,6 +7,7 @@ local faults = require "moonpulse.simulation.faults"
 local histories = require "moonpulse.explore.history"
 local outside = require "moonpulse.explore.outside"
 local plans = require "moonpulse.explore.plan"
+local several = require "moonpulse.explore.several"
 local triggers = require "moonpulse.explore.triggers"
 
 local M = {}
@@ -34,6 +35,7 @@ local M = {}
 ---@field codes boolean? its plans have event codes, and there is a box for them
 ---@field box { kind: "full"|"gone", at_s: number }? what that box does wrong
 ---@field long boolean? a session of many pulses
+---@field several { place: string, device: string }[]? a protocol on these devices: moonpulse.explore.several
 
 local stops = { "key", "signal", "line", "guard", "key", "signal" }
 
@@ -324,6 +326,7 @@ function M.draw(seed)
   if (scenario.script or scenario.flight) and kill:once_in(3) then
     scenario.killed_s = kill:instant(self.lasts)
   end
+  several.draw(chances.new(seed, "several"), scenario, drawers)
   return scenario
 end
 
