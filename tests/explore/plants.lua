@@ -349,6 +349,13 @@ return {
   { "codes-stood-at-the-box", runs.coded, function(run)
     run.box_text = run.box_text:gsub("\t51\n", "\t50\n", 1)
   end },
+  { "codes-stood-at-the-box", runs.coded_line, function(run)
+    run.box_text = run.box_text:gsub("\t0\n", "\t0\n1003.000000000\t1\n1003.100000000\t0\n", 1)
+  end },
+  { "marks-have-their-codes", runs.coded_script, function(run)
+    table.insert(run.coded, { code = 9, from_ns = run.start_ns + s, to_ns = run.start_ns + s })
+  end },
+  { "marks-have-their-codes", runs.coded_script, function(run) table.remove(run.coded) end },
   { "box-at-rest", runs.coded_stop, function(run) run.box_text = run.box_text:gsub("[^\n]*\t0\n$", "") end },
   -- history
   { "history-adds-up", runs.earlier, function(run)

@@ -82,6 +82,20 @@ M.coded_stop = protocol { codes = true, troubles = { { what = "stop", source = "
 M.coded_hang = protocol { codes = true, box = { kind = "full", at_s = 2.5 } }
 M.coded_gone = protocol { codes = true, box = { kind = "gone", at_s = 2.5 } }
 
+-- a script's marks with codes, more of them than can wait; a box that takes no 0 for a while
+M.coded_script = { seed = 7, kind = "experiment", device = "magventure", timing = "host", late = "abort",
+  tolerance_ms = 1, codes = true, width_s = 0.05, troubles = {}, script = { {
+    { what = "mark", text = "first", code = 9 }, { what = "arm", plan = { parts = { train(3, 40) } } },
+    { what = "mark", text = "many", code = 10, times = 20 },
+    { what = "play", plan = { parts = { train(3, 40) } } },
+    { what = "sleep", s = 4 } } } }
+M.coded_box_hangs = { seed = 7, kind = "experiment", device = "magventure", timing = "host", late = "abort",
+  tolerance_ms = 1, codes = true, width_s = 0.3, troubles = {},
+  box = { kind = "hangs", at_s = 0.4, for_s = 0.3 },
+  script = { { { what = "arm", plan = { parts = { train(1, 40) } } },
+    { what = "play", plan = { parts = { train(1, 40) } } }, { what = "sleep", s = 4 } } } }
+M.coded_line = protocol { codes = true, line = true, width_s = 0.3 }
+
 -- for faults of the product
 M.held = protocol { late = "skip", troubles = { { what = "clock", kind = "stall", who = "sender", at_s = 0.9,
   for_ms = 700 } } }

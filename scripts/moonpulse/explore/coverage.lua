@@ -26,7 +26,7 @@ local function add_scenario(counts, scenario)
   add(counts, "run", scenario.kind)
   add(counts, "run", "timing " .. scenario.timing)
   for _, key in ipairs { "trigger", "participant", "flight", "report", "long", "catches", "triggers",
-    "killed_s", "history", "codes", "box", "several" } do
+    "killed_s", "history", "codes", "box", "line", "several" } do
     if scenario[key] then
       add(counts, "run", key)
     end

@@ -16,6 +16,7 @@ local insides = require "moonpulse.simulation.inside"
 local kills = require "moonpulse.explore.kill"
 local lfs = require "lfs"
 local live = require "moonpulse.run.live_line"
+local marks = require "moonpulse.explore.marks"
 local plans = require "moonpulse.explore.plan"
 local protocol_runs = require "moonpulse.run.protocol"
 local protocols = require "moonpulse.protocol"
@@ -147,8 +148,7 @@ local function options_of(scenario, folder)
     late = scenario.late, stop_line = "none", timing = scenario.timing, rmt = plans.thresholds.rmt,
     amt = plans.thresholds.amt, guidelines = "rossi2009", fault = text and assert(faults.parse(text)) or {},
     participant = scenario.participant,
-    -- they stand for long, so that a stop often meets one
-    codes = scenario.codes and code_boxes.for_show(0.3) or nil }
+    codes = marks.box(scenario, code_boxes.for_show) }
 end
 
 local function driver_of(scenario)
@@ -235,7 +235,7 @@ local function put_swaps(run, swaps)
   swaps:put(box_inside, "start", function(log)
     run.box = start_box(log)
     if run.scenario.box then
-      core.spawn(troubles.at_box, run.box, run.scenario.box)
+      core.spawn(marks.trouble, run.box, run.scenario.box)
     end
     return run.box
   end)
@@ -310,8 +310,8 @@ end
 function M.run(scenario, folder, plant, without_cuts)
   local run = { scenario = scenario, facts = scenario.several and several.facts(scenario)
     or facts.known[scenario.device], parts = scenario.several and {}, told = {}, stops = {}, met = {},
-    heard = {}, replies = {}, sessions = {}, plays = {}, arms = {}, marks = {}, calls = {}, waits = {},
-    watches = {}, fired = {}, waiting = {}, tasks = core.tasks(), without_cuts = without_cuts }
+    heard = {}, replies = {}, sessions = {}, plays = {}, arms = {}, marks = {}, coded = {}, calls = {},
+    waits = {}, watches = {}, fired = {}, waiting = {}, tasks = core.tasks(), without_cuts = without_cuts }
   run.largest = function()
     return lfs.attributes(run.record.folder .. "/events.tsv", "size") or 0
   end

@@ -113,7 +113,8 @@ function M.draw(chance, scenario, drawers)
     list[i] = { place = places[i], device = chance:pick(devices.names) }
   end
   scenario.several, scenario.device, scenario.timing = list, list[1].device, "host"
-  scenario.trigger, scenario.codes, scenario.box, scenario.killed_s = nil, nil, nil, nil
+  scenario.trigger, scenario.killed_s = nil, nil
+  scenario.codes, scenario.box, scenario.width_s, scenario.line = nil, nil, nil, nil
   scenario.plan = draw_plan(chance, list)
   scenario.troubles = draw_troubles(chance, scenario, plans.lasts(scenario.plan) + 2, drawers)
   return true

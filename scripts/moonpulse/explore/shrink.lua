@@ -24,7 +24,7 @@ local simpler = {} -- candidates: functions (scenario, add); add(change) takes a
 --- Nothing of what is optional.
 function simpler.options(scenario, add)
   for _, key in ipairs { "report", "flight", "history", "participant", "catches", "trigger", "triggers",
-    "long", "killed_s", "codes", "box" } do
+    "long", "killed_s", "codes", "box", "line" } do
     if scenario[key] then
       add(function(s) s[key] = nil end)
     end

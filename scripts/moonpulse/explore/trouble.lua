@@ -32,22 +32,6 @@ local sources = {
   guard = function(run, number) session_of(run, number):stop("guard", true) end,
 }
 
---- What the box of event codes does wrong, while there is one: it takes no byte once, or it is gone.
----@param box table of moonpulse.simulation.code_box
----@param trouble { kind: "full"|"gone", at_s: number }
-function M.at_box(box, trouble)
-  local due_ns = core.clock_ns() + math.floor(trouble.at_s * 1e9)
-  while box.file and core.clock_ns() < due_ns do
-    core.wait(math.min(0.1, (due_ns - core.clock_ns()) / 1e9))
-  end
-  if box.file and trouble.kind == "full" then
-    box.wire:trouble(0)
-  elseif box.file then
-    box.gone = true
-    box.wire:close()
-  end
-end
-
 local function state_of(run, number)
   local session = session_of(run, number)
   return session and session:state() or "closed"
