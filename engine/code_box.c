@@ -6,9 +6,11 @@
 
 // a byte that is still in the system's queue after so long is at no box: it hangs
 static const int64_t hangs_ns = 20 * MP_NS_PER_MS;
-// how often the 0 is tried at a box that takes none, and how long between
+// how often the 0 is tried at a box that takes none while others wait for it, and how long
+// between; and how long when they do not: a box that takes bytes again must not stand at its
+// code
 enum { ZERO_TRIES = 3 };
-static const int64_t again_ns = 10 * MP_NS_PER_MS;
+static const int64_t again_ns = 10 * MP_NS_PER_MS, later_ns = 100 * MP_NS_PER_MS;
 // between two codes the box stands at 0 so long: else nobody sees the second one
 static const int64_t rest_ns = MP_NS_PER_MS;
 
@@ -68,7 +70,7 @@ bool mp_code_box_comes(const struct mp_code_box *box)
 
 int64_t mp_code_box_next(const struct mp_code_box *box)
 {
-    int64_t next_ns = box->stands ? box->zero_ns : INT64_MAX;
+    int64_t next_ns = box->stands || box->owed ? box->zero_ns : INT64_MAX;
     if (box->count > 0 && box->waits[0].ready_ns < next_ns)
         next_ns = box->waits[0].ready_ns;
     return next_ns;
@@ -114,9 +116,11 @@ static enum mp_code_lost put(struct mp_code_box *box, uint8_t value)
 
 static void put_zero(struct mp_code_box *box)
 {
-    enum mp_code_lost lost = put(box, 0);
-    box->stands = lost == MP_CODE_BOX_FULL && ++box->tries < ZERO_TRIES;
-    box->zero_ns = now_of(box) + again_ns;
+    const bool missed = put(box, 0) == MP_CODE_BOX_FULL;
+    box->tries += missed && box->tries < ZERO_TRIES;
+    box->stands = missed && box->tries < ZERO_TRIES;
+    box->owed = missed && !box->stands;
+    box->zero_ns = now_of(box) + (box->owed ? later_ns : again_ns);
     box->free_ns = now_of(box) + box->wire_ns + rest_ns;
 }
 
@@ -127,6 +131,7 @@ static void put_first(struct mp_code_box *box, const struct mp_code_hears *hears
     enum mp_code_lost lost = put(box, code.value);
     if (lost == MP_CODE_WRITTEN) {
         box->stands = true;
+        box->owed = false;
         box->of_script = code.patient;
         box->tries = 0;
         box->zero_ns = now_of(box) + box->wire_ns + box->width_ns;
@@ -150,7 +155,7 @@ void mp_code_box_now(struct mp_code_box *box, const struct mp_code_hears *hears)
 {
     const int64_t now = now_of(box);
     const bool code_due = box->count > 0 && box->waits[0].ready_ns <= now;
-    if (box->stands && box->zero_ns <= now &&
+    if ((box->stands || box->owed) && box->zero_ns <= now &&
         (!code_due || box->zero_ns <= box->waits[0].ready_ns))
         put_zero(box);
     else if (code_due && !put_off(box, now))
@@ -177,6 +182,6 @@ void mp_code_box_rest(struct mp_code_box *box, const struct mp_code_hears *hears
         hears->told(hears->context, &code, MP_CODE_STOPPED, now_of(box));
     }
     box->tries = 0;
-    if (box->stands)
+    if (box->stands || box->owed)
         put_zero(box);
 }

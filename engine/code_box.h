@@ -56,6 +56,7 @@ struct mp_code_box {
     bool stands;    // a code stands at the box until zero_ns
     bool of_script; // it is a patient one
     bool gone;      // its port is
+    bool owed;      // it did not take its 0 and is no longer waited for: tried again at zero_ns
     uint8_t tries;  // to write the 0
     int64_t zero_ns;
     int64_t free_ns;                      // it has stood at 0 for long enough from then on

@@ -425,6 +425,8 @@
 ---@field disarmed boolean? the device says so
 ---@field not_disarmed string? why it does not
 ---@field found string? it does, and what else it says
+---@field place string? of several devices the one that stopped all
+---@field driver moonpulse.Driver? of that one
 
 --- How a run ended: what run/ending.lua concludes.
 ---@class moonpulse.Ended: moonpulse.Left

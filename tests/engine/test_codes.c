@@ -21,7 +21,7 @@ static struct {
     uint8_t bytes[WIRE_MAX];
     size_t sent[WIRE_MAX]; // so many pulses had left by then
     size_t count;
-    bool sees_pulses;
+    bool sees_pulses, full;
 } box;
 
 static int64_t look(void *unused)
@@ -35,6 +35,9 @@ static enum mp_status take(struct mp_port *port, const void *bytes, size_t lengt
 {
     (void)port, (void)err;
     CHECK_INT(length, 1);
+    *written = 0;
+    if (box.full)
+        return MP_OK;
     if (box.sees_pulses)
         rig_drain();
     box.bytes[box.count] = *(const uint8_t *)bytes;
@@ -420,8 +423,34 @@ static void a_line_is_high_for_each_code(void)
     rig_close();
 }
 
+/* A box that takes no bytes for longer than its 0 is waited for gets it when it takes bytes
+ * again, or at a stop. */
+static void a_box_that_was_full_gets_its_zero(void)
+{
+    struct mp_error err = {0};
+    begin(5 * MS, NULL);
+    for (size_t round = 1; round <= 2; round++) {
+        must(mp_dispatcher_code(rig.d, 7, now_ns, &err), &err);
+        turn_to(now_ns + MS);
+        CHECK_INT(box.count, 2 * round - 1);
+        box.full = true;
+        turn_to(now_ns + 300 * MS);
+        CHECK(!mp_code_box_waits(&code_box)); // nobody waits for it
+        box.full = false;
+        if (round == 1)
+            turn_to(now_ns + 101 * MS);
+        else
+            mp_dispatcher_join(rig.d, MP_STOP_KEY);
+        CHECK_INT(box.count, 2 * round);
+        CHECK_INT(box.bytes[box.count - 1], 0);
+        CHECK(mp_code_box_next(&code_box) == INT64_MAX);
+    }
+    rig_close();
+}
+
 int main(void)
 {
+    a_box_that_was_full_gets_its_zero();
     codes_of_a_script_are_told_apart();
     codes_of_a_script_beyond_its_room();
     codes_of_a_script_keep_no_plan_going();

@@ -34,6 +34,11 @@ local function lose_given(run)
   run.final.pulses = run.final.pulses - 1
 end
 
+--- When one of several devices gave its last pulse.
+local function last_ns(part)
+  return part.given[#part.given].ns
+end
+
 local function stop_ns(run)
   return run.stops[1].at_ns
 end
@@ -205,6 +210,25 @@ return {
     table.insert(run.log, { ns = stop_ns(run) + s, event = "arm", bytes = "", note = "" })
   end },
   { "finished-is-whole", runs.clock, lose_given },
+  -- several devices
+  { "mutual-timing", runs.two, function(run)
+    run.start_ns = run.start_ns + 5000
+    for _, pulse in ipairs(run.parts[2].given) do
+      pulse.ns = pulse.ns + 5000
+    end
+  end },
+  { "all-armed-before-any", runs.two, function(run)
+    run.given[1] = setmetatable({ ns = run.given[1].ns - s }, { __index = run.given[1] })
+  end },
+  { "one-stop-stops-all", runs.two_drop, function(run)
+    for i = 1, #run.parts[1].heard, 2 do
+      local at_ns = run.parts[1].heard[i]
+      run.parts[1].heard[i] = at_ns > last_ns(run.parts[1]) and at_ns + s or at_ns
+    end
+  end },
+  { "fault-names-its-device", runs.two_drop, function(run)
+    run.result.reason = "the stimulator stopped confirming its pulses"
+  end },
   -- device
   { "disarmed-at-the-end", runs.quiet, function(run)
     run.final.armed, run.result.disarmed, run.message = true, nil, "it is NOT CONFIRMED SAFE"
@@ -325,6 +349,13 @@ return {
   { "codes-stood-at-the-box", runs.coded, function(run)
     run.box_text = run.box_text:gsub("\t51\n", "\t50\n", 1)
   end },
+  { "codes-stood-at-the-box", runs.coded_line, function(run)
+    run.box_text = run.box_text:gsub("\t0\n", "\t0\n1003.000000000\t1\n1003.100000000\t0\n", 1)
+  end },
+  { "marks-have-their-codes", runs.coded_script, function(run)
+    table.insert(run.coded, { code = 9, from_ns = run.start_ns + s, to_ns = run.start_ns + s })
+  end },
+  { "marks-have-their-codes", runs.coded_script, function(run) table.remove(run.coded) end },
   { "box-at-rest", runs.coded_stop, function(run) run.box_text = run.box_text:gsub("[^\n]*\t0\n$", "") end },
   -- history
   { "history-adds-up", runs.earlier, function(run)

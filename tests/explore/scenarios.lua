@@ -34,9 +34,8 @@ M.fast = protocol { troubles = { late }, plan = { parts = { { kind = "train", pu
   ref = "MSO", burst = 2, burst_hz = { 100, 1 } } } } }
 M.skips = protocol { late = "skip", troubles = { { what = "clock", kind = "stall", who = "sender", at_s = 1.8,
   for_ms = 1500 } } }
-M.outputs = protocol { device = "pulsepal", plan = { parts = { { kind = "together", { kind = "pulse",
-  value = 40,
-  ref = "MSO" }, train(3, 50), apart = 0.06, channels = { "1", "2" } } } } }
+M.outputs = protocol { device = "pulsepal", plan = { parts = { { kind = "together", apart = 0.06,
+  of = { { kind = "pulse", value = 40, ref = "MSO" }, train(3, 50) }, channels = { "1", "2" } } } } }
 M.perhaps = protocol { device = "pulsepal", timing = "device", plan = { parts = { train(9, 40, { 5, 1 }) } },
   troubles = { { what = "stop", source = "key", at_s = 0.8 } } }
 M.overheats = protocol { device = "rapid", timing = "device", killed_s = 3,
@@ -61,12 +60,41 @@ M.silent = protocol { device = "bistim", plan = { parts = { train(3, 69, { 1, 4 
   troubles = { { what = "port", kind = "stalled", at_s = 12.667, take = 3, stall_ms = 700 } } }
 M.mute = protocol { participant = "P1", troubles = { { what = "device", kind = "half-open", at = 0 } } }
 
+-- two devices on one clock, of which one may fail
+local function two(...)
+  return protocol { several = { { place = "left", device = "magventure" }, { place = "right",
+    device = "magventure" } }, troubles = { ... }, flight = false,
+    plan = { parts = { { kind = "together", apart = 0.25, channels = { "left", "right" },
+      of = { train(5, 40), train(5, 50) } }, { kind = "rest", s = 2 }, { kind = "mark", text = "middle" },
+      { kind = "together", apart = 0, channels = { "left", "right" },
+        of = { train(2, 40), train(4, 50) } } } } }
+end
+M.two = two()
+M.two_key = two { what = "stop", source = "key", at_s = 3.2 }
+M.two_guard = two { what = "stop", source = "guard", of = 2, at_s = 3.2 }
+M.two_drop = two { what = "device", kind = "drop", at = 3, on = 2 }
+M.two_full = two { what = "port", kind = "full", at_s = 3.5, take = 0, on = 2 }
+
 M.coded = protocol { codes = true }
 M.coded_skips = protocol { codes = true, late = "skip", troubles = { { what = "clock", kind = "stall",
   who = "sender", at_s = 1.8, for_ms = 1500 } } }
 M.coded_stop = protocol { codes = true, troubles = { { what = "stop", source = "key", at_s = 2.5 } } }
 M.coded_hang = protocol { codes = true, box = { kind = "full", at_s = 2.5 } }
 M.coded_gone = protocol { codes = true, box = { kind = "gone", at_s = 2.5 } }
+
+-- a script's marks with codes, more of them than can wait; a box that takes no 0 for a while
+M.coded_script = { seed = 7, kind = "experiment", device = "magventure", timing = "host", late = "abort",
+  tolerance_ms = 1, codes = true, width_s = 0.05, troubles = {}, script = { {
+    { what = "mark", text = "first", code = 9 }, { what = "arm", plan = { parts = { train(3, 40) } } },
+    { what = "mark", text = "many", code = 10, times = 20 },
+    { what = "play", plan = { parts = { train(3, 40) } } },
+    { what = "sleep", s = 4 } } } }
+M.coded_box_hangs = { seed = 7, kind = "experiment", device = "magventure", timing = "host", late = "abort",
+  tolerance_ms = 1, codes = true, width_s = 0.3, troubles = {},
+  box = { kind = "hangs", at_s = 0.4, for_s = 0.3 },
+  script = { { { what = "arm", plan = { parts = { train(1, 40) } } },
+    { what = "play", plan = { parts = { train(1, 40) } } }, { what = "sleep", s = 4 } } } }
+M.coded_line = protocol { codes = true, line = true, width_s = 0.3 }
 
 -- for faults of the product
 M.held = protocol { late = "skip", troubles = { { what = "clock", kind = "stall", who = "sender", at_s = 0.9,

@@ -20,11 +20,13 @@ local function add_plan(counts, plan)
 end
 
 local function add_scenario(counts, scenario)
-  add(counts, "device", scenario.device)
+  for _, each in ipairs(scenario.several or { scenario }) do
+    add(counts, "device", each.device)
+  end
   add(counts, "run", scenario.kind)
   add(counts, "run", "timing " .. scenario.timing)
   for _, key in ipairs { "trigger", "participant", "flight", "report", "long", "catches", "triggers",
-    "killed_s", "history", "codes", "box" } do
+    "killed_s", "history", "codes", "box", "line", "several" } do
     if scenario[key] then
       add(counts, "run", key)
     end

@@ -4,6 +4,7 @@ local cjson = require "cjson.safe"
 local core = require "moonpulse.core"
 local outside = require "moonpulse.explore.outside"
 local plans = require "moonpulse.explore.plan"
+local several = require "moonpulse.explore.several"
 local triggered = require "moonpulse.explore.triggered"
 local troubles = require "moonpulse.explore.trouble"
 
@@ -228,28 +229,52 @@ local function match(run)
   run.sent = sent -- and those that were to be
 end
 
+--- What the simulator of a run, or of one of several devices, gave and logged.
+local function read_given(run)
+  run.given, run.log = core.left_given(run.simulator_text or "")
+  local latency_ns = floor((run.scenario.trigger and run.facts.edge_s or run.facts.latency_s) * 1e9 + 0.5)
+  for _, pulse in ipairs(run.given) do
+    pulse.at = pulse.ns + latency_ns - (run.start_ns or pulse.ns)
+  end
+  in_order(run.given, "at")
+end
+
+--- What all of several simulators gave and logged.
+local function gather(run)
+  run.given, run.log = {}, {}
+  for _, part in ipairs(run.parts) do
+    read_given(part)
+    table.move(part.given, 1, #part.given, #run.given + 1, run.given)
+    table.move(part.log, 1, #part.log, #run.log + 1, run.log)
+  end
+  in_order(run.given, "at")
+  in_order(run.log, "ns")
+end
+
 --- Read what the run left into lists, in run: rows as core.left_rows has them, with wanted (the pulse that is
 --- written) and pulse (the one that was given); given { ns, channel, mso, at, row }; log { ns, event, bytes,
 --- note }. Times in nanoseconds, of rows and at from the run's start.
 ---@param run table of moonpulse.explore.play
 ---@return table run
 function M.read(run)
-  local scenario = run.scenario
-  run.rows, run.odd_row = M.rows(run.events_text or "")
-  run.given, run.log = core.left_given(run.simulator_text or "")
+  run.rows, run.odd_row = M.rows(run.events_text or "");
+  (run.parts and gather or read_given)(run)
   run.journal, run.journal_plays = journal(run.journal_text)
   run.wanted, run.listed = {}, {}
-  local latency_ns = floor((scenario.trigger and run.facts.edge_s or run.facts.latency_s) * 1e9 + 0.5)
-  for _, pulse in ipairs(run.given) do
-    pulse.at = pulse.ns + latency_ns - (run.start_ns or pulse.ns)
-  end
-  in_order(run.given, "at")
   fill_wanted(run)
   run.pulses = pulses_of(run.rows, is_pulse)
   run.wanted_pulses = pulses_of(run.wanted, function(row) return not row.mark end)
   fill_numbers(run)
   outside.part(run)
-  match(run)
+  if run.parts then
+    several.tell_channels(run)
+  else
+    match(run)
+  end
+  for _, part in ipairs(run.parts or {}) do
+    several.divide(run, part)
+    match(part)
+  end
   triggered.read(run)
   local result = run.manifest and run.manifest.result
   run.result = type(result) == "table" and result or {}

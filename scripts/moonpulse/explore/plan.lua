@@ -3,12 +3,14 @@
 ---
 --- A plan is { parts, times =, gap = }. A part is a table with its kind: pulse, train (burst_hz, burst: of
 --- bursts), pair, rest, drawn (a drawn rest), mark, together (two parts, each on its channel). Numbers are
---- seconds and whole percent; hz is { numerator, denominator }.
+--- seconds and whole percent; hz is { numerator, denominator }. at: on this channel.
 local compose = require "moonpulse.compose"
 local core = require "moonpulse.core"
 local intensities = require "moonpulse.compose.intensity"
 
 local M = {}
+
+local floor = math.floor
 
 --- Of the participant, for all runs.
 M.thresholds = { rmt = 50, amt = 45 }
@@ -54,8 +56,8 @@ local function pair(chance, self)
 end
 
 local function together(chance, self)
-  return { kind = "together", pulse(chance, self), train(chance, self), apart = chance:pick { 0.01, 0.06, 1 },
-    channels = self.facts.outputs }
+  return { kind = "together", of = { pulse(chance, self), train(chance, self) },
+    apart = chance:pick { 0.01, 0.06, 1 }, channels = self.facts.outputs }
 end
 
 --- What a device can be asked for.
@@ -66,7 +68,7 @@ local function kinds_of(self)
   end
   list[#list + 1] = facts.bursts and bursts
   list[#list + 1] = facts.pairs and not self.trigger and pair or nil
-  list[#list + 1] = facts.outputs and together
+  list[#list + 1] = facts.outputs and together or nil
   return list
 end
 
@@ -78,6 +80,16 @@ local function rest(chance, self)
   return { kind = "rest", s = s }
 end
 
+--- One part with pulses, of what a device can be asked for.
+---@param chance moonpulse.explore.Chance
+---@param self table as for draw
+---@return table
+function M.part(chance, self)
+  return chance:pick(kinds_of(self))(chance, self)
+end
+
+M.rest = rest
+
 --- Draw a plan.
 ---@param chance moonpulse.explore.Chance
 ---@param self { facts: table, timing: string, trigger: boolean?, long: boolean?, pulses: integer[]?,
@@ -85,7 +97,7 @@ end
 ---   last: the intensity to go on from
 ---@return table
 function M.draw(chance, self)
-  local plan, kinds = { parts = {} }, kinds_of(self)
+  local plan = { parts = {} }
   for i = 1, chance:draw(1, self.parts or 3) do
     if i > 1 then
       table.insert(plan.parts, rest(chance, self))
@@ -93,7 +105,7 @@ function M.draw(chance, self)
     if chance:once_in(4) then
       table.insert(plan.parts, { kind = "mark", text = "mark " .. i })
     end
-    table.insert(plan.parts, chance:pick(kinds)(chance, self))
+    table.insert(plan.parts, M.part(chance, self))
   end
   if not self.long and chance:once_in(5) then
     plan.times, plan.gap = chance:draw(2, 3), chance:pick(self.facts.rests)
@@ -129,6 +141,7 @@ local makers, coded
 --- A part as moonpulse has it, with its label and its event code.
 local function make(part)
   local made, label = makers[part.kind](part), label_of(part)
+  made = part.at and made:at(part.at) or made
   if coded and (part.value or part.kind == "mark") then
     made = made:code(part.value and M.code_of(part.value) or mark_code)
   end
@@ -151,7 +164,7 @@ makers = {
   drawn = function(part) return compose.rest { min = part.min, max = part.max } end,
   mark = function(part) return compose.mark(part.text) end,
   together = function(part)
-    local first, second = make(part[1]), make(part[2])
+    local first, second = make(part.of[1]), make(part.of[2])
     return compose.together { [part.channels[1]] = first,
       [part.channels[2]] = compose.rest(part.apart) .. second }
   end,
@@ -192,7 +205,7 @@ end
 local function put(list, part, t, channel, trial)
   local from, condition = #list + 1, label_of(part)
   trial = trial or { condition = kind_of(part) }
-  local lasts = add[part.kind](list, part, t, channel, trial)
+  local lasts = add[part.kind](list, part, t, part.at or channel, trial)
   for i = from, #list do
     local event = list[i]
     event.trial, event.condition = trial, event.condition or condition
@@ -238,15 +251,17 @@ function add.mark(list, part, t)
 end
 
 function add.together(list, part, t, _, trial)
-  local first = put(list, part[1], t, part.channels[1], trial)
-  local second = part.apart + put(list, part[2], t + part.apart, part.channels[2], trial)
+  local first = put(list, part.of[1], t, part.channels[1], trial)
+  local second = part.apart + put(list, part.of[2], t + part.apart, part.channels[2], trial)
   return math.max(first, second)
 end
 
---- Marks before pulses of the same instant, else by time: as records are sorted.
+--- Marks before pulses of the same instant, else by time: as records are sorted. What two channels give at
+--- one instant may differ by what doubles round.
 local function by_time(a, b)
-  if a.t ~= b.t then
-    return a.t < b.t
+  local first, second = floor(a.t * 1e9 + 0.5), floor(b.t * 1e9 + 0.5)
+  if first ~= second then
+    return first < second
   end
   return a.place < b.place
 end
@@ -260,9 +275,9 @@ local lasting = {
 
 function lasting.together(part)
   local function of(each)
-    return each.kind == "train" and lasting.train(each) or 0
+    return lasting[each.kind] and lasting[each.kind](each) or 0
   end
-  return math.max(of(part[1]), part.apart + of(part[2]))
+  return math.max(of(part.of[1]), part.apart + of(part.of[2]))
 end
 
 --- How long a plan lasts at most.

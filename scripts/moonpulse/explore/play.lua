@@ -16,6 +16,7 @@ local insides = require "moonpulse.simulation.inside"
 local kills = require "moonpulse.explore.kill"
 local lfs = require "lfs"
 local live = require "moonpulse.run.live_line"
+local marks = require "moonpulse.explore.marks"
 local plans = require "moonpulse.explore.plan"
 local protocol_runs = require "moonpulse.run.protocol"
 local protocols = require "moonpulse.protocol"
@@ -23,7 +24,9 @@ local records = require "moonpulse.record"
 local refusals = require "moonpulse.text.refusal"
 local reports = require "moonpulse.report"
 local safety_options = require "moonpulse.cli.safety_options"
+local rigs = require "moonpulse.run.together"
 local scripts = require "moonpulse.explore.script"
+local several = require "moonpulse.explore.several"
 local stim_verbs = require "moonpulse.experiment.stim_verbs"
 local stops = require "moonpulse.run.stop_sources"
 local triggers = require "moonpulse.driver.trigger_path"
@@ -81,6 +84,16 @@ local function overheard(run, wire)
   end })
 end
 
+--- The run is over: nothing more goes wrong, at whichever of its devices.
+local function finish(run)
+  local whole = run.whole or run
+  for _, part in ipairs(whole.parts or {}) do
+    troubles.finish(part)
+  end
+  troubles.finish(whole)
+  whole.ended_ns = whole.ended_ns or core.clock_ns()
+end
+
 --- Overhear what the simulator is sent and says, and ask it at the end how it is.
 local function attend(run, inside, put)
   local served, own = inside.served, getmetatable(inside)
@@ -104,16 +117,27 @@ local function attend(run, inside, put)
   if run.scenario.killed_s then
     core.spawn(kills.at, run)
   end
-  return setmetatable(inside, { __index = own.__index, __close = function(self)
-    troubles.finish(run)
-    run.ended_ns = core.clock_ns()
+  local function close(self)
+    finish(run)
     own.__close(self)
     run.final = served.simulator:state()
     local until_ns = run.ended_ns + most_after_ns
-    while core.tasks() > run.tasks and core.clock_ns() < until_ns do -- parts of a script that still wait
+    while (run.number or 1) == 1 and core.tasks() > run.tasks
+      and core.clock_ns() < until_ns do -- parts of a script that still wait
       core.wait(0.1)
     end
-  end })
+  end
+  inside.close = run.whole and close or nil -- as several are closed: the first one last
+  return setmetatable(inside, { __index = own.__index, __close = close })
+end
+
+--- The same of one of several devices.
+local function attend_part(run, inside, put)
+  if not run.parts[1] then
+    run.began_ns = core.clock_ns()
+    troubles.begin(run, put)
+  end
+  return attend(several.begin(run), inside, put)
 end
 
 -- The run ---------------------------------------------------------------------------------------------------
@@ -124,8 +148,7 @@ local function options_of(scenario, folder)
     late = scenario.late, stop_line = "none", timing = scenario.timing, rmt = plans.thresholds.rmt,
     amt = plans.thresholds.amt, guidelines = "rossi2009", fault = text and assert(faults.parse(text)) or {},
     participant = scenario.participant,
-    -- they stand for long, so that a stop often meets one
-    codes = scenario.codes and code_boxes.for_show(0.3) or nil }
+    codes = marks.box(scenario, code_boxes.for_show) }
 end
 
 local function driver_of(scenario)
@@ -147,6 +170,12 @@ function kinds.protocol(run, options, given)
   given.plan, given.drawn = common.build(options, given.protocol, {})
   given.facts = common.measure(given.plan, options.seed)
   run.planned = given.facts
+  for i, each in ipairs(run.scenario.several or {}) do
+    given.several = given.several or {}
+    given.several[i] = { place = each.place, channels = { each.place }, simulated = true, options = {},
+      driver = devices.configure(assert(devices.find(each.device)), several.settings(each)) }
+  end
+  given.driver = given.several and rigs.driver(given.several) or given.driver
   protocol_runs.run(options, given)
 end
 
@@ -188,7 +217,11 @@ local function put_swaps(run, swaps)
     return made
   end)
   swaps:put(insides, "start", function(driver, log, wrong, simulator, far)
-    if run.planned and run.scenario.flight then -- what only a run in real time has of its own
+    if run.parts then
+      local own = several.troubles(run, #run.parts + 1)
+      return attend_part(run, start(driver, log, own and troubles.device_text { troubles = own }),
+        function(...) swaps:put(...) end)
+    elseif run.planned and run.scenario.flight then -- what only a run in real time has of its own
       assert(run.record:open_flight(run.planned.pulses, run.planned.marks, true, run.scenario.codes))
     end
     if run.without_cuts then
@@ -202,7 +235,7 @@ local function put_swaps(run, swaps)
   swaps:put(box_inside, "start", function(log)
     run.box = start_box(log)
     if run.scenario.box then
-      core.spawn(troubles.at_box, run.box, run.scenario.box)
+      core.spawn(marks.trouble, run.box, run.scenario.box)
     end
     return run.box
   end)
@@ -234,6 +267,18 @@ local function read(path)
   return text
 end
 
+--- Who may do what with the files of a folder; within names it in the run's.
+local function list_files(files, folder, within)
+  if not lfs.attributes(folder, "mode") then
+    return -- it was refused before it had one
+  end
+  for name in lfs.dir(folder) do
+    if name ~= "." and name ~= ".." then
+      files[within .. name] = lfs.attributes(folder .. "/" .. name, "permissions")
+    end
+  end
+end
+
 --- What the run left in its folder.
 local function gather(run)
   local folder = run.record and run.record.folder
@@ -241,13 +286,14 @@ local function gather(run)
     return
   end
   run.folder, run.files = folder, {}
-  for name in lfs.dir(folder) do
-    if name ~= "." and name ~= ".." then
-      run.files[name] = lfs.attributes(folder .. "/" .. name, "permissions")
-    end
-  end
+  list_files(run.files, folder, "")
   run.events_text = read(folder .. "/events.tsv")
   run.simulator_text = run.noted and table.concat(run.noted) or read(folder .. "/twin.tsv")
+  for _, part in ipairs(run.parts or {}) do
+    list_files(run.files, folder .. "/" .. part.place, part.place .. "/")
+    part.simulator_text = part.noted and table.concat(part.noted)
+      or read(("%s/%s/twin.tsv"):format(folder, part.place))
+  end
   run.box_text = read(folder .. "/codes.tsv")
   run.manifest_text, run.journal_text = read(folder .. "/manifest.json"), read(folder .. "/journal.jsonl")
   run.internals_text = read(folder .. "/recover.json")
@@ -262,9 +308,10 @@ end
 ---@param without_cuts boolean? without the short cuts of virtual time
 ---@return table run
 function M.run(scenario, folder, plant, without_cuts)
-  local run = { scenario = scenario, facts = facts.known[scenario.device], told = {}, stops = {}, met = {},
-    heard = {}, replies = {}, sessions = {}, plays = {}, arms = {}, marks = {}, calls = {}, waits = {},
-    watches = {}, fired = {}, waiting = {}, tasks = core.tasks(), without_cuts = without_cuts }
+  local run = { scenario = scenario, facts = scenario.several and several.facts(scenario)
+    or facts.known[scenario.device], parts = scenario.several and {}, told = {}, stops = {}, met = {},
+    heard = {}, replies = {}, sessions = {}, plays = {}, arms = {}, marks = {}, coded = {}, calls = {},
+    waits = {}, watches = {}, fired = {}, waiting = {}, tasks = core.tasks(), without_cuts = without_cuts }
   run.largest = function()
     return lfs.attributes(run.record.folder .. "/events.tsv", "size") or 0
   end

@@ -5,8 +5,10 @@ local chances = require "moonpulse.explore.chance"
 local devices = require "moonpulse.explore.devices"
 local faults = require "moonpulse.simulation.faults"
 local histories = require "moonpulse.explore.history"
+local marks = require "moonpulse.explore.marks"
 local outside = require "moonpulse.explore.outside"
 local plans = require "moonpulse.explore.plan"
+local several = require "moonpulse.explore.several"
 local triggers = require "moonpulse.explore.triggers"
 
 local M = {}
@@ -32,8 +34,11 @@ local M = {}
 ---@field killed_s number? what a kill at that instant would leave is recovered, too
 ---@field flight boolean? of a protocol: with a flight record, which an experiment always has
 ---@field codes boolean? its plans have event codes, and there is a box for them
----@field box { kind: "full"|"gone", at_s: number }? what that box does wrong
+---@field box { kind: "full"|"gone"|"hangs", at_s: number, for_s: number? }? what that box does wrong
+---@field width_s number? that a code stands
+---@field line boolean? the box is a line that is high for each code
 ---@field long boolean? a session of many pulses
+---@field several { place: string, device: string }[]? a protocol on these devices: moonpulse.explore.several
 
 local stops = { "key", "signal", "line", "guard", "key", "signal" }
 
@@ -212,9 +217,7 @@ end
 --- Event codes, and a box that may fail.
 local function draw_codes(chance, scenario, self)
   if not self.long and chance:once_in(3) then
-    scenario.codes = true
-    scenario.box = chance:once_in(3) and { kind = chance:pick { "full", "gone" },
-      at_s = chance:instant(self.lasts) } or nil
+    marks.draw(chance, scenario, self.lasts)
   end
 end
 
@@ -324,6 +327,7 @@ function M.draw(seed)
   if (scenario.script or scenario.flight) and kill:once_in(3) then
     scenario.killed_s = kill:instant(self.lasts)
   end
+  several.draw(chances.new(seed, "several"), scenario, drawers)
   return scenario
 end
 

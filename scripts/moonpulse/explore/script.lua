@@ -19,8 +19,12 @@ function actions.stop(self, run)
 end
 
 function actions.mark(self, run, _, step)
-  run:mark(step.text)
-  self.marks[#self.marks + 1] = step.text
+  for _ = 1, step.times or 1 do
+    local code, from_ns = self.scenario.codes and step.code, core.clock_ns()
+    run:mark(step.text, code and { code = code } or nil)
+    self.marks[#self.marks + 1] = step.text
+    self.coded[#self.coded + 1] = code and { code = code, from_ns = from_ns, to_ns = core.clock_ns() } or nil
+  end
 end
 
 function actions.disarm(_, _, stim) stim:disarm() end

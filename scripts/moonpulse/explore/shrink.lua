@@ -24,7 +24,7 @@ local simpler = {} -- candidates: functions (scenario, add); add(change) takes a
 --- Nothing of what is optional.
 function simpler.options(scenario, add)
   for _, key in ipairs { "report", "flight", "history", "participant", "catches", "trigger", "triggers",
-    "long", "killed_s", "codes", "box" } do
+    "long", "killed_s", "codes", "box", "line" } do
     if scenario[key] then
       add(function(s) s[key] = nil end)
     end
@@ -86,6 +86,13 @@ function simpler.script(scenario, add)
   end
 end
 
+--- One of two that are given together, alone.
+local function on_channel(part, number)
+  local alone = copy(part.of[number])
+  alone.at = part.channels[number]
+  return alone
+end
+
 local function plan_parts(plan, find, add)
   if plan.times then
     add(function(s)
@@ -98,8 +105,8 @@ local function plan_parts(plan, find, add)
   end
   for i, part in ipairs(plan.parts) do
     if part.kind == "together" then
-      add(function(s) find(s).parts[i] = copy(find(s).parts[i][1]) end)
-      add(function(s) find(s).parts[i] = copy(find(s).parts[i][2]) end)
+      add(function(s) find(s).parts[i] = on_channel(find(s).parts[i], 1) end)
+      add(function(s) find(s).parts[i] = on_channel(find(s).parts[i], 2) end)
     elseif part.kind == "train" and part.pulses > 1 then
       for _, pulses in ipairs { 1, 2, part.pulses // 2, part.pulses - 1 } do
         if pulses < part.pulses and pulses > 0 then

@@ -48,7 +48,9 @@ function M.trouble(trouble)
     or trouble.kind == "stalled" and (" for %g ms"):format(trouble.stall_ms)
     or trouble.kind == "short" and (" after %d bytes"):format(trouble.take)
     or trouble.most_us and (" by up to %d us"):format(trouble.most_us) or ""
-  return ("%s %s%s%s"):format(trouble.what, trouble.kind or trouble.source, at, more)
+  local of = trouble.on or trouble.of
+  return ("%s %s%s%s%s"):format(trouble.what, trouble.kind or trouble.source, at, more,
+    of and (", of device %d"):format(of) or "")
 end
 
 --- Which triggers start a plan, in words.
@@ -87,11 +89,21 @@ function M.triggers(entries)
   return table.concat(words, "; ")
 end
 
+--- What a run is on, in words.
+local function devices_of(scenario)
+  local words = {}
+  for i, each in ipairs(scenario.several or {}) do
+    words[i] = ("%s=%s"):format(each.place, each.device)
+  end
+  return words[1] and table.concat(words, " ") or scenario.device
+end
+
 --- A scenario in a few lines.
 ---@param scenario moonpulse.explore.Scenario
 ---@return string[]
 function M.scenario(scenario)
-  local lines = { ("%s on %s, timing %s%s, late %s, tolerance %g ms"):format(scenario.kind, scenario.device,
+  local lines = { ("%s on %s, timing %s%s, late %s, tolerance %g ms"):format(scenario.kind,
+    devices_of(scenario),
     scenario.timing, scenario.trigger and ", by trigger" or "", scenario.late, scenario.tolerance_ms) }
   if scenario.plan then
     lines[#lines + 1] = "plan: " .. plan_words(scenario.plan)

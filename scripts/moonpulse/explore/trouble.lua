@@ -9,16 +9,19 @@ local on_wire_ns = 25000000 -- the longest frame, on the slowest line
 local signals = "Ctrl-C (SIGINT)"
 local heard_ns = 3000000 -- the loop hears of a signal some time after its handler has run
 
---- The stimulator's session, if there is one: an experiment listens to its triggers with another.
-local function session_of(run)
-  return run.device and run.device.stimulator.link.session or run.sessions[1]
+--- The stimulator's session, if there is one: an experiment listens to its triggers with another. Several
+--- devices have one each.
+local function session_of(run, number)
+  return run.device and run.device.stimulator.link.session or run.sessions[number or 1]
 end
 
 --- A stop, as each source makes it.
 local sources = {
   key = function(run) stops.interrupt(run.job, "key") end,
   signal = function(run)
-    session_of(run):stop("signal", true) -- the handler
+    for i = 1, run.parts and #run.sessions or 1 do
+      session_of(run, i):stop("signal", true) -- the handler
+    end
     core.wait(heard_ns / 1e9)
     if not run.over then
       run.job.signal = run.job.signal or signals
@@ -26,37 +29,40 @@ local sources = {
     end
   end,
   line = function(run) session_of(run):stop("line", true) end,
-  guard = function(run) session_of(run):stop("guard", true) end,
+  guard = function(run, number) session_of(run, number):stop("guard", true) end,
 }
 
---- What the box of event codes does wrong, while there is one: it takes no byte once, or it is gone.
----@param box table of moonpulse.simulation.code_box
----@param trouble { kind: "full"|"gone", at_s: number }
-function M.at_box(box, trouble)
-  local due_ns = core.clock_ns() + math.floor(trouble.at_s * 1e9)
-  while box.file and core.clock_ns() < due_ns do
-    core.wait(math.min(0.1, (due_ns - core.clock_ns()) / 1e9))
-  end
-  if box.file and trouble.kind == "full" then
-    box.wire:trouble(0)
-  elseif box.file then
-    box.gone = true
-    box.wire:close()
-  end
+local function state_of(run, number)
+  local session = session_of(run, number)
+  return session and session:state() or "closed"
 end
 
-local function state_of(run)
-  local session = session_of(run)
-  return session and session:state() or "closed"
+local ranks = { closed = 0, connected = 1, armed = 2, running = 3 }
+
+--- In which states a stop meets several devices, and the state that counts: a guard is of one of them.
+local function states_of(run, trouble)
+  local states, highest = {}, "closed"
+  for i = 1, #run.scenario.several do
+    states[i] = state_of(run, i)
+    highest = (ranks[states[i]] or 0) > ranks[highest] and states[i] or highest
+  end
+  return states, trouble.source == "guard" and states[trouble.of] or highest
 end
 
 local actions = {}
 
 function actions.stop(run, trouble)
-  local state = state_of(run)
-  run.stops[#run.stops + 1] = { source = trouble.source, at_ns = core.clock_ns(), state = state }
+  local state, states = state_of(run), nil
+  if run.parts then
+    states, state = states_of(run, trouble)
+  end
+  if run.parts and trouble.source == "guard" and ranks[state] < ranks.armed then
+    return -- it has no guard
+  end
+  run.stops[#run.stops + 1] = { source = trouble.source, at_ns = core.clock_ns(), state = state,
+    states = states }
   if state ~= "closed" or trouble.source == "key" then
-    sources[trouble.source](run)
+    sources[trouble.source](run, trouble.of)
   end
 end
 
@@ -129,9 +135,10 @@ end
 ---@param put fun(owner: table, key: any, value: any) for the time of the run
 function M.begin(run, put)
   for _, trouble in ipairs(run.scenario.troubles) do
-    if trouble.at_s and actions[trouble.what] then
+    local is_own = trouble.on == run.number -- what several devices have in common begins with the run
+    if is_own and trouble.at_s and actions[trouble.what] then
       core.spawn(happen, run, trouble)
-    else
+    elseif is_own then
       arrange(run, trouble, put)
     end
   end
@@ -195,9 +202,10 @@ function M.span(run, trouble)
   local from_ns = trouble.at_s and run.began_ns + trouble.at_s * 1e9 or 0
   if trouble.kind == "stalled" then
     local stall_ns = trouble.stall_ms * 1e6
-    for i = 1, #run.heard, 2 do
-      if run.heard[i] >= from_ns + stall_ns then
-        return from_ns, run.heard[i] + on_wire_ns
+    local heard = (trouble.on and run.parts[trouble.on] or run).heard
+    for i = 1, #heard, 2 do
+      if heard[i] >= from_ns + stall_ns then
+        return from_ns, heard[i] + on_wire_ns
       end
     end
     return from_ns, math.huge

@@ -34,7 +34,9 @@ function M.explain(context, outcome)
   end
   local text = stop_words.words(outcome.stop, context.experiment)
   local unheard = outcome.stop == "silent" or outcome.stop == "setting"
-  return unheard and unanswered.cause(job.driver, text) or text
+  text = unheard and unanswered.cause(outcome.driver or job.driver, text) or text
+  local is_device = (core.stops[outcome.stop] or {}).status == refusals.status.fault
+  return outcome.place and is_device and ("%s: %s"):format(outcome.place, text) or text
 end
 
 --- Every source of a stop comes here, from the first moment on; the first one wins and stays.

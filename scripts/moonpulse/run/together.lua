@@ -205,6 +205,21 @@ local function begun(job, start_ns)
   end
 end
 
+--- The part of one is over, and others may go on for long: it is made safe now. One that was left armed
+--- would disarm itself after a minute, as some do, and stop the others with it. Raises a fault where it does
+--- not say that it is safe.
+---@param stimulator moonpulse.Stimulator
+local function finish(stimulator)
+  if stimulator.stopped then
+    return
+  end
+  stimulator:stop "finished"
+  local left = stimulator:leave()
+  if left.not_disarmed then
+    refusals.fault "its part of the plan is over, and it does not say that it is disarmed"
+  end
+end
+
 --- Play on all of them at once, and wait until each has come to its end. Raises what one of them raised.
 ---@param all moonpulse.Admitted[]
 ---@param start_ns integer of arm()
@@ -226,6 +241,7 @@ function Rig:play(all, start_ns, hooks)
           hooks.played()
         end
         stimulator:recover()
+        at(stimulator, finish)
       end)
       if not ok then
         problem = problem or why
@@ -254,6 +270,7 @@ function Rig:outcome(lefts)
     local own = left.stop and left.stop ~= "peer" and left.stop ~= "finished"
     if own and (not one.own or left.fault and not one.fault) then
       one.stop, one.own = left.stop, true
+      one.place, one.driver = place, self.job.jobs[i].driver
     end
     one.stop = one.stop or left.stop
     one.fault = one.fault or left.fault and ("%s: %s"):format(place, left.fault) or nil
@@ -284,9 +301,10 @@ function Rig:leave()
   return self:outcome(lefts)
 end
 
+--- Is any of them armed, or was it?
 local function any_armed(self)
   for _, stimulator in ipairs(self.list) do
-    if stimulator.armed then
+    if stimulator.armed or stimulator.left then
       return true
     end
   end

@@ -6,6 +6,7 @@ local plans = require "moonpulse.explore.plan"
 local plants = require "explore.plants"
 local product_plants = require "explore.product_plants"
 local runs = require "explore.scenarios"
+local several_plants = require "explore.several_plants"
 local shell = require "shell"
 
 describe("the invariants of explore", function()
@@ -82,7 +83,8 @@ describe("the invariants of explore", function()
     assert.is_true(#product_plants >= 30)
   end)
 
-  for _, plant in ipairs(product_plants) do
+  for _, plant in ipairs(table.move(several_plants, 1, #several_plants, #product_plants + 1,
+    table.move(product_plants, 1, #product_plants, 1, {}))) do
     it("find a fault in the product by " .. plant[1], function()
       local names, run = broken_by_product(plant)
       local others = {}

@@ -202,6 +202,25 @@ end }]])
     end
   end)
 
+  it("makes a device safe whose part is over, which would disarm itself a minute later", function()
+    shell.write(folder .. "/two.lua", [[
+local mp = require "moonpulse"
+return mp.protocol { id = "two", name = "Two", plan = function()
+  local train = mp.train { pulses = 20, hz = 0.25, intensity = mp.mso(40) }
+  return mp.pulse(mp.mso(40)):at "right" .. mp.rest(5) .. train:at "left"
+end }]])
+    local status, _, err, path = run("long", "--device left=sim:rapid --device right=sim:rapid")
+    assert.are.same({ 0, "" }, { status, err })
+    assert.are.equal(20, #given(path, "left"))
+    local pulse, disarmed = given(path, "right")[1], nil
+    for _, row in ipairs(shell.rows(path .. "/right/twin.tsv")) do
+      local is_after = row.event == "disarm" and ns_of(row.time) > pulse
+      disarmed = disarmed or is_after and ns_of(row.time) or nil
+    end
+    assert.is_true(disarmed - pulse < 5000000000)
+    assert.are.equal(0, (shell.moonpulse(folder, "verify " .. path)))
+  end)
+
   it("names the device whose threshold is missing, in what to do", function()
     local status, _, err = shell.moonpulse(folder, ("run %s/two.lua --speed max --rmt right=50 --out "
       .. "%s/none %s"):format(folder, folder, both))

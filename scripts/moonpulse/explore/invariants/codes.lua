@@ -2,6 +2,8 @@
 --- the plan that was written gives each pulse (moonpulse.explore.plan).
 local plans = require "moonpulse.explore.plan"
 
+local plan_code = "255" -- of the marks of plans
+local ending_ns = 1000000000 -- a stop's 0 may be on its way so long before the end
 local gave = { delivered = true, sent = true, otherwise = true }
 
 --- Has the run a box, and a record of it that can be read?
@@ -29,7 +31,64 @@ local function box_bytes(run)
   return list
 end
 
+--- A line is high from each code on, and rises for nothing else: one that comes while it is high leaves it
+--- so.
+local function not_high(run)
+  local rows, at, within = code_rows(run), 1, 2000 + run.facts.clock_ns
+  local changes, risen = box_bytes(run), {}
+  table.sort(rows, function(a, b) return (a.sent or a.onset) < (b.sent or b.onset) end)
+  for _, row in ipairs(rows) do
+    local is_high
+    while row.sent and changes[at] and changes[at].ns <= row.sent + within do
+      -- a stop ends it at once
+      is_high = changes[at].byte == 1 or is_high and changes[at].ns > row.sent - within
+      risen[at] = changes[at].ns >= row.sent - within or nil
+      at = at + 1
+    end
+    is_high = is_high or changes[at - 1] and changes[at - 1].byte == 1
+    if row.sent and not is_high then
+      return ("event code %s at %d ns: the line is not high"):format(row.reply, row.sent)
+    end
+  end
+  for i, change in ipairs(changes) do
+    if change.byte == 1 and not risen[i] then
+      return ("the line rises at %d ns, and no row says why"):format(change.ns)
+    end
+  end
+end
+
+--- Does it take no byte when the run ends, or until just before?
+local function hangs_at_end(run)
+  local until_ns = run.box.hangs_until_ns
+  return until_ns and until_ns > run.ended_ns - ending_ns
+end
+
+--- The mark of a script that a row of a code is of: is taken out of the list.
+local function take(list, row, start_ns)
+  for i, each in ipairs(list) do
+    if row.reply == tostring(each.code) and row.planned >= each.from_ns - start_ns - 1000
+      and row.planned <= each.to_ns - start_ns + 1000 then
+      return table.remove(list, i)
+    end
+  end
+end
+
 return {
+  { name = "marks-have-their-codes",
+    says = "Each mark of a script that has a code has one row of it, at its time, whatever became of it.",
+    when = function(run) return has_box(run) and run.coded[1] end,
+    check = function(run)
+      local list = table.move(run.coded, 1, #run.coded, 1, {})
+      for _, row in ipairs(code_rows(run)) do
+        if not row.number and row.planned and not take(list, row, run.start_ns)
+          and row.reply ~= plan_code then
+          return ("event code %s at %.6f s is of no mark"):format(row.reply, row.planned / 1e9)
+        end
+      end
+      local left = list[1]
+      return left and ("the mark with code %d at %.6f s has no row of it"):format(left.code,
+        (left.from_ns - run.start_ns) / 1e9) or nil
+    end },
   { name = "codes-equal-pulses",
     says = "Each pulse that was sent has one event code, its plan's, at its time; no other pulse has one.",
     when = has_box,
@@ -73,6 +132,9 @@ return {
     says = "The box got the event codes that the record has as sent, in their order and at their times.",
     when = has_box,
     check = function(run)
+      if run.scenario.line then
+        return not_high(run)
+      end
       local bytes, at = box_bytes(run), 0
       local function next_code()
         repeat
@@ -80,7 +142,12 @@ return {
         until not bytes[at] or bytes[at].byte ~= 0
         return bytes[at]
       end
-      for _, row in ipairs(code_rows(run)) do
+      local rows = code_rows(run)
+      table.sort(rows, function(a, b) -- of a mark's a row has the time of the mark, which may have waited
+        local first, second = a.sent or a.onset, b.sent or b.onset
+        return first < second or first == second and a.index < b.index
+      end)
+      for _, row in ipairs(rows) do
         local there = row.sent and next_code()
         if row.sent and (not there or tostring(there.byte) ~= row.reply) then
           return ("event code %s of the record: the box got %s"):format(row.reply,
@@ -95,7 +162,7 @@ return {
     end },
   { name = "box-at-rest",
     says = "However a run ends, the box of its event codes stands at 0.",
-    when = function(run) return has_box(run) and not (run.box and run.box.gone) end,
+    when = function(run) return has_box(run) and not (run.box and (run.box.gone or hangs_at_end(run))) end,
     check = function(run)
       local bytes = box_bytes(run)
       local last = bytes[#bytes]

@@ -18,29 +18,32 @@ local function is_armed(run)
 end
 
 return {
-  { name = "disarmed-at-the-end", says = "A device that can be reached is disarmed when the run has ended.",
+  { name = "disarmed-at-the-end", each = true,
+    says = "A device that can be reached is disarmed when the run has ended.",
     when = is_reachable,
     check = function(run)
       return is_armed(run) and "the simulator can still fire" or nil
     end },
-  { name = "disarmed-is-true", says = "Where the record says disarmed, the simulator is.",
+  { name = "disarmed-is-true", each = true, says = "Where the record says disarmed, the simulator is.",
     when = function(run) return run.final and run.result.disarmed and not run.facts.by_hand end,
     check = function(run)
       local stuck = run.facts.outputs and troubles.broke(run, heedless) -- docs/stopping.md: see its lights
       return is_armed(run) and not stuck and "the record says disarmed, the simulator can still fire" or nil
     end },
-  { name = "unsafe-is-said", says = "A device that is left armed is said to be NOT CONFIRMED SAFE.",
+  { name = "unsafe-is-said", each = true,
+    says = "A device that is left armed is said to be NOT CONFIRMED SAFE.",
     when = function(run) return run.final and run.start_ns and run.facts.tells end,
     check = function(run)
       return is_armed(run) and not (run.message or ""):find "NOT CONFIRMED SAFE"
         and ("the simulator can still fire, and the run said: %s"):format(run.message or "nothing") or nil
     end },
-  { name = "unsafe-is-status-4", says = "NOT CONFIRMED SAFE has the exit status of a device fault.",
+  { name = "unsafe-is-status-4", each = true,
+    says = "NOT CONFIRMED SAFE has the exit status of a device fault.",
     when = function(run) return (run.message or ""):find "^NOT CONFIRMED SAFE" end,
     check = function(run)
       return run.status ~= 4 and ("the exit status is %d"):format(run.status) or nil
     end },
-  { name = "armed-before-pulse",
+  { name = "armed-before-pulse", each = true,
     says = "No pulse is given before the simulator was armed, nor after it was disarmed.",
     when = function(run) return run.facts.arms and run.given[1] end,
     check = function(run)
@@ -59,19 +62,21 @@ return {
         end
       end
     end },
-  { name = "never-armed-if-refused", says = "A plan that is refused arms nothing and gives nothing.",
+  { name = "never-armed-if-refused", each = true,
+    says = "A plan that is refused arms nothing and gives nothing.",
     when = function(run) return run.scenario.plan and run.status == 3 and run.manifest == nil end,
     check = function(run)
       return (run.given[1] or run.heard[1]) and "the device was sent something" or nil
     end },
-  { name = "counts-of-the-simulator", says = "The simulator's own count of pulses is that of its log.",
+  { name = "counts-of-the-simulator", each = true,
+    says = "The simulator's own count of pulses is that of its log.",
     when = function(run) return run.final and math.type(run.final.pulses) == "integer" and not run.full end,
     check = function(run)
       local logged = #run.given + #run.fired_given
       return run.final.pulses ~= logged and ("it counts %d, its log has %d"):format(run.final.pulses, logged)
         or nil
     end },
-  { name = "stays-armed",
+  { name = "stays-armed", each = true,
     says = "Between arming and the stop the device does not fall out of its armed state.",
     when = function(run)
       return is_reachable(run) and run.facts.arms and run.result.stop == "finished" and run.scenario.plan

@@ -104,7 +104,8 @@ return {
   { name = "lowered-as-written", says = "The frames of a plan are for its pulses, in their order and time.",
     when = function(run) return was_listed(run) and is_host_timed(run) end,
     check = lowered_difference },
-  { name = "given-as-written", says = "Of an undisturbed run the simulator gives every pulse, and no other.",
+  { name = "given-as-written", each = true,
+    says = "Of an undisturbed run the simulator gives every pulse, and no other.",
     when = is_whole,
     check = function(run)
       local within = 1e6 -- how exactly: exact-when-undisturbed
@@ -116,7 +117,8 @@ return {
         end
       end
     end },
-  { name = "strength-as-written", says = "A pulse has the strength that is written, on the device's grid.",
+  { name = "strength-as-written", each = true,
+    says = "A pulse has the strength that is written, on the device's grid.",
     when = function(run) return run.given[1] and not run.facts.any_intensity and run.wanted[1] end,
     check = function(run)
       local exact, mso -- most pulses are as strong as the one before
@@ -134,12 +136,13 @@ return {
         end
       end
     end },
-  { name = "output-as-written", says = "A pulse comes from the output that is written.",
+  { name = "output-as-written", each = true, says = "A pulse comes from the output that is written.",
     when = function(run) return run.facts.outputs and run.given[1] and run.wanted[1] end,
     check = function(run)
       for _, pulse in ipairs(run.given) do
         local wanted = pulse.row and pulse.row.wanted
-        if wanted and wanted.channel ~= pulse.channel then
+        local output = wanted and (run.output_of or {})[wanted.channel] or wanted and wanted.channel
+        if wanted and output ~= pulse.channel then
           return ("pulse %d at %s: written on %s, given on %s"):format(pulse.row.number, seconds(pulse.at),
             wanted.channel, pulse.channel)
         end

@@ -153,7 +153,8 @@ return {
         end
       end
     end },
-  { name = "given-is-recorded", says = "Every pulse that the simulator gave has a row that says so.",
+  { name = "given-is-recorded", each = true,
+    says = "Every pulse that the simulator gave has a row that says so.",
     when = function(run) return is_closed(run) and run.given[1] end,
     check = function(run)
       for _, pulse in ipairs(run.given) do -- one that has no row at all: none-twice
@@ -164,7 +165,8 @@ return {
         end
       end
     end },
-  { name = "delivered-was-given", says = "A pulse that is recorded as delivered was given by the simulator.",
+  { name = "delivered-was-given", each = true,
+    says = "A pulse that is recorded as delivered was given by the simulator.",
     when = has_rows,
     check = function(run)
       for _, row in ipairs(run.pulses) do
@@ -174,7 +176,8 @@ return {
         end
       end
     end },
-  { name = "left-out-was-not-given", says = "A pulse that is recorded as left out was not given.",
+  { name = "left-out-was-not-given", each = true,
+    says = "A pulse that is recorded as left out was not given.",
     when = has_rows,
     check = function(run)
       for _, row in ipairs(run.pulses) do
@@ -183,7 +186,7 @@ return {
         end
       end
     end },
-  { name = "confirmed-after-sent", says = "No confirmation comes before its pulse has left.",
+  { name = "confirmed-after-sent", each = true, says = "No confirmation comes before its pulse has left.",
     when = has_rows,
     check = function(run)
       for _, row in ipairs(run.pulses) do
@@ -280,6 +283,10 @@ return {
         ["flight.bin"] = true, ["twin.tsv"] = true, ["journal.jsonl"] = true,
         ["recover.json"] = true, ["resolved.plan"] = true, sources = true, ["verify.sh"] = true,
         ["SHA256SUMS"] = true, ["events.json"] = true, ["codes.tsv"] = true }
+      for _, part in ipairs(run.parts or {}) do
+        own[part.place], own[part.place .. "/twin.tsv"] = true, true
+        own[part.place .. "/flight.bin"] = true
+      end
       for name in pairs(run.files) do
         if not own[name] then
           return name

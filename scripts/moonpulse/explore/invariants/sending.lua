@@ -61,7 +61,7 @@ local function each_interval(run, look)
 end
 
 return {
-  { name = "none-early", says = "No pulse is given before its time.",
+  { name = "none-early", each = true, says = "No pulse is given before its time.",
     when = has_pulses,
     check = function(run)
       local within = math.max(2000, run.facts.clock_ns)
@@ -73,7 +73,8 @@ return {
         end
       end
     end },
-  { name = "none-late", says = "No pulse is given later than the tolerance, unless its write was held up.",
+  { name = "none-late", each = true,
+    says = "No pulse is given later than the tolerance, unless its write was held up.",
     when = function(run)
       return has_pulses(run) and run.given[#run.given].ns >= troubles.disturbed_ns(run)
     end,
@@ -88,7 +89,8 @@ return {
         end
       end
     end },
-  { name = "none-twice", says = "The simulator gives no pulse that has no row of its own as sent.",
+  { name = "none-twice", each = true,
+    says = "The simulator gives no pulse that has no row of its own as sent.",
     when = function(run) return run.given[1] and not run.full end,
     check = function(run)
       for _, pulse in ipairs(run.given) do
@@ -98,7 +100,7 @@ return {
         end
       end
     end },
-  { name = "none-more-than-written", says = "No more pulses are given than were written.",
+  { name = "none-more-than-written", each = true, says = "No more pulses are given than were written.",
     when = function(run) -- what a trigger starts is in the journal after it, if the disk takes it
       return run.start_ns and run.wanted[1] and not (run.full and run.calls[1])
     end,
@@ -106,7 +108,7 @@ return {
       return #run.given > #run.wanted_pulses and ("%d given, %d written"):format(#run.given,
         #run.wanted_pulses) or nil
     end },
-  { name = "none-closer-than-device",
+  { name = "none-closer-than-device", each = true,
     says = "Two pulses of ours reach the device no closer than it can give them.",
     when = function(run) return has_pulses(run) and not run.scenario.trigger end,
     check = function(run)
@@ -119,7 +121,7 @@ return {
           .. "takes %.3f s"):format(seconds(a.at), seconds(b.at), (b.at - a.at) / 1e9, least_ns / 1e9) or nil
       end)
     end },
-  { name = "none-closer-than-plan",
+  { name = "none-closer-than-plan", each = true,
     says = "Two pulses are no closer than planned less the tolerance, and never under half of it.",
     when = has_pulses,
     check = function(run)
@@ -132,7 +134,8 @@ return {
           :format(a.row.number, b.row.number, (b.at - a.at) / 1e9, planned / 1e9) or nil
       end)
     end },
-  { name = "exact-when-undisturbed", says = "Until clock or port stall a pulse is given at its time.",
+  { name = "exact-when-undisturbed", each = true,
+    says = "Until clock or port stall a pulse is given at its time.",
     when = function(run) return has_pulses(run) and run.given[1].ns < troubles.disturbed_ns(run) end,
     check = function(run)
       local within, until_ns = math.max(2000, run.facts.clock_ns), troubles.disturbed_ns(run)
@@ -144,7 +147,7 @@ return {
         end
       end
     end },
-  { name = "nothing-ignored",
+  { name = "nothing-ignored", each = true,
     says = "Whose bytes arrive as they were sent, the simulator ignores no command, and none harms it.",
     when = function(run)
       return run.start_ns and not troubles.cuts_frames(run) and not troubles.broke(run, unheeding)
@@ -158,7 +161,8 @@ return {
         end
       end
     end },
-  { name = "settings-confirmed", says = "No pulse follows a setting that the device has not answered.",
+  { name = "settings-confirmed", each = true,
+    says = "No pulse follows a setting that the device has not answered.",
     when = function(run)
       return run.given[1] and run.facts.sets and run.facts.proof == "read" and run.replies[1]
     end,

@@ -151,7 +151,7 @@ local function could_be(run, reason)
 end
 
 return {
-  { name = "nothing-after-stop",
+  { name = "nothing-after-stop", each = true,
     says = "After a stop no pulse is given, but one whose frame was on the wire.",
     when = function(run) return stops_of(run)[1] end,
     check = function(run)
@@ -166,7 +166,8 @@ return {
         end
       end
     end },
-  { name = "nothing-sent-after-stop", says = "After a stop no pulse has a row as sent, but one on its way.",
+  { name = "nothing-sent-after-stop", each = true,
+    says = "After a stop no pulse has a row as sent, but one on its way.",
     when = function(run) return stops_of(run)[1] and run.start_ns and run.rows[1] end,
     check = function(run)
       for _, stop in ipairs(stops_of(run)) do
@@ -180,7 +181,8 @@ return {
         end
       end
     end },
-  { name = "safe-soon-after-stop", says = "The safe frame is with the device at once after a stop.",
+  { name = "safe-soon-after-stop", each = true,
+    says = "The safe frame is with the device at once after a stop.",
     when = function(run) return stops_of(run)[1] and not troubles.unreachable(run) end,
     check = function(run)
       for _, stop in ipairs(stops_of(run)) do
@@ -192,7 +194,7 @@ return {
         end
       end
     end },
-  { name = "safe-at-the-end",
+  { name = "safe-at-the-end", each = true,
     says = "Whatever ends a run, the last thing that an armed device had is the safe frame.",
     when = function(run) return run.given[1] and not troubles.unreachable(run) end,
     check = function(run)
@@ -241,7 +243,7 @@ return {
           tostring(run.message))
       end
     end },
-  { name = "no-arm-after-operator", says = "After an operator's stop nothing is armed again.",
+  { name = "no-arm-after-operator", each = true, says = "After an operator's stop nothing is armed again.",
     when = function(run) return operators_stop(run) and run.facts.arms end,
     check = function(run)
       local stop = operators_stop(run)
@@ -253,7 +255,7 @@ return {
         end
       end
     end },
-  { name = "finished-is-whole",
+  { name = "finished-is-whole", each = true,
     says = "Also of a disturbed run: one that says that it finished has given every pulse.",
     when = function(run)
       return run.ok and run.result.stop == "finished" and run.scenario.plan and run.wanted[1]
