@@ -163,18 +163,18 @@ end
 --- How many bytes the frame at the front has: the next sync tells. A frame has 13 bytes, or 15 with
 --- the coil; that a sync value may stand among them is not excluded, so the length known counts first.
 local function length_of(buffer, dialect)
-  for _, length in ipairs { dialect.length or 13, 13, 15 } do
-    if buffer:byte(length + 2) == sync then
-      return length
-    end
+  local known = dialect.length
+  if known and buffer:byte(known + 2) == sync then
+    return known
   end
+  return buffer:byte(15) == sync and 13 or buffer:byte(17) == sync and 15 or nil
 end
 
 --- Take one status frame from the front of buffer.
 function M.decode(buffer, dialect)
   dialect = dialect or {}
-  local start = buffer:find("\xFF", 1, true)
-  if start ~= 1 then
+  if buffer:byte() ~= sync then
+    local start = buffer:find("\xFF", 1, true)
     local skipped = start and start - 1 or #buffer
     return { name = "error", error = "no_sync", bytes = buffer:sub(1, skipped) }, skipped
   end
@@ -313,10 +313,12 @@ function M.disarm(io)
   return missing(status)
 end
 
+local sound -- the last status in which nothing was wrong: decode gives it again where the stream repeats it
+
 --- What the stream says while a plan runs.
 ---@param reply table
 function M.judge(reply)
-  if reply.name ~= "status" then
+  if reply == sound or reply.name ~= "status" then
     return nil -- the stream may begin, or lose a byte, anywhere; the next frame comes soon
   end
   local problem = fault_of(reply)
@@ -327,6 +329,7 @@ function M.judge(reply)
   if left_out then
     return "fault", left_out
   end
+  sound = reply
 end
 
 --- What the stream says of the settings that action needs.

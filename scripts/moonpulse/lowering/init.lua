@@ -6,6 +6,7 @@ local intensities = require "moonpulse.compose.intensity"
 local origins = require "moonpulse.compose.origins"
 local outputs = require "moonpulse.driver.outputs"
 local refusals = require "moonpulse.text.refusal"
+local same_plan = require "moonpulse.compose.same_plan"
 local timing = require "moonpulse.lowering.device_trains"
 local violations = require "moonpulse.lowering.violation"
 local ways = require "moonpulse.lowering.ways"
@@ -318,6 +319,21 @@ local function host_can(given, limits, plan)
   end))
 end
 
+local FEW_LEAVES = 100 -- of more it takes longer to see that two are the same
+
+--- The same, asked once of what is the same, wherever it stands and in whichever way the plan is tried.
+local function known_host_can(given, limits, plan)
+  if plan:totals().leaves > FEW_LEAVES then
+    return host_can(given, limits, plan)
+  end
+  local asked = given.asked
+  local key = (given.other and -1 or 1) * asked.numbers:of(plan)
+  if asked[key] == nil then
+    asked[key] = host_can(given, limits, plan)
+  end
+  return asked[key]
+end
+
 --- The plan with what the device times replaced by programs.
 local function split(given, limits, mode)
   return timing.split(given.rolled or given.plan, mode, given.driver, {
@@ -326,7 +342,7 @@ local function split(given, limits, mode)
       resolve({ action }, given, limits)
     end,
     host_can = function(plan)
-      return host_can(given, limits, plan)
+      return known_host_can(given, limits, plan)
     end,
   })
 end
@@ -345,6 +361,7 @@ end
 ---   all
 ---@field markless boolean? another of them tells the marks
 ---@field progress fun(walked: integer)?
+---@field asked table? of prepare itself: what we can time
 
 --- A plan that was split, with what the device is set to and the bytes of every action and change.
 local function lowered_of(plan, given, limits, programs, cause)
@@ -422,6 +439,7 @@ function M.prepare(given)
   check_channels(core.schedule(given.plan, given.seed):actions(), given.driver.limits(given.identity),
     given.driver, not given.starts, given.own) -- an experiment has other plans beside this one
   local mode = given.driver.trigger and "host" or given.timing or "host"
+  given = ways.changed(given, "asked", { numbers = same_plan.new() })
   if mode == "device" then
     return ways.by_device(prepare, given)
   elseif mode == "auto" then

@@ -18,7 +18,11 @@ function M.own_timing(why)
 end
 
 --- given with something else in it.
-local function changed(given, key, value)
+---@param given moonpulse.Preparation
+---@param key string
+---@param value any
+---@return moonpulse.Preparation
+function M.changed(given, key, value)
   local copy = { [key] = value }
   for name, each in pairs(given) do
     copy[name] = copy[name] == nil and each or copy[name]
@@ -48,7 +52,7 @@ local function with_trains(given)
     return nil
   end
   local rolled = require("moonpulse.lowering.rolled").of(given.plan, given.codes ~= nil) -- loaded for this
-  return rolled ~= given.plan and changed(given, "rolled", rolled) or nil
+  return rolled ~= given.plan and M.changed(given, "rolled", rolled) or nil
 end
 
 --- Of two problems the one that less is wrong with.
@@ -65,7 +69,7 @@ local function either_way(given, try)
   if lowering or not is_limit(actions) or not given.driver.encode.other_way then
     return lowering, actions
   end
-  local again, more = try(changed(given, "other", true))
+  local again, more = try(M.changed(given, "other", true))
   if again then
     return again, more
   end

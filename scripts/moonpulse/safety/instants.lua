@@ -7,6 +7,8 @@ local M = {}
 
 M.second = 1000000000
 
+local floor = math.floor
+
 local NOISE = 1e-6 -- ns: fractions are doubles; half a nanosecond is one also where they are just below it
 
 --- An instant that is times steps after another.
@@ -20,7 +22,10 @@ local NOISE = 1e-6 -- ns: fractions are doubles; half a nanosecond is one also w
 function M.later(at, rest, step, step_rest, times)
   times = times or 1
   local left = rest + times * step_rest
-  local whole = math.floor(left + 0.5 + NOISE)
+  if left == 0 then -- nearly always
+    return at + times * step, left
+  end
+  local whole = floor(left + 0.5 + NOISE)
   return at + times * step + whole, left - whole
 end
 

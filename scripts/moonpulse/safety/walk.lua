@@ -184,12 +184,15 @@ end
 
 --- One part more was looked at.
 local function step(self, part)
-  self.parts = self.parts + 1
-  self.origin = part.origin ~= "" and part.origin or self.origin
-  if self.paced then
-    self.paced(self.parts, MOST_PARTS, "parts")
+  local count, origin = self.parts + 1, part.origin
+  self.parts = count
+  if origin ~= "" then
+    self.origin = origin
   end
-  if self.parts > MOST_PARTS then
+  if self.paced then
+    self.paced(count, MOST_PARTS, "parts")
+  end
+  if count > MOST_PARTS then
     local text = ("%s: repetitions nested in repetitions too often to be checked (more than %d parts): write "
       .. "them as one :times(n)"):format(self.origin or "", MOST_PARTS)
     error(setmetatable({ code = "limit", message = text }, {
@@ -209,14 +212,15 @@ function walk(self, part, at, rest, channel)
     repeated(self, part, at, rest, channel)
   else
     local inner, is_sequence = kind == "channel" and part.text or channel, kind == "sequence"
-    for i, id in ipairs(part.ids) do
-      if id then
+    local ids, spans, rests, later = part.ids, part.spans, part.rests, instants.later
+    for i = 1, #ids do
+      if ids[i] then
         walk(self, parts.child(part, i), at, rest, inner)
       else
         step(self, part)
       end
       if is_sequence then
-        at, rest = instants.later(at, rest, part.spans[i], part.rests[i])
+        at, rest = later(at, rest, spans[i], rests[i])
       end
     end
   end

@@ -2,6 +2,7 @@
 local core = require "moonpulse.core"
 local protocols = require "moonpulse.protocol"
 local shell = require "shell"
+local shim = require "shim"
 
 local folder
 setup(function() folder = shell.folder() end)
@@ -113,7 +114,7 @@ describe("a protocol file", function()
     end
     for _, body in ipairs { "local x = ('a'):rep(60):find(('a?'):rep(60) .. ('a'):rep(60))",
       "local x = pcall(string.find, ('a'):rep(1000000), '.-b')" } do
-      local status, _, err = shell.moonpulse(folder, "show " .. write(body))
+      local status, _, err = shell.moonpulse(folder, "show " .. write(body), shim.of "hasty")
       assert.are.equal(2, status)
       assert.matches("theirs.lua:3: stopped: one call takes too long", err, 1, true)
     end

@@ -82,7 +82,7 @@ describe("a run with stim:on_trigger that is made again", function()
   it("hears at the end of its time, and before it, what it heard, after the script computed", function()
     start [[
       stim:arm(pulse)
-      compute(1)
+      compute(0.3)
       local starts, came = stim:on_trigger(pulse, { byte = 5, count = 5, refractory = 0.2, timeout = 3,
         window = { 1, 9, from = "call" } })
       run:note(("%d of %d"):format(starts, came))]]
