@@ -15,6 +15,8 @@ local read = require "moonpulse.record.read"
 local records = require "moonpulse.cli.records_option"
 local runs = require "moonpulse.bids.run"
 local statements = require "moonpulse.provenance.statement"
+local xdf_files = require "moonpulse.xdf.file"
+local xdf_streams = require "moonpulse.xdf.of_run"
 
 local M = {}
 
@@ -27,14 +29,16 @@ function M.parser()
       .. "thresholds (phenotype/), the plan (stimuli/), the run's own files, byte for byte (sourcedata/). "
       .. "A dataset that is there gets more rows and files; nothing is written over. What Moonpulse cannot "
       .. "know (authors, coil, criterion) comes from --meta, or is n/a. crate: a copy of each run's folder "
-      .. "as an RO-Crate. prov: an in-toto statement for each run of what came out, of what, by what. Of "
+      .. "as an RO-Crate. prov: an in-toto statement for each run of what came out, of what, by what. xdf: "
+      .. "markers and pulses as LabRecorder writes streams, for pyxdf, EEGLAB and MNE (docs/lsl.md). Of "
       .. "several runs, one that cannot be exported is named, the others are exported, and the exit status "
       .. "is 2, or 4 where a file could not be written (docs/bids.md).",
     "moonpulse export bids runs/2026-11-27T101500_itbs600 --bids study --sub 01 --ses 1\n"
       .. "moonpulse export crate runs/2026-11-27T101500_itbs600 -o itbs.crate\n"
       .. "moonpulse export crate runs/p07/* --out crates\n"
-      .. "moonpulse export prov runs/p07/* --out statements")
-  parser:argument("what", "The format: bids, crate or prov."):choices({ "bids", "crate", "prov" })
+      .. "moonpulse export prov runs/p07/* --out statements\n"
+      .. "moonpulse export xdf runs/2026-11-27T101500_itbs600 -o itbs.xdf")
+  parser:argument("what", "The format: bids, crate, prov or xdf."):choices({ "bids", "crate", "prov", "xdf" })
     :argname("FORMAT")
   parser:argument("runs", "A run: " .. records.named .. ". Several: for bids of one participant."):args("+")
     :argname("RUN")
@@ -51,11 +55,12 @@ function M.parser()
     .. "then report an error.")
   parser:flag("--no-sourcedata", "bids: leave out the run's own files, which name the lab's code of the "
     .. "participant.")
-  parser:option("--out", "crate, prov: the folder in which each run gets its crate (the run's name and "
-    .. ".crate) or its statement (the run's name and .intoto.json); default: the folder that you are in.")
+  parser:option("--out", "crate, prov, xdf: the folder in which each run gets its crate (the run's name "
+    .. "and .crate), its statement (.intoto.json) or its streams (.xdf); default: the folder that you are "
+    .. "in.")
     :argname("DIR")
-  parser:option("-o --output", "crate, prov: of one run, the new folder or file itself. prov: - is standard "
-    .. "output."):argname("PATH")
+  parser:option("-o --output", "crate, prov, xdf: of one run, the new folder or file itself. prov, xdf: - is "
+    .. "standard output."):argname("PATH")
   parser:option("--sign", "prov: sign each statement with this SSH key (ssh-keygen -Y sign): what is written "
     .. "is a DSSE envelope with it (RUN.dsse.json)."):argname("KEY")
   parser:option("--license", "crate: who may use it, as a URI or in words."):default("not stated")
@@ -298,7 +303,34 @@ function makers.prov(folder, path, options)
   return facts
 end
 
-local endings = { crate = ".crate", prov = ".intoto.json" }
+function makers.xdf(folder, path, options)
+  if path ~= "-" then
+    refuse_there(path)
+  end
+  local facts = facts_noted(folder)
+  local streams, message = xdf_streams.streams(facts.folder, read.get(facts.manifest, "result.stop"))
+  if not streams then
+    cli.fail("usage", "%s", message)
+  end
+  local function parts()
+    return xdf_files.parts(streams)
+  end
+  if path == "-" then
+    for part in parts() do
+      io.stdout:write(part)
+    end
+    return { files = { path } }
+  end
+  local ok, why = disk.put(path, { parts = parts }, disk.is_shared(facts.folder))
+  if not ok then
+    cli.fail("fault", "cannot write %s: %s", path, why)
+  end
+  say(options.json, "%s: %s, %s", path, numbers.counted(#streams[2].times, "pulse"),
+    numbers.counted(#streams[1].times, "marker"))
+  return { files = { path } }
+end
+
+local endings = { xdf = ".xdf", crate = ".crate", prov = ".intoto.json" }
 
 --- Where the record of a run is written without -o.
 local function place_of(folder, options)
@@ -377,7 +409,7 @@ local function export_records(options)
   end
 end
 
-formats.crate, formats.prov = export_records, export_records
+formats.crate, formats.prov, formats.xdf = export_records, export_records, export_records
 
 function M.run(options)
   if options.what == "bids" then

@@ -79,6 +79,8 @@ describe("the pages' command lines", function()
       "-- at_trough.lua: 20 pulses at the trough of the alpha or mu rhythm, never closer than 2 s"))
     shell.write(folder .. "/triggered.lua", file_in("docs/triggers.md",
       "-- triggered.lua: a pulse at each byte 5, at most 20 of them, never closer than 4 s"))
+    shell.write(folder .. "/lined.lua", file_in("docs/triggers.md",
+      "-- lined.lua: a pulse at each rising edge of CTS, never closer than 4 s"))
     shell.write(folder .. "/watched.lua", file_in("docs/triggers.md",
       "-- watched.lua: an external device fires, at most 10 pulses, never closer than 2 s, for a minute"))
     shell.write(folder .. "/fired.txt", block_in("docs/triggers.md",
@@ -89,6 +91,8 @@ describe("the pages' command lines", function()
       "-- scripted.lua: 10 when the trial begins, 11 with the pulse, 19 in a catch trial"))
     shell.write(folder .. "/bytes.txt", block_in("docs/triggers.md",
       "# seconds from the run's start, where, which"))
+    shell.write(folder .. "/edges.txt", block_in("docs/triggers.md",
+      "# seconds from the run's start, the line, its edge"))
     shell.write(folder .. "/lines.txt", block_in("docs/repl.md", "-- lines.txt"))
     shell.write(folder .. "/eeg.txt", block_in("docs/experiments.md",
       "# seconds from the run's start, where, what"))

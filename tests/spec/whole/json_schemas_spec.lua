@@ -197,14 +197,15 @@ describe("docs/schemas", function()
     local list = { output("export", "export bids --json " .. one .. " --bids @/dataset --sub 01"),
       output("export", "export crate --json " .. one .. " -o @/crate"),
       output("export", "export prov --json " .. one .. " -o @/prov.json"),
+      output("export", "export xdf --json " .. one .. " -o @/one.xdf"),
       output("export", ("export prov --json %s %s/nosuch --out @/many"):format(one, one), "object",
         { [2] = true }) }
     local file = cjson.decode(shell.read(list[1].path)).runs[1].file
-    list[5] = output("import", ("import bids --json @/dataset/%s -o @/imported.plan"):format(file))
-    list[6] = output("import", "import bids --json 'nibs_event_id=mine pattern1_count=10 "
+    list[6] = output("import", ("import bids --json @/dataset/%s -o @/imported.plan"):format(file))
+    list[7] = output("import", "import bids --json 'nibs_event_id=mine pattern1_count=10 "
       .. "pattern1_interval=100 intensity_reference=rMT intensity_scaling=1.1' -o @/row.plan")
-    assert.are.same({ true, false }, { cjson.decode(shell.read(list[5].path)).as_run,
-      cjson.decode(shell.read(list[6].path)).as_run })
+    assert.are.same({ true, false }, { cjson.decode(shell.read(list[6].path)).as_run,
+      cjson.decode(shell.read(list[7].path)).as_run })
     assert.are.equal("", judged(list))
   end)
 
