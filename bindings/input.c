@@ -110,9 +110,18 @@ static int input_close(lua_State *L)
     return 0;
 }
 
+/* core.forget_typed() */
+static int forget_typed(lua_State *L)
+{
+    (void)L;
+    mp_terminal_forget();
+    return 0;
+}
+
 void mp_open_input(lua_State *L)
 {
-    static const luaL_Reg functions[] = {{"input", input_new}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {
+        {"input", input_new}, {"forget_typed", forget_typed}, {NULL, NULL}};
     static const luaL_Reg methods[] = {{"close", input_close}, {NULL, NULL}};
     static const luaL_Reg metamethods[] = {
         {"__gc", input_close}, {"__close", input_close}, {NULL, NULL}};

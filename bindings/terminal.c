@@ -46,6 +46,14 @@ void mp_terminal_restore(void)
         (void)tcsetattr(STDIN_FILENO, TCSANOW, &kept);
 }
 
+void mp_terminal_forget(void)
+{
+    pid_t owner =
+        isatty(STDIN_FILENO) ? tcgetpgrp(STDIN_FILENO) : 0; // -1: it controls no job of ours
+    if (owner == -1 || owner == getpgrp())
+        (void)tcflush(STDIN_FILENO, TCIFLUSH);
+}
+
 ssize_t mp_terminal_read(char *bytes, size_t room)
 {
     static int own = -1;

@@ -20,6 +20,11 @@ bool mp_terminal_keys(void);
 /* Set them back, where they are kept. */
 void mp_terminal_restore(void);
 /*
+ * What was typed at it and nobody has read is let go, so that no shell gets it. Nothing where
+ * standard input is no terminal, or the terminal is another job's: then it was typed for that.
+ */
+void mp_terminal_forget(void);
+/*
  * read() from standard input, which never waits: EAGAIN. A command of the script (os.execute)
  * reads the same terminal, and libuv makes it a blocking one for that: what the command is
  * about to take must not be waited for. So a terminal is read through an opening of its own.

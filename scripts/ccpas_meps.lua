@@ -30,7 +30,8 @@ return mp.experiment {
       for _, kind in ipairs(run:shuffle({ "alone", "pair" }, { blocks = p.meps })) do
         stim:fire((kind == "pair" and pair:label("PMv-M1 " .. when) or alone:label("M1 " .. when)))
         local given = run:now()
-        sums[kind] = sums[kind] + tonumber(run:ask(("%s, %s: MEP in uV? [number]"):format(when, kind)))
+        local mep = run:ask(("%s, %s: MEP in uV? [number 0 to 50000]"):format(when, kind))
+        sums[kind] = sums[kind] + tonumber(mep)
         run:sleep(math.max(0, given + run:uniform(5, 7) - run:now()))
       end
       return sums.alone > 0 and ("%.0f %%"):format(100 * sums.pair / sums.alone) or "n/a: no MEP of M1 alone"

@@ -36,7 +36,8 @@ return mp.experiment {
       for i = 1, p.meps do
         stim:fire(mp.pulse(p.test):label(name))
         local shown = run:now()
-        sum = sum + tonumber(run:ask(("%s, %d of %d: MEP in uV? [number]"):format(name, i, p.meps)))
+        sum = sum + tonumber(run:ask(("%s, %d of %d: MEP in uV? [number 0 to 50000]"):format(name, i,
+          p.meps)))
         run:sleep(math.max(0, run:uniform(p.shortest, p.longest) - (run:now() - shown)))
       end
       means[#means + 1] = { name = name, mep = sum / p.meps }

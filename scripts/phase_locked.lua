@@ -45,7 +45,7 @@ return mp.experiment {
       end
       stim:fire(mp.pulse(p.intensity):label(trial.name), { at = at })
       next_at = at + p.shortest
-      local mep = tonumber(run:ask(("%d of %d: MEP in uV? [number]"):format(i, #trials)))
+      local mep = tonumber(run:ask(("%d of %d: MEP in uV? [number 0 to 50000]"):format(i, #trials)))
       table.insert(meps[trial.name], mep)
     end
     stim:disarm()

@@ -5,13 +5,15 @@
 --   moonpulse run scanner_locked --rmt 50 --triggers volumes.txt --speed max
 --
 -- volumes.txt has a line for each trigger: seconds, "port", the byte. A delay that keeps the pulses out of
--- the slices' readout is the sequence's own: ask whoever runs the scanner.
+-- the slices' readout is the sequence's own: ask whoever runs the scanner. The block of the paper, 30 pulses
+-- at 3.125 Hz with 90 %AMT as its control, is the protocol tmsfmri_inter.
 local mp = require "moonpulse"
 
 return mp.experiment {
   name = "Scanner-locked TMS-fMRI",
   aim = "to see in fMRI what pulses do, with each pulse outside of the slices' readout",
-  cite = "Bestmann S et al. 2004 Eur J Neurosci 19:1950-1962",
+  cite = "Bestmann S et al. 2004 Eur J Neurosci 19:1950-1962 (high against low intensity; trains and %RMT "
+    .. "are ours)",
   doi = "10.1111/j.1460-9568.2004.03277.x",
   params = {
     byte = { default = 5, min = 0, max = 255, help = "of the scanner's trigger" },

@@ -44,7 +44,7 @@ return mp.experiment {
     for i, trial in ipairs(trials) do
       stim:fire(trial.plan, { at = next_at })
       next_at = next_at + run:uniform(p.shortest, p.longest)
-      local mep = tonumber(run:ask(("%d of %d: MEP in uV? [number]"):format(i, #trials)))
+      local mep = tonumber(run:ask(("%d of %d: MEP in uV? [number 0 to 50000]"):format(i, #trials)))
       table.insert(meps[trial.name], mep)
       -- a late answer makes the interval longer, never shorter
       next_at = math.max(next_at, run:now() + p.shortest)

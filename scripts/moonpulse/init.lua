@@ -106,11 +106,17 @@ mp.us = public("us", function(value)
   return compose.number("us", value) / 1e6
 end)
 
+-- what people look for under another name
+local drawn = "a length that is drawn is mp.rest { min = 4, max = 6 }, between trials shortest = 4, longest = "
+  .. "6 of mp.trials, and in an experiment run:uniform(4, 6)"
+local instead = { uniform = drawn, random = drawn, jitter = drawn }
+
 --- A misspelt function is the commonest mistake: say what there is.
 setmetatable(mp, {
   __index = function(_, name)
     local names = in_order.keys(mp)
-    blame.fail("there is no mp.%s; there are: %s", tostring(name), table.concat(names, ", "))
+    blame.fail("there is no mp.%s%s; there are: %s", tostring(name), instead[name] and ": " .. instead[name]
+      or "", table.concat(names, ", "))
   end,
 })
 

@@ -142,6 +142,26 @@ function M.put(path, content, group)
   end)
 end
 
+--- The same where nothing is by that name, also where another program makes it at that instant.
+---@param path string
+---@param content string
+---@param group boolean? as put has it
+---@return boolean? ok
+---@return string? message
+function M.put_new(path, content, group)
+  local part = ("%s.%x.part"):format(path, core.random_seed())
+  local ok, message = M.put(part, content, group)
+  if not ok then
+    return nil, message
+  end
+  local linked, why = lfs.link(part, path) -- rename() would write over it
+  if not linked and not lfs.symlinkattributes(path, "mode") then -- a disk that has no links
+    linked, why = os.rename(part, path)
+  end
+  os.remove(part)
+  return linked and true or nil, why
+end
+
 --- May the group read the folder of a run?
 ---@param folder string
 ---@return boolean
@@ -190,16 +210,17 @@ end
 --- Keep other exports out of a dataset until the lock is closed. The folder is made if it is not there.
 ---@param folder string
 ---@param group boolean? as put has it
+---@param option string? what names it; --bids DIR
 ---@return moonpulse.core.FolderLock? lock
 ---@return string? message
-function M.lock(folder, group)
+function M.lock(folder, group, option)
   local mode = lfs.attributes(folder, "mode")
   if mode and mode ~= "directory" then
     return nil, ("%s is no folder"):format(folder)
   elseif not mode then
     local made, why = make_folders(folder, group)
     if not made then
-      return nil, why .. ": name another with --bids DIR"
+      return nil, ("%s: name another with %s"):format(why, option or "--bids DIR")
     end
   end
   local lock, message = core.lock_folder(folder)

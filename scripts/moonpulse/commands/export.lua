@@ -256,13 +256,17 @@ end
 local makers = {} -- each: of one run, into path; what was written as facts
 
 function makers.crate(folder, path, options)
-  if #disk.names(path) > 0 then
-    cli.fail("usage", "%s has files: name a new folder with -o or --out, nothing is written over", path)
-  elseif lfs.attributes(path, "mode") ~= "directory" then
+  if lfs.attributes(path, "mode") ~= "directory" then
     refuse_there(path)
   end
   local facts = facts_noted(folder)
   local group = disk.is_shared(facts.folder)
+  local lock <close>, busy = disk.lock(path, group, "--out DIR") -- two at once would be mixed
+  if not lock then
+    cli.fail("usage", "%s", busy)
+  elseif #disk.names(path) > 0 then
+    cli.fail("usage", "%s has files: name a new folder with -o or --out, nothing is written over", path)
+  end
   local function put(name, content)
     local ok, message = disk.put(path .. "/" .. name, content, group)
     if not ok then
@@ -295,8 +299,10 @@ function makers.prov(folder, path, options)
     io.stdout:write(text)
     return facts
   end
-  local ok, message = disk.put(path, text, disk.is_shared(facts.folder))
-  if not ok then
+  local ok, message = disk.put_new(path, text, disk.is_shared(facts.folder))
+  if not ok and lfs.symlinkattributes(path, "mode") then
+    refuse_there(path)
+  elseif not ok then
     cli.fail("fault", "cannot write %s: %s", path, message)
   end
   say(options.json, "%s: %s, by their SHA-256", path, numbers.counted(#facts.files, "file"))

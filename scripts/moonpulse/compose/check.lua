@@ -221,7 +221,8 @@ local drawn_instead = {
 ---@return integer num
 ---@return integer den as the engine takes them
 function M.exact(who, key, value)
-  if type(value) == "table" and not key:find("hz", 1, true) then
+  local is_rest = type(value) == "userdata" and drawn_instead[who] -- mp.rest { ... } is a plan
+  if (type(value) == "table" or is_rest) and not key:find("hz", 1, true) then
     fail("%s: %s is one number: %s", who, key, drawn_instead[who] or drawn_text)
   elseif type(value) ~= "number" and type(value) ~= "string" then
     fail("%s: %s must be a number, or text like \"1/6\", not %s", who, key, type(value))

@@ -102,15 +102,27 @@ function M.automatic(prepare, given)
   end))
 end
 
+--- Where the user said that we time it, and only that is in the way, the refusal says so. One of several
+--- devices cannot be told otherwise.
+local function with_remedy(prepare, given, problem)
+  if given.timing == "host" and not given.driver.trigger and not given.own and is_limit(problem)
+    and pcall(M.automatic, prepare, given) then
+    problem.message = ("%s; --timing host has us send each pulse: leave it out, and the %s times by itself "
+      .. "what is too fast for that"):format(problem.message, given.driver.description)
+  end
+  return problem
+end
+
 --- By us, or not at all.
 ---@param prepare fun(given: moonpulse.Preparation, mode: string): moonpulse.core.Lowering, moonpulse.Action[]
 ---@param given moonpulse.Preparation
 ---@return moonpulse.core.Lowering lowering
 ---@return moonpulse.Action[] actions
 function M.by_host(prepare, given)
-  return must_be_made(either_way(given, function(each)
+  local lowering, actions = either_way(given, function(each)
     return in_one_of(prepare, each, { "host" })
-  end))
+  end)
+  return must_be_made(lowering, lowering and actions or with_remedy(prepare, given, actions))
 end
 
 --- Whatever of a plan the device can time: as pcall(prepare).

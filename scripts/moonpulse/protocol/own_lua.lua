@@ -108,11 +108,18 @@ local function find(own, name)
   error(("module '%s' not found:%s"):format(name, table.concat(tried)), 3)
 end
 
---- What the library itself has by that name: of its own modules the one that there is; nil of another's.
+--- A module of the library for a script: a copy, which it may empty. moonpulse itself, which it makes plans
+--- with, is its own already.
+local function lent(name, module)
+  local is_ours = type(name) == "string" and name:find "^moonpulse%."
+  return is_ours and type(module) == "table" and getmetatable(module) == nil and copied(module) or module
+end
+
+--- What the library itself has by that name: a copy of its own module; nil of another's.
 local function of_library(name)
   local path = package.searchpath(name, package.path)
   if package.preload[name] and name:find "^moonpulse" or path and blame.is_ours("@" .. path) then
-    return require(name)
+    return lent(name, require(name))
   end
   local value = package.loaded[name]
   if not shared[name:match "^[^.]*"] or type(value) ~= "table" or getmetatable(value) ~= nil then
@@ -132,6 +139,8 @@ local function loading(tables, globals)
   for name in next, package.loaded do
     if type(name) == "string" and shared[name:match "^[^.]*"] then
       loaded[name] = of_library(name)
+    else
+      loaded[name] = lent(name, loaded[name])
     end
   end
   for name, value in pairs(tables) do

@@ -323,6 +323,9 @@ local function perform(context, options, path, simulator)
   end)
   problem = not ok and plain(problem)
   stuck.over(stage)
+  if not ok and not options.answers then -- it was typed for the script; what comes from now on is the shell's
+    core.forget_typed()
+  end
   if ok or ends_again.is_end(stage, problem) then
     ends_again.await(stage)
   end

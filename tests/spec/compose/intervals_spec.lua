@@ -131,6 +131,10 @@ describe("intervals", function()
     refused("has no entry 2", mp.intervals, { 4, nil, 5 })
     refused("a list of seconds expected, like mp.intervals { 4.1, 5.3, 4.7 }, not 4", mp.intervals, 4)
     refused("every is one number", mp.trials, { of = { pulse, pulse }, every = { 4, 6 } })
+    refused("write shortest = 4, longest = 6", mp.trials, { of = { pulse, pulse },
+      every = mp.rest { min = 4, max = 6 } })
+    refused("there is no mp.uniform: a length that is drawn is mp.rest { min = 4, max = 6 }, between trials "
+      .. "shortest = 4, longest = 6", function() return mp.uniform(4, 6) end)
     refused("every = mp.intervals { 4.1, 5.3, 4.7 }", mp.trials, { of = { pulse, pulse }, every = { 4, 6 } })
     refused("every = mp.intervals { 4.1, 5.3, 4.7 }", pulse.times, pulse, 2, { every = { 4, 6 } })
     refused("there is no [1]", function() return three[1] end)

@@ -190,6 +190,9 @@ describe("a script that spoils Lua's tables", function()
         = "true true true",
       ['local lfs = require "lfs" lfs.attributes = nil print("said", require "lfs" == lfs)'] = "true",
       ['print("said", require "cjson".encode({ 0.25 }))'] = "[0.25]",
+      ['local core = require "moonpulse.core" for key in pairs(core) do core[key] = nil end local past = '
+        .. 'require "moonpulse.experiment.past" past.new = nil print("said", next(core), '
+        .. 'require "moonpulse.core" == core, run:now() > 0)'] = "nil true true",
       ['require "cjson".encode_number_precision(1) print("said", (pcall(require, "absent")))'] = "false",
       ['print("said", require "cjson.safe".decode "[", require "cjson.safe".encode({ 0.25 }))']
         = "nil [0.25]",

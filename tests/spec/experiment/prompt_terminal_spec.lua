@@ -84,6 +84,42 @@ describe("a prompt on a terminal", function()
     at.ends(0)
   end)
 
+  it("leaves nothing to the shell that was typed before a stop, and all that was typed behind it", function()
+    shell.write(folder .. "/asks.lua", [[return require "moonpulse".experiment(function(run)
+      run:prompt()
+      run:ask "MEP?"
+    end)]])
+    --- What a shell would read: whole lines or not.
+    local function left(path)
+      os.execute(("stty -icanon min 0 time 1 <%s"):format(path))
+      local pipe = assert(io.popen(("dd bs=1000 count=1 status=none <%s"):format(path)))
+      local text = pipe:read "a"
+      pipe:close()
+      return text
+    end
+    for _, piped in ipairs { false, true } do -- run ... | tee log: nobody reads keys then
+      local at = begin(nil, nil, ("run %s/asks.lua"):format(folder))
+      at.types "quit\r"
+      at.says "MEP?"
+      if piped then
+        at.types "5\r"
+        at.ends(0)
+        at.job = jobs:start("piped", ("run %s/asks.lua --out %s/piped <%s"):format(folder, folder, at.path))
+        at.job:says "moonpulse> "
+        at.types "quit\r"
+        at.job:says "MEP?"
+      end
+      at.types "rm -r 60" -- and no Enter yet
+      at.says "60"
+      at.job:signal "TERM"
+      assert.are.equal(5, at.job:wait(), at.text())
+      assert.are.equal("", left(at.path))
+      at.types "ls\r"
+      assert.matches("^ls", left(at.path))
+      os.rename(folder .. "/runs", folder .. "/earlier")
+    end
+  end)
+
   it("edits lines: arrows, Delete, words, Tab, letters of UTF-8, and quit", function()
     local at = begin()
     assert.matches("%f[%S]%-icanon%s", modes(at.path))

@@ -190,4 +190,15 @@ describe("a refusal of an interval that is drawn", function()
       assert.is_falsy(text:find("drawn", 1, true), text)
     end
   end)
+
+  it("name --timing host where that alone is in the way", function()
+    local pair = mp.pulse(mp.mso(40)) .. mp.rest(mp.ms(2)) .. mp.pulse(mp.mso(60))
+    local text = refusal(pair, "bistim", {}, { timing = "host" })
+    assert.is_truthy(text:find("; --timing host has us send each pulse: leave it out, and the Magstim "
+      .. "BiStim² times by itself what is too fast for that", 1, true), text)
+    assert.is_nil(refusal(pair, "bistim", {}))
+    for _, name in ipairs { "rapid", "magstim200" } do -- which cannot, either
+      assert.is_falsy(refusal(pair, name, {}, { timing = "host" }):find("--timing", 1, true))
+    end
+  end)
 end)

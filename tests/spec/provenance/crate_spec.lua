@@ -198,6 +198,21 @@ describe("a run for other programs:", function()
     end
   end)
 
+  it("two at once to one place are one, whole, and the other is told", function()
+    for format, place in pairs { crate = "at-once", prov = "at-once.json" } do
+      local status, out = shell.sh(folder, ([[for of in %s %s %s %s; do
+        { %s export %s $of -o %s/%s >/dev/null 2>&1; echo $?; } & done; wait]]):format(run, stopped, run,
+        stopped, shell.quote(shell.program), format, folder, place))
+      assert.are.equal(0, status)
+      assert.are.equal(1, select(2, out:gsub("%f[%w]0\n", "")), out)
+      assert.are.equal(3, select(2, out:gsub("%f[%w]2\n", "")), out)
+    end
+    assert.are.equal(2, #shell.names(folder .. "/at-once")) -- the folder of one run, and the crate's file
+    for _, name in ipairs(shell.names(folder)) do
+      assert.is_nil(name:find "%.part$", name)
+    end
+  end)
+
   it("neither names the participant; the crate the operator, by the code", function()
     local facts = assert(facts_of.read(run))
     assert.is_nil(statements.text(facts):find("KIM", 1, true))
