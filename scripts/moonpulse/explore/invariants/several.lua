@@ -169,7 +169,7 @@ return {
     says = "A run that ends by a fault of one device says which it is, and means the one that failed.",
     when = function(run)
       return was_stopped(run) and of_device[run.result.stop] and #broken_parts(run) == 1
-        and not troubles.has(run.scenario, "clock")
+        and not troubles.has(run.scenario, "clock") and not troubles.has(run.scenario, "port", "stalled")
     end,
     check = function(run)
       local place = broken_parts(run)[1].place
