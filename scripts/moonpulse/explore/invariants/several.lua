@@ -22,7 +22,7 @@ end
 --- The first safe frame that a device has had after its last pulse; nil: none.
 local function end_of(part)
   local safe = part.facts.safe:gsub("%x%x", function(digits) return string.char(tonumber(digits, 16)) end)
-  local text, from_ns = "", last_given(part) - part.facts.clock_ns
+  local text, from_ns = "", last_given(part) - (part.facts.settles_ns or part.facts.clock_ns)
   for i = 1, #part.heard, 2 do
     text = text .. part.heard[i + 1]
     if text:find(safe, 1, true) then
