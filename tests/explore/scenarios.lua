@@ -70,6 +70,10 @@ local function two(...)
         of = { train(2, 40), train(4, 50) } } } } }
 end
 M.two = two()
+M.two_recovered = two()
+M.two_recovered.flight, M.two_recovered.killed_s = true, 14 -- in a train of the one, while the other rests
+M.two_recovered.plan = { parts = { { kind = "together", apart = 0.25, channels = { "left", "right" },
+  of = { train(1, 40), train(30, 50, { 2, 1 }) } } } }
 M.two_key = two { what = "stop", source = "key", at_s = 3.2 }
 M.two_guard = two { what = "stop", source = "guard", of = 2, at_s = 3.2 }
 M.two_drop = two { what = "device", kind = "drop", at = 3, on = 2 }

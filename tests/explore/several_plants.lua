@@ -2,6 +2,7 @@
 local runs = require "explore.scenarios"
 local stimulators = require "moonpulse.stimulator"
 local stops = require "moonpulse.run.stop_sources"
+local stretches = require "moonpulse.record.replay_stretch"
 
 --- Of several devices each does otherwise: change(stimulator, place).
 local function each_of_several(change)
@@ -38,6 +39,18 @@ local function alone(made, place)
   end
 end
 
+--- Pulses of one device in a row are recovered as of a run on one device: into no table.
+local function writing_stretches(put)
+  local own = stretches.write
+  put(stretches, "write", function(record, ...)
+    local share = record.share
+    record.share = nil
+    local rest, number = own(record, ...)
+    record.share = share
+    return rest, number
+  end)
+end
+
 return {
   { "mutual-timing", runs.two, each_of_several(function(made, place)
     local play = made.play
@@ -49,6 +62,8 @@ return {
   { "one-stop-stops-all", runs.two_drop, each_of_several(alone) },
   { "nothing-after-stop", runs.two_guard, each_of_several(alone) },
   { "safe-soon-after-stop", runs.two_guard, each_of_several(alone) },
+  { "recovered-is-live", runs.two_recovered, writing_stretches, recover = true },
+  { "killed-has-all", runs.two_recovered, writing_stretches },
   { "fault-names-its-device", runs.two_full, function(put)
     local own = stops.explain
     put(stops, "explain", function(context, outcome)

@@ -9,7 +9,9 @@
 --- whatever comes next; safe: the frame that makes it harmless, in hex; of_pulse: how the reply begins that
 --- tells of a pulse and answers no setting; session: pulses of a long one (60 to 600); silent_s: after so
 --- long without a command it gives remote control up, and ignores what comes then; idle_s: so long after a
---- pulse it disarms itself; lead_s: from the first bit of a pulse's command to the pulse.
+--- pulse it disarms itself; settles_ns: so long after its safe frame came it may give a pulse that was
+--- commanded before, as it takes one message a cycle; lead_s: from the first bit of a pulse's command to the
+--- pulse.
 local M = {}
 
 local seconds = { 0.5, 1, 1.5, 2, 5, 8 }
@@ -50,7 +52,7 @@ M.known = {
   pulsepal = { rates = { { 1, 1 }, { 1, 1 }, { 5, 1 }, { 10, 1 }, { 20, 1 } }, bursts = { { 50, 1 } },
     rests = seconds, most = 30, least_s = every(0.01), latency_s = 0, clock_ns = 110000, arms = true,
     outputs = { "1", "2" }, completes = 1, settings = { full_scale_volts = "10" }, grid = 100 / 32768,
-    lead_s = 0.0001525, safe = "d550", proof = "none" },
+    lead_s = 0.0001525, safe = "d550", settles_ns = 200000, proof = "none" },
   stimjim = { rates = { { 1, 1 }, { 1, 1 }, { 5, 1 }, { 10, 1 }, { 20, 1 } }, rests = seconds, most = 30,
     least_s = every(0.01), latency_s = 0, clock_ns = 2000, outputs = { "0", "1" }, completes = 0,
     settings = { full_scale_mv = "10000" }, grid = 0.01, safe = "0a542d310a552d310a", proof = "none",

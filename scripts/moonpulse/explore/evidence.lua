@@ -267,7 +267,7 @@ function M.read(run)
   fill_numbers(run)
   outside.part(run)
   if run.parts then
-    several.tell_channels(run)
+    several.tell_channels(run.rows, run.events_text or "")
   else
     match(run)
   end

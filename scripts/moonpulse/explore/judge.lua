@@ -7,6 +7,7 @@ local invariants = require "moonpulse.explore.invariants"
 local kills = require "moonpulse.explore.kill"
 local lfs = require "lfs"
 local play = require "moonpulse.explore.play"
+local several = require "moonpulse.explore.several"
 
 local M = {}
 
@@ -82,12 +83,14 @@ function M.judge(self, scenario, how)
   end)
   folders.empty(self.folder)
   local run = evidence.read(play.run(scenario, self.folder, how.plant))
-  if how.recover and run.files and run.files["flight.bin"] and run.manifest and run.start_ns then
-    run.recovered = kills.recover(kills.at_the_end(run), self.folder .. "/recovered")
+  local flight = run.parts and (run.parts[1] and run.parts[1].place or "") .. "/flight.bin" or "flight.bin"
+  if how.recover and run.files and run.files[flight] and run.manifest and run.start_ns then
+    run.recovered = kills.recover(kills.at_the_end(run), self.folder .. "/recovered", run.parts)
   end
   if run.killed and run.start_ns then
-    run.killed.recovered = kills.recover(run.killed.files, self.folder .. "/killed")
+    run.killed.recovered = kills.recover(run.killed.files, self.folder .. "/killed", run.parts)
   end
+  several.divide_recovered(run)
   if how.again then -- to be the same to the byte: what the bytes say was read once
     run.again = play.run(scenario, self.folder, how.plant)
     run.long_way = scenario.plan and play.run(scenario, self.folder, how.plant, true)

@@ -114,7 +114,7 @@ local function attend(run, inside, put)
     end }
   end
   troubles.begin(run, put)
-  if run.scenario.killed_s then
+  if run.scenario.killed_s and not run.whole then
     core.spawn(kills.at, run)
   end
   local function close(self)
@@ -136,6 +136,9 @@ local function attend_part(run, inside, put)
   if not run.parts[1] then
     run.began_ns = core.clock_ns()
     troubles.begin(run, put)
+    if run.scenario.killed_s then
+      core.spawn(kills.at, run)
+    end
   end
   return attend(several.begin(run), inside, put)
 end
@@ -191,6 +194,29 @@ function kinds.experiment(run, options, given)
   experiment_runs.run(options, given)
 end
 
+--- The simulators are overheard, and what goes wrong begins with them.
+local function put_simulators(run, swaps)
+  local start = insides.start
+  swaps:put(insides, "start", function(driver, log, wrong, simulator, far)
+    if run.parts then
+      for _, part in ipairs(run.scenario.flight and not run.parts[1] and run.record.together.parts or {}) do
+        assert(part:open_flight(run.planned.pulses, run.planned.marks, true))
+      end
+      local own = several.troubles(run, #run.parts + 1)
+      return attend_part(run, start(driver, log, own and troubles.device_text { troubles = own }),
+        function(...) swaps:put(...) end)
+    elseif run.planned and run.scenario.flight then -- what only a run in real time has of its own
+      assert(run.record:open_flight(run.planned.pulses, run.planned.marks, true, run.scenario.codes))
+    end
+    if run.without_cuts then
+      run.job.cuts = nil
+    end
+    far = far and not run.without_cuts and not troubles.has(run.scenario,
+      "disk") -- its witness writes elsewhere
+    return attend(run, start(driver, log, wrong, simulator, far), function(...) swaps:put(...) end)
+  end)
+end
+
 --- What a real run has and this one has not: a terminal, signals, a clock.
 local function put_swaps(run, swaps)
   local print_line = function(...)
@@ -206,7 +232,7 @@ local function put_swaps(run, swaps)
     core.phase "run"
   end)
   swaps:put(stops, "listen_for_keys", nothing)
-  local session, start, create, flight = core.session, insides.start, records.create, core.flight
+  local session, create, flight = core.session, records.create, core.flight
   local stim = stim_verbs.new
   swaps:put(core, "flight", function(path, capacity, virtual) -- a script's is made for any script
     return flight(path, run.scenario.script and math.min(capacity, most_flight) or capacity, virtual)
@@ -216,21 +242,7 @@ local function put_swaps(run, swaps)
     run.sessions[#run.sessions + 1] = made
     return made
   end)
-  swaps:put(insides, "start", function(driver, log, wrong, simulator, far)
-    if run.parts then
-      local own = several.troubles(run, #run.parts + 1)
-      return attend_part(run, start(driver, log, own and troubles.device_text { troubles = own }),
-        function(...) swaps:put(...) end)
-    elseif run.planned and run.scenario.flight then -- what only a run in real time has of its own
-      assert(run.record:open_flight(run.planned.pulses, run.planned.marks, true, run.scenario.codes))
-    end
-    if run.without_cuts then
-      run.job.cuts = nil
-    end
-    far = far and not run.without_cuts and not troubles.has(run.scenario,
-      "disk") -- its witness writes elsewhere
-    return attend(run, start(driver, log, wrong, simulator, far), function(...) swaps:put(...) end)
-  end)
+  put_simulators(run, swaps)
   local start_box = box_inside.start
   swaps:put(box_inside, "start", function(log)
     run.box = start_box(log)

@@ -116,7 +116,11 @@ function M.draw(chance, scenario, drawers)
   scenario.trigger, scenario.killed_s = nil, nil
   scenario.codes, scenario.box, scenario.width_s, scenario.line = nil, nil, nil, nil
   scenario.plan = draw_plan(chance, list)
+  scenario.flight = chance:once_in(2) or nil
   scenario.troubles = draw_troubles(chance, scenario, plans.lasts(scenario.plan) + 2, drawers)
+  if scenario.flight and chance:once_in(2) then
+    scenario.killed_s = chance:instant(plans.lasts(scenario.plan) + 2)
+  end
   return true
 end
 
@@ -192,11 +196,12 @@ local channel_column = 11 -- of events.tsv
 local armed = { armed = true, running = true }
 
 --- Tell each row its channel, which else nobody asks for.
----@param run table with rows and events_text
-function M.tell_channels(run)
+---@param rows table[]
+---@param text string events.tsv
+function M.tell_channels(rows, text)
   local number = 0
-  for line in (run.events_text or ""):gmatch "[^\n]*\n" do
-    local row, column = run.rows[number], 0
+  for line in text:gmatch "[^\n]*\n" do
+    local row, column = rows[number], 0
     for cell in row and line:gmatch "[^\t\n]*" or function() end do
       column = column + 1
       row.channel = column == channel_column and cell or row.channel
@@ -219,6 +224,23 @@ function M.divide(run, part)
   for i, stop in ipairs(run.stops) do
     local state = armed[stop.state] and stop.states[part.number] or "closed"
     part.stops[i] = setmetatable({ state = state }, { __index = stop })
+  end
+end
+
+--- What was recovered, with the rows of one device alone.
+local function recovered_of(part, recovered)
+  return recovered and setmetatable({ rows = only(recovered.rows, function(row)
+    return row.channel == part.place
+  end) }, { __index = recovered })
+end
+
+--- Give each part its rows of what was recovered of the run.
+---@param run table with recovered, and killed
+function M.divide_recovered(run)
+  for _, part in ipairs(run.parts or {}) do
+    part.recovered = recovered_of(part, run.recovered)
+    part.killed = run.killed and setmetatable({ recovered = recovered_of(part, run.killed.recovered) },
+      { __index = run.killed })
   end
 end
 

@@ -75,7 +75,8 @@ end
 ---@return integer? number the number of the last of those
 function M.write(record, reader, stretch, play, run_ns, driver, given)
   local wire_ns = play.wire_ns[stretch.frame]
-  if record.silent or record.trains[stretch.action] or not record.actions[stretch.action]
+  -- rows of one of several devices go among those of the others, one by one
+  if record.share or record.silent or record.trains[stretch.action] or not record.actions[stretch.action]
     or not wire_ns or not play.latency_ns then
     return nil
   end

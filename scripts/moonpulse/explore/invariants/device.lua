@@ -47,17 +47,18 @@ return {
     says = "No pulse is given before the simulator was armed, nor after it was disarmed.",
     when = function(run) return run.facts.arms and run.given[1] end,
     check = function(run)
-      local at, state = 1, false
+      local at, state, ends_ns = 1, false, 0
       for _, pulse in ipairs(run.given) do
         while run.log[at] and (run.log[at].ns < pulse.ns or run.log[at].ns == pulse.ns
           and run.log[at].event == "arm") do
           local event = run.log[at].event
           if event == "arm" or event == "disarm" then
             state = event == "arm"
+            ends_ns = state and math.huge or ends_ns == math.huge and run.log[at].ns or ends_ns
           end
           at = at + 1
         end
-        if not state then
+        if not state and pulse.ns > ends_ns + (run.facts.settles_ns or 0) then
           return ("a pulse at %.6f s, and the simulator is not armed"):format(pulse.ns / 1e9)
         end
       end

@@ -77,7 +77,7 @@ return {
       local line, live, recovered = differing(run.events_text, run.recovered.text)
       return line and ("line %d: live %q, recovered %q"):format(line, live, recovered) or nil
     end },
-  { name = "recovered-has-all",
+  { name = "recovered-has-all", each = true,
     says = "Also of a record that the disk did not take, every pulse given is recovered.",
     when = function(run) return run.recovered and run.recovered.text and run.given[1] end,
     check = function(run)
@@ -85,7 +85,7 @@ return {
       return pulse and ("a pulse was given at %.9f s, and no row is recovered that tells of it"):format(
         pulse.at / 1e9)
     end },
-  { name = "recovered-was-given",
+  { name = "recovered-was-given", each = true,
     says = "No pulse is recovered as delivered that the simulator did not give.",
     when = function(run) return run.recovered and run.recovered.text end,
     check = function(run)
@@ -106,14 +106,15 @@ return {
   { name = "killed-recovers", says = "A run that was killed amid is recovered, if it had given anything.",
     when = function(run) return was_killed(run) and run.given[1] and run.given[1].ns < run.killed.at_ns end,
     check = function(run) return run.killed.recovered.why end },
-  { name = "killed-has-all", says = "Every pulse given before a kill is recovered as given, or perhaps so.",
+  { name = "killed-has-all", each = true,
+    says = "Every pulse given before a kill is recovered as given, or perhaps so.",
     when = function(run) return was_killed(run) and run.killed.recovered.text end,
     check = function(run)
       local pulse = not_told(run, run.killed.recovered.rows, run.killed.at_ns)
       return pulse and ("a pulse was given at %.9f s, the run was killed at %.9f s, and no row tells of it")
         :format(pulse.at / 1e9, (run.killed.at_ns - run.start_ns) / 1e9)
     end },
-  { name = "killed-was-given",
+  { name = "killed-was-given", each = true,
     says = "Of a run that was killed no pulse is recovered as delivered that the simulator did not give.",
     when = function(run) return was_killed(run) and run.killed.recovered.text end,
     check = function(run)

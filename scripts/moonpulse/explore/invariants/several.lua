@@ -22,7 +22,7 @@ end
 --- The first safe frame that a device has had after its last pulse; nil: none.
 local function end_of(part)
   local safe = part.facts.safe:gsub("%x%x", function(digits) return string.char(tonumber(digits, 16)) end)
-  local text, from_ns = "", last_given(part) - part.facts.clock_ns
+  local text, from_ns = "", last_given(part) - (part.facts.settles_ns or part.facts.clock_ns)
   for i = 1, #part.heard, 2 do
     text = text .. part.heard[i + 1]
     if text:find(safe, 1, true) then
@@ -169,7 +169,7 @@ return {
     says = "A run that ends by a fault of one device says which it is, and means the one that failed.",
     when = function(run)
       return was_stopped(run) and of_device[run.result.stop] and #broken_parts(run) == 1
-        and not troubles.has(run.scenario, "clock")
+        and not troubles.has(run.scenario, "clock") and not troubles.has(run.scenario, "port", "stalled")
     end,
     check = function(run)
       local place = broken_parts(run)[1].place

@@ -202,7 +202,8 @@ return {
       for _, pulse in ipairs(run.given) do
         last = may_go_on(run, pulse) and last or pulse.ns
       end
-      local from_ns = last - run.facts.clock_ns -- a box obeys at its clock's next tick
+      -- a box obeys at its clock's next tick
+      local from_ns = last - (run.facts.settles_ns or run.facts.clock_ns)
       return (not safe_ns or safe_ns < from_ns) and ("the last pulse at %s, the last safe frame %s"):format(
         seconds(last), safe_ns and "at " .. seconds(safe_ns) or "never") or nil
     end },
