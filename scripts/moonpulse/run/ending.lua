@@ -231,8 +231,8 @@ local function stopped(context, outcome, result, code)
   local told = outcome.text and outcome.stop ~= "requested"
   local cure = outcome.text and "" or stop_words.remedy(outcome.stop, context.experiment)
   if told then
-    refusals.raise(code, "%s; %d of %d %s sent%s%s", result.reason, result.pulses_sent, planned,
-      planned == 1 and "pulse was" or "pulses were", cure, left or "")
+    refusals.raise(code, "%s; %s %s sent%s%s", result.reason, so_far(context, result.pulses_sent, planned),
+      planned == 1 and "was" or "were", cure, left or "")
   end
   refusals.raise(code, "%s after %s%s%s", result.reason, so_far(context, result.pulses_sent, planned), cure,
     left or "")
