@@ -271,8 +271,10 @@ end
 local function say_resume(context, result)
   local job = context.job
   local function say()
-    M.line("resume", "moonpulse resume %s goes on with the rest",
-      require("moonpulse.text.to_type").path(context.record.folder))
+    local device, on = context.device, job.start_on and job.start_on.spec
+    M.line("resume", "%s goes on with the rest", require("moonpulse.text.to_type").resume(
+      context.record.folder, device.own_simulator == true, device.port,
+      { stop_line = job.stop_line, start_on = on and on.text }))
   end
   if result.status == "completed" or result.pulses_sent == 0 or context.look or job.several then
     return
