@@ -476,10 +476,11 @@ end
 ---   was killed over
 ---@return table? summary { sent, confirmed, skipped, planned, said, safe, disarmed, scripted, virtual,
 ---   unloaded, no_report }: disarmed: the stimulator said so; scripted: planned is what a script asked for;
----   virtual: no stimulator was driven; or of a run that ended, and only its report or its seal was missing, { report, sealed, lost, differed }; said: what
----   is missing or damaged, a sentence each; unloaded: the file of the run's driver, where it was not loaded;
----   no_report: why there is no report.html; sealed: the seal; not_sealed: why there is none; lost: it had
----   been sealed and its seal was gone; differed: what is not as it was then
+---   virtual: no stimulator was driven; or of a run that ended, and only its report or its seal was
+---   missing, { report, sealed, lost, differed }; said: what is missing or damaged, a sentence each;
+---   unloaded: the file of the run's driver, where it was not loaded; no_report: why there is no
+---   report.html; sealed: the seal; not_sealed: why there is none; lost: it had been sealed and its
+---   seal was gone; differed: what is not as it was then
 ---@return string? message
 function M.run(folder, chosen, write_report, page)
   local lock <close>, message = core.lock_folder(folder)
