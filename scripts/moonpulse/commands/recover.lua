@@ -1,16 +1,17 @@
 --- moonpulse recover: the record of a run that was killed.
 local as_json = require "moonpulse.cli.as_json"
 local cli = require "moonpulse.cli"
+local default_place = require "moonpulse.record.default_place"
 local device_folders = require "moonpulse.record.device_folders"
 local escapes = require "moonpulse.text.escapes"
 local json = require "moonpulse.text.sorted_json"
 local numbers = require "moonpulse.text.numbers"
+local offers = require "moonpulse.rerun.offer"
 local records = require "moonpulse.cli.records_option"
 local recover = require "moonpulse.record.recover"
 local reports = require "moonpulse.report"
 local rooms = require "moonpulse.text.room"
 local seals = require "moonpulse.record.seal"
-local to_type = require "moonpulse.text.to_type"
 
 local M = {}
 
@@ -65,6 +66,22 @@ local function data_of(folder, summary)
     seal = summary.sealed or nil, not_sealed = summary.not_sealed or nil }
 end
 
+--- What goes on with it, where anything does; of several devices moonpulse resume names the command.
+local function say_rest(folder, summary)
+  local several = device_folders.of(folder)[1] ~= nil
+  if several or summary.sent == 0 or not (summary.scripted or summary.sent < summary.planned) then
+    return
+  end
+  local command, why = offers.of(default_place.absolute(folder))
+  if command then
+    say("%s goes on with the rest, if there is any", command)
+  elseif summary.ended then
+    say("nothing goes on with it: run it again, where there is room for its record")
+  else
+    say("nothing goes on with it: %s", why)
+  end
+end
+
 function M.run(options)
   local folder = records.run(options.run)
   local summary, message = recover.run(folder, options.device, reports.writer(folder),
@@ -100,7 +117,7 @@ function M.run(options)
   for _, sentence in ipairs(summary.said) do
     say(sentence)
   end
-  if not summary.disarmed then
+  if not summary.disarmed and not summary.virtual then
     say("NOT CONFIRMED SAFE: the record does not say that the stimulator was disarmed%s: look at its panel",
       summary.safe and "" or "; the guard process sends the safe frame when Moonpulse dies")
   end
@@ -116,10 +133,7 @@ function M.run(options)
   end
   say_seal(summary)
   say(folder .. "/events.tsv")
-  local several = device_folders.of(folder)[1] ~= nil
-  if not several and summary.sent > 0 and (summary.scripted or summary.sent < summary.planned) then
-    say("moonpulse resume %s goes on with the rest, if there is any", to_type.path(folder))
-  end
+  say_rest(folder, summary)
 end
 
 return M

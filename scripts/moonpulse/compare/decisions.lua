@@ -276,6 +276,7 @@ end
 ---@param is_real boolean it was in real time
 ---@return moonpulse.Decision[] list up to there
 ---@return boolean whole it came to its own end
+---@return integer? stop the line of what ended them; nil: nothing did
 function M.until_stop(entries, list, is_real)
   local last, ended, failed = math.huge, false, false
   for number, entry in ipairs(entries) do
@@ -295,7 +296,7 @@ function M.until_stop(entries, list, is_real)
   if failed and type(words) == "string" and words:find("^error in the ") then
     kept[#kept] = nil -- another computer may say it otherwise
   end
-  return kept, ended and last == math.huge and not failed
+  return kept, ended and last == math.huge and not failed, math.tointeger(last)
 end
 
 return M

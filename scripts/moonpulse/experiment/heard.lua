@@ -13,6 +13,7 @@ local M = {}
 local most_kept = 200000 -- readings of a run: of a script that looks at the clock all the time no more
 -- what waits is written before a plan starts, and must not take long then
 local most_in_line, most_pending = 200, 20
+local stop = {} -- among them: there a stop came
 
 ---@class moonpulse.Heard
 ---@field audit moonpulse.Audit
@@ -22,7 +23,7 @@ local most_in_line, most_pending = 200, 20
 ---@field spawned integer parts that were begun
 ---@field arms integer how often the stimulator was armed
 ---@field tries table<integer, integer> how often each part wanted to arm, to play or a trigger; 0: the script
----@field pending table[] what was told since the journal's last line
+---@field pending table[] what was told since the journal's last line, and a stop that came meanwhile
 ---@field until_other { lines: integer, by: string }? the journal's lines before something else had a part
 ---@field kept integer readings that the journal has, or will
 ---@field await fun(at_ns: integer) the part of the script waits until then, from the run's start
@@ -41,6 +42,8 @@ function M.new(audit, recall, await, past)
     parts = setmetatable({}, { __mode = "k" }), begun = 0, spawned = 0, arms = 0, tries = {}, pending = {},
     kept = 0 }, Heard)
   audit.journal:listen(function() self:flush() end, function() return self:part() end)
+  audit.on_noted = function() table.insert(self.pending, stop) end
+  audit.write_all = function() self:flush() end
   return self
 end
 
@@ -80,7 +83,11 @@ function Heard:flush()
   local pending = self.pending
   self.pending = {}
   for _, entry in ipairs(pending) do
-    self.audit:tell("read", entry)
+    if entry == stop then
+      self.audit:write_noted()
+    else
+      self.audit:tell("read", entry)
+    end
   end
 end
 

@@ -22,6 +22,9 @@ local M = {}
 ---@field waiting table[] what was done before
 ---@field why string? what the script said when it stopped the run
 ---@field stop_told string? the last stop that was told
+---@field noted { reason: string, said: function, clock_ns: integer }? a stop that is not written yet
+---@field on_noted (fun())? of an experiment: what comes next stands behind that stop
+---@field write_all (fun())? the same: what is to be written, in its order
 ---@field folders string[]? of this computer, which its texts need not name
 ---@field feed moonpulse.Feed? whom its journal tells
 ---@field closed boolean? its last line is written
@@ -71,12 +74,44 @@ function Audit:tell(kind, entry, clock_ns)
   end
 end
 
+--- Something stopped the run, and its script may hear of it: what it does then stands behind the stop. That
+--- is written with what comes next, for a disk that hangs keeps nobody from asking the device.
+---@param reason string name in core.stops
+---@param said fun(): string?, string? source and fault, as of tell_stop
+---@param clock_ns integer? when, on the run's clock; now
+function Audit:note_stop(reason, said, clock_ns)
+  if self.closed or self.stop_told == reason or self.noted and self.noted.reason == reason then
+    return
+  end
+  local is_first = not self.noted
+  self.noted = { reason = reason, said = said, clock_ns = clock_ns or core.clock_ns() }
+  if is_first and self.on_noted then
+    self.on_noted()
+  end
+end
+
+--- Write a stop that was noted.
+function Audit:write_noted()
+  local noted = self.noted
+  self.noted = nil
+  if noted then
+    local source, fault = noted.said()
+    self:tell_stop(noted.reason, source, fault, noted.clock_ns)
+  end
+end
+
 --- Something stopped the run; each stop is told once.
 ---@param reason string name in core.stops
 ---@param source string? which signal it was, or what the script says
 ---@param fault string? what is wrong
 ---@param clock_ns integer? when, on the run's clock; now
 function Audit:tell_stop(reason, source, fault, clock_ns)
+  local noted = self.noted
+  if noted and noted.reason == reason then
+    noted.said, noted.clock_ns = function() return source, fault end, clock_ns or noted.clock_ns
+    return (self.write_all or self.write_noted)(self)
+  end
+  self.noted = nil -- the first reason stays, and it was another one
   if self.stop_told ~= reason then
     self.stop_told = reason
     self:tell("stop", { reason = reason, source = source or core.stops[reason].words,
@@ -152,6 +187,7 @@ end
 function Audit:finish(entry)
   if self.journal and not self.closed then
     self:look(true)
+    self.noted = nil -- it came when all was over
     entry.lines_before = {} -- of each kind: one that is taken away later is missed
     for kind, count in pairs(self.journal.by_kind) do
       entry.lines_before[kind] = count

@@ -459,6 +459,7 @@ local function recover(folder, chosen, write_report)
     tell_cut(folder, manifest, summary)
     summary.unloaded, summary.lost, summary.differed = unloaded, lost_seal, differed
     summary.disarmed, summary.scripted = manifest.result.disarmed == true, manifest.kind == "experiment"
+    summary.virtual = (manifest.speed or 1) ~= 1
     summary.no_report = select(2, write_report(folder))
     seal(folder, manifest, summary, differed, was)
   end
@@ -473,12 +474,13 @@ end
 ---@param write_report fun(folder: string): string?, string? as write of moonpulse.report
 ---@param page (fun(manifest: table): string?, string?)? as page of moonpulse.report: for a note that somebody
 ---   was killed over
----@return table? summary { sent, confirmed, skipped, planned, said, safe, disarmed, scripted, unloaded,
----   no_report }: disarmed: the stimulator said so; scripted: planned is what a script asked for; or of a run
----   that ended, and only its report or its seal was missing, { report, sealed, lost, differed }; said: what
----   is missing or damaged, a sentence each; unloaded: the file of the run's driver, where it was not loaded;
----   no_report: why there is no report.html; sealed: the seal; not_sealed: why there is none; lost: it had
----   been sealed and its seal was gone; differed: what is not as it was then
+---@return table? summary { sent, confirmed, skipped, planned, said, safe, disarmed, scripted, virtual,
+---   unloaded, no_report }: disarmed: the stimulator said so; scripted: planned is what a script asked for;
+---   virtual: no stimulator was driven; or of a run that ended, and only its report or its seal was
+---   missing, { report, sealed, lost, differed }; said: what is missing or damaged, a sentence each;
+---   unloaded: the file of the run's driver, where it was not loaded; no_report: why there is no
+---   report.html; sealed: the seal; not_sealed: why there is none; lost: it had been sealed and its
+---   seal was gone; differed: what is not as it was then
 ---@return string? message
 function M.run(folder, chosen, write_report, page)
   local lock <close>, message = core.lock_folder(folder)

@@ -5,6 +5,7 @@ local core = require "moonpulse.core"
 local counted = require "moonpulse.record.counted"
 local escapes = require "moonpulse.text.escapes"
 local files = require "moonpulse.record.file"
+local journal_lines = require "moonpulse.record.journal_lines"
 local journals = require "moonpulse.record.journal"
 local lfs = require "lfs"
 local read = require "moonpulse.record.read"
@@ -78,6 +79,15 @@ local function cut_torn(path)
   return ok and torn or nil, message
 end
 
+--- How a run ended that had come to its end when its record was left unclosed, as its journal says.
+local function reason_of_end(folder)
+  for _, entry in ipairs(journal_lines.entries(folder) or {}) do
+    if entry.kind == "end" and type(entry.reason) == "string" then
+      return escapes.shown(entry.reason)
+    end
+  end
+end
+
 --- Count them, and say in the manifest that the run was interrupted.
 ---@param folder string
 ---@param manifest table of a run that says "running"; changed: to be written
@@ -105,9 +115,10 @@ function M.keep(folder, manifest, why, said)
   local sent, confirmed, skipped = counts_of(events)
   said[#said + 1] = ("%s: events.tsv stays as the run left it; nobody knows whether more was sent behind its "
     .. "last row"):format(why)
+  local ended = reason_of_end(folder)
   if torn then
-    said[#said + 1] = ('events.tsv: its last row was torn as the run was killed, and is cut: "%s"'):format(
-      escapes.shown(torn:gsub("\t", "  ")))
+    said[#said + 1] = ('events.tsv: its last row was torn as %s, and is cut: "%s"'):format(
+      ended and "the record was closed" or "the run was killed", escapes.shown(torn:gsub("\t", "  ")))
   end
   if events.incomplete > 0 then
     said[#said + 1] = ("events.tsv: %d row%s not whole"):format(events.incomplete,
@@ -118,10 +129,12 @@ function M.keep(folder, manifest, why, said)
   manifest.result = { status = "interrupted", pulses_planned = planned, pulses_sent = sent,
     pulses_confirmed = confirmed, pulses_skipped = skipped, plan_complete = false, damage = said,
     pulses_unknown = unknown > 0 and unknown or nil, events_sum = core.file_sum(path), flight_lost = true,
-    reason = "Moonpulse was killed, and its flight record is lost or cannot be read; events.tsv is as the "
+    reason = ended and ("the run had ended (%s), and its record was not closed: its disk was full, or "
+      .. "Moonpulse was killed; events.tsv is as the run left it"):format(ended)
+      or "Moonpulse was killed, and its flight record is lost or cannot be read; events.tsv is as the "
       .. "run left it" }
-  return { sent = sent, confirmed = confirmed, skipped = skipped, planned = planned, said = said,
-    safe = false }
+  return { ended = ended ~= nil, sent = sent, confirmed = confirmed, skipped = skipped, planned = planned,
+    said = said, safe = false }
 end
 
 -- What a row is of, by its plan, not by what became of it: it has the same in another table.

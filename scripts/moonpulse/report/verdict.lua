@@ -4,8 +4,12 @@ local text = require "moonpulse.drawing.text"
 
 local M = {}
 
-local function pulses_of(s)
-  if s.planned then
+--- Of how many; of an experiment that did not come to its end only what its script asked for so far is known.
+local function pulses_of(s, ended_early)
+  if s.planned and ended_early and s.wanted == "asked for" then
+    return s.sent == s.planned and text.counted(s.sent, "pulse")
+      or ("%s of the %s asked for so far"):format(text.count(s.sent), text.counted(s.planned, "pulse"))
+  elseif s.planned then
     return text.count(s.sent) .. " of " .. text.counted(s.planned, "pulse")
   end
   return ("%s (number %s not recorded)"):format(text.counted(s.sent, "pulse"), s.wanted)
@@ -74,15 +78,17 @@ local function ended_early(s, status, reason)
   local why = type(reason) == "string" and without_stop(reason) or ""
   why = why ~= "" and why or "reason not recorded"
   if s.sent == 0 then
-    local before = s.planned and s.planned > 0
-      and " before the first of " .. text.counted(s.planned, "pulse") or " with no pulse sent"
+    local is_asked = s.wanted == "asked for"
+    local before = s.planned and s.planned > 0 and (" before the first of %s%s%s"):format(
+      is_asked and "the " or "", text.counted(s.planned, "pulse"), is_asked and " asked for so far" or "")
+      or " with no pulse sent"
     return head .. before .. ": " .. why .. ".", "bad"
   end
   local confirmed = s.cannot_confirm and "none confirmed (this device cannot confirm pulses)" or
     s.confirmed == s.sent and "all confirmed" or
     s.confirmed == 0 and "none confirmed" or text.count(s.confirmed) .. " confirmed"
   local is_whole = why:find("[.?!]$") -- a question or a sentence of its own is not run on
-  return string.format("%s after %s%s: %s%s %s%s; %s.", head, pulses_of(s),
+  return string.format("%s after %s%s: %s%s %s%s; %s.", head, pulses_of(s, true),
     s.confirmed == 0 and sent_to(s) or "", why, is_whole and "" or ";",
     is_whole and confirmed:gsub("^%l", string.upper) or confirmed,
     s.confirmed > 0 and confirmed_by(s) or "", onset_clause(s)), "bad"

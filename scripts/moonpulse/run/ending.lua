@@ -231,8 +231,8 @@ local function stopped(context, outcome, result, code)
   local told = outcome.text and outcome.stop ~= "requested"
   local cure = outcome.text and "" or stop_words.remedy(outcome.stop, context.experiment)
   if told then
-    refusals.raise(code, "%s; %d of %d %s sent%s%s", result.reason, result.pulses_sent, planned,
-      planned == 1 and "pulse was" or "pulses were", cure, left or "")
+    refusals.raise(code, "%s; %s %s sent%s%s", result.reason, so_far(context, result.pulses_sent, planned),
+      planned == 1 and "was" or "were", cure, left or "")
   end
   refusals.raise(code, "%s after %s%s%s", result.reason, so_far(context, result.pulses_sent, planned), cure,
     left or "")
@@ -271,8 +271,10 @@ end
 local function say_resume(context, result)
   local job = context.job
   local function say()
-    M.line("resume", "moonpulse resume %s goes on with the rest",
-      require("moonpulse.text.to_type").path(context.record.folder))
+    local device, on = context.device, job.start_on and job.start_on.spec
+    M.line("resume", "%s goes on with the rest", require("moonpulse.text.to_type").resume(
+      context.record.folder, device.own_simulator == true, device.port,
+      { stop_line = job.stop_line, start_on = on and on.text }))
   end
   if result.status == "completed" or result.pulses_sent == 0 or context.look or job.several then
     return

@@ -193,6 +193,22 @@ local function settings_of(given, channel)
   return of and { thresholds = of[channel] or {}, step = given.step, highest = given.highest } or given
 end
 
+--- A remedy names the threshold's option as it is given: of several devices with thresholds of their own for
+--- each that has none.
+local function named_option(text, given, channel)
+  local of = given.thresholds.of
+  return of and text and (text:gsub("%-%-([ar]mt) N", function(name)
+    local words, seen = {}, {}
+    for key, own in pairs(of) do
+      if own.place and not own[name] and not seen[own.place] and (channel == key or not of[channel]) then
+        words[#words + 1], seen[own.place] = ("--%s %s=N"):format(name, own.place), true
+      end
+    end
+    table.sort(words)
+    return words[1] and table.concat(words, " ") or nil
+  end)) or text
+end
+
 --- What is done with each train: it is judged. What several channels give together is judged as well, as if
 --- one coil gave it: the tables say nothing of several, and a train dealt over two is one to the brain.
 ---@param given moonpulse.Judgement
@@ -227,7 +243,7 @@ local function train_judge(given, coverage, add)
       end
       finding.train, finding.pulse = train.number, train.pulse
       finding.origin, finding.channel = train.origin, channel
-      finding.at_s = train.start
+      finding.at_s, finding.nearest = train.start, named_option(finding.nearest, given, channel)
       finding.set = finding.verdict ~= "within" and set_higher(finding, list_of(train.actions), given) or nil
       add(finding)
     end

@@ -69,6 +69,16 @@ function Stimulator:has_given(action, frame, returned_ns, now_ns)
   self:has_sent(self.actions[action], frame, returned_ns - self.start_ns, now_ns)
 end
 
+--- For the audit trail: it was stopped, and nobody is told before that stands there.
+local function note_stop(self, reason, clock_ns)
+  local job = self.job
+  if job.audit and reason ~= "error" and reason ~= "peer" and not core.stops[reason].asked_for then
+    job.audit:note_stop(reason, function()
+      return reason == "program" and job.stopper or job.signal, self.fault
+    end, clock_ns)
+  end
+end
+
 --- The dispatcher has ended: the safe frame was handed to the port.
 ---@param stop string name in core.stops
 ---@param safe_sent boolean the port took all of it
@@ -87,6 +97,7 @@ function Stimulator:has_stopped(stop, safe_sent, halted_ns)
   end
   self.stopped, self.ready = self.stopped or stop, false
   self.safe_sent, self.halted_ns = safe_sent, halted_ns
+  note_stop(self, self.stopped, halted_ns)
   self:wake()
 end
 
@@ -347,6 +358,7 @@ end
 --- A stop that somebody else decided (a signal, a key): also a driver at work ends.
 ---@param reason string
 function Stimulator:interrupt(reason)
+  note_stop(self, reason)
   if not self.leaving then -- else it is stopped: what is asked now must not be disturbed
     self.link:halt(reason)
     self.link.session:stop(reason)
@@ -367,6 +379,7 @@ function Stimulator:lost_with(text)
   self:stop("gone")
   if not self.stopped or self.stopped == "requested" or self.stopped == "finished" then
     self.stopped = "gone" -- nothing was armed
+    note_stop(self, "gone")
   end
   self:wake()
 end

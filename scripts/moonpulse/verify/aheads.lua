@@ -32,4 +32,25 @@ function M.check(entries, findings)
   end
 end
 
+local closes = { arm = true, disarm = true, play = true, set = true, watch = true, stop = true,
+  ["end"] = true }
+
+--- A run that was killed while triggers started a plan: its last starts have their pulses, by the flight
+--- record, and the journal was not told of them yet.
+---@param entries (table|false)[] the lines of a journal
+---@return integer pulses so many there may be more than the journal has; 0 of any other run
+function M.untold(entries)
+  local open, left = nil, 0
+  for _, entry in ipairs(entries) do
+    if entry and entry.kind == "ahead" then
+      open, left = entry, math.tointeger(tonumber(entry.count)) or 0
+    elseif entry and entry.kind == "play" and entry.triggered == true then
+      left = left - 1
+    elseif entry and (closes[entry.kind] or entry.kind == "read" and entry.what == "on_trigger") then
+      open = nil
+    end
+  end
+  return open and math.max(0, left) * (math.tointeger(tonumber(open.pulses)) or 0) or 0
+end
+
 return M

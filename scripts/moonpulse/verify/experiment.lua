@@ -7,6 +7,7 @@ local decisions = require "moonpulse.compare.decisions"
 local drivers = require "moonpulse.driver.find"
 local findings_of = require "moonpulse.verify.findings"
 local journal_lines = require "moonpulse.record.journal_lines"
+local late_marks = require "moonpulse.verify.late_marks"
 local left = require "moonpulse.verify.left"
 local lfs = require "lfs"
 local pulses = require "moonpulse.verify.pulses"
@@ -120,6 +121,9 @@ end
 local function compare_pulses(folder, manifest, entries, made, found, whole, upto)
   local text, other = rows.read(folder, found), core.read_file(made .. "/events.tsv", most_events)
   local ours, at = starts_of(entries), 1
+  if ours[1] and aheads.untold(entries) > 0 then -- what came behind those the flight record alone has
+    upto = math.min(upto or math.maxinteger, ours[#ours].first + ours[#ours].pulses - 1)
+  end
   local matched, place = match(ours, starts_of(journal_of(made)))
   local function plan_of(pulse) -- they come in their order
     while ours[at + 1] and ours[at + 1].first <= pulse do
@@ -197,7 +201,7 @@ end
 
 --- What both runs decided, until something from outside ended the first.
 local function lists_of(manifest, entries, made, is_real, made_manifest)
-  local list, whole = decisions.until_stop(entries, decisions.of(entries), is_real)
+  local list, whole, stop = decisions.until_stop(entries, decisions.of(entries), is_real)
   local made_list = decisions.of(journal_of(made))
   local has_parts = (tonumber(read.get(made_manifest or {}, "experiment.parts")) or 0) > 0
   local left_ns = is_real and has_parts and left.at(manifest, entries)
@@ -208,7 +212,7 @@ local function lists_of(manifest, entries, made, is_real, made_manifest)
   if not is_own(manifest) then
     list, made_list = decisions.without_device(list), decisions.without_device(made_list)
   end
-  return { list = list, made = made_list, whole = whole and not left_ns, finished = finished,
+  return { list = list, made = made_list, whole = whole and not left_ns, finished = finished, stop = stop,
     left_ns = whole and left_ns or nil }
 end
 
@@ -239,8 +243,11 @@ local function check(folder, manifest, entries, scratch, findings, progress)
   local lists = lists_of(manifest, entries, made, is_real, made_manifest)
   local why = compare_lists(folder, manifest, entries, made, found, lists, is_real)
   local stopped = replays.was_stopped(manifest)
+  local last = lists.made[math.min(#lists.list, #lists.made)]
+  local late = stopped and not is_real
+    and late_marks.of(entries, lists.stop, journal_of(made), last and last.line or 0) or nil
   for _, name in ipairs(is_real and {} or { "events.tsv", "twin.tsv", "codes.tsv" }) do
-    replays.compare(folder, made, name, found, stopped, decisions.plain)
+    replays.compare(folder, made, name, found, stopped, decisions.plain, late)
   end
   local cut = compare_end(manifest, made_manifest, found, is_real)
   local other, first = versions.other(manifest), found.differs[1]

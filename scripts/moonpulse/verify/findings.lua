@@ -126,8 +126,9 @@ end
 ---@param what string what the other one is: "flight.bin says"
 ---@param alike (fun(line: string): string)? what of a line is compared; nil: all
 ---@param upto integer? so many lines only
+---@param numbers table<integer, integer>? of the lines in the file, where text leaves some out
 ---@return boolean same
-function Findings:compare(file, text, other, what, alike, upto)
+function Findings:compare(file, text, other, what, alike, upto, numbers)
   if text == other then
     return true
   end
@@ -138,7 +139,7 @@ function Findings:compare(file, text, other, what, alike, upto)
     number = number + 1
     if line ~= against and not (alike and line and against and alike(line) == alike(against)) then
       found = found + 1
-      self:differ(file, number, difference(line, against, what, columns))
+      self:differ(file, numbers and numbers[number] or number, difference(line, against, what, columns))
     end
     line, against = next_line(), next_other()
   end

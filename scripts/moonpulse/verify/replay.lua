@@ -3,6 +3,7 @@
 local core = require "moonpulse.core"
 local decisions = require "moonpulse.compare.decisions"
 local findings_of = require "moonpulse.verify.findings"
+local late_marks = require "moonpulse.verify.late_marks"
 local lfs = require "lfs"
 local plain_files = require "moonpulse.text.plain_file"
 local pulses = require "moonpulse.verify.pulses"
@@ -58,17 +59,22 @@ end
 ---@param findings moonpulse.VerifyFindings
 ---@param stopped boolean somebody stopped the run: only events.tsv, until a second before
 ---@param alike (fun(line: string): string)? what of a line is compared; nil: all
+---@param late moonpulse.LateMarks? of an experiment that did not come to its own end
 ---@return boolean same
-function M.compare(folder, made, name, findings, stopped, alike)
+function M.compare(folder, made, name, findings, stopped, alike, late)
   local path = folder .. "/" .. name
   if not lfs.symlinkattributes(path, "mode") or name ~= "events.tsv" and (stopped or witnessed.cut(folder))
     or lfs.symlinkattributes(path, "mode") == "file" and is_same(path, made .. "/" .. name) then
     return true
   end
   local text = name == "events.tsv" and rows.read(folder, findings) or core.read_file(path, most_table)
-  local again = core.read_file(made .. "/" .. name, most_table)
+  local again, numbers = core.read_file(made .. "/" .. name, most_table), nil
+  if late and name == "events.tsv" then
+    text, numbers = late_marks.without(text or "", late.ours)
+    again = late_marks.without(again or "", late.theirs)
+  end
   return findings:compare(name, text or "", again or "", "played again it is", alike,
-    stopped and M.until_stop(text or "") or nil)
+    stopped and M.until_stop(text or "") or nil, numbers)
 end
 
 --- What is made again of a run in virtual time.

@@ -1,5 +1,6 @@
 --- What a run says at its end of one pulse and of more, and from where its keys come.
 local core = require "moonpulse.core"
+local jobs = require "job"
 local shell = require "shell"
 local stops = require "moonpulse.run.stop_sources"
 local term = require "term"
@@ -7,8 +8,7 @@ local term = require "term"
 describe("a run that an error ends", function()
   it("says how many pulses of how many were sent", function()
     local folder = shell.folder()
-    for pulses, said in pairs { "0 of 0 pulses were sent", "1 of 1 pulse was sent",
-      "2 of 2 pulses were sent" } do
+    for pulses, said in pairs { "0 pulses were sent", "1 pulse was sent", "2 pulses were sent" } do
       shell.write(folder .. "/script.lua", ([[local mp = require "moonpulse"
         return mp.experiment(function(run)
           local stim = run:device()
@@ -22,6 +22,11 @@ describe("a run that an error ends", function()
         folder, folder))
       assert.are.equal(2, status, err)
       assert.matches("enough; " .. said .. "; the stimulator is disarmed", err, 1, true)
+      if pulses > 1 then -- the report counts as the last line does
+        local run = jobs.run_in(folder .. "/runs")
+        assert.matches("after " .. said:match "%d+ %a+" .. ":", shell.read(run .. "/report.html"), 1, true)
+      end
+      shell.remove(folder .. "/runs")
     end
     shell.remove(folder)
   end)

@@ -228,6 +228,18 @@ end }]])
     assert.matches("add --rmt left=N (in %MSO)", err, 1, true)
   end)
 
+  it("names the device whose threshold would help, in the gate's remedies", function()
+    shell.write(folder .. "/mso.lua", [[local mp = require "moonpulse"
+      return mp.together { left = mp.pulse(mp.rmt(90)), right = mp.train { pulses = 60, hz = 1,
+        intensity = mp.mso(40) } }]])
+    local status, _, err = shell.moonpulse(folder, ("run %s/mso.lua --speed max --rmt left=50 --out "
+      .. "%s/mso %s"):format(folder, folder, both))
+    assert.are.equal(0, status, err)
+    local manifest = shell.read(fixture.run_in(folder .. "/mso") .. "/manifest.json")
+    assert.matches("or the participant's threshold (--rmt right=N)", manifest, 1, true)
+    assert.is_nil(manifest:find("--rmt N", 1, true))
+  end)
+
   it("gives the channels of a box with outputs to one device, beside another", function()
     local status, _, err, path = run("box", "--device left=sim:magventure --device box=sim:pulsepal "
       .. "--device-option box:channels=right=2 --device-option box:full_scale_volts=5")

@@ -1,0 +1,117 @@
+-- What the end of a run, or recover, offers works: the command that "goes on with the rest" is not refused,
+-- whatever the run was and however it ended. And what resume would do is offered, unless nothing is left.
+local fixture = require "job"
+local shell = require "shell"
+
+local protocol = [[local mp = require "moonpulse"
+  return mp.pulse(mp.mso(40)):times(%d, { every = %s })]]
+local experiment = [[local mp = require "moonpulse"
+  return mp.experiment(function(run)
+    local stim = run:device()
+    stim:arm()
+    for i = 1, %d do
+      stim:fire(mp.pulse(mp.mso(40)))
+      run:sleep(%s)
+      if i == tonumber("%s") then %s end
+    end
+  end)]]
+
+--- Cases: what is run, how it is driven, and what ends it. at_least: so many pulses were given.
+local faults = { drop = "--fault drop@5", unplug = "--fault unplug@5", flip = "--fault flip@5" }
+local endings = { finished = "", requested = "run:stop 'enough' return", error = "error 'boom'",
+  refused = "stim:play(mp.train { pulses = 2, hz = 5000, intensity = mp.mso(40) })" }
+
+describe("what is offered at the end of a run", function()
+  local folder, jobs
+  fixture.each_test(function(new, list) folder, jobs = new, list end)
+
+  --- The command that is offered in what was said; nil: none.
+  local function offer_in(said)
+    return said:match("moonpulse (resume [^\n]-) goes on with the rest")
+  end
+
+  --- What was said offers what works, and nothing where nothing does.
+  local function works(name, said)
+    local run = fixture.run_in(folder .. "/" .. name)
+    local offered = offer_in(said)
+    local _, out, err = shell.moonpulse(folder, (offered or "resume " .. run) .. " --speed max --json")
+    local runs = #shell.names(folder .. "/" .. name) -- what is refused makes none
+    assert.are.equal(offered and 2 or 1, runs, ("%s: %s: %s%s\n%s"):format(name, tostring(offered), out,
+      err, said))
+    return offered ~= nil
+  end
+
+  local function begin(name, text, more, before)
+    shell.write(("%s/%s.lua"):format(folder, name), text)
+    local command = ("%s run %s/%s.lua %s --beyond-guidelines t --approval n --out %s/%s"):format(
+      shell.quote(shell.program), folder, name, more, folder, name)
+    local status, out, err = shell.sh(folder, (before or "") .. command)
+    return out .. err, status
+  end
+
+  it("works, in virtual time, of protocols and experiments, whatever ended them", function()
+    local offered = {}
+    for name, option in pairs(faults) do
+      offered["p " .. name] = works("p" .. name, begin("p" .. name, protocol:format(12, "2"), "--speed max "
+        .. option))
+      offered["e " .. name] = works("e" .. name, begin("e" .. name, experiment:format(12, "2", "", ""),
+        "--speed max " .. option))
+    end
+    offered["p finished"] = works("pf", begin("pf", protocol:format(12, "2"), "--speed max"))
+    for name, ending in pairs(endings) do
+      offered["e " .. name] = works("e" .. name, begin("e" .. name, experiment:format(12, "2", "6", ending),
+        "--speed max"))
+    end
+    assert.are.same({ ["p drop"] = true, ["p flip"] = true, ["p unplug"] = true, ["e drop"] = true,
+      ["e flip"] = true, ["e unplug"] = true, ["p finished"] = false, ["e finished"] = false,
+      ["e requested"] = false, ["e error"] = false, ["e refused"] = true }, offered)
+  end)
+
+  it("works where the run was stopped, or killed and recovered", function()
+    local texts = { p = protocol:format(300, "1"), e = experiment:format(300, "1", "", "") }
+    for kind, text in pairs(texts) do
+      for how, speed in pairs { INT = "--speed 60", KILL = "--speed 60", TERM = "--speed 1" } do
+        local name = kind .. how
+        shell.write(("%s/%s.lua"):format(folder, name), text)
+        local out = ("%s/%s"):format(folder, name)
+        local job = jobs:start(name, ("run %s/%s.lua %s --tolerance 5000 --beyond-guidelines t --approval n "
+          .. "--out %s"):format(folder, name, speed, out))
+        shell.await(function()
+          local run = shell.names(out)[1]
+          local file = run and io.open(("%s/%s/journal.jsonl"):format(out, run))
+          local plays = file and file:read "a":find('"kind":"play"', 1, true)
+          return job:ended() or plays and shell.rows_of(shell.read(("%s/%s/events.tsv"):format(out, run)))[2]
+        end, "its first rows")
+        job:signal(how)
+        job:wait()
+        local said = job:out() .. job:err()
+        if how == "KILL" then
+          local _, text_out, err = shell.moonpulse(folder, "recover " .. fixture.run_in(out))
+          said = text_out .. err
+        end
+        -- a protocol in virtual time has no flight record: how much it gave nobody knows
+        assert.are.equal(name ~= "pKILL", works(name, said), name .. said)
+      end
+    end
+  end)
+
+  it("is nothing where the disk was full, and recover says what was", function()
+    local said = begin("full", protocol:format(4000, "2"), "--speed max", "ulimit -f 200; trap '' XFSZ; ")
+    assert.matches("the record is not whole", said, 1, true)
+    local run = fixture.run_in(folder .. "/full")
+    local status, out, err = shell.moonpulse(folder, "recover " .. run)
+    assert.are.equal(0, status, err)
+    assert.is_nil(offer_in(out) or out:match "CONFIRMED SAFE") -- no stimulator was driven
+    assert.matches("nothing goes on with it: run it again, where there is room for its record", out, 1, true)
+    assert.matches("the run had ended %(the plan is complete%)", fixture.manifest(run).result.reason)
+    assert.is_nil((out .. shell.read(run .. "/manifest.json")):match "[^\n]*the run was killed[^\n]*")
+    assert.are.equal(2, (shell.moonpulse(folder, "resume " .. run)))
+  end)
+
+  it("names the port of a stimulator", function()
+    local to_type = require "moonpulse.text.to_type"
+    assert.are.equal("moonpulse resume /r --port /dev/ttyUSB0 --stop-line cts --start-on byte=5",
+      to_type.resume("/r", false, "/dev/ttyUSB0", { stop_line = "cts", start_on = "byte=5" }))
+    assert.are.equal("moonpulse resume /r", to_type.resume("/r", true, nil, { stop_line = "none" }))
+  end)
+end)
