@@ -5,6 +5,7 @@ local core = require "moonpulse.core"
 local handles = require "moonpulse.experiment.handle"
 local hunts = require "moonpulse.experiment.hunt"
 local notes = require "moonpulse.text.notes"
+local places = require "moonpulse.experiment.places"
 local recalls = require "moonpulse.experiment.recall"
 local refusals = require "moonpulse.text.refusal"
 local recruitments = require "moonpulse.experiment.recruitment"
@@ -33,11 +34,15 @@ function Run:now()
   return self.stage.heard:now(core.clock_ns() - self.stage.zero_ns) / 1e9
 end
 
---- The stimulator that --device and --port named. It is connected, not armed.
+--- The stimulator that --device and --port named. It is connected, not armed. Where --device named several:
+--- all of them, or the one of that name.
+---@param place string? what the command calls it: "left"
 ---@return moonpulse.ExperimentDevice
-function Run:device()
-  self.stim = self.stim or self.stage.device:handle()
-  return self.stim
+function Run:device(place)
+  local device = places.of(self.stage.device, place)
+  place = place or ""
+  self.stims[place] = self.stims[place] or device:handle()
+  return self.stims[place]
 end
 
 --- Wait so many seconds; the loop goes on. Raises where a stop comes.
@@ -326,8 +331,8 @@ local kind = handles.kind("run", Run, { "now", "device", "sleep", "uniform", "in
 ---@param facts { params: table, seed: integer, name: string }
 ---@return moonpulse.ExperimentRun
 function M.new(stage, facts)
-  local run = setmetatable({ stage = stage, params = facts.params, seed = facts.seed, name = facts.name },
-    { __index = Run })
+  local run = setmetatable({ stage = stage, stims = {}, params = facts.params, seed = facts.seed,
+    name = facts.name }, { __index = Run })
   run.handle = handles.new(kind, run)
   return run.handle
 end

@@ -28,7 +28,14 @@ local function why_not(manifest, begin)
     or type(begin.device) ~= "table" then
     return "the journal does not say how it was driven"
   end
-  for _, name in ipairs { read.get(manifest, "device.name") or false, begin.device.name or false } do
+  local names = { read.get(manifest, "device.name") or false, begin.device.name or false }
+  if type(begin.devices) == "table" then -- of several
+    names = {}
+    for i, each in ipairs(begin.devices) do
+      names[i] = type(each) == "table" and each.name or false
+    end
+  end
+  for _, name in ipairs(names) do
     if not drivers.known(name) then
       return ("its driver %s is no shipped one, and no driver that a record names is loaded"):format(
         tostring(name))
@@ -239,7 +246,7 @@ local function check(folder, manifest, entries, scratch, findings, progress)
   local lists = lists_of(manifest, entries, made, is_real, made_manifest)
   local why = compare_lists(folder, manifest, entries, made, found, lists, is_real)
   local stopped = replays.was_stopped(manifest)
-  for _, name in ipairs(is_real and {} or { "events.tsv", "twin.tsv", "codes.tsv" }) do
+  for _, name in ipairs(is_real and {} or replays.names_of(manifest)) do
     replays.compare(folder, made, name, found, stopped, decisions.plain)
   end
   local cut = compare_end(manifest, made_manifest, found, is_real)
