@@ -54,8 +54,10 @@ end
 --- The device of several that a script names; nil: all of them.
 ---@param device moonpulse.ExperimentDevice of all
 ---@param place string?
+---@param who string? the verb, for messages
 ---@return moonpulse.ExperimentDevice
-function M.of(device, place)
+function M.of(device, place, who)
+  who = who or "run:device"
   local stimulators = device.stimulator
   if place == nil then
     return device
@@ -71,9 +73,23 @@ function M.of(device, place)
     for i, each in ipairs(stimulators.list) do
       names[i] = each.job.place
     end
-    blame.fail("run:device: no device is called %q: the run has %s", place, table.concat(names, ", "))
+    blame.fail("%s: no device is called %q: the run has %s", who, place, table.concat(names, ", "))
   end
   return setmetatable({ stimulator = some }, { __index = device, __newindex = device })
+end
+
+--- Raise where an option names a device that the run does not have.
+---@param device moonpulse.ExperimentDevice of all
+---@param who string the verb
+---@param options any device: the name of one
+function M.check_option(device, who, options)
+  local place = type(options) == "table" and rawget(options, "device") or nil
+  if type(place) ~= "string" then
+    return -- what is wrong with it says who takes it
+  elseif not device.stimulator.list then
+    blame.fail("%s: device = %q: the run has one device, which has no name: leave it out", who, place)
+  end
+  M.of(device, place, who)
 end
 
 --- The device of all: from now on it looks at where the pulses of a plan go.

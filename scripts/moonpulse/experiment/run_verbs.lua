@@ -243,10 +243,11 @@ end
 
 --- An adaptive staircase; see moonpulse.experiment.staircase.
 ---@param options table { start, step, min_step = 1, reversals = 6, min = 1, max = 100, trials = 100,
----   unit = "%MSO", kind = "RMT"|"AMT"|nil }
+---   unit = "%MSO", kind = "RMT"|"AMT"|nil, device = string? } device: of several the one that it is of
 ---@return moonpulse.Staircase
 function Run:staircase(options)
   local stage = self.stage
+  places.check_option(stage.device, "run:staircase", options)
   stage.staircases = (stage.staircases or 0) + 1
   return staircases.handle(staircases.new(options, function(text, said)
     stage.mark(text, nil, said)
@@ -255,10 +256,12 @@ end
 
 --- A threshold hunt by a published method; see moonpulse.experiment.hunt.
 ---@param options table { method = "ml-pest"|"stochastic"|"amplitude"|"relative-frequency"|"mills-nithi",
----   start, trials, min = 1, max = 100, kind = "RMT"|"AMT"|nil }, and what the method has besides
+---   start, trials, min = 1, max = 100, kind = "RMT"|"AMT"|nil, device = string? }, and what the method has
+---   besides; device: of several the one that it is of
 ---@return moonpulse.Hunt
 function Run:threshold(options)
   local stage = self.stage
+  places.check_option(stage.device, "run:threshold", options)
   if waitings.can_wait() then
     hunts.prepare(options, function() stage.waiting:wait(0) end)
   end

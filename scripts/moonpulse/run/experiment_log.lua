@@ -140,12 +140,17 @@ local function threshold_before(context, kind)
   return kind and (before or "none")
 end
 
+--- Of which of several devices a threshold is, in front of it.
+local function whose(facts)
+  return facts.device and facts.device .. ": " or ""
+end
+
 --- A staircase has its threshold, or has none: said, marked, in the manifest already.
 ---@param staircase moonpulse.Staircase
 function Show:staircase_ended(staircase)
   local facts = staircase.facts
   local threshold, why, interval = facts.threshold, facts.why, facts.interval
-  local text = ("%s%s (%d reversals, %d trials)"):format(
+  local text = ("%s%s%s (%d reversals, %d trials)"):format(whose(facts),
     threshold and ("%s %.4g %s"):format(staircases.kinds[staircase.kind] or "threshold", threshold,
       staircase.unit) or no_threshold.words(facts),
     interval and (", %d %% interval %.4g to %.4g"):format(interval.percent, interval.low,
@@ -164,7 +169,7 @@ end
 --- A hunt has its threshold, or has none: said, marked, in the manifest already.
 ---@param hunt moonpulse.Hunt
 function Show:hunt_ended(hunt)
-  local facts, text = hunt.facts, hunt:words()
+  local facts, text = hunt.facts, whose(hunt.facts) .. hunt:words()
   local old = threshold_before(self.context, facts.kind)
   table.insert(self.context.found, facts)
   self:mark(text, nil, { hunt = hunt.place, threshold = facts.threshold, interval = facts.interval,

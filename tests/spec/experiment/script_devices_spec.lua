@@ -176,15 +176,55 @@ return mp.experiment(function(run)
 end)]], "--device left=sim:rapid --device right=sim:duomag --participant P1")
     assert.are.equal(2, status)
     assert.are.equal("RMT", fixture.manifest(path).thresholds.found[1].kind)
-    local err
+    local _, err
     status, _, err = shell.moonpulse(folder, "resume " .. path)
     assert.are.equal(2, status)
     assert.matches("run it anew", err, 1, true)
     status, _, err = shell.moonpulse(folder, ("run hf10_neurostar --speed max --participant P1 --rmt last "
       .. "--out %s/out"):format(folder))
     assert.are.equal(2, status)
-    assert.matches("it was on several devices, and does not say of which: give it with --rmt NAME=N", err, 1,
+    assert.matches("it was on several devices, and is of one of them: give it with --rmt NAME=N", err, 1,
       true)
+  end)
+
+  it("hunts for the threshold of each, which the record and methods call by its device", function()
+    local path, status, out, err = run([[
+local mp = require "moonpulse"
+return mp.experiment(function(run)
+  local function trials(place, of, hunt)
+    local stim = run:device(place)
+    stim:arm()
+    for trial, intensity in hunt do
+      stim:fire(mp.pulse(mp.mso(intensity)))
+      trial:answer(of(intensity))
+      run:sleep(1)
+    end
+    stim:disarm()
+  end
+  trials("left", function(intensity) return intensity >= 50 end,
+    run:staircase { device = "left", start = 48, step = 4, min_step = 4, reversals = 2, kind = "RMT" })
+  trials("right", function(intensity) return intensity >= 61 and 900 or 20 end,
+    run:threshold { device = "right", method = "amplitude", start = 55, trials = 6, kind = "RMT" })
+  print(select(2, pcall(run.threshold, run, { device = "middle", method = "ml-pest", start = 50 })))
+end)]], "--device left=sim:rapid --device right=sim:magstim200")
+    assert.are.same({ 0, "" }, { status, err })
+    assert.matches('run:threshold: no device is called "middle": the run has left, right', out, 1, true)
+    local facts, places = fixture.manifest(path), {}
+    for i, found in ipairs(facts.thresholds.found) do
+      places[i] = found.device
+    end
+    assert.are.same({ "left", "right" }, places)
+    assert.are.same({ "left", "right" }, { facts.experiment.staircases[1].device,
+      facts.experiment.thresholds[1].device })
+    assert.are.equal(6, #seen(path, "right").onsets)
+    assert.matches("\n *[%d.]+ s  right: resting motor threshold", out)
+    local _, words = shell.moonpulse(folder, "methods " .. path)
+    words = words:gsub("%s+", " ")
+    assert.matches('%MSO) for the stimulator "left", the mean of the reversals', words, 1, true)
+    local said
+    status, said = shell.moonpulse(folder, "verify " .. path)
+    assert.are.equal(0, status, said)
+    assert.is_nil(said:find("unchecked", 1, true))
   end)
 
   it("goes on after its own stop, which is one of both", function()

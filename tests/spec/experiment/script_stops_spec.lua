@@ -38,7 +38,7 @@ describe("a stop of a script on several devices", function()
     local sims = {}
     right = right or "magventure"
     for place, driver in pairs { left = "magventure", right = right } do
-      sims[place] = jobs:start(place, ("sim " .. driver .. " --link %s/%s --log %s/%s.tsv"):format(folder, place,
+      sims[place] = jobs:start(place, ("sim %s --link %s/%s --log %s/%s.tsv"):format(driver, folder, place,
         folder, place))
       sims[place]:says("simulated ")
     end
