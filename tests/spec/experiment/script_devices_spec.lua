@@ -282,6 +282,21 @@ end)]], both .. ("--triggers %s/triggers.tsv"):format(folder))
     assert.are.equal(text, shell.read(path .. "/events.tsv"))
   end)
 
+  it("at a prompt, shows which are armed, and at what", function()
+    shell.write(folder .. "/typed", "stim:arm()\nrun:device 'left':fire(mp.pulse(mp.mso(40)))\n"
+      .. "stim:disarm()\nrun:device 'right':arm()\nquit\n")
+    shell.write(folder .. "/prompt.lua",
+      "return require 'moonpulse'.experiment(function(run) run:prompt() end)")
+    local status, out = shell.sh(folder, ("%s run %s/prompt.lua --speed max --device left=sim --device "
+      .. "right=sim:rapid --out %s/out <%s/typed"):format(shell.quote(shell.absolute), folder, folder,
+      folder))
+    assert.are.equal(0, status, out)
+    assert.matches("armed left 1/right 1 %MSO> run:device", out, 1, true)
+    assert.matches("armed left 40/right 1 %MSO> stim:disarm()", out, 1, true)
+    assert.matches("armed right 1 %MSO> quit", out, 1, true)
+    assert.are.same({ "40" }, seen(fixture.run_in(folder .. "/out"), "left").strengths)
+  end)
+
   it("needs several devices for a name", function()
     local _, status, _, err = run(SIDES, "--device sim:rapid --rmt 48")
     assert.are.equal(2, status)
