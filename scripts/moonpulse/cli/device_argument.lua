@@ -67,6 +67,29 @@ local function with_trigger(driver, options, model)
   return triggers.apply(driver, trigger)
 end
 
+--- argparse action of --device: one, or one for each of several.
+---@param options table gets devices, and device: the last one
+---@param _ string
+---@param text string
+function M.keep(options, _, text)
+  options.devices = options.devices or {}
+  table.insert(options.devices, text)
+  options.device = text
+end
+
+--- Do the options name several devices?
+---@param options table
+---@return boolean
+function M.are_several(options)
+  local texts = options.devices or {}
+  for _, text in ipairs(texts) do
+    if text ~= texts[1] then
+      return true
+    end
+  end
+  return texts[1] ~= nil and texts[1]:find("^[%w_%-]+=") ~= nil
+end
+
 --- The driver that the options name, set as for a run, for whoever only asks what it could do: no port is
 --- needed. Leaves with exit status 2 where they do not fit together.
 ---@param options table

@@ -33,6 +33,7 @@ local alone = {
   { "port", "--port %s: with several devices each names its own: --device left=DRIVER@PORT" },
   { "trigger", "--trigger: one of several devices cannot be fired another way yet: run that one alone" },
   { "codes", "--codes: event codes go with one device yet: run without --codes, or with one device" },
+  { "lsl", "--lsl %s: the stream tells the pulses of one device yet: take --events or --osc, or one device" },
   { "start_on", "--start-on: a run on several devices starts by itself yet: leave it out, or run one" },
   { "fault", "--fault: it is for one simulated device; start moonpulse sim NAME --fault, and name its port" },
 }
@@ -46,7 +47,7 @@ local function check_alone(options)
   if options.timing == "device" then
     cli.fail("usage", "--timing device: several devices keep their mutual timing pulse by pulse, which is "
       .. "ours: leave out --timing")
-  elseif options.stop_line ~= "none" then
+  elseif (options.stop_line or "none") ~= "none" then
     cli.fail("usage", "--stop-line %s: it is a line of one port yet: stop several devices with Ctrl-C, a "
       .. "key or moonpulse ctl", options.stop_line)
   end
@@ -74,13 +75,18 @@ local function check_options_of(options, known)
   end
 end
 
---- One of them, found and set as for a run of its own.
-local function choose_one(options, place, text)
+--- One of them, found and set as for a run of its own; described: its port is not looked for.
+local function choose_one(options, place, text, described)
   local name, port = text:match("^([^@]+)@(.+)$")
   local own = setmetatable({ device = name or text, port = port or false, device_option = options_of(options,
     place) }, { __index = options })
   own.port = port -- nil: nobody else's
-  local driver, simulated, usb = devices.choose(own)
+  local driver, simulated, usb
+  if described then
+    driver, own.port = devices.described(own), nil
+  else
+    driver, simulated, usb = devices.choose(own)
+  end
   local named = channel_maps.names((driver.settings or {}).channels)
   return { place = place, channels = named[1] and named or { place }, driver = driver, simulated = simulated,
     port = own.port, usb = usb, options = own.device_option }
@@ -112,8 +118,9 @@ end
 --- The devices that the options name, where they are several; nil where they are one, as ever. Leaves with
 --- exit status 2 where they do not fit together.
 ---@param options table; device becomes "several"
+---@param described boolean? what they could do is asked: no port is needed
 ---@return moonpulse.RunDevice[]?
-function M.choose(options)
+function M.choose(options, described)
   local texts, known = options.devices or {}, {}
   local place = texts[1] and M.named(texts[1])
   if not texts[2] and not place then
@@ -150,7 +157,8 @@ function M.choose(options)
   end
   local list = {}
   for i, text in ipairs(texts) do
-    list[i] = choose_one(options, M.named(text))
+    local named, device = M.named(text)
+    list[i] = choose_one(options, named, device, described)
   end
   check_apart(list)
   options.device = "several"

@@ -1,4 +1,5 @@
 --- moonpulse check: a plan against the device's limits, the published guidelines and the lab's own.
+local begins = require "moonpulse.run.begin"
 local check_report = require "moonpulse.safety.check_report"
 local cli = require "moonpulse.cli"
 local common = require "moonpulse.cli.protocol_argument"
@@ -13,12 +14,18 @@ local progresses = require "moonpulse.text.progress"
 local protocols = require "moonpulse.protocol"
 local records = require "moonpulse.cli.records_option"
 local safety_options = require "moonpulse.cli.safety_options"
+local shared_plans = require "moonpulse.stimulator.shared_plan"
 local sessions = require "moonpulse.safety.sessions"
 local tables = require "moonpulse.safety.tables"
 local triggers = require "moonpulse.driver.trigger_path"
 local worst = require "moonpulse.safety.worst"
 
 local M = {}
+
+--- Loaded for who names several.
+local function several_devices()
+  return require "moonpulse.cli.several_devices"
+end
 
 local NOT_CHECKED = 6 -- as verify says that not all could be checked
 
@@ -36,8 +43,9 @@ function M.parser()
     "moonpulse check hf10_neurostar --rmt 50\nmoonpulse check mine.lua --rmt 48 --guidelines chen1997 "
       .. "--json\nmoonpulse check mine.lua --rmt 48 --each-device")
   common.add_protocol(parser, nil, true)
-  parser:option("--device", "Whose hard limits: sim (a MagPro) or a device (see moonpulse devices).")
-    :default("sim"):argname("NAME")
+  parser:option("--device", "Whose hard limits: sim (a MagPro) or a device (see moonpulse devices). Of "
+    .. "several each: --device left=NAME --device right=NAME.")
+    :count("*"):init("sim"):action(devices.keep):argname("NAME")
   parser:option("--device-option", "A setting of the driver, as for run.")
     :argname("KEY=VALUE"):count("*")
   parser:flag("--each-device", "Which devices could give it: the hard limits of each, and the shortest "
@@ -53,12 +61,17 @@ function M.parser()
   return parser
 end
 
+--- The participant's thresholds, of several devices each one's.
+local function thresholds_of(options)
+  return { rmt = options.rmt, amt = options.amt, of = options.of_channels }
+end
+
 --- The device's hard limits for one schedule: verdict, and why.
-local function check_case(options, case, driver, bar)
+local function check_case(options, case, driver, bar, own)
   local totals = case.plan:totals()
   local ok, result = pcall(lower.prepare, {
-    plan = case.played, seed = case.seed, driver = driver,
-    thresholds = { rmt = options.rmt, amt = options.amt }, timing = options.timing,
+    plan = case.played, seed = case.seed, driver = driver, own = own,
+    thresholds = thresholds_of(options), timing = own and "host" or options.timing,
     progress = function(walked)
       bar:show("checking the device's limits", walked, totals.pulses + totals.marks)
     end,
@@ -73,11 +86,11 @@ local function check_case(options, case, driver, bar)
     message = result.message }
 end
 
---- The same for all of them: the gravest.
-local function check_device(options, cases, driver, bar)
+--- The same for all of them: the gravest. own: of several devices the channels of this one.
+local function check_one(options, cases, driver, bar, own)
   local gravest, note
   for _, case in ipairs(cases) do
-    local found = case.search and gravest or check_case(options, case, driver, bar)
+    local found = case.search and gravest or check_case(options, case, driver, bar, own)
     note = note or found.note and (#cases > 1 and case.what
       and ("%s (%s)"):format(found.note, case.what) or found.note)
     if not gravest or check_report.order(found.verdict) > check_report.order(gravest.verdict) then
@@ -90,6 +103,29 @@ local function check_device(options, cases, driver, bar)
   end
   gravest.note = note
   gravest.message = gravest.message .. (gravest.case and (" (%s)"):format(gravest.case) or "")
+  return gravest
+end
+
+--- The same of each device that there is: the gravest of all, which says whose it is.
+local function check_device(options, cases, driver, bar)
+  if not options.several then
+    return check_one(options, cases, driver, bar)
+  end
+  local gravest, notes = nil, {}
+  for _, each in ipairs(options.several) do
+    local own = {}
+    for _, channel in ipairs(each.channels) do
+      own[channel] = true
+    end
+    local found = check_one(options, cases, each.driver, bar, own)
+    notes[#notes + 1] = found.note and ("%s: %s"):format(each.place, found.note) or nil
+    if not gravest or check_report.order(found.verdict) > check_report.order(gravest.verdict) then
+      gravest = found
+      gravest.message = found.verdict == "within" and found.message
+        or ("%s: %s"):format(each.place, found.message)
+    end
+  end
+  gravest.name, gravest.note = driver.name, notes[1] and table.concat(notes, "; ")
   return gravest
 end
 
@@ -151,13 +187,31 @@ local function reporter(options, protocol, policy, limits, bar)
   local schedule = sessions.of(protocol, policy.history)
   return function(case)
     return judge.plan {
-      plan = case.plan, seed = case.seed, thresholds = { rmt = options.rmt, amt = options.amt },
+      plan = case.plan, seed = case.seed, thresholds = thresholds_of(options),
       step = limits.intensity.step, highest = limits.intensity.highest,
       coverage = coverages.of(protocol, limits, policy.used),
       profile = policy.profile, lab = policy.lab,
       history = policy.history, schedule = schedule,
       progress = function(walked, total, of) bar:show("checking the guidelines", walked, total, of) end,
     }
+  end
+end
+
+--- Of several devices each one's step makes of an intensity what it gives: the gravest of their reports.
+local function reporter_of_all(options, protocol, policy, driver, bar)
+  if not options.several then
+    return reporter(options, protocol, policy, driver.limits(), bar)
+  end
+  local list = {}
+  for i, each in ipairs(options.several) do
+    list[i] = reporter(options, protocol, policy, each.driver.limits(), bar)
+  end
+  return function(case)
+    local all = {}
+    for i, report_of in ipairs(list) do
+      all[i] = { report = report_of(case) }
+    end
+    return shared_plans.gravest(all)
   end
 end
 
@@ -168,10 +222,14 @@ local function check_plan(options, protocol, values, driver, policy)
   if options.each_device then
     return check_each(options, protocol, plan, values, drawn, actions)
   end
-  devices.check_channels(driver, actions)
+  if options.several then
+    several_devices().check_channels(options.several, actions)
+  else
+    devices.check_channels(driver, actions)
+  end
   local bar <close> = progresses.new()
   local cases, judged = cases_of(options, protocol, plan, values, drawn, bar)
-  local report_of = reporter(options, protocol, policy, driver.limits(), bar)
+  local report_of = reporter_of_all(options, protocol, policy, driver, bar)
   local codes = plan:totals().coded
     and require("moonpulse.stimulator.codes").words(plan, options.seed or 1) or nil
   local function judged_of(list, how)
@@ -203,8 +261,24 @@ local function check_plan(options, protocol, values, driver, policy)
   return result.device.verdict == "not checked" and NOT_CHECKED or cli.status.ok
 end
 
+--- The device whose limits are asked for; of several what they are called.
+local function described(options)
+  if not devices.are_several(options) then
+    return devices.described(options)
+  elseif options.each_device then
+    cli.fail("usage", "--each-device looks at all devices, as their drivers are without options: leave out "
+      .. "--device")
+  end
+  local list, names = several_devices().choose(options, true), {}
+  for i, each in ipairs(list) do
+    names[i] = ("%s %s"):format(each.place, each.driver.name)
+  end
+  options.several, options.of_channels = list, begins.of_channels(options, list)
+  return { name = table.concat(names, ", ") }
+end
+
 function M.run(options)
-  local driver = devices.described(options)
+  local driver = described(options)
   if options.participant then
     records.settle(options)
   end

@@ -128,10 +128,9 @@ local function in_full(driver)
   for _, spec in pairs(driver.options or {}) do
     specs[#specs + 1] = ("%s%s"):format(spec[1], spec.help and " (" .. spec.help .. ")" or "")
   end
+  specs[#specs + 1] = ("%s (%s)"):format(devices.latency_option[1], devices.latency_option.help)
   table.sort(specs)
-  if #specs > 0 then
-    line("options", "%s", table.concat(specs, "\n" .. (" "):rep(13)))
-  end
+  line("options", "%s", table.concat(specs, "\n" .. (" "):rep(13)))
 end
 
 --- A driver as data.
@@ -143,6 +142,7 @@ local function data_of(name, driver)
   for _, spec in pairs(driver.options or {}) do
     options[#options + 1] = { name = spec[1], help = spec.help }
   end
+  options[#options + 1] = { name = devices.latency_option[1], help = devices.latency_option.help }
   table.sort(options, function(a, b) return a.name < b.name end)
   local confirms = confirmation(own)
   return { what = "moonpulse devices", name = name, description = driver.description, proof = driver.proof,

@@ -23,8 +23,9 @@ function M.parser()
     "moonpulse events itbs600 | head\nmoonpulse events itbs600 --amt 50 > itbs600.tsv\n"
       .. "moonpulse events mine.lua --rmt 48 --device magventure")
   common.add_protocol(parser)
-  parser:option("--device", "What will be set at this device: sim (a MagPro) or one of moonpulse devices.")
-    :argname("NAME")
+  parser:option("--device", "What will be set at this device: sim (a MagPro) or one of moonpulse devices; of "
+    .. "a script on several each: left=NAME.")
+    :argname("NAME"):count("*"):init(nil):action(devices.keep)
   parser:option("--device-option", "A setting of the driver, as for run."):argname("KEY=VALUE"):count("*")
   courses.add(parser)
   return parser
@@ -112,13 +113,25 @@ local function write_course(options)
   return status
 end
 
---- The driver whose settings are asked for; nil: what was written is.
-local function device_of(options)
-  if options.device then
-    return devices.described(options)
+--- The driver whose settings are asked for, of an action; nil: what was written is.
+local function device_of(options, list, actions)
+  if list then
+    local of = {}
+    for _, each in ipairs(list) do
+      for _, channel in ipairs(each.channels) do
+        of[channel] = each.driver
+      end
+    end
+    require("moonpulse.cli.several_devices").check_channels(list, actions)
+    return function(action) return of[action.channel] end
+  elseif options.device then
+    local driver = devices.described(options)
+    devices.check_channels(driver, actions)
+    return function() return driver end
   elseif #(options.device_option or {}) > 0 then
     cli.fail("usage", "--device-option is a device's: name it with --device")
   end
+  return function() end
 end
 
 --- An action in %MSO: as it is written, or as the driver will set it. nil: the threshold is not given.
@@ -151,19 +164,18 @@ local function places_of(plan, seed)
 end
 
 function M.run(options)
+  local several = devices.are_several(options) -- loaded for those
+    and require("moonpulse.cli.several_devices").choose(options, true)
   local found, values = common.find(options)
   if experiments.is(found) then
     return write_course(options)
   end
   local plan = common.build(options, found, values)
   local schedule = core.schedule(plan, options.seed or 1)
-  local driver = device_of(options)
-  if driver then
-    devices.check_channels(driver, schedule:actions())
-  end
+  local driver_of = device_of(options, several, schedule:actions())
   local tails = { mark = "n/a\tn/a\tn/a\tn/a" }
   for i, action in ipairs(schedule:actions()) do
-    local mso = mso_of(action, plan, options, driver)
+    local mso = mso_of(action, plan, options, driver_of(action))
     tails[i] = ("%s\t%.9g\t%s\t%s"):format(action.channel, action.intensity, action.reference,
       mso and ("%.9g"):format(mso) or "n/a")
   end

@@ -149,10 +149,24 @@ local function is_unanswered(problem)
   return type(text) == "string" and text:find("question %d+ has no answer: ") ~= nil
 end
 
+--- Are the devices of the run simulators of shipped drivers, and nothing else?
+local function is_shipped(recipe, of_run)
+  local several = recipe.begin.devices
+  if type(several) ~= "table" then
+    local name = recipe.begin.device.name
+    return drivers.known(name) and of_run.device == "sim:" .. name
+  end
+  for _, each in ipairs(several) do -- arguments.of names the simulator of each
+    if type(each) ~= "table" or not drivers.known(each.name) then
+      return false
+    end
+  end
+  return true
+end
+
 --- Only to see what it gives, for verify: it may do no more than a protocol, and nothing is compared.
 local function look(recipe, of_run)
-  local name = recipe.begin.device.name
-  if not drivers.known(name) or recipe.files.driver or of_run.device ~= "sim:" .. name then
+  if recipe.files.driver or not is_shipped(recipe, of_run) then
     cli.fail("limit", "its driver is no shipped one, and no driver that a record names is loaded")
   end
   local files = {}

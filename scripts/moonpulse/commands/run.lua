@@ -65,20 +65,14 @@ function M.add_events(parser)
     :convert(function(text) return require("moonpulse.run.osc").parse(text) end)
 end
 
---- The values of --device: one, or one for each of several.
-local function keep_device(options, _, text)
-  options.devices = options.devices or {}
-  table.insert(options.devices, text)
-  options.device = text
-end
-
 --- All options of a run but those that say what is run.
 ---@param parser table of argparse; changed
 function M.add_options(parser)
   parser:option("--device", "sim (a simulated MagPro, the default), sim:NAME (another, simulated), a "
     .. "device (see moonpulse devices), or the path of a driver. Several devices, for the channels of a "
-    .. "plan: --device left=rapid@PORT --device right=magstim200@PORT (docs/several-devices.md).")
-    :count("*"):init("sim"):action(keep_device):argname("NAME")
+    .. "plan or a script: --device left=rapid@PORT --device right=magstim200@PORT "
+    .. "(docs/several-devices.md).")
+    :count("*"):init("sim"):action(devices.keep):argname("NAME")
   parser:option("--device-option", "A setting of the driver; moonpulse devices --device NAME lists them. Of "
     .. "one of several devices: left:KEY=VALUE."):argname("KEY=VALUE"):count("*")
   parser:option("--port", "The device's serial port (see moonpulse ports): a path, the USB adapter as "
@@ -266,11 +260,7 @@ end
 
 --- What knows of several devices: loaded for who names more than one, or a name for one.
 local function several(options)
-  local texts, others = options.devices or {}, false
-  for _, text in ipairs(texts) do
-    others = others or text ~= texts[1]
-  end
-  return texts[1] and (others or texts[1]:find("^[%w_%-]+=")) and require "moonpulse.cli.several_devices"
+  return devices.are_several(options) and require "moonpulse.cli.several_devices"
 end
 
 --- The stimulator, or the stimulators.
@@ -287,7 +277,8 @@ end
 local function perform(options)
   check_options(options)
   if options.look then -- what its plans have is shown
-    options.codes = options.codes or require("moonpulse.driver.code_box").for_show()
+    options.codes = options.codes or not several(options) and require("moonpulse.driver.code_box").for_show()
+      or nil
     options.speed = "max"
     require("moonpulse.run.look_bounds").begin()
   end
@@ -306,10 +297,6 @@ local function perform(options)
     cli.fail("usage", "--timeout is how long --start-on waits: leave it out, or give --start-on byte=N")
   end
   if experiments.is(found) then
-    if given.several then
-      cli.fail("usage", "%s is an experiment: several devices play protocols yet; name one with --device",
-        options.protocol)
-    end
     if earlier(options) then
       earlier(options).offer(options, given, found)
     end

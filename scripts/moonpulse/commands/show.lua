@@ -5,6 +5,7 @@ local cli = require "moonpulse.cli"
 local common = require "moonpulse.cli.protocol_argument"
 local conditions = require "moonpulse.record.conditions"
 local courses = require "moonpulse.run.course"
+local devices = require "moonpulse.cli.device_argument"
 local drawn_orders = require "moonpulse.protocol.drawn_orders"
 local escapes = require "moonpulse.text.escapes"
 local experiments = require "moonpulse.experiment"
@@ -26,7 +27,8 @@ function M.parser()
       .. "moonpulse show threshold.lua --answers answers.txt --device bistim")
   common.add_protocol(parser)
   parser:option("--device", "Experiments: whose simulator it is run on, sim (a MagPro) or one of moonpulse "
-    .. "devices."):argname("NAME")
+    .. "devices; of a script on several each: left=NAME."):argname("NAME"):count("*"):init(nil)
+    :action(devices.keep)
   parser:option("--device-option", "Experiments: a setting of the driver, as for run."):argname("KEY=VALUE")
     :count("*")
   courses.add(parser)
@@ -162,6 +164,9 @@ local function show_course(options, experiment, values)
 end
 
 function M.run(options)
+  if devices.are_several(options) then -- loaded for those
+    require("moonpulse.cli.several_devices").choose(options, true)
+  end
   local protocol, values = common.find(options)
   if experiments.is(protocol) then
     return show_course(options, protocol, values)

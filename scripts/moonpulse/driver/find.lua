@@ -141,6 +141,19 @@ function M.find(name)
     table.concat(M.names, ", "))
 end
 
+--- What every driver takes beside its own options: a lab measures its own device.
+M.latency_option = { "latency_ms", "number", 0, 1000, optional = true,
+  help = "ms from a command's end to the pulse, as you have measured it" }
+
+--- A device's own latency, as somebody measured it, instead of the driver's: of its command, and where it is
+--- fired over its trigger input of that.
+local function take_latency(own, ms)
+  own.latency, own.latency_from = ms / 1000, "given with --device-option latency_ms"
+  if own.trigger_latency or own.trigger_confirms ~= nil then -- else it has no such input
+    own.trigger_latency = own.latency
+  end
+end
+
 --- A driver as one run uses it: its options checked, what depends on them settled.
 ---@param driver moonpulse.Driver
 ---@param given table<string, string>? as --device-option says
@@ -150,14 +163,20 @@ function M.configure(driver, given)
   for _, spec in pairs(driver.options or {}) do
     specs[#specs + 1] = spec
   end
+  specs[#specs + 1] = M.latency_option
   table.sort(specs, function(a, b) return a[1] < b[1] end)
   local values = command.values("the " .. driver.description .. " (--device-option)", specs,
     given or {})
+  local latency_ms = values.latency_ms
+  values.latency_ms = nil -- the rest is the driver's
   local own = setmetatable({ settings = values }, { __index = driver })
   for _, key in ipairs { "serial", "safe", "encode", "latency", "confirms", "keepalive", "setting_proof" } do
     if type(driver[key]) == "function" then
       own[key] = driver[key](values)
     end
+  end
+  if latency_ms then
+    take_latency(own, latency_ms)
   end
   own.setting_proof = own.setting_proof or driver.tells and "read" or "none"
   own.limits = function(identity, fired_by)

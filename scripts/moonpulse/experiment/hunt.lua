@@ -40,7 +40,7 @@ local variants = {
 }
 
 local common = { method = "text", start = "number", trials = "?number", min = "?number", max = "?number",
-  kind = "?text" }
+  kind = "?text", device = "?text" }
 
 -- known: what it can be told besides; levels: it gives several pulses at one intensity, and ends by itself
 local methods = {
@@ -190,7 +190,7 @@ function Hunt:__call()
   self.note(("trial %d at %g %s"):format(trial.number, intensity, unit), { hunt = self.place,
     trial = trial.number, intensity = intensity, unit = unit, method = facts.method, variant = facts.variant,
     of = facts.of, step = facts.step, start = facts.start, min = facts.min, max = facts.max,
-    kind = facts.kind })
+    kind = facts.kind, device = facts.device })
   return trial, intensity
 end
 
@@ -287,7 +287,7 @@ function M.prepare(options, between)
 end
 
 --- Start a hunt: for trial, intensity in run:threshold { method = "ml-pest", start = 45 } do ... end
----@param options table { method, start, trials, min = 1, max = 100, kind = "RMT"|"AMT"|nil }, and of
+---@param options table { method, start, trials, min = 1, max = 100, kind = "RMT"|"AMT"|nil, device }, and of
 ---   "stochastic" variant = "digital H", step; of "relative-frequency" of = 10, step = 1
 ---@param hooks { note: fun(text: string, said: table), begins: fun(hunt: moonpulse.Hunt), ends:
 ---   fun(hunt: moonpulse.Hunt), reads: (fun(value: any, read: function): any)? } note puts a line into the
@@ -299,8 +299,8 @@ function M.new(options, hooks, place)
   local given, method = check(options)
   local track = {}
   local facts = { method = given.method, variant = given.variant, of = given.of, step = given.step,
-    unit = unit, start = given.start, min = given.min, max = given.max, kind = given.kind, trials = 0,
-    track = track, why = recover_manifest.unfinished }
+    unit = unit, start = given.start, min = given.min, max = given.max, kind = given.kind,
+    device = given.device, trials = 0, track = track, why = recover_manifest.unfinished }
   return setmetatable({ way = method.new(given), facts = facts, track = track, number = 0, beyond = 0,
     answers = { [true] = 0, [false] = 0 }, levels = method.levels,
     measures = threshold_methods.measures(given), min = given.min, max = given.max,

@@ -168,8 +168,9 @@ M.heard, M.play = triggers_heard.new, aheads.play
 ---@return integer starts
 ---@return integer triggers
 function M.run(self, help, plan, options, counts, begins, refused)
-  local who, stimulator, show = "stim:on_trigger", self.stimulator, self.show
+  local who, show = "stim:on_trigger", self.show
   help.check_plan(who, plan)
+  plan = self:placed(who, plan)
   local rule = M.rule(options, refused and core.clock_ns() or self.triggers:called())
   M.check(plan, options)
   local from = self.triggers:lend(who, rule)
@@ -180,6 +181,11 @@ function M.run(self, help, plan, options, counts, begins, refused)
   show:check_room(who, all, rule.most)
   local worst = help.admit(self, all, seed, help.play_ahead_ns)
   local admitted = help.admit(self, plan, seed, help.play_ahead_ns)
+  local stimulator, of_one = self.stimulator:only(admitted)
+  if not stimulator then
+    blame.fail("stim:on_trigger: the plan has pulses of several devices: a trigger starts a plan of one; "
+      .. "wait for it with run:wait_trigger, and play the plan then")
+  end
   M.check_settings(admitted, function(action) return stimulator:output_of(action) end)
   M.check_rest(admitted, stimulator.driver.limits(stimulator.identity), rule.refractory_ns)
   local heard = M.heard(self.triggers, self.mark, self.tell, rule.line ~= nil)
@@ -193,7 +199,8 @@ function M.run(self, help, plan, options, counts, begins, refused)
     sum_up = function() heard:sum_up() end
     local prepared = show:ahead(first, rule, admitted, worst)
     help.note_channels(self, plan, seed)
-    M.play(stimulator, admitted, { from = from, rule = rule, first = first,
+    stimulator.busy = true
+    M.play(stimulator, of_one, { from = from, rule = rule, first = first,
       heard = function(...) heard:add(...) end, lost = function(...) heard:lose(...) end,
       reacted = function(reaction_ns) heard:reacted(reaction_ns) end,
       is_over = function()
@@ -207,6 +214,7 @@ function M.run(self, help, plan, options, counts, begins, refused)
         show:triggered(number, admitted, prepared, start_ns, trigger_ns)
       end })
   end)
+  stimulator.busy = nil
   return self:played(ok, problem, sum_up, heard.starts, heard.triggers)
 end
 

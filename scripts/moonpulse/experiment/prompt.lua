@@ -43,9 +43,13 @@ local function question_of(stage)
   if not stage.device:armed() then
     return "moonpulse> "
   end
-  local levels, listening = {}, stage.stimulator.listening
-  for _, output in ipairs(in_order.keys(listening.outputs)) do
-    levels[#levels + 1] = ("%g"):format(listening.outputs[output].mso)
+  local levels = {}
+  for _, each in ipairs(stage.stimulator.list or { stage.stimulator }) do
+    local outputs = each.listening.outputs
+    for _, output in ipairs(each.armed and in_order.keys(outputs) or {}) do
+      levels[#levels + 1] = ("%s%g"):format(stage.stimulator.list and each.job.place .. " " or "",
+        outputs[output].mso)
+    end
   end
   return ("armed %s %%MSO> "):format(table.concat(levels, "/"))
 end

@@ -6,6 +6,7 @@ local core = require "moonpulse.core"
 local handles = require "moonpulse.experiment.handle"
 local hunts = require "moonpulse.experiment.hunt"
 local notes = require "moonpulse.text.notes"
+local places = require "moonpulse.experiment.places"
 local recalls = require "moonpulse.experiment.recall"
 local refusals = require "moonpulse.text.refusal"
 local recruitments = require "moonpulse.experiment.recruitment"
@@ -34,11 +35,15 @@ function Run:now()
   return self.stage.heard:now(core.clock_ns() - self.stage.zero_ns) / 1e9
 end
 
---- The stimulator that --device and --port named. It is connected, not armed.
+--- The stimulator that --device and --port named. It is connected, not armed. Where --device named several:
+--- all of them, or the one of that name.
+---@param place string? what the command calls it: "left"
 ---@return moonpulse.ExperimentDevice
-function Run:device()
-  self.stim = self.stim or self.stage.device:handle()
-  return self.stim
+function Run:device(place)
+  local device = places.of(self.stage.device, place)
+  place = place or ""
+  self.stims[place] = self.stims[place] or device:handle()
+  return self.stims[place]
 end
 
 --- Wait so many seconds; the loop goes on. Raises where a stop comes.
@@ -245,10 +250,11 @@ end
 
 --- An adaptive staircase; see moonpulse.experiment.staircase.
 ---@param options table { start, step, min_step = 1, reversals = 6, min = 1, max = 100, trials = 100,
----   unit = "%MSO", kind = "RMT"|"AMT"|nil }
+---   unit = "%MSO", kind = "RMT"|"AMT"|nil, device = string? } device: of several the one that it is of
 ---@return moonpulse.Staircase
 function Run:staircase(options)
   local stage = self.stage
+  places.check_option(stage.device, "run:staircase", options)
   stage.staircases = (stage.staircases or 0) + 1
   return staircases.handle(staircases.new(options, function(text, said)
     stage.mark(text, nil, said)
@@ -257,10 +263,12 @@ end
 
 --- A threshold hunt by a published method; see moonpulse.experiment.hunt.
 ---@param options table { method = "ml-pest"|"stochastic"|"amplitude"|"relative-frequency"|"mills-nithi",
----   start, trials, min = 1, max = 100, kind = "RMT"|"AMT"|nil }, and what the method has besides
+---   start, trials, min = 1, max = 100, kind = "RMT"|"AMT"|nil, device = string? }, and what the method has
+---   besides; device: of several the one that it is of
 ---@return moonpulse.Hunt
 function Run:threshold(options)
   local stage = self.stage
+  places.check_option(stage.device, "run:threshold", options)
   if waitings.can_wait() then
     hunts.prepare(options, function() stage.waiting:wait(0) end)
     stage.heard:turn()
@@ -332,8 +340,8 @@ local kind = handles.kind("run", Run, { "now", "device", "sleep", "uniform", "in
 ---@param facts { params: table, seed: integer, name: string }
 ---@return moonpulse.ExperimentRun
 function M.new(stage, facts)
-  local run = setmetatable({ stage = stage, params = facts.params, seed = facts.seed, name = facts.name },
-    { __index = Run })
+  local run = setmetatable({ stage = stage, stims = {}, params = facts.params, seed = facts.seed,
+    name = facts.name }, { __index = Run })
   run.asked = asked_again.new(stage, function(question) return Run.ask(run, question) end)
   run.reads = function(value, read) return run.asked:take(value, read) end
   run.handle = handles.new(kind, run)

@@ -24,7 +24,8 @@ local Trial = {}
 Trial.__index = Trial
 
 local known = { start = "number", step = "number", min_step = "?number", reversals = "?number",
-  min = "?number", max = "?number", trials = "?number", unit = "?text", kind = "?text" }
+  min = "?number", max = "?number", trials = "?number", unit = "?text", kind = "?text",
+  device = "?text" }
 local defaults = { min_step = 1, reversals = 6, min = 1, max = 100, trials = 100, unit = "%MSO" }
 M.rule = "1-up-1-down"
 
@@ -146,7 +147,7 @@ function Staircase:__call()
   end
   self.note(("trial %d at %g %s"):format(trial.number, trial.intensity, self.unit), { staircase = self.place,
     trial = trial.number, intensity = trial.intensity, unit = self.unit, rule = M.rule, start = self.start,
-    min_step = self.min_step, kind = self.kind })
+    min_step = self.min_step, kind = self.kind, device = self.device })
   return trial, trial.intensity
 end
 
@@ -166,7 +167,7 @@ local function check(options)
       if value ~= nil and not M.kinds[value] then
         blame.fail("run:staircase: kind is \"RMT\" or \"AMT\", not %s", value_words.shown(value))
       end
-    elseif not math.type(value) or value ~= value then
+    elseif key ~= "device" and (not math.type(value) or value ~= value) then
       blame.fail("run:staircase: %s must be a number, not %s", key, value_words.shown(value))
     end
     all[key] = value
@@ -188,7 +189,7 @@ end
 
 --- Start a staircase: for trial, intensity in run:staircase { start = 45, step = 2 } do ... end
 ---@param options table { start, step, min_step = 1, reversals = 6, min = 1, max = 100, trials = 100,
----   unit = "%MSO", kind = "RMT"|"AMT"|nil }
+---   unit = "%MSO", kind = "RMT"|"AMT"|nil, device = string? } device: of several the one that it is of
 ---@param note fun(text: string, said: table) puts a line into the record; said: the same as data
 ---@param conclude fun(staircase: moonpulse.Staircase) called once, when it has ended
 ---@param place integer? which staircase of the run it is; 1
@@ -202,7 +203,8 @@ function M.new(options, note, conclude, place, begins, reads)
   self.note, self.conclude, self.intensity = note, conclude, self.start
   self.found, self.track, self.number, self.beyond, self.begins = {}, {}, 0, 0, begins
   self.facts = { reversals = 0, trials = 0, rule = M.rule, start = self.start, min_step = self.min_step,
-    unit = self.unit, kind = self.kind, track = self.track, why = recover_manifest.unfinished }
+    unit = self.unit, kind = self.kind, device = self.device, track = self.track,
+    why = recover_manifest.unfinished }
   return setmetatable(self, Staircase)
 end
 

@@ -6,7 +6,7 @@ local core = require "moonpulse.core"
 local doses = require "moonpulse.experiment.dose"
 local handles = require "moonpulse.experiment.handle"
 local outputs = require "moonpulse.driver.outputs"
-local lower = require "moonpulse.lowering"
+local places = require "moonpulse.experiment.places"
 local refusals = require "moonpulse.text.refusal"
 local retold = require "moonpulse.experiment.retold"
 local starting = require "moonpulse.stimulator.starting"
@@ -33,13 +33,17 @@ local play_known = { at = "?number" }
 ---@return moonpulse.ExperimentDevice
 function M.new(stimulator, show, waiting, heard, zero_ns)
   local dose, before_ns = doses.new(stimulator.job), stimulator.record.start_ns - zero_ns
-  function stimulator.record.on_unasked(since_ns) -- of which strength is not known: what it was told, or all
-    dose:gave_unasked((before_ns + since_ns) / 1e9, stimulator.listening.told or { channel = "1",
-      intensity = stimulator.driver.limits(stimulator.identity).intensity.max, reference = "MSO" })
+  for _, each in ipairs(stimulator.list or { stimulator }) do
+    function each.record.on_unasked(since_ns) -- of which strength is not known: what it was told, or all
+      dose:gave_unasked((before_ns + since_ns) / 1e9, each.listening.told or { channel = "1",
+        intensity = each.driver.limits(each.identity).intensity.max, reference = "MSO" })
+    end
   end
-  return setmetatable({ stimulator = stimulator, show = show, waiting = waiting, heard = heard, plays = 0,
-    past = heard.past, zero_ns = zero_ns, before_ns = before_ns, channels = {}, given = {}, dose = dose,
-    turns = turns.new(waiting) }, Device)
+  local self = setmetatable({ stimulator = stimulator, show = show, waiting = waiting, heard = heard,
+    plays = 0, past = heard.past, zero_ns = zero_ns, before_ns = before_ns, channels = {}, given = {},
+    dose = dose, turns = turns.new(waiting) }, Device)
+  places.begin(self)
+  return self
 end
 
 --- Do what may refuse a plan. Refusals are tables with a code; here they also get the script's line.
@@ -65,7 +69,7 @@ end
 local function admit(self, plan, seed, ahead_ns, at_ns)
   local stimulator = self.stimulator
   return refusing(stimulator.admit, stimulator, plan, seed, self.dose:before(function(lowering, firsts)
-    return since_start(self, math.max(at_ns or 0, starting.bound(stimulator, lowering, firsts, ahead_ns)))
+    return since_start(self, math.max(at_ns or 0, stimulator:bound(lowering, firsts, ahead_ns)))
   end))
 end
 
@@ -73,13 +77,6 @@ local function check_plan(who, plan)
   if not compose.is_plan(plan) then
     blame.fail("%s: a plan is needed, like mp.pulse(mp.mso(45)), not %s", who, type(plan))
   end
-end
-
---- The weakest that the device can be told, to arm at when no plan is known yet.
-local function weakest(stimulator)
-  local range = stimulator.driver.limits(stimulator.identity).intensity
-  local mso = math.max(range.min, range.step)
-  return { channel = "1", mso = mso, exact_mso = mso, intensity = mso, reference = "MSO" }
 end
 
 --- Arming failed or was stopped: the device is made safe and asked, and a fault keeps its words.
@@ -97,20 +94,26 @@ end
 --- Where a hand sets the intensities of a plan: that it does, before the stimulator is armed for it.
 ---@param admitted moonpulse.Admitted
 function Device:set_by_hand(admitted)
-  local stimulator = self.stimulator
-  local driver, identity = stimulator.driver, stimulator.identity
-  local actions = lower.in_order(admitted.lowering, admitted.actions)
-  local text = lower.by_hand(driver, identity, actions, "now")
+  local text = self.stimulator:by_hand(admitted)
   if text then
     self.show:by_hand(text, text ~= self.hand_text, function(question) return self.ask(question) end)
     self.hand_text = text
   end
 end
 
+--- Whose pulses a plan's are that have no channel: of the one stimulator.
+---@param _ string the verb, for messages
+---@param plan any
+---@return any
+function Device.placed(_, _, plan)
+  return plan
+end
+
 local function arm(self, plan, counts, begins)
   local stimulator = self.stimulator
   if plan ~= nil then
     check_plan("stim:arm", plan)
+    plan = self:placed("stim:arm", plan)
   end
   local turn <close> = self.turns:take("arm", "stim:arm") -- luacheck: ignore 211
   if stimulator.armed then
@@ -122,12 +125,12 @@ local function arm(self, plan, counts, begins)
   if admitted then
     self:set_by_hand(admitted)
   end
-  local first = admitted and admitted.first or weakest(stimulator)
+  local first = admitted and admitted.first or starting.weakest(stimulator, "1")
   self.heard:when("arm", core.clock_ns() - stimulator.record.start_ns)
   counts()
   self.show:arming()
   local ok, problem = pcall(stimulator.arm, stimulator, first, admitted and admitted.actions or { first },
-    admitted and admitted.firsts)
+    admitted and admitted.firsts, admitted)
   if not ok and stimulator.armed then
     give_up(stimulator, problem)
   end
@@ -258,7 +261,7 @@ local function judged_start(self, who, admitted, when)
       core.wait(0)
       stimulator:check_stop()
     end
-    refusing(admission.again, admitted, at_s)
+    refusing(admitted.again or admission.again, admitted, at_s)
     if start_ns >= stimulator:earliest(admitted, when.ready_ns, soonest_ns) then
       return start_ns
     end
@@ -271,7 +274,7 @@ local function set_first(self, who, admitted)
   if not admitted.first then -- a plan of marks
     return core.clock_ns(), {}
   end
-  local ready_ns, told, what = self.stimulator:set(admitted.firsts, admitted.actions)
+  local ready_ns, told, what = self.stimulator:set(admitted.firsts, admitted.actions, admitted)
   if not ready_ns then
     local several = #admitted.firsts > 1 and (" on channel %s"):format(what.channel) or ""
     refusals.raise("limit", "%s: %s: the stimulator cannot be brought to %g %%MSO%s while armed (%s): "
@@ -349,6 +352,7 @@ end
 local function play(self, who, plan, options, ahead_ns, counts, begins, refused)
   local stimulator, show = self.stimulator, self.show
   check_plan(who, plan)
+  plan = self:placed(who, plan)
   if type(options) == "table" and next(options) == nil then
     blame.fail("%s: {} does not say when (is its value nil?): write { at = run:now() + 0.5 }, or %s(plan) "
       .. "for as soon as can be", who, who)
@@ -457,6 +461,7 @@ end
 --- What the device says about itself now: the fields of its driver's status.
 ---@return moonpulse.Reply
 function Device:status()
+  places.one(self, "stim:status")
   local turn <close> = self.turns:take("status", "stim:status") -- luacheck: ignore 211
   return handles.copy(self.heard:reading("status", self.stimulator.driver.status(self.stimulator.link)))
 end
@@ -464,12 +469,14 @@ end
 --- What the device allows.
 ---@return moonpulse.Limits
 function Device:limits()
+  places.one(self, "stim:limits")
   return handles.copy(self.heard:reading("limits", self.stimulator.driver.limits(self.stimulator.identity)))
 end
 
 --- Who the device said it is.
 ---@return moonpulse.Identity
 function Device:identity()
+  places.one(self, "stim:identity")
   return handles.copy(self.heard:reading("identity", self.stimulator.identity))
 end
 

@@ -73,10 +73,10 @@ end
 local of_results = {
   staircases = { threshold = "number", above = "number", below = "number", start = "number",
     trials = "number", reversals = "number", rule = "string", unit = "string", why = "string",
-    kind = "string" },
+    kind = "string", device = "string" },
   thresholds = { threshold = "number", above = "number", below = "number", start = "number",
     trials = "number", method = "string", variant = "string", of = "number", unit = "string",
-    why = "string", kind = "string", ended_by = "string" },
+    why = "string", kind = "string", device = "string", ended_by = "string" },
 }
 
 --- What its staircases found, then what its hunts did.

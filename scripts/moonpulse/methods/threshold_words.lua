@@ -106,11 +106,11 @@ local function add_found(facts, add)
   for _, each in ipairs(facts.found) do
     local words = (each.method and "A threshold hunt by %s," or "A staircase (%s)"):format(M.how(each))
     if type(each.threshold) == "number" then
-      add("%s gave %s of %s%s", words, a_name[each.kind] or "a threshold", M.found(each),
+      add("%s gave %s of %s%s%s", words, a_name[each.kind] or "a threshold", M.found(each), M.whose(each),
         each.method and "" or ", the mean of the reversals at the smallest step")
       intervals[threshold_methods.interval(each)] = each.interval and true or nil
     else
-      add("%s gave %s", words, no_threshold.words(each))
+      add("%s gave %s%s", words, no_threshold.words(each), M.whose(each))
     end
     measured = measured or threshold_methods.measures(each)
     asked = asked or not threshold_methods.measures(each)

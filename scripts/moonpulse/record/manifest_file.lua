@@ -30,9 +30,9 @@ local orders = {
   ["session.course"] = { "name", "begins", "phases" },
   experiment = { "plays", "staircases", "thresholds", "curves", "triggers" },
   ["experiment.staircases[]"] = { "threshold", "interval", "why", "above", "below", "reversals", "trials",
-    "rule", "start", "min_step", "unit", "kind", "track" },
+    "rule", "start", "min_step", "unit", "kind", "device", "track" },
   ["experiment.thresholds[]"] = { "threshold", "interval", "why", "above", "below", "method", "variant", "of",
-    "step", "start", "min", "max", "unit", "kind", "trials", "ended_by", "track" },
+    "step", "start", "min", "max", "unit", "kind", "device", "trials", "ended_by", "track" },
   ["experiment.thresholds[].interval"] = { "low", "high", "percent" },
   ["experiment.thresholds[].track[]"] = { "intensity", "yes", "mep_uv" },
   ["experiment.curves[]"] = { "fit", "why", "unit", "order", "repeats", "planned", "trials", "track" },
@@ -81,7 +81,7 @@ local orders = {
     ["safety.history.notes"] = true, ["safety.history.unreadable"] = true },
 }
 for _, name in ipairs { "thresholds.rmt", "thresholds.amt", "thresholds.found[]" } do
-  orders[name] = { "value", "unit", "kind", "how", "date", "source", "run" }
+  orders[name] = { "value", "unit", "kind", "device", "how", "date", "source", "run" }
 end
 orders["experiment.curves[].fit.intervals"] = { "mep_max_uv", "s50", "k" }
 for _, name in ipairs { "mep_max_uv", "s50", "k" } do

@@ -192,7 +192,7 @@ function M.found(ended, date)
   local found = {}
   for _, each in ipairs(ended or {}) do
     found[#found + 1] = each.threshold and { value = each.threshold, unit = each.unit, kind = each.kind,
-      source = "this run", how = how_found(each), date = date } or nil
+      device = each.device, source = "this run", how = how_found(each), date = date } or nil
   end
   return found[1] and found
 end

@@ -26,7 +26,8 @@ end
 
 local text_of, number_of, count_of = foreign.text, foreign.number, foreign.count
 
-local texts = { staircases = { "unit", "rule" }, thresholds = { "unit", "method", "variant", "ended_by" } }
+local texts = { staircases = { "unit", "rule", "device" }, thresholds = { "unit", "method", "variant",
+  "ended_by", "device" } }
 local figures = { staircases = { "start", "min_step" }, thresholds = { "of", "step", "start", "min", "max" } }
 
 --- A mark of a staircase or a hunt into what is known of it.

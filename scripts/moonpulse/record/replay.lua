@@ -281,11 +281,18 @@ local function replay_entry(record, entries, i, run)
     end
   end
   pass_unknown(record, run, (entry.play or 1) - 1)
-  local before = record.last_number
   -- what of the plan before is not confirmed by now never is: its numbers come again
   record:give_up(run.goes_on)
+  local counted = entry.counted -- of several devices: what was given on others before
+  record.last_number = math.max(record.last_number, counted and counted.pulses or 0)
+  local before = record.last_number
   record:next_play(entry.actions, entry)
   record:set_stimuli(entry.trials)
+  if counted and record.stimuli then
+    local stimuli = record.stimuli
+    stimuli.trials, stimuli.blocks = math.max(stimuli.trials, counted.trials),
+      math.max(stimuli.blocks, counted.blocks)
+  end
   for _, set in ipairs(entry.sets or {}) do
     record:event("set_intensity", set.at_ns, set.at_ns, "sent", nil, set.action)
   end

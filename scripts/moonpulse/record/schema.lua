@@ -237,6 +237,12 @@ end
 local of_facts = { { "latency_ns", nanoseconds }, { "confirms", flag, true }, { "proves_end", flag, true },
   { "setting_proof", proof, true }, { "tolerance_ns", nanoseconds, true }, { "pulses", whole(0, most_pulses),
     true } }
+-- of a plan that a script plays on several devices: what each has of its own, and what all counted before it
+local of_device = { { "place", field_of_row }, { "latency_ns", nanoseconds }, { "confirms", flag, true },
+  { "proves_end", flag, true }, { "setting_proof", proof, true } }
+local of_counted = { { "pulses", whole(0, 1 << 53) }, { "trials", whole(0, 1 << 53) },
+  { "blocks", whole(0, 1 << 53) } }
+local most_devices = 16
 local of_play = { { "play", whole(1, (1 << 24) - 1), true }, { "start_ns", instant }, { "from_ns", instant },
   { "seed", whole(-(1 << 53), 1 << 53), true }, { "pulses", whole(0, most_pulses) } }
 -- a plan that triggers start, or a pulse that is waited for: what its plays have in common
@@ -306,31 +312,6 @@ local function stimuli_of(from, where)
   return map
 end
 
-local function facts_of(from, where, room)
-  local facts = take(from, of_facts, where)
-  facts.actions = take_list(from.actions, where .. ".actions", most_pulses, function(action, at)
-    return action_of(action, at, room)
-  end)
-  facts.wire_ns = take_list(from.wire_ns, where .. ".wire_ns", most_pulses, function(ns, at)
-    return take({ at = ns }, { { "at", nanoseconds } }, at).at
-  end)
-  facts.marks = take_list(from.marks, where .. ".marks", most_pulses, function(mark, at)
-    return take({ at = mark }, { { "at", text } }, at).at
-  end)
-  facts.trials = from.trials and from.trials ~= null and stimuli_of(from.trials, where .. ".trials") or nil
-  return facts
-end
-
-local function caught(call, ...)
-  local ok, result = pcall(call, ...)
-  if ok then
-    return result
-  elseif type(result) == "table" and result.unfit then
-    return nil, result.unfit
-  end
-  error(result, 0)
-end
-
 --- Numbers of JSON are floats where they are large; whole ones count as such.
 local function whole_times(from)
   local taken = {}
@@ -346,6 +327,50 @@ local function whole_times(from)
     taken.wire_ns = list
   end
   return taken
+end
+
+--- What of a plan on several devices is one's own.
+local function device_of(from, where)
+  from = type(from) == "table" and whole_times(from) or from
+  local own = take(from, of_device, where)
+  own.wire_ns = take_list(from.wire_ns, where .. ".wire_ns", most_pulses, function(ns, at)
+    return take({ at = ns }, { { "at", nanoseconds } }, at).at
+  end)
+  own.marks = take_list(from.marks, where .. ".marks", most_pulses, function(mark, at)
+    return take({ at = mark }, { { "at", text } }, at).at
+  end)
+  return own
+end
+
+local function facts_of(from, where, room)
+  local facts = take(from, of_facts, where)
+  facts.actions = take_list(from.actions, where .. ".actions", most_pulses, function(action, at)
+    return action_of(action, at, room)
+  end)
+  facts.wire_ns = take_list(from.wire_ns, where .. ".wire_ns", most_pulses, function(ns, at)
+    return take({ at = ns }, { { "at", nanoseconds } }, at).at
+  end)
+  facts.marks = take_list(from.marks, where .. ".marks", most_pulses, function(mark, at)
+    return take({ at = mark }, { { "at", text } }, at).at
+  end)
+  facts.trials = from.trials and from.trials ~= null and stimuli_of(from.trials, where .. ".trials") or nil
+  if type(from.counted) == "table" then
+    facts.counted = take(from.counted, of_counted, where .. ".counted")
+  end
+  if type(from.devices) == "table" then
+    facts.devices = take_list(from.devices, where .. ".devices", most_devices, device_of)
+  end
+  return facts
+end
+
+local function caught(call, ...)
+  local ok, result = pcall(call, ...)
+  if ok then
+    return result
+  elseif type(result) == "table" and result.unfit then
+    return nil, result.unfit
+  end
+  error(result, 0)
 end
 
 --- What a protocol's manifest says for its flight record.

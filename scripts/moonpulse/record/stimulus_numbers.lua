@@ -14,13 +14,20 @@ local function told(before, last_number)
   return before.trials + trials, before.blocks + cursor.blocks
 end
 
+--- How many trials and blocks were counted so far.
+---@return integer trials
+---@return integer blocks
+function Record:counted_stimuli()
+  if self.stimuli then
+    return told(self.stimuli, self.last_number)
+  end
+  return 0, 0
+end
+
 --- The plan whose pulses come next, by its map.
 ---@param map moonpulse.StimulusMap? nil: an older record, which has none
 function Record:set_stimuli(map)
-  local trials, blocks = 0, 0
-  if self.stimuli then
-    trials, blocks = told(self.stimuli, self.last_number)
-  end
+  local trials, blocks = self:counted_stimuli()
   self.stimuli = map and { cursor = cursors.new(map), base = self.last_number, trials = trials,
     blocks = blocks }
 end

@@ -5,6 +5,7 @@ local core = require "moonpulse.core"
 local escapes = require "moonpulse.text.escapes"
 local folders = require "moonpulse.record.folder"
 local journal_lines = require "moonpulse.record.journal_lines"
+local in_order = require "moonpulse.text.in_order"
 local interrupts = require "moonpulse.run.interrupts"
 local lfs = require "lfs"
 local look_bounds = require "moonpulse.run.look_bounds"
@@ -57,6 +58,20 @@ function M.add(parser)
   parser:option("--triggers", "Experiments: a file of the triggers that come, as for run."):argname("FILE")
 end
 
+--- Each of several devices, in virtual time its simulator, with its thresholds.
+local function add_devices(args, options)
+  for _, text in ipairs(options.devices) do
+    local place, device = text:match("^([%w_%-]+)=(.+)$")
+    device = device:gsub("@.*$", "")
+    args[#args + 1] = ("--device=%s=%s"):format(place, device:find("^sim") and device or "sim:" .. device)
+  end
+  for place, own in in_order.pairs(options.of_device or {}) do
+    for name, value in in_order.pairs(own) do
+      args[#args + 1] = ("--%s=%s=%.17g"):format(name, place, value)
+    end
+  end
+end
+
 local function arguments_of(options, folder, seed)
   local args = { companions.program(), "run", options.protocol, "--look", "--out", folder, "--seed",
     tostring(seed) }
@@ -65,7 +80,10 @@ local function arguments_of(options, folder, seed)
     if type(value) == "table" then
       value = value.text
     end
-    if name == "device" and value and value ~= "sim" and not value:find("^sim:") then
+    if name == "device" and value == "several" then
+      add_devices(args, options)
+      value = nil
+    elseif name == "device" and value and value ~= "sim" and not value:find("^sim:") then
       value = "sim:" .. value -- only its simulator runs in virtual time
     end
     if value ~= nil then

@@ -3,7 +3,6 @@ local begins = require "moonpulse.run.begin_journal"
 local blame = require "moonpulse.text.author_line"
 local building = require "moonpulse.compose.context"
 local core = require "moonpulse.core"
-local deadlines = require "moonpulse.stimulator.deadlines"
 local devices = require "moonpulse.experiment.stim_verbs"
 local draws = require "moonpulse.experiment.draws"
 local ends_again = require "moonpulse.experiment.ends_again"
@@ -114,11 +113,11 @@ end
 local function keep_watch(stage)
   local stimulator = stage.stimulator
   while not stage.over do
-    if stimulator.watching and not stage.device.playing then
+    if stimulator.watching and (not stage.device.playing or stimulator.list) then
       stimulator:watch()
     end
     stage.record:sync()
-    core.wait(deadlines.next_s(stimulator, 0.05))
+    core.wait(stimulator:next_s(0.05))
   end
 end
 
@@ -131,7 +130,7 @@ local function make_stage(context, stimulator, journal, looking)
   stage.waiting = waitings.new(check_of(stage, looking))
   stimulator.on_wake = function() stage.waiting:wake() end
   local show = shows.new(context, journal, stage.draws)
-  show.slow_ns = stimulator.slow_ns
+  show.slow_ns, show.of_each = stimulator.slow_ns, stimulator.list
   stimulator.on_set = function(...) show:set(...) end
   stage.heard = heards.new(job.audit, context.recall, function(at_ns)
     stage.waiting:until_ns(stage.record.start_ns + at_ns)
@@ -286,12 +285,30 @@ local function keyboard_of(stage, context, options)
   return keyboard
 end
 
+--- The stimulator, or the stimulators.
+local function new_stimulator(job, record)
+  if job.several then -- loaded for who has more than one
+    return require("moonpulse.stimulator.several").new(job, record)
+  end
+  return stimulators.new(job, record)
+end
+
+--- Connect, to all that there are.
+---@param path string|string[] a path for each
+local function connect(context, stimulator, path)
+  if stimulator.list then
+    stimulator:connect(path, function(...) start.connected(context, ...) end)
+    return manifests.tell_flight(context)
+  end
+  local identity = stimulator:connect(path)
+  start.connected(context, identity, (stimulator.link.session:backend()))
+end
+
 --- Connect, run the script, leave the device safe.
 local function perform(context, options, path, simulator)
   local job, record = context.job, context.record
-  local stimulator <close> = stimulators.new(job, record)
-  local identity = stimulator:connect(path)
-  start.connected(context, identity, (stimulator.link.session:backend()))
+  local stimulator <close> = new_stimulator(job, record)
+  connect(context, stimulator, path)
   record:start(core.clock_ns())
   local journal = begins.begin(context, record.start_ns)
   context.past:keep(job.audit)
@@ -373,6 +390,26 @@ local function make_context(options, given, job, record)
   }
 end
 
+--- One record of several devices: each has its own folder in the run's.
+local function divide(context, options)
+  local record, parts = context.record, require "moonpulse.record.together"
+  parts.divide(record, context.job.several)
+  parts.make_folders(record, options.share_with_group)
+  for _, part in ipairs(record.together.parts) do
+    part.feed = record.feed
+  end
+  require("moonpulse.record.together_script").begin(record)
+end
+
+--- Call use with the port of the device, or with those of several.
+local function with_port(context, options, simulated, use)
+  if not context.job.several then
+    return start.with_port(context, options, simulated, use)
+  end
+  return require("moonpulse.run.together").with_ports(context.job, context.record, simulated, use,
+    function(i, path) context.device.devices[i].port = path end)
+end
+
 --- Run it; leaves with an exit status where it does not come to its end.
 ---@param options table of the command
 ---@param given { driver: moonpulse.Driver, simulated: boolean, policy: moonpulse.Policy,
@@ -386,6 +423,10 @@ function M.run(options, given)
     job.start_on = require("moonpulse.run.start_on").source(options, "experiment", triggers_read)
   end
   job.protocol, job.policy.protocol = experiment, experiment
+  job.several = given.several
+  if job.several then
+    require("moonpulse.run.together").jobs(job)
+  end
   local continues = options.continues -- of resume: not an option
   job.begins_at, job.claim = options.begins, continues and continues.claim
   if continues and job.policy.history then
@@ -402,19 +443,25 @@ function M.run(options, given)
   end
   context.answers, context.triggers = answers, triggers_read
   ending.line("seed", "%d", job.seed)
-  start.notes(job.driver, job.codes)
+  for _, each in ipairs(job.jobs or { job }) do
+    start.notes(each.driver, job.codes)
+  end
   local begun_ns = core.real_ns()
   ending.tell_losses(context)
   local outcome = ending.attempt(context, function()
     keeping.begin(context, options)
     start.tell_others(context, options, given)
-    job.can_pause, job.can_go_on = true, true
+    if job.several then
+      divide(context, options)
+    else
+      job.can_pause, job.can_go_on = true, true
+    end
     local opened, problem = context.record:open_flight(most_pulses, 0, virtual_time.is_asked(options.speed))
     if not opened then
       refusals.raise("limit", "%s", problem)
     end
     local time <close> = virtual_time.begin(options.speed)
-    local done = start.with_port(context, options, given.simulated, function(path, simulator)
+    local done = with_port(context, options, given.simulated, function(path, simulator)
       return perform(context, options, path, simulator)
     end)
     done.took_s, done.virtual_s = time.took()

@@ -140,12 +140,17 @@ local function threshold_before(context, kind)
   return kind and (before or "none")
 end
 
+--- Of which of several devices a threshold is, in front of it.
+local function whose(facts)
+  return facts.device and facts.device .. ": " or ""
+end
+
 --- A staircase has its threshold, or has none: said, marked, in the manifest already.
 ---@param staircase moonpulse.Staircase
 function Show:staircase_ended(staircase)
   local facts = staircase.facts
   local threshold, why, interval = facts.threshold, facts.why, facts.interval
-  local text = ("%s%s (%d reversals, %d trials)"):format(
+  local text = ("%s%s%s (%d reversals, %d trials)"):format(whose(facts),
     threshold and ("%s %.4g %s"):format(staircases.kinds[staircase.kind] or "threshold", threshold,
       staircase.unit) or no_threshold.words(facts),
     interval and (", %d %% interval %.4g to %.4g"):format(interval.percent, interval.low,
@@ -164,7 +169,7 @@ end
 --- A hunt has its threshold, or has none: said, marked, in the manifest already.
 ---@param hunt moonpulse.Hunt
 function Show:hunt_ended(hunt)
-  local facts, text = hunt.facts, hunt:words()
+  local facts, text = hunt.facts, whose(hunt.facts) .. hunt:words()
   local old = threshold_before(self.context, facts.kind)
   table.insert(self.context.found, facts)
   self:mark(text, nil, { hunt = hunt.place, threshold = facts.threshold, interval = facts.interval,
@@ -222,11 +227,12 @@ end
 ---@param action moonpulse.Action
 ---@param told_ns integer when it was sent, monotonic
 ---@param at_ns integer when the device had it
-function Show:set(action, told_ns, at_ns)
+---@param stimulator moonpulse.Stimulator? of several the one that was told
+function Show:set(action, told_ns, at_ns, stimulator)
   local start_ns = self.record.start_ns
   self.record:event("set_intensity", at_ns - start_ns, at_ns - start_ns, "sent", nil, action)
   self.journal:did("set", { told_ns = told_ns - start_ns, at_ns = at_ns - start_ns,
-    latency_ns = math.floor(self.context.job.driver.latency * 1e9),
+    latency_ns = math.floor((stimulator or self.context.job).driver.latency * 1e9),
     action = manifests.plain_actions({ action })[1] })
 end
 
@@ -255,8 +261,9 @@ function Show:prepare(admitted)
   local context = self.context
   local facts = catalogue.measure(admitted.plan, admitted.seed)
   local map = stimuli.of(admitted.plan, admitted.seed)
-  local play = manifests.flight_facts { lowering = admitted.lowering, actions = admitted.actions,
-    driver = context.job.driver, tolerance = context.job.tolerance, stimuli = map }
+  local play = (admitted.all and manifests.flight_facts_of_several or manifests.flight_facts) {
+    lowering = admitted.lowering, actions = admitted.actions, driver = context.job.driver,
+    tolerance = context.job.tolerance, stimuli = map, all = admitted.all, those = admitted.those }
   play.seed, play.pulses = admitted.seed, facts.pulses
   return { facts = facts, map = map, play = play }
 end
@@ -267,7 +274,7 @@ local function say_plan(self, admitted, pulses, at_ns, more)
   if pulses == 0 then
     self:say(("no pulse: %s"):format(numbers.counted(admitted.plan:totals().marks, "mark")))
   else
-    local in_order = lower.in_order(admitted.lowering, admitted.actions)
+    local in_order = admitted.in_order or lower.in_order(admitted.lowering, admitted.actions)
     local doses = lower.dose(in_order, self.context.job.thresholds, true)
     self:say(("%s: %s%s"):format(pulses == 1 and "1 pulse" or numbers.count(pulses) .. " pulses",
       table.concat(doses, ", "), more or ""), at_ns)
@@ -284,7 +291,8 @@ end
 --- Play number k begins: its pulses are counted on from the last one.
 local function begin_play(self, k, admitted, prepared)
   local context, record = self.context, self.record
-  record:next_play(admitted.actions, context.job.driver, self.slow_ns, k)
+  prepared.play.counted = self.of_each and record:counted()
+  record:next_play(admitted.actions, self.of_each or context.job.driver, self.slow_ns, k)
   record:set_stimuli(prepared.map)
   if context.job.markers then
     context.job.markers:plays(admitted.plan, admitted.seed, record.last_number)
@@ -317,6 +325,7 @@ end
 ---@return table prepared
 function Show:ahead(k, rule, admitted, worst)
   local prepared = self:prepare(admitted)
+  prepared.play.counted = self.of_each and self.record:counted()
   local ahead = { play = k, count = rule.most, byte = rule.byte, every = rule.every,
     delay_ns = rule.delay_ns, refractory_ns = rule.refractory_ns, from_ns = rule.called_ns,
     until_ns = rule.until_ns, at_ns = core.clock_ns() - self.record.start_ns }

@@ -175,7 +175,7 @@ function M.tell_flight(context)
   context.flights = {}
   for i, each in ipairs(job.several) do
     context.flights[i] = { place = each.place, channels = each.channels, name = each.driver.name,
-      driver = each.driver.file, flight = M.flight_facts(job.jobs[i]) }
+      driver = each.driver.file, flight = job.plan and M.flight_facts(job.jobs[i]) }
   end
 end
 
@@ -223,6 +223,24 @@ function M.flight_facts(job)
     latency_ns = math.floor(job.driver.latency * 1e9), confirms = job.driver.confirms ~= false,
     proves_end = job.driver.proves_end ~= false, setting_proof = job.driver.setting_proof,
     tolerance_ns = job.tolerance and math.floor(job.tolerance * 1e9 + 0.5), trials = job.stimuli }
+end
+
+--- The same of a plan that a script plays on several devices: what is each one's own is in devices.
+---@param job { all: moonpulse.Admitted[], those: moonpulse.Stimulator[], actions: moonpulse.Action[] } and
+---   what flight_facts needs
+---@return table
+function M.flight_facts_of_several(job)
+  local facts
+  for i, each in ipairs(job.those) do
+    local own = M.flight_facts { lowering = job.all[i].lowering, actions = facts and {} or job.actions,
+      driver = each.driver, tolerance = job.tolerance, stimuli = job.stimuli }
+    facts = facts or own
+    facts.devices = facts.devices or {}
+    facts.devices[i] = { place = each.job.place, wire_ns = own.wire_ns, marks = own.marks,
+      latency_ns = own.latency_ns, confirms = own.confirms, proves_end = own.proves_end,
+      setting_proof = own.setting_proof }
+  end
+  return facts
 end
 
 return M

@@ -122,7 +122,7 @@ local function check(job, facts)
   for i, each in ipairs(rigs.jobs(job)) do
     all[i] = check_one(each, facts)
   end
-  return all, rigs.gravest(all)
+  return all, require("moonpulse.stimulator.shared_plan").gravest(all)
 end
 
 --- What is said of each device's part.

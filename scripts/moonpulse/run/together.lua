@@ -5,8 +5,10 @@
 local blame = require "moonpulse.text.author_line"
 local core = require "moonpulse.core"
 local insides = require "moonpulse.simulation.inside"
+local lefts = require "moonpulse.stimulator.left_of_several"
 local plays = require "moonpulse.run.play"
 local refusals = require "moonpulse.text.refusal"
+local shared_plans = require "moonpulse.stimulator.shared_plan"
 local stimulators = require "moonpulse.stimulator"
 local stimuli = require "moonpulse.compose.stimuli"
 local together = require "moonpulse.record.together"
@@ -48,20 +50,6 @@ function M.jobs(job)
       timing = "host" }, { __index = job })
   end
   return job.jobs
-end
-
---- An action is told by its number, whichever device gives it: what each is set to for its own.
----@param all moonpulse.Admitted[] of one plan, of each device
-function M.complete(all)
-  for _, each in ipairs(all) do
-    for i, action in ipairs(each.actions) do
-      for _, other in ipairs(action.elsewhere and all or {}) do
-        if not other.actions[i].elsewhere then
-          each.actions[i] = other.actions[i]
-        end
-      end
-    end
-  end
 end
 
 local function new(job, record)
@@ -151,7 +139,7 @@ function Rig:prepare(ports, hooks)
       stimulator:check_stop()
     end)
   end
-  M.complete(all)
+  shared_plans.complete(all)
   local map = stimuli.of(job.plan, job.seed)
   for i, stimulator in ipairs(self.list) do
     local own = job.jobs[i]
@@ -160,22 +148,8 @@ function Rig:prepare(ports, hooks)
     stimulator.record:set_actions(all[i].actions, own.driver, stimulator.slow_ns)
     stimulator.record:set_stimuli(map)
   end
-  job.safety, job.stimuli = M.gravest(all), map
+  job.safety, job.stimuli = shared_plans.gravest(all), map
   return all
-end
-
---- The report of the gate that is told: the gravest, and of those that are as grave the first. Each device's
---- step makes of an intensity what it gives.
----@param all moonpulse.Admitted[]
----@return moonpulse.Report
-function M.gravest(all)
-  local order, gravest = require("moonpulse.safety.rules").order, nil
-  for _, each in ipairs(all) do
-    if not gravest or order[each.report.verdict] > order[gravest.verdict] then
-      gravest = each.report
-    end
-  end
-  return gravest
 end
 
 --- Arm all of them, one after the other. Raises a fault that names the device, or a stop.
@@ -259,46 +233,23 @@ function Rig:play(all, start_ns, hooks)
   end
 end
 
---- How each was left, in one: the reason is the first that is not another device's.
----@param lefts moonpulse.Left[]
----@return moonpulse.Left
-function Rig:outcome(lefts)
-  local one = { safe_sent = true, disarmed = true }
-  local unsafe = {}
-  for i, left in ipairs(lefts) do
-    local place = self.job.jobs[i].place
-    local own = left.stop and left.stop ~= "peer" and left.stop ~= "finished"
-    if own and (not one.own or left.fault and not one.fault) then
-      one.stop, one.own = left.stop, true
-      one.place, one.driver = place, self.job.jobs[i].driver
-    end
-    one.stop = one.stop or left.stop
-    one.fault = one.fault or left.fault and ("%s: %s"):format(place, left.fault) or nil
-    one.too_late = one.too_late or left.too_late
-    one.safe_sent, one.disarmed = one.safe_sent and left.safe_sent, one.disarmed and left.disarmed
-    unsafe[#unsafe + 1] = left.not_disarmed and ("%s: %s"):format(place, left.not_disarmed) or nil
-    one.found = one.found or left.found
-  end
-  one.not_disarmed = unsafe[1] and table.concat(unsafe, "; ") or nil
-  one.own = nil
-  return one
-end
-
 --- Ask each that was armed how it was left.
 ---@return moonpulse.Left
 function Rig:leave()
-  local lefts = {}
+  local list = {}
   for i, stimulator in ipairs(self.list) do
     if stimulator.armed or stimulator.left then
       local asked, left = pcall(stimulator.leave, stimulator)
-      lefts[i] = asked and left or { stop = stimulator.stopped, fault = stimulator.fault,
+      left = asked and left or { stop = stimulator.stopped, fault = stimulator.fault,
         not_disarmed = blame.text(left) }
+      list[i] = { job = stimulator.job, left = left }
     else -- it was not armed: nothing could be sent
-      lefts[i] = { stop = stimulator.stopped, fault = stimulator.fault, safe_sent = true, disarmed = true }
+      list[i] = { job = stimulator.job, left = { stop = stimulator.stopped, fault = stimulator.fault,
+        safe_sent = true, disarmed = true } }
     end
   end
   together.count(self.record)
-  return self:outcome(lefts)
+  return lefts.sum(list)
 end
 
 --- Is any of them armed, or was it?
@@ -343,6 +294,8 @@ local Simulators = { __close = function(self)
 end }
 
 --- Start a simulator for each device.
+---@param job moonpulse.Job with several
+---@param record moonpulse.Record divided
 ---@param start fun(driver: moonpulse.Driver, log: string): table
 ---@return table[] to be closed
 ---@return string[] ports
@@ -385,27 +338,29 @@ function M.inside(job, record, speed, hooks)
   return outcome
 end
 
---- In real time, on the ports that were named, or on simulators in processes of their own.
+--- Call use(ports, simulator) with a port for each device: those that were named, or those of simulators, in
+--- processes of their own or, in virtual time, in this one.
 ---@param job moonpulse.Job
 ---@param record moonpulse.Record divided
 ---@param simulated boolean
----@param hooks moonpulse.Hooks
+---@param use fun(ports: string[], simulator: table?): moonpulse.Ended simulator: the first one's
 ---@param tell fun(i: integer, path: string) where the simulator of a device is
----@return moonpulse.Ended outcome
-function M.outside(job, record, simulated, hooks, tell)
+---@return moonpulse.Ended what use returned
+function M.with_ports(job, record, simulated, use, tell)
   local ports = {}
   for i, each in ipairs(job.several) do
     ports[i] = each.port
   end
   if not simulated then
-    return M.run(job, ports, record, hooks)
+    return use(ports)
   end
-  local simulators <close>, paths = start_simulators(job, record,
-    require("moonpulse.simulation.process").start)
-  for i, path in ipairs(paths) do
+  local inside = core.is_virtual()
+  local simulators <close>, paths = start_simulators(job, record, inside and insides.start
+    or require("moonpulse.simulation.process").start)
+  for i, path in ipairs(inside and {} or paths) do
     tell(i, path)
   end
-  local done, outcome = pcall(M.run, job, paths, record, hooks)
+  local done, outcome = pcall(use, paths, simulators[1])
   if type(outcome) == "table" and rawget(outcome, "not_disarmed") then
     for _, simulator in ipairs(simulators) do
       simulator:hung()
@@ -415,6 +370,19 @@ function M.outside(job, record, simulated, hooks, tell)
     error(outcome, 0)
   end
   return outcome
+end
+
+--- In real time, on the ports that were named, or on simulators in processes of their own.
+---@param job moonpulse.Job
+---@param record moonpulse.Record divided
+---@param simulated boolean
+---@param hooks moonpulse.Hooks
+---@param tell fun(i: integer, path: string) where the simulator of a device is
+---@return moonpulse.Ended outcome
+function M.outside(job, record, simulated, hooks, tell)
+  return M.with_ports(job, record, simulated, function(ports)
+    return M.run(job, ports, record, hooks)
+  end, tell)
 end
 
 return M

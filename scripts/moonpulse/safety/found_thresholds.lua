@@ -79,6 +79,8 @@ local function problem_of(run, manifest, results, now)
     return "its record is not whole (moonpulse recover)"
   elseif not run.facts.started or run.at > now + SKEW_S then
     return "it does not say when it was, or that is in the future: look at the clock"
+  elseif read.get(manifest, "device.devices") then
+    return "it was on several devices, and is of one of them: give it with --rmt NAME=N (or --amt)"
   end
   return unproven(run.path, manifest, results)
 end

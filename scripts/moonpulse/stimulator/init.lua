@@ -8,6 +8,7 @@ local given_as = require "moonpulse.stimulator.given_as"
 local ignored = require "moonpulse.record.ignored"
 local leaving = require "moonpulse.stimulator.leaving"
 local links = require "moonpulse.stimulator.link"
+local lower = require "moonpulse.lowering"
 local listenings = require "moonpulse.stimulator.listening"
 local near_cut = require "moonpulse.stimulator.near_cut"
 local outcomes = require "moonpulse.stimulator.outcome"
@@ -27,8 +28,9 @@ local Stimulator = {}
 Stimulator.__index = Stimulator
 
 Stimulator.set = setting.set
-Stimulator.earliest = starting.earliest
+Stimulator.earliest, Stimulator.bound = starting.earliest, starting.bound
 Stimulator.leave = leaving.leave
+Stimulator.next_s = deadlines.next_s
 Stimulator.reply = replies.reply
 Stimulator.watch = replies.watch
 Stimulator.tell_confirmed = replies.tell_confirmed
@@ -179,6 +181,21 @@ function Stimulator:admit(plan, seed, dose, progress)
     codes = self.job.codes, policy = self.job.policy, own = self.job.own, markless = self.job.markless,
     earlier = dose and dose.earlier, starts = dose and dose.starts,
   }
+end
+
+--- Where a hand sets the intensities of a plan: which. A sentence; nil where the device sets them.
+---@param admitted moonpulse.Admitted
+---@return string?
+function Stimulator:by_hand(admitted)
+  return lower.by_hand(self.driver, self.identity, lower.in_order(admitted.lowering, admitted.actions), "now")
+end
+
+--- As of moonpulse.Stimulators: which one a plan is played on.
+---@param admitted moonpulse.Admitted
+---@return moonpulse.Stimulator
+---@return moonpulse.Admitted
+function Stimulator:only(admitted)
+  return self, admitted
 end
 
 --- connected -> armed: from here on the safe frame goes out whatever happens, and whoever called

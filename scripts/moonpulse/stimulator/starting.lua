@@ -53,6 +53,16 @@ function M.bound(self, lowering, firsts, ahead_ns)
   return math.max(told_ns + ahead_ns, ready_ns, free_ns(self, firsts)) + ahead_of(lowering)
 end
 
+--- The weakest that a device can be told, to arm at when no plan is known yet.
+---@param self moonpulse.Stimulator
+---@param channel string
+---@return moonpulse.Action
+function M.weakest(self, channel)
+  local range = self.driver.limits(self.identity).intensity
+  local mso = math.max(range.min, range.step)
+  return { channel = channel, mso = mso, exact_mso = mso, intensity = mso, reference = "MSO" }
+end
+
 local whys = {
   call = function(ahead_s)
     return ("a plan leaves %g s after the call at the earliest"):format(ahead_s),

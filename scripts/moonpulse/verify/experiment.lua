@@ -29,7 +29,14 @@ local function why_not(manifest, begin)
     or type(begin.device) ~= "table" then
     return "the journal does not say how it was driven"
   end
-  for _, name in ipairs { read.get(manifest, "device.name") or false, begin.device.name or false } do
+  local names = { read.get(manifest, "device.name") or false, begin.device.name or false }
+  if type(begin.devices) == "table" then -- of several
+    names = {}
+    for i, each in ipairs(begin.devices) do
+      names[i] = type(each) == "table" and each.name or false
+    end
+  end
+  for _, name in ipairs(names) do
     if not drivers.known(name) then
       return ("its driver %s is no shipped one, and no driver that a record names is loaded"):format(
         tostring(name))
@@ -246,7 +253,7 @@ local function check(folder, manifest, entries, scratch, findings, progress)
   local last = lists.made[math.min(#lists.list, #lists.made)]
   local late = stopped and not is_real
     and late_marks.of(entries, lists.stop, journal_of(made), last and last.line or 0) or nil
-  for _, name in ipairs(is_real and {} or { "events.tsv", "twin.tsv", "codes.tsv" }) do
+  for _, name in ipairs(is_real and {} or replays.names_of(manifest)) do
     replays.compare(folder, made, name, found, stopped, decisions.plain, late)
   end
   local cut = compare_end(manifest, made_manifest, found, is_real)

@@ -78,7 +78,9 @@ function M.compare(folder, made, name, findings, stopped, alike, late)
 end
 
 --- What is made again of a run in virtual time.
-local function names_of(manifest)
+---@param manifest table
+---@return string[] names of files in its folder
+function M.names_of(manifest)
   local names = { "events.tsv", "codes.tsv" }
   return table.move(rows.of_devices(manifest, "twin.tsv"), 1, 8, #names + 1, names)
 end
@@ -106,7 +108,7 @@ function M.check(folder, manifest, made, findings)
       same_device = read.get(manifest, "device.own_simulator") == true }, found)
     same = #found.differs == before
   end
-  for _, name in ipairs(in_real_time and {} or names_of(manifest)) do
+  for _, name in ipairs(in_real_time and {} or M.names_of(manifest)) do
     same = M.compare(folder, made.path .. "/again", name, found, stopped) and same
   end
   if same and in_real_time then

@@ -206,8 +206,8 @@ describe("a run of a threshold hunt", function()
   it("with a wrong option is told so at its line, with the options that there are", function()
     local found = perform('method = "ml-pest", start = 50, pulses = 20', {})
     assert.are.equal(2, found.status)
-    assert.matches('made.lua:4: run:threshold: there is no option "pulses"; known: kind, max, method, min, '
-      .. "start, trials", found.err, 1, true)
+    assert.matches('made.lua:4: run:threshold: there is no option "pulses"; known: device, kind, max, '
+      .. "method, min, start, trials", found.err, 1, true)
   end)
 
   it("takes a number for a number, and says where a file has none", function()

@@ -221,10 +221,10 @@ describe("a threshold hunt", function()
     refused(5, "a table of options expected")
     refused({ method = "ml-pest" }, "start is missing")
     refused({ method = "ml-pest", start = 50, pulses = 20 },
-      'there is no option "pulses"; known: kind, max, method, min, start, trials')
+      'there is no option "pulses"; known: device, kind, max, method, min, start, trials')
     refused({ method = "ml-pest", start = 50, step = 2 }, 'there is no option "step"; known: ')
     refused({ method = "relative-frequency", start = 50, variant = "analog H" },
-      'no option "variant"; known: ' .. "kind, max, method, min, of, start, step, trials")
+      'no option "variant"; known: ' .. "device, kind, max, method, min, of, start, step, trials")
     refused({ method = "stochastic", start = 50, variant = "H" },
       'variant is one of "analog H", "digital H", "digital HA", not the text "H"')
     refused({ method = "ml-pest", start = 50, kind = "rmt" }, 'kind is "RMT" or "AMT", not the text "rmt"')

@@ -118,6 +118,35 @@ describe("a run on several devices", function()
       shell.read(fixture.run_in(folder .. "/again") .. "/events.tsv"))
   end)
 
+  it("takes the latency that was measured of a device instead of its driver's", function()
+    local options = both .. "--device-option left:latency_ms=0.75 --device-option right:latency_ms=40 "
+    local status, _, err, path = run("measured", options)
+    assert.are.same({ 0, "" }, { status, err })
+    local times = { left = given(path, "left"), right = given(path, "right") }
+    local onsets, starts = expected(12.5), {}
+    for place, latency_ns in pairs { left = 750000, right = 40000000 } do
+      for k, onset_ns in ipairs(onsets[place]) do
+        starts[times[place][k] + latency_ns - onset_ns] = true
+      end
+    end
+    assert.is_nil(next(starts, next(starts)))
+    local devices = fixture.manifest(path).device.devices
+    assert.are.same({ 750, 40000 }, { devices[1].latency_us, devices[2].latency_us })
+    assert.are.equal("given with --device-option latency_ms", devices[2].latency_from)
+    local said
+    status, said = shell.moonpulse(folder, "verify " .. path)
+    assert.are.equal(0, status, said)
+    assert.is_nil(said:find("unchecked", 1, true))
+    assert.are.equal(0, (shell.moonpulse(folder, ("rerun %s --out %s/again"):format(path, folder))))
+    assert.are.equal(shell.read(path .. "/events.tsv"),
+      shell.read(fixture.run_in(folder .. "/again") .. "/events.tsv"))
+    for _, wrong in ipairs { "right:latency_ms=-1", "right:latency_ms=1001", "right:latency_ms=much" } do
+      status, _, err = run("wrong", both .. "--device-option " .. wrong)
+      assert.are.equal(2, status)
+      assert.matches("latency_ms", err, 1, true)
+    end
+  end)
+
   it("is not whole for verify where a row, or what a simulator saw, was changed", function()
     local _, _, _, path = run("edited", both)
     for _, name in ipairs { "events.tsv", "right/twin.tsv" } do
@@ -292,13 +321,14 @@ return mp.protocol { id = "cs", name = "CS",
       assert.are.equal(2, status, arguments)
       assert.matches(words, err, 1, true)
     end
-    local status, _, err = shell.moonpulse(folder, ("run %s/two.lua --rmt 50 --device left=sim "
+    local status, _, err = shell.moonpulse(folder, ("run %s/two.lua --rmt 50 --lsl --device left=sim "
+      .. "--device right=sim"):format(folder))
+    assert.are.equal(2, status)
+    assert.matches("take --events or --osc", err, 1, true)
+    status, _, err = shell.moonpulse(folder, ("run %s/two.lua --rmt 50 --device left=sim "
       .. "--device right=rapid@/dev/null"):format(folder))
     assert.are.equal(2, status)
     assert.matches("all devices of a run are, or none", err, 1, true)
-    status, _, err = shell.moonpulse(folder, "run threshold --speed max " .. both)
-    assert.are.equal(2, status)
-    assert.matches("several devices play protocols", err, 1, true)
     assert.are.same({}, shell.names(folder .. "/refused") or {})
   end)
 end)

@@ -85,6 +85,7 @@ describe("the pages' command lines", function()
       "-- watched.lua: an external device fires, at most 10 pulses, never closer than 2 s, for a minute"))
     shell.write(folder .. "/fired.txt", block_in("docs/triggers.md",
       "# seconds from the run's start: the stimulator is fired over its own trigger input"))
+    shell.write(folder .. "/sides.lua", file_in("docs/several-devices.md", "-- sides.lua"))
     shell.write(folder .. "/coded.lua", file_in("docs/codes.md",
       "-- coded.lua: 2 for each single pulse, 12 for each pair, 100 where the block begins"))
     shell.write(folder .. "/scripted.lua", file_in("docs/codes.md",

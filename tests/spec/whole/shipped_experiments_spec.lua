@@ -227,6 +227,32 @@ describe("the shipped experiments", function()
     assert.matches("no volume for 30 s: ends after 6 trains and 40 volumes", said, 1, true)
   end)
 
+  it("ccpas_meps keeps the interval of each pair on two devices, each in % of its own threshold", function()
+    local record, said = run("ccpas_meps", "--device PMv=sim:rapid --device M1=sim:magstim200 --rmt PMv=46 "
+      .. "--rmt M1=52 -p first=90%RMT -p second=110%RMT -p isi=8.5 -p pairs=12 -p meps=3", answers_of(12,
+        function() return 100 end))
+    local onsets, strengths = { PMv = {}, M1 = {} }, { PMv = {}, M1 = {} }
+    for place, latency in pairs { PMv = 0.0051, M1 = 0.0084 } do -- docs/several-devices.md
+      for _, row in ipairs(shell.rows(("%s/%s/twin.tsv"):format(record, place))) do
+        if row.event == "pulse" then
+          table.insert(onsets[place], tonumber(row.time) + latency)
+          strengths[place][row.intensity] = (strengths[place][row.intensity] or 0) + 1
+        end
+      end
+    end
+    -- 12 pairs, and of 3 trials before and after a pair and M1 alone; 41.4 and 57.2 in whole %MSO
+    assert.are.same({ { ["41"] = 18 }, { ["57"] = 24 } }, { strengths.PMv, strengths.M1 })
+    local k, named = 1, conditions(record)
+    for _, s in ipairs(onsets.PMv) do
+      while onsets.M1[k] < s do
+        k = k + 1
+      end
+      near(0.0085, onsets.M1[k] - s, 1e-6, "pair")
+    end
+    assert.are.equal(24, select(2, table.concat(named, " "):gsub("ccPAS", "")))
+    assert.matches("100 %% before, 100 %% after", said)
+  end)
+
   it("phase_locked gives each phase once in two trials, where the simulated rhythm has it", function()
     local sizes = answers_of(40, function(i) return 500 + (i * 7919) % 900 end)
     local record, said = run("phase_locked", "--rmt 50", sizes)
