@@ -107,8 +107,8 @@ mp.us = public("us", function(value)
 end)
 
 -- what people look for under another name
-local drawn = "a length that is drawn is mp.rest { min = 4, max = 6 }, between trials shortest = 4, longest = "
-  .. "6 of mp.trials, and in an experiment run:uniform(4, 6)"
+local drawn = "a length that is drawn is mp.rest { min = 4, max = 6 }, between trials shortest = 4, "
+  .. "longest = 6 of mp.trials, and in an experiment run:uniform(4, 6)"
 local instead = { uniform = drawn, random = drawn, jitter = drawn }
 
 --- A misspelt function is the commonest mistake: say what there is.
