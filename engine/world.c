@@ -172,16 +172,22 @@ static void arm_soon(struct mp_world *w)
         arm(w);
 }
 
-/* One that overlaps the one before begins after it. */
+/* It is one with what lies within it, and begins after the one that it overlaps. */
 static void note_absence(struct mp_world *w, int64_t from_ns, int64_t now)
 {
-    if (from_ns < w->absent_until_ns)
-        from_ns = w->absent_until_ns;
+    for (unsigned i = w->absence_count; i > 0 && w->absence_count - i < MP_WORLD_ABSENCES;
+         i--) {
+        struct mp_absence *before = &w->absences[(i - 1) % MP_WORLD_ABSENCES];
+        if (before->from_ns < from_ns) {
+            from_ns = before->until_ns > from_ns ? before->until_ns : from_ns;
+            break;
+        }
+        before->until_ns = before->from_ns;
+    }
     if (now - from_ns < mp_world_absent_ns)
         return;
     w->absences[w->absence_count++ % MP_WORLD_ABSENCES] =
         (struct mp_absence){.from_ns = from_ns, .until_ns = now};
-    w->absent_until_ns = now;
 }
 
 /* Hear all that has come. */

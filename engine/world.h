@@ -104,8 +104,7 @@ struct mp_world {
     int64_t looked_ns; // they were all asked then
     struct mp_absence absences[MP_WORLD_ABSENCES];
     unsigned absence_count; // of all times: the last ones are kept
-    int64_t absent_until_ns;
-    int64_t kept_ns; // what came then is not told yet; 0: nothing is kept
+    int64_t kept_ns;        // what came then is not told yet; 0: nothing is kept
     // of a virtual one
     double pace; // 0: nothing waits
     int64_t now_ns;

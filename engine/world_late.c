@@ -130,16 +130,16 @@ int64_t mp_world_missed(const struct mp_world *w, int64_t since_ns)
     struct mp_missed missed = {0};
     if (w->is_virtual)
         return mp_world_stalled(w, since_ns, now);
-    const unsigned kept =
+    const unsigned noted =
         w->absence_count < MP_WORLD_ABSENCES ? w->absence_count : MP_WORLD_ABSENCES;
-    for (unsigned i = 0; i < kept; i++)
-        mp_missed_add(&missed, overlap_ns(w->absences[i].from_ns, w->absences[i].until_ns,
-                                          since_ns, now));
     int64_t from_ns = away_since(w, now); // that one is not over
     if (w->kept_ns != 0 && w->kept_ns < from_ns)
         from_ns = w->kept_ns;
-    if (from_ns < w->absent_until_ns)
-        from_ns = w->absent_until_ns;
+    for (unsigned i = 0; i < noted; i++) { // what lies in both counts once
+        const struct mp_absence *each = &w->absences[i];
+        const int64_t until_ns = each->until_ns < from_ns ? each->until_ns : from_ns;
+        mp_missed_add(&missed, overlap_ns(each->from_ns, until_ns, since_ns, now));
+    }
     mp_missed_add(&missed, overlap_ns(from_ns, now, since_ns, now));
     return mp_missed_ns(&missed);
 }

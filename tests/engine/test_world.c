@@ -381,9 +381,33 @@ static void hears_what_has_come_before_an_alarm_rings(void)
     end();
 }
 
+/* What has come cannot be told for 100 ms; amid them, after 30, the loop is away for 40. */
+static void what_is_kept_is_missed_with_all_that_is_missed_amid_it(void)
+{
+    struct numbered alarm = {{.ring = note}, 1};
+    begin();
+    const int64_t begun_ns = mp_world_now(&world);
+    mp_world_keep(&world, begun_ns);
+    sleep_ms(30);
+    mp_world_set(&world, &alarm.alarm, mp_world_now(&world));
+    sleep_ms(40);
+    (void)mp_world_turn(&world);
+    CHECK_INT(rung.count, 1);
+    CHECK(mp_world_missed(&world, begun_ns) >= 70 * MP_NS_PER_MS);
+    sleep_ms(30);
+    const int64_t over_ns = mp_world_now(&world);
+    CHECK(mp_world_missed(&world, begun_ns) >= over_ns - begun_ns);
+    mp_world_kept(&world);
+    CHECK(mp_world_missed(&world, begun_ns) >= over_ns - begun_ns);
+    CHECK(mp_world_missed(&world, begun_ns) <= mp_world_now(&world) - begun_ns); // none twice
+    CHECK_INT(mp_world_missed(&world, mp_world_now(&world)), 0);
+    end();
+}
+
 int main(void)
 {
     hears_what_has_come_before_an_alarm_rings();
+    what_is_kept_is_missed_with_all_that_is_missed_amid_it();
     rings_by_time_then_by_order(false);
     rings_by_time_then_by_order(true);
     for (uint64_t seed = 1; seed <= 100; seed++)
