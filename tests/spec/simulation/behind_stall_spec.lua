@@ -135,6 +135,17 @@ describe("a simulator behind a loop that stalls", function()
       end
     end)
 
+    it("does not take four that surely came at once without a word: " .. name, function()
+      local kit, host = armed(name)
+      local pulse = kit.driver.encode.pulse(kit:action())
+      if type(pulse) == "string" then -- else it takes whatever comes
+        host:receive(pulse:rep(4), host.now_ns + 100 * MS, host.now_ns + 100 * MS)
+        host:tick(host.now_ns + 50 * MS)
+        assert.is_true((host.counts.ignored or 0) + (host.counts.error or 0) > 0)
+      end
+      host:close()
+    end)
+
     it("is as it was set when the pulse comes for which it was set: " .. name, function()
       local wanted = given_after(name, 0)
       for late_ms = 1, wanted and 900 or 0, 37 do
