@@ -287,7 +287,7 @@ describe("an experiment", function()
     ]]
     assert.are.equal(2, status)
     assert.matches("error in the script: .*made.lua:7: attempt to index a nil value", err)
-    assert.matches("1 of 1 pulse was sent; the stimulator is disarmed", err)
+    assert.matches("1 pulse was sent; the stimulator is disarmed", err)
     assert.are.equal(1, ends_safe(run))
     assert.are.equal("stopped", manifest(run).status)
   end)
