@@ -3,6 +3,7 @@
 ---     # seconds from the run's start, where, what
 ---     2.5      port  1          a byte, as on --trigger-in
 ---     4        port  0x80
+---     5        key   5          a byte, as a key of the terminal gives it
 ---     6        cts   rising     a line of the stimulator's port
 ---     6.010    cts   falling
 ---     12.5     device pulse     something outside fires the stimulator, over its trigger input
@@ -27,14 +28,19 @@ local function entry_of(text)
   local time, where, what, rest = text:match("^%s*(%S+)%s+(%S+)%s+(%S+)%s*(.*)$")
   local seconds = tonumber(time)
   if not seconds or seconds ~= seconds or seconds < 0 or seconds > longest_s or rest ~= "" then
-    return nil, "a line is: seconds from the run's start, port or a line (cts, dsr, ri, cd) or device, a "
-      .. "byte or an edge or pulse, like \"2.5 port 1\", \"6 cts rising\" or \"12.5 device pulse\""
+    return nil, "a line is: seconds from the run's start, port, key or a line (cts, dsr, ri, cd) or device, "
+      .. "a byte, a letter, an edge or pulse, like \"2.5 port 1\", \"6 cts rising\" or \"12.5 device pulse\""
   end
   local entry = { at_ns = math.floor(seconds * 1e9 + 0.5) }
   if where == "port" then
     entry.byte = math.tointeger(tonumber(what))
     if not entry.byte or entry.byte < 0 or entry.byte > 255 then
       return nil, ("%q is no byte: a whole number from 0 to 255, like 1 or 0x80"):format(what)
+    end
+  elseif where == "key" then
+    entry.byte = #what == 1 and what:byte() or nil
+    if not entry.byte then
+      return nil, ("%q is no key: one letter or digit"):format(what)
     end
   elseif lines[where] then
     entry.line, entry.high = where, edges[what]
@@ -47,7 +53,7 @@ local function entry_of(text)
       return nil, ("%q: of the device it says pulse: something outside fires it"):format(what)
     end
   else
-    return nil, ("triggers come from port, cts, dsr, ri, cd or device, not from %q"):format(where)
+    return nil, ("triggers come from port, key, cts, dsr, ri, cd or device, not from %q"):format(where)
   end
   return entry
 end

@@ -7,6 +7,7 @@ local queues = require "moonpulse.experiment.trigger_queue"
 local reactions = require "moonpulse.record.reactions"
 local refusals = require "moonpulse.text.refusal"
 local summed = require "moonpulse.experiment.triggers_summed"
+local term = require "term"
 local value_words = require "moonpulse.text.value_words"
 
 local M = {}
@@ -31,11 +32,32 @@ function M.new(waiting, device_session, on_lost, say, heard)
     heard = heard, queue = queues.new(), turned_ns = 0 }, Triggers)
 end
 
+--- What --trigger-in says for the keys of the terminal.
+M.keys = "keys"
+
+--- A pseudo-terminal for what is typed, read like any other port.
+local function keys_port(self)
+  if not (term.isatty(io.stdin) and term.isatty(io.stdout)) then
+    refusals.raise("usage", "--trigger-in keys: keys are typed at a terminal, and this is none")
+  end
+  self.typewriter = assert(core.pty(nil, function() end))
+  return self.typewriter:path()
+end
+
+--- Keys were typed: each byte is a trigger.
+---@param bytes string
+function Triggers:typed(bytes)
+  if self.typewriter and not self.over then
+    self.typewriter:write(bytes)
+  end
+end
+
 --- Open the port whose bytes are triggers. Raises a fault.
----@param path string
+---@param path string or M.keys
 ---@param baud integer
 function Triggers:open(path, baud)
   self.path = path
+  local port = path == M.keys and not core.is_virtual() and keys_port(self) or path
   self.session = core.session {
     on_bytes = function(bytes, arrival_ns)
       self.queue:push(bytes, arrival_ns)
@@ -47,7 +69,7 @@ function Triggers:open(path, baud)
       self.on_lost(self.lost)
     end,
   }
-  local ok, message = self.session:open(path, { baud = baud, bits = 8, parity = "none",
+  local ok, message = self.session:open(port, { baud = baud, bits = 8, parity = "none",
     stop_bits = 1, flow = "none" })
   if not ok then
     refusals.fault("--trigger-in: " .. message)
@@ -272,6 +294,9 @@ function Triggers:close()
   end
   if self.wire then
     self.wire:close()
+  end
+  if self.typewriter then
+    self.typewriter:close()
   end
 end
 

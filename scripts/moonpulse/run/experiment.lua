@@ -275,8 +275,11 @@ end
 
 --- Who is asked, and by what keys the script is stopped.
 local function keyboard_of(stage, context, options)
+  local typed_trigger = options.trigger_in == triggers.keys and stops.keys_to(context.job, function(bytes)
+    stage.triggers:typed(bytes)
+  end) or nil
   local keyboard = keyboards.new(stage.waiting, function(typed)
-    return not options.look and stops.listen_for_keys(context.job, true, typed) or nil
+    return not options.look and stops.listen_for_keys(context.job, true, typed or typed_trigger) or nil
   end, context.answers or options.look and {} or nil, options.answers, options.recorded, stage.heard,
     options.answers_told, options.refused_answers)
   context.keyboard = keyboard -- of other programs

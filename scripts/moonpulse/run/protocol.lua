@@ -222,7 +222,8 @@ function M.run(options, given)
     keeping.begin(context, options)
     start.tell_others(context, options, given)
     job.can_pause = not job.several
-    local keys <close> = stops.listen_for_keys(job) -- luacheck: ignore 211
+    local typed = job.start_on and require("moonpulse.run.start_on").typed(job) or nil
+    local keys <close> = stops.listen_for_keys(job, nil, typed) -- luacheck: ignore 211
     return execute(context, options, given.simulated)
   end)
   core.phase "closing"

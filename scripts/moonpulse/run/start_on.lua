@@ -4,6 +4,7 @@ local ending = require "moonpulse.run.ending"
 local line_bytes = require "moonpulse.experiment.line_bytes"
 local numbers = require "moonpulse.text.numbers"
 local refusals = require "moonpulse.text.refusal"
+local stops = require "moonpulse.run.stop_sources"
 local term = require "term"
 local triggers = require "moonpulse.experiment.wait_trigger"
 local waitings = require "moonpulse.experiment.waiting"
@@ -25,6 +26,7 @@ local M = {}
 ---@field path string? of --trigger-in
 ---@field baud integer
 ---@field facts table? when it came, for the manifest
+---@field listening table? of a protocol, once its port is open
 
 local lead_ns = 200000000 -- as from any go to a plan's start
 local least_ns = 20000000 -- a plan leaves so long after it is called for, at the earliest
@@ -180,6 +182,18 @@ function M.await(listening, spec, tell)
     passed_over = listening.queue.came - 1 }
 end
 
+--- For a protocol: what hears the keys that are typed, where they are its triggers; nil: they are not.
+---@param job moonpulse.Job
+---@return (fun(bytes: string))?
+function M.typed(job)
+  local from = job.start_on
+  return from and from.path == triggers.keys and stops.keys_to(job, function(bytes)
+    if from.listening then
+      from.listening:typed(bytes)
+    end
+  end) or nil
+end
+
 ---@class moonpulse.Starting a protocol's start
 ---@field spec moonpulse.StartOn
 ---@field listening table
@@ -211,6 +225,7 @@ function M.open(job, stimulator)
     self.listening:play(from.entries, from.name, { inputs = function() end })
   else
     self.listening:open(from.path, from.baud)
+    from.listening = self.listening
   end
   return self
 end

@@ -117,6 +117,23 @@ function M.listen_for_keys(job, quiet, typed)
   end, true)
 end
 
+--- Keys as triggers (--trigger-in keys): all but those that stop or pause, and those that are no letter.
+---@param job moonpulse.Job
+---@param hear fun(bytes: string)
+---@return fun(bytes: string) typed for M.listen_for_keys
+function M.keys_to(job, hear)
+  return function(bytes)
+    if bytes:find "[qQ ]" then -- a box may type a line at once
+      M.interrupt(job, "key")
+      return
+    end
+    local letters = bytes:gsub("\27[%[O][%d;]*.", ""):gsub("\27", "") -- without arrows and their like
+    if letters ~= "" then
+      hear(letters)
+    end
+  end
+end
+
 --- From now on Ctrl-C and its like stop job instead of ending the process, until it has ended. What a
 --- stop does not end, the engine does: bindings/backstop.h.
 ---@param job moonpulse.Job

@@ -238,7 +238,7 @@ describe("an experiment in virtual time", function()
       for text, message in pairs {
         ["1 port 256"] = "triggers:1: \"256\" is no byte", ["x port 1"] = "triggers:1: a line is",
         ["1 port 1\n\n2 cts up"] = "triggers:3: \"up\" is no edge", ["1 port"] = "triggers:1: a line is",
-        ["1 rts rising"] = "triggers:1: triggers come from port, cts, dsr, ri, cd or device",
+        ["1 rts rising"] = "triggers:1: triggers come from port, key, cts, dsr, ri, cd or device",
         ["1 device rising"] = "triggers:1: \"rising\": of the device it says pulse",
         ["2 port 1\n1 port 1"] = "triggers:2: it comes before the line above",
         ["1 port 1 2"] = "triggers:1: a line is", ["-1 port 1"] = "triggers:1: a line is",

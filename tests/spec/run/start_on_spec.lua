@@ -128,7 +128,7 @@ describe("--start-on", function()
       ["--timeout 5"] = "%-%-timeout is how long %-%-start%-on waits",
       ["--start-on byte=256 --speed max --triggers CAME"] =
         "byte=256: it must be a whole number from 0 to 255",
-      ["--start-on 5 --speed max --triggers CAME"] = "%-%-start%-on 5: it is any or byte=N",
+      ["--start-on 5 --speed max --triggers CAME"] = "%-%-start%-on 5: it is any, byte=N or line=cts",
       ["--start-on delay=1 --speed max --triggers CAME"] = "say which trigger",
       ["--start-on byte=5,delay=0.01 --speed max --triggers CAME"] =
         "20 ms after its trigger at the earliest",
