@@ -41,12 +41,13 @@ function M.protocol(job, facts, plan_sha256)
   }
 end
 
---- Folders that the texts of a run may name: its own (what a full disk did not take is in it), and those of
---- the files that it was made from.
+--- Folders that the texts of a run may name: its own (what a full disk did not take is in it), the one in
+--- which it lies with the participant's earlier runs, and those of the files that it was made from.
 ---@param context moonpulse.Context
 ---@return string[]
 function M.folders_of(context)
-  local job, list = context.job, { context.record.folder }
+  local job, folder = context.job, context.record.folder
+  local list = { folder, folder:match "^(.+)/[^/]+/?$" }
   for _, path in ipairs { job.protocol.file or false, job.driver.file or false } do
     list[#list + 1] = path and path:match("^(.+)/[^/]*$") or nil
   end

@@ -297,6 +297,16 @@ end)
 describe("a sentence", function()
   local machine_paths = require "moonpulse.text.machine_paths"
 
+  it("names an earlier run beside it by its name, wherever it was begun", function()
+    local manifests = require "moonpulse.run.manifest"
+    local here = lfs.currentdir()
+    for _, place in ipairs { here, here .. "/runs", "runs", "my runs/P 7" } do
+      local context = { record = { folder = place .. "/now" }, job = { protocol = {}, driver = {} } }
+      assert.are.equal("earlier1: it has no result", manifests.placeless(context,
+        place .. "/earlier1: it has no result"))
+    end
+  end)
+
   it("names files and devices, not places", function()
     for text, expected in pairs {
       ["/home/kim/lab/mine.lua:7: bad"] = "mine.lua:7: bad",
