@@ -109,18 +109,6 @@ function core.wire(link, on_bytes, on_line) end
 ---   came and was not told is raised again
 function core.on_signal(call) end
 
---- Read standard input as it comes. Fails if it cannot be watched (a regular file).
----@param on_bytes fun(bytes: string?) nil: its end
----@param keys boolean? a terminal gives each key at once and shows none, until it is closed
----@return moonpulse.core.Input?
----@return string? message
----@return string? code
-function core.input(on_bytes, keys) end
-
---- What was typed at the terminal that is standard input, and nobody has read, is let go: no shell gets it.
---- Nothing where there is none, or where another job has the terminal.
-function core.forget_typed() end
-
 --- Start a program in a session of its own.
 ---@param options moonpulse.core.ProcessOptions
 ---@return moonpulse.core.Process?

@@ -1,5 +1,5 @@
 ---@meta _
---- A line that is edited on a terminal, of moonpulse.core. How it fails: see core.lua.
+--- Standard input, and a line that is edited on a terminal, of moonpulse.core. How it fails: see core.lua.
 
 local core = {}
 
@@ -29,6 +29,18 @@ function Editor:leave() end
 
 --- The same, for good. Also at the end of its scope.
 function Editor:close() end
+
+--- Read standard input as it comes. Fails if it cannot be watched (a regular file).
+---@param on_bytes fun(bytes: string?) nil: its end
+---@param keys boolean? a terminal gives each key at once and shows none, until it is closed
+---@return moonpulse.core.Input?
+---@return string? message
+---@return string? code
+function core.input(on_bytes, keys) end
+
+--- What was typed at the terminal that is standard input, and nobody has read, is let go: no shell gets it.
+--- Nothing where there is none, or where another job has the terminal.
+function core.forget_typed() end
 
 --- Edit lines of the terminal that is standard input and output; until it is closed that gives single keys
 --- without echo between lines too. Fails where it is none.
