@@ -168,8 +168,9 @@ describe("from the start of a run to armed", function()
     -- record, asks the operator, reads a lab's limits or looks for a port is loaded by those who need it. Two
     -- of a few lines each were written out in many others before: in_order, and a simulator's settings. The
     -- gate's own arithmetic of nanoseconds (safety.instants) is what every plan is judged with
-    -- So are lowering.ways, by which the timing is chosen, and what a MagPro's mode is (its pairs)
-    assert_few(modules, 141, { "report", "drawing", "conformance", "bench", "explore",
+    -- So are lowering.ways, by which the timing is chosen, what a MagPro's mode is (its pairs), and
+    -- compose.same_plan: what the ways ask of a part is asked once of equal parts
+    assert_few(modules, 142, { "report", "drawing", "conformance", "bench", "explore",
       "simulation.inside", "simulation.serve", "simulation.virtual_time", "run.inside",
       "run.experiment", "record.recover", "record.replay", "run.sealing", "record.seal", "record.signature",
       "safety.edited", "safety.settable", "verify",
