@@ -117,10 +117,6 @@ function core.on_signal(call) end
 ---@return string? code
 function core.input(on_bytes, keys) end
 
---- What was typed at the terminal that is standard input, and nobody has read, is let go: no shell gets it.
---- Nothing where there is none, or where another job has the terminal.
-function core.forget_typed() end
-
 --- Start a program in a session of its own.
 ---@param options moonpulse.core.ProcessOptions
 ---@return moonpulse.core.Process?

@@ -38,4 +38,8 @@ function Editor:close() end
 ---@return string? code
 function core.editor(on_line) end
 
+--- What was typed at the terminal that is standard input, and nobody has read, is let go: no shell gets it.
+--- Nothing where there is none, or where another job has the terminal.
+function core.forget_typed() end
+
 return { core = core, Editor = Editor }
