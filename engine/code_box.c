@@ -117,7 +117,8 @@ static enum mp_code_lost put(struct mp_code_box *box, uint8_t value)
 static void put_zero(struct mp_code_box *box)
 {
     const bool missed = put(box, 0) == MP_CODE_BOX_FULL;
-    box->tries += missed && box->tries < ZERO_TRIES;
+    if (missed && box->tries < ZERO_TRIES)
+        box->tries++;
     box->stands = missed && box->tries < ZERO_TRIES;
     box->owed = missed && !box->stands;
     box->zero_ns = now_of(box) + (box->owed ? later_ns : again_ns);
