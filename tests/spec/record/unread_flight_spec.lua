@@ -112,7 +112,7 @@ describe("a torn run whose flight record cannot be read", function()
       local status, said = recover()
       assert.are.equal(0, status, said)
       assert.are.equal(whole:sub(1, #whole - #last), shell.read(run .. "/events.tsv"))
-      local wanted = ('events.tsv: its last row was torn as the run was killed, and is cut: "%s"'):format(
+      local wanted = ('events.tsv: its last row was torn as the record was closed, and is cut: "%s"'):format(
         (last:sub(1, left):gsub("\t", "  ")))
       assert.matches(wanted, said, 1, true)
       local result = fixture.manifest(run).result
