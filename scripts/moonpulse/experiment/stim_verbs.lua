@@ -150,12 +150,15 @@ function Device:arm(plan)
 end
 
 --- Stop for good or until the next arm: the safe frame goes out at once and ends what goes on, then the
---- device is asked. Several at once are one.
+--- device is asked. Of several devices those that play a plan with this one, too. Several at once are one.
 ---@param who string the function, for messages
 ---@param reason string "finished", "requested", or why the run ends
 ---@return moonpulse.Left? left as of moonpulse.Stimulator:leave; nil where nothing was armed
 function Device:make_safe(who, reason)
-  local stimulator, was_armed = self.stimulator, false
+  local stimulator, was_armed, is_apart = self.stimulator, false, false
+  if self.plays_on then
+    stimulator, is_apart = stimulator:sharing(self.plays_on)
+  end
   self.turns:stop(who, function()
     was_armed = stimulator.armed or stimulator.leaving
     stimulator:stop(reason)
@@ -169,7 +172,7 @@ function Device:make_safe(who, reason)
     else
       stimulator.link:resume() -- a question was ended, and others may follow
     end
-  end)
+  end, function() return stimulator.owes_leave or false end, is_apart)
   return was_armed and stimulator.left or nil
 end
 
@@ -310,7 +313,7 @@ end
 
 --- It is over, or was stopped.
 function Device:gave()
-  self.playing = false
+  self.playing, self.plays_on = false, nil
   self.given[#self.given].until_ns = core.clock_ns()
 end
 
@@ -368,6 +371,7 @@ local function play(self, who, plan, options, ahead_ns, counts, begins, refused)
   local admitted = admit(self, plan, show:seed_of(number), at_ns and soonest_ns or ahead_ns, at_ns)
   show:check_room(who, plan)
   self:gives()
+  self.plays_on = admitted.those
   local ok, problem = pcall(function()
     begins()
     local ready_ns, told = set_first(self, who, admitted)
