@@ -33,12 +33,7 @@ local play_known = { at = "?number" }
 ---@return moonpulse.ExperimentDevice
 function M.new(stimulator, show, waiting, heard, zero_ns)
   local dose, before_ns = doses.new(stimulator.job), stimulator.record.start_ns - zero_ns
-  for _, each in ipairs(stimulator.list or { stimulator }) do
-    function each.record.on_unasked(since_ns) -- of which strength is not known: what it was told, or all
-      dose:gave_unasked((before_ns + since_ns) / 1e9, each.listening.told or { channel = "1",
-        intensity = each.driver.limits(each.identity).intensity.max, reference = "MSO" })
-    end
-  end
+  dose:hear(stimulator.list or { stimulator }, before_ns)
   local self = setmetatable({ stimulator = stimulator, show = show, waiting = waiting, heard = heard,
     plays = 0, past = heard.past, zero_ns = zero_ns, before_ns = before_ns, channels = {}, given = {},
     dose = dose, turns = turns.new(waiting) }, Device)
@@ -117,7 +112,7 @@ local function arm(self, plan, counts, begins)
   end
   local turn <close> = self.turns:take("arm", "stim:arm") -- luacheck: ignore 211
   if stimulator.armed then
-    blame.fail("stim:arm: the stimulator is armed already")
+    blame.fail("stim:arm: the stimulator is armed already%s", places.armed(self))
   end
   local admitted = plan and admit(self, plan, self.show:seed_of(self.plays + 1), 0)
   admitted = admitted and admitted.first and admitted or nil -- one of marks says nothing of how to arm
@@ -150,7 +145,7 @@ function Device:arm(plan)
 end
 
 --- Stop for good or until the next arm: the safe frame goes out at once and ends what goes on, then the
---- device is asked. Of several devices those that play a plan with this one, too. Several at once are one.
+--- device is asked; also those that play a plan with it. Several at once are one.
 ---@param who string the function, for messages
 ---@param reason string "finished", "requested", or why the run ends
 ---@return moonpulse.Left? left as of moonpulse.Stimulator:leave; nil where nothing was armed
@@ -306,8 +301,9 @@ function Device:unused_channels()
 end
 
 --- A plan is given from now on: samples of a signal (run:signal) do not count then.
-function Device:gives()
-  self.playing = true
+---@param those moonpulse.Stimulator[]? of several: which of them
+function Device:gives(those)
+  self.playing, self.plays_on = true, those
   self.given[#self.given + 1] = { from_ns = core.clock_ns() }
 end
 
@@ -370,8 +366,7 @@ local function play(self, who, plan, options, ahead_ns, counts, begins, refused)
   end
   local admitted = admit(self, plan, show:seed_of(number), at_ns and soonest_ns or ahead_ns, at_ns)
   show:check_room(who, plan)
-  self:gives()
-  self.plays_on = admitted.those
+  self:gives(admitted.those)
   local ok, problem = pcall(function()
     begins()
     local ready_ns, told = set_first(self, who, admitted)

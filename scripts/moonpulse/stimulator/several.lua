@@ -327,7 +327,7 @@ function Stimulators:arm(_, _, _, admitted)
   end
   for i, each in ipairs(admitted and admitted.those or self.list) do
     local one = admitted and admitted.all[i]
-    local first = one and one.first or starting.weakest(each, next(each.job.own))
+    local first = one and one.first or starting.weakest(each, each.job.channels[1])
     at(each, each.arm, first, one and one.own or { first }, one and one.firsts)
     each.watching = true
     self:check_stop()
