@@ -79,6 +79,20 @@ function Dose:gave_unasked(at_s, pulse)
   end
 end
 
+--- Count what stimulators say that nobody asked for. Of which strength it was is not known: what was told
+--- last, or all that the device can give, on its own channel.
+---@param list moonpulse.Stimulator[]
+---@param before_ns integer what the run's start is on the script's clock, where instants count
+function Dose:hear(list, before_ns)
+  for _, each in ipairs(list) do
+    local channels = each.job.channels or { "1" }
+    function each.record.on_unasked(since_ns)
+      self:gave_unasked((before_ns + since_ns) / 1e9, each.listening.told or { channel = channels[1],
+        intensity = each.driver.limits(each.identity).intensity.max, reference = "MSO" })
+    end
+  end
+end
+
 --- The plan that began came to its end, or was stopped: then all that was due by now counts as given, also
 --- pulses that were left out.
 ---@param now_s number? nil: it came to its end

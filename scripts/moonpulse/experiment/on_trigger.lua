@@ -189,7 +189,7 @@ function M.run(self, help, plan, options, counts, begins, refused)
   M.check_settings(admitted, function(action) return stimulator:output_of(action) end)
   M.check_rest(admitted, stimulator.driver.limits(stimulator.identity), rule.refractory_ns)
   local heard = M.heard(self.triggers, self.mark, self.tell, rule.line ~= nil)
-  self:gives()
+  self:gives(admitted.those)
   local sum_up
   local ok, problem = pcall(function()
     begins()

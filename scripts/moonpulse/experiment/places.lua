@@ -100,6 +100,17 @@ function M.begin(device)
   end
 end
 
+--- Which of them are armed already, for a message; "" where there is but one.
+---@param device moonpulse.ExperimentDevice
+---@return string
+function M.armed(device)
+  local names = {}
+  for _, each in ipairs(device.stimulator.list or {}) do
+    names[#names + 1] = each.armed and each.job.place or nil
+  end
+  return names[1] and (": %s"):format(table.concat(names, ", ")) or ""
+end
+
 --- Raise where a verb is of one device, and all were asked.
 ---@param device moonpulse.ExperimentDevice
 ---@param who string the verb

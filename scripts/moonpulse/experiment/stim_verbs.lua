@@ -33,12 +33,7 @@ local play_known = { at = "?number" }
 ---@return moonpulse.ExperimentDevice
 function M.new(stimulator, show, waiting, heard, zero_ns)
   local dose, before_ns = doses.new(stimulator.job), stimulator.record.start_ns - zero_ns
-  for _, each in ipairs(stimulator.list or { stimulator }) do
-    function each.record.on_unasked(since_ns) -- of which strength is not known: what it was told, or all
-      dose:gave_unasked((before_ns + since_ns) / 1e9, each.listening.told or { channel = "1",
-        intensity = each.driver.limits(each.identity).intensity.max, reference = "MSO" })
-    end
-  end
+  dose:hear(stimulator.list or { stimulator }, before_ns)
   local self = setmetatable({ stimulator = stimulator, show = show, waiting = waiting, heard = heard,
     plays = 0, past = heard.past, zero_ns = zero_ns, before_ns = before_ns, channels = {}, given = {},
     dose = dose, turns = turns.new(waiting) }, Device)
@@ -117,7 +112,7 @@ local function arm(self, plan, counts, begins)
   end
   local turn <close> = self.turns:take("arm", "stim:arm") -- luacheck: ignore 211
   if stimulator.armed then
-    blame.fail("stim:arm: the stimulator is armed already")
+    blame.fail("stim:arm: the stimulator is armed already%s", places.armed(self))
   end
   local admitted = plan and admit(self, plan, self.show:seed_of(self.plays + 1), 0)
   admitted = admitted and admitted.first and admitted or nil -- one of marks says nothing of how to arm
@@ -150,12 +145,15 @@ function Device:arm(plan)
 end
 
 --- Stop for good or until the next arm: the safe frame goes out at once and ends what goes on, then the
---- device is asked. Several at once are one.
+--- device is asked; also those that play a plan with it. Several at once are one.
 ---@param who string the function, for messages
 ---@param reason string "finished", "requested", or why the run ends
 ---@return moonpulse.Left? left as of moonpulse.Stimulator:leave; nil where nothing was armed
 function Device:make_safe(who, reason)
-  local stimulator, was_armed = self.stimulator, false
+  local stimulator, was_armed, is_apart = self.stimulator, false, false
+  if self.plays_on then
+    stimulator, is_apart = stimulator:sharing(self.plays_on)
+  end
   self.turns:stop(who, function()
     was_armed = stimulator.armed or stimulator.leaving
     stimulator:stop(reason)
@@ -169,7 +167,7 @@ function Device:make_safe(who, reason)
     else
       stimulator.link:resume() -- a question was ended, and others may follow
     end
-  end)
+  end, function() return stimulator.owes_leave or false end, is_apart)
   return was_armed and stimulator.left or nil
 end
 
@@ -303,14 +301,15 @@ function Device:unused_channels()
 end
 
 --- A plan is given from now on: samples of a signal (run:signal) do not count then.
-function Device:gives()
-  self.playing = true
+---@param those moonpulse.Stimulator[]? of several: which of them
+function Device:gives(those)
+  self.playing, self.plays_on = true, those
   self.given[#self.given + 1] = { from_ns = core.clock_ns() }
 end
 
 --- It is over, or was stopped.
 function Device:gave()
-  self.playing = false
+  self.playing, self.plays_on = false, nil
   self.given[#self.given].until_ns = core.clock_ns()
 end
 
@@ -367,7 +366,7 @@ local function play(self, who, plan, options, ahead_ns, counts, begins, refused)
   end
   local admitted = admit(self, plan, show:seed_of(number), at_ns and soonest_ns or ahead_ns, at_ns)
   show:check_room(who, plan)
-  self:gives()
+  self:gives(admitted.those)
   local ok, problem = pcall(function()
     begins()
     local ready_ns, told = set_first(self, who, admitted)

@@ -32,7 +32,7 @@ local function wake_stoppers(turns)
 end
 
 --- Wait while something goes on, until wake_stoppers(): no stop of the run ends this wait, it is one.
----@param what "stopping"|"running"
+---@param what "leaving"|"running"
 local function await_end(turns, what)
   local task, stoppers = core.current(), turns.stoppers
   table.insert(stoppers, task)
@@ -83,24 +83,41 @@ function Turns:take(what, who)
   return self.running
 end
 
+--- Make safe, when what went on has ended; then whoever waits looks again.
+local function end_stop(turns, make_safe, is_apart)
+  turns.leaving = true
+  if not is_apart then
+    await_end(turns, "running")
+  end
+  local ok, problem = pcall(make_safe)
+  turns.leaving = nil
+  wake_stoppers(turns)
+  if not ok then
+    error(problem, 0)
+  end
+end
+
 --- Stop: halt() makes the device safe and ends what goes on, make_safe() follows when that has ended. Of
---- several at once one does it, and all return when it is done.
+--- several at once one does it for all, and the next ones only what it left to do: of several devices it may
+--- have been about others. What waits for a stop waits for all of them.
 ---@param who string
 ---@param halt fun()
 ---@param make_safe fun()
-function Turns:stop(who, halt, make_safe)
+---@param owes fun(): boolean is there something that was halted, and not made safe?
+---@param is_apart boolean what goes on is another device's, and not ended by this
+function Turns:stop(who, halt, make_safe, owes, is_apart)
   halt()
   waitings.must_wait(who)
-  if self.stopping then
-    await_end(self, "stopping")
-    return
+  local follows, ok, problem = self.leaving, true, nil
+  self.stopping = (self.stopping or 0) + 1
+  while self.leaving do
+    await_end(self, "leaving")
   end
-  self.stopping = true
-  await_end(self, "running")
-  local ok, problem = pcall(make_safe)
-  self.stopping = nil
+  if not follows or owes() then
+    ok, problem = pcall(end_stop, self, make_safe, is_apart)
+  end
+  self.stopping = self.stopping > 1 and self.stopping - 1 or nil
   self.waiting:wake()
-  wake_stoppers(self)
   if not ok then
     error(problem, 0)
   end

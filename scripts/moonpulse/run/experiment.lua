@@ -194,8 +194,8 @@ local function outcome_of(stage, ok, problem)
   if not asked then -- a driver's callback failed meanwhile
     left = { not_disarmed = blame.text(trouble) }
   end
-  local outcome = { fault = stimulator.fault, too_late = stimulator.too_late, disarmed = left.disarmed,
-    not_disarmed = left.not_disarmed }
+  local outcome = { fault = left.fault or stimulator.fault, too_late = stimulator.too_late,
+    disarmed = left.disarmed, not_disarmed = left.not_disarmed, place = left.place, driver = left.driver }
   local failed = not ok and not refusals.is_stopped(problem)
   if failed and stopped == "device" and refusals.is_fault(problem) then
     outcome.fault = outcome.fault or problem.message

@@ -47,7 +47,7 @@ function M.jobs(job)
       own[channel] = true
     end
     job.jobs[i] = setmetatable({ driver = each.driver, place = each.place, own = own, markless = i > 1,
-      timing = "host" }, { __index = job })
+      channels = each.channels, timing = "host" }, { __index = job })
   end
   return job.jobs
 end

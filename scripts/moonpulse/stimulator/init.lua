@@ -241,7 +241,7 @@ function Stimulator:arm(first, actions, firsts)
   if not ok then
     link:fault("%s", message)
   end
-  self.armed, self.arming = true, true
+  self.armed, self.arming, self.owes_leave = true, true, true
   setting.before_arming(self, first)
   driver.arm(link, first, actions, firsts)
   self:check_stop()

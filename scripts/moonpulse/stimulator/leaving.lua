@@ -82,6 +82,7 @@ local function finish_leaving(self)
   self.left = { stop = self.stopped, fault = self.fault, safe_sent = self.safe_sent,
     too_late = self.too_late, disarmed = disarmed,
     not_disarmed = not disarmed and why or nil, found = disarmed and why or nil }
+  self.owes_leave = nil
   self.record:stopped(disarmed)
   tell_left(self)
 end

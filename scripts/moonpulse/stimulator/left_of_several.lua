@@ -24,13 +24,20 @@ function M.sum(list)
   return one
 end
 
---- The same of those that were left since they were armed; nil: none was.
+--- What is known of one that was armed, and that nobody has asked since.
+local function unasked(stimulator)
+  return { stop = stimulator.stopped, fault = stimulator.fault, safe_sent = stimulator.safe_sent or false,
+    disarmed = false, not_disarmed = "nobody has asked it whether it is disarmed: look at its panel" }
+end
+
+--- The same of those that were armed; nil: none was.
 ---@param stimulators moonpulse.Stimulator[]
 ---@return moonpulse.Left?
 function M.of(stimulators)
   local list = {}
   for _, each in ipairs(stimulators) do
-    list[#list + 1] = each.left and { job = each.job, left = each.left } or nil
+    local left = each.owes_leave and unasked(each) or each.left
+    list[#list + 1] = left and { job = each.job, left = left } or nil
   end
   return list[1] and M.sum(list) or nil
 end

@@ -23,7 +23,8 @@ local Stimulators = {}
 --- What is known of them together, by the name that it has of one.
 local facts = {}
 
-for _, name in ipairs { "armed", "arming", "leaving", "ready", "watching", "fault", "too_late" } do
+for _, name in ipairs { "armed", "arming", "leaving", "ready", "watching", "fault", "too_late",
+  "owes_leave" } do
   facts[name] = function(self)
     local found
     for _, each in ipairs(self.list) do
@@ -156,6 +157,31 @@ function Stimulators:some(place)
       return one
     end
   end
+end
+
+--- These, and where one of them plays a plan all that play it: what is stopped of a plan ends all of it.
+---@param playing moonpulse.Stimulator[]
+---@return moonpulse.Stimulators
+---@return boolean is_apart none of these plays it
+function Stimulators:sharing(playing)
+  local wanted, shares = {}, false
+  for _, each in ipairs(self.list) do
+    wanted[each] = true
+  end
+  for _, each in ipairs(playing) do
+    shares = shares or wanted[each]
+  end
+  if not shares then
+    return self, true
+  end
+  for _, each in ipairs(playing) do
+    wanted[each] = true
+  end
+  local list = {}
+  for _, each in ipairs(self.all.list) do
+    list[#list + 1] = wanted[each] and each or nil
+  end
+  return list[#self.list + 1] and group(list, self.job, self.record, self.driver, self.all) or self, false
 end
 
 --- Call what drives one of them: a fault of the device says whose it is.
@@ -301,7 +327,7 @@ function Stimulators:arm(_, _, _, admitted)
   end
   for i, each in ipairs(admitted and admitted.those or self.list) do
     local one = admitted and admitted.all[i]
-    local first = one and one.first or starting.weakest(each, next(each.job.own))
+    local first = one and one.first or starting.weakest(each, each.job.channels[1])
     at(each, each.arm, first, one and one.own or { first }, one and one.firsts)
     each.watching = true
     self:check_stop()

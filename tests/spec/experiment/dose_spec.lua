@@ -146,6 +146,23 @@ describe("the dose of a run", function()
     assert.are.equal("within", judged(other, train(10, 20, 110), 5.6).verdict)
   end)
 
+  it("counts what one of several devices gave on a channel of its own", function()
+    local dose, devices, told = new(), {}, {}
+    function dose.gave_unasked(_, at_s, pulse)
+      told[#told + 1] = ("%g %s %g"):format(at_s, pulse.channel, pulse.intensity)
+    end
+    for i, channels in ipairs { { "left" }, { "b", "a" } } do
+      devices[i] = { job = { channels = channels }, record = {}, listening = {}, identity = {},
+        driver = { limits = function() return { intensity = { max = 100 } } end } }
+    end
+    dose:hear(devices, 0)
+    devices[1].record.on_unasked(1000000000)
+    devices[2].record.on_unasked(2000000000)
+    devices[2].listening.told = { channel = "a", intensity = 40, reference = "MSO" }
+    devices[2].record.on_unasked(3000000000)
+    assert.are.same({ "1 left 100", "2 b 100", "3 a 40" }, told)
+  end)
+
   it("is the same as that of one plan that holds all of it", function()
     local chance = chances.new(4711)
     local function random(n)

@@ -297,6 +297,23 @@ end)]], both .. ("--triggers %s/triggers.tsv"):format(folder))
     assert.are.same({ "40" }, seen(fixture.run_in(folder .. "/out"), "left").strengths)
   end)
 
+  it("arms a device without a plan on the channel of its first output, each time", function()
+    local channels = {}
+    for i = 1, 3 do -- the order of a hash differs from run to run
+      local path, status, _, err = run([[
+local mp = require "moonpulse"
+return mp.experiment(function(run)
+  run:device("box"):arm()
+  local ok, why = pcall(run:device().arm, run:device(), mp.pulse(mp.mso(40)):at "left")
+  assert(not ok and why:find("armed already: box", 1, true), why)
+end)]], "--device box=sim:pulsepal --device left=sim:rapid --device-option box:full_scale_volts=5 "
+        .. "--device-option box:channels=d=1,b=2,a=3,c=4", "out" .. i)
+      assert.are.same({ 0, "" }, { status, err })
+      channels[i] = shell.read(path .. "/journal.jsonl"):match '"channel":"(%w+)","device":"box","kind":"arm"'
+    end
+    assert.are.same({ "d", "d", "d" }, channels)
+  end)
+
   it("needs several devices for a name", function()
     local _, status, _, err = run(SIDES, "--device sim:rapid --rmt 48")
     assert.are.equal(2, status)
