@@ -24,7 +24,7 @@ local M = {}
 ---@field stop_told string? the last stop that was told
 ---@field noted { reason: string, said: function, clock_ns: integer }? a stop that is not written yet
 ---@field on_noted (fun())? of an experiment: what comes next stands behind that stop
----@field write_all (fun())? the same: what is to be written, in its order
+---@field write_all (fun(self: moonpulse.Audit))? the same: what is to be written, in its order
 ---@field folders string[]? of this computer, which its texts need not name
 ---@field feed moonpulse.Feed? whom its journal tells
 ---@field closed boolean? its last line is written
@@ -188,6 +188,9 @@ function Audit:finish(entry)
   if self.journal and not self.closed then
     self:look(true)
     self.noted = nil -- it came when all was over
+    if self.write_all then
+      self.write_all(self) -- what the script was told last stands before this line, and is counted
+    end
     entry.lines_before = {} -- of each kind: one that is taken away later is missed
     for kind, count in pairs(self.journal.by_kind) do
       entry.lines_before[kind] = count
