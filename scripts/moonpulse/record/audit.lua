@@ -80,11 +80,17 @@ end
 ---@param said fun(): string?, string? source and fault, as of tell_stop
 ---@param clock_ns integer? when, on the run's clock; now
 function Audit:note_stop(reason, said, clock_ns)
-  if self.closed or self.stop_told == reason or self.noted and self.noted.reason == reason then
+  local noted, is_first = self.noted, not self.noted
+  if self.closed or self.stop_told == reason then
+    return
+  elseif noted and noted.reason == reason then
+    noted.clock_ns = clock_ns or noted.clock_ns -- now it is known when the device was stopped
     return
   end
-  local is_first = not self.noted
-  self.noted = { reason = reason, said = said, clock_ns = clock_ns or core.clock_ns() }
+  clock_ns = clock_ns or core.clock_ns()
+  if is_first or clock_ns < noted.clock_ns then -- the first reason stays
+    self.noted = { reason = reason, said = said, clock_ns = clock_ns }
+  end
   if is_first and self.on_noted then
     self.on_noted()
   end
