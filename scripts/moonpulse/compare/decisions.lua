@@ -17,7 +17,8 @@ local M = {}
 local of_time = { at = true, at_ns = true, start_ns = true, from_ns = true, told_ns = true, line = true,
   prev = true, check = true, who = true, clock_ns = true }
 local kinds = { play = true, set = true, mark = true, answer = true, question = true, trigger = true,
-  threshold = true, note = true, refused = true, ahead = true, watch = true, watched = true }
+  refused_answer = true, threshold = true, note = true, refused = true, ahead = true, watch = true,
+  watched = true }
 -- of a plan: what the device and its line make of it
 local of_device = { wire_ns = true, latency_ns = true, confirms = true, proves_end = true,
   setting_proof = true }
@@ -43,9 +44,11 @@ end
 --- What one line decided; nil: nothing that is compared.
 ---@param entry table
 ---@param number integer of the line
+---@param asking any the part that asked last: another program's answer to it may be refused beside it
 ---@return moonpulse.Decision?
-local function decision_of(entry, number)
+local function decision_of(entry, number, asking)
   if not kinds[entry.kind] or entry.of == "preflight" or entry.kind == "trigger" and entry.count
+    or entry.kind == "refused_answer" and entry.of ~= "script" -- of who is at the stimulator: told to nobody
     or type(entry.of) == "table" and entry.of.passed_over == true then -- how fast bytes came, not the script
     return nil
   end
@@ -63,7 +66,10 @@ local function decision_of(entry, number)
     local until_ns = math.tointeger(tonumber(entry.until_ns))
     bare.until_ns, bare.open_ns = nil, from_ns and until_ns and until_ns - from_ns
   end
-  return { line = number, part = math.tointeger(tonumber(entry.part)) or 0, kind = entry.kind, bare = bare,
+  if entry.kind == "refused_answer" then
+    bare.part = asking
+  end
+  return { line = number, part = math.tointeger(tonumber(bare.part)) or 0, kind = entry.kind, bare = bare,
     text = text_of(bare) }
 end
 
@@ -71,9 +77,12 @@ end
 ---@param entries (table|false)[] the lines of a journal; false: that one cannot be read
 ---@return moonpulse.Decision[]
 function M.of(entries)
-  local list = {}
+  local list, asking = {}, nil
   for number, entry in ipairs(entries) do
-    list[#list + 1] = entry and decision_of(entry, number) or nil
+    if entry and (entry.kind == "question" or entry.kind == "answer") then
+      asking = entry.part
+    end
+    list[#list + 1] = entry and decision_of(entry, number, asking) or nil
   end
   return list
 end

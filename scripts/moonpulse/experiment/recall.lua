@@ -52,9 +52,21 @@ end
 
 local takes = {}
 
+function takes.question(self, entry)
+  self.asking = entry.of == "script" and (whole(entry.part) or 0) or nil
+end
+
 function takes.answer(self, entry)
   if entry.of == "script" and type(entry.answer) == "string" then
     put(self, entry.part, "answer", { text = entry.answer, at_ns = whole(entry.at_ns) or 0 })
+    self.asking = nil
+  end
+end
+
+--- What a question did not take comes again; what a trial did not is an answer that was taken before.
+function takes.refused_answer(self, entry)
+  if self.asking and entry.of == "script" and type(entry.answer) == "string" then
+    put(self, self.asking, "answer", { text = entry.answer, at_ns = whole(entry.at_ns) or 0 })
   end
 end
 

@@ -24,7 +24,7 @@ local M = {}
 ---@field stop_told string? the last stop that was told
 ---@field noted { reason: string, said: function, clock_ns: integer }? a stop that is not written yet
 ---@field on_noted (fun())? of an experiment: what comes next stands behind that stop
----@field write_all (fun())? the same: what is to be written, in its order
+---@field write_all (fun(self: moonpulse.Audit))? the same: what is to be written, in its order
 ---@field folders string[]? of this computer, which its texts need not name
 ---@field feed moonpulse.Feed? whom its journal tells
 ---@field closed boolean? its last line is written
@@ -80,11 +80,17 @@ end
 ---@param said fun(): string?, string? source and fault, as of tell_stop
 ---@param clock_ns integer? when, on the run's clock; now
 function Audit:note_stop(reason, said, clock_ns)
-  if self.closed or self.stop_told == reason or self.noted and self.noted.reason == reason then
+  local noted, is_first = self.noted, not self.noted
+  if self.closed or self.stop_told == reason then
+    return
+  elseif noted and noted.reason == reason then
+    noted.clock_ns = clock_ns or noted.clock_ns -- now it is known when the device was stopped
     return
   end
-  local is_first = not self.noted
-  self.noted = { reason = reason, said = said, clock_ns = clock_ns or core.clock_ns() }
+  clock_ns = clock_ns or core.clock_ns()
+  if is_first or clock_ns < noted.clock_ns then -- the first reason stays
+    self.noted = { reason = reason, said = said, clock_ns = clock_ns }
+  end
   if is_first and self.on_noted then
     self.on_noted()
   end
@@ -188,6 +194,9 @@ function Audit:finish(entry)
   if self.journal and not self.closed then
     self:look(true)
     self.noted = nil -- it came when all was over
+    if self.write_all then
+      self.write_all(self) -- what the script was told last stands before this line, and is counted
+    end
     entry.lines_before = {} -- of each kind: one that is taken away later is missed
     for kind, count in pairs(self.journal.by_kind) do
       entry.lines_before[kind] = count

@@ -33,8 +33,8 @@ local M = {}
 ---@field asked table<string, string> the same, by the path that a script read
 ---@field twice table<string, boolean> what a script read again, when something else was in it
 ---@field answers string[] what was answered to run:ask, in order
----@field refused_answers table<string, true> of these, what a trial refused, as the question, a newline
----   and the answer: it was asked again, and is
+---@field refused_answers table<string, true> of these, what a question or a trial refused, as the question, a
+---   newline and the answer: it was asked again, and is
 ---@field preflight string[] what the operator answered before the run, in order; what was mistyped, and asked
 ---   again, is left out
 ---@field unnamed string? what was answered in place of the operator's code, where the run ended with that
@@ -227,12 +227,17 @@ function M.argument(recipe, in_course)
 end
 
 local function collect(self)
+  local is_open = false -- as in moonpulse.experiment.recall
   for _, entry in ipairs(self.lines) do
     local is_answer = entry.kind == "answer" and type(entry.answer) == "string"
-    if is_answer and entry.of == "script" then
-      self.answers[#self.answers + 1] = entry.answer
+    if entry.kind == "question" then
+      is_open = entry.of == "script"
+    elseif is_answer and entry.of == "script" then
+      self.answers[#self.answers + 1], is_open = entry.answer, false
     elseif entry.kind == "refused_answer" then
       self.refused_answers[tostring(entry.question) .. "\n" .. tostring(entry.answer)] = true
+      self.answers[#self.answers + 1] = is_open and entry.of == "script" and type(entry.answer) == "string"
+        and entry.answer or nil
     elseif is_answer and entry.of == "preflight" and entry.question == preflight.operator_question then
       self.unnamed = entry.answer
     elseif is_answer and entry.of == "preflight" then

@@ -1,5 +1,6 @@
 --- An experiment's run, made again: its kept script, shut in, with its parameters and seed, is told what the
 --- journal says that it was told, and must decide the same. In virtual time its rows are the same, too.
+local after_stop = require "moonpulse.verify.after_stop"
 local aheads = require "moonpulse.verify.aheads"
 local children = require "moonpulse.verify.child"
 local core = require "moonpulse.core"
@@ -253,6 +254,9 @@ local function check(folder, manifest, entries, scratch, findings, progress)
   local last = lists.made[math.min(#lists.list, #lists.made)]
   local late = stopped and not is_real
     and late_marks.of(entries, lists.stop, journal_of(made), last and last.line or 0) or nil
+  if not is_real then
+    after_stop.check(entries, rows.read(folder, found) or "", found)
+  end
   for _, name in ipairs(is_real and {} or replays.names_of(manifest)) do
     replays.compare(folder, made, name, found, stopped, decisions.plain, late)
   end

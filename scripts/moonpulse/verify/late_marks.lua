@@ -1,6 +1,7 @@
 --- Rows of marks that were told later than their onset: a script looks at a trigger when it likes, and its
 --- mark has the time at which that came. Of a run that was stopped or killed, those that were told behind its
---- end are no part of what is compared, however long ago their onset is.
+--- end are no part of what is compared, however long ago their onset is: those of triggers, and what the
+--- script marked once it was stopped. Any other mark is told at its time.
 local cell_text = require "moonpulse.text.cell_text"
 local cells_of = require("moonpulse.text.cells").of
 local ended_lines = require "moonpulse.text.ended_lines"
@@ -8,6 +9,7 @@ local ended_lines = require "moonpulse.text.ended_lines"
 local M = {}
 
 local place_of_planned, place_of_text = 7, 16 -- columns of events.tsv
+local slack_ns = 1000000000 -- of virtual time, which may run on until the loop hears of the stop
 local index_cell = "^([^\t]*\t[^\t]*\t[^\t]*\t)[^\t]*"
 
 ---@class moonpulse.LateMarks how many rows of a mark are left out, by what they say and when
@@ -18,13 +20,46 @@ local function key_of(text, planned)
   return planned .. " " .. text
 end
 
---- The marks of a journal behind a line, as rows have them.
-local function marks_behind(entries, line)
-  local counts = {}
+-- beside those of triggers: they name an instant that was estimated or when a signal began
+local named_instants = { "^phase: %-?[%d.]+ degrees of [%d.]+ Hz$", "^signal %d+: " }
+
+local function whole(value)
+  return math.tointeger(tonumber(value))
+end
+
+--- When triggers came that a journal tells of behind a line.
+local function triggers_behind(entries, line)
+  local origin_ns, came = whole(entries[1] and entries[1].clock_ns) or 0, {}
   for number = line + 1, #entries do
     local entry = entries[number]
-    local at_ns = entry and entry.kind == "mark" and math.tointeger(tonumber(entry.at_ns))
+    local at_ns = entry and (entry.kind == "trigger" and whole(entry.at_ns)
+      or entry.kind == "play" and entry.triggered == true and (whole(entry.from_ns) or 0) - origin_ns)
     if at_ns then
+      came[at_ns] = true
+    end
+  end
+  return came
+end
+
+--- May a mark be told later than its time?
+local function is_told_late(entry, at_ns, came)
+  local text = tostring(entry.text)
+  for _, pattern in ipairs(named_instants) do
+    if text:find(pattern) then
+      return true
+    end
+  end
+  return came[at_ns] == true and text:find("trigger: ", 1, true) == 1
+end
+
+--- The marks of a journal behind a line, as rows have them.
+---@param since_ns integer from then on all; of those before only what may be told late
+local function marks_behind(entries, line, since_ns)
+  local counts, came = {}, triggers_behind(entries, line)
+  for number = line + 1, #entries do
+    local entry = entries[number]
+    local at_ns = entry and entry.kind == "mark" and whole(entry.at_ns)
+    if at_ns and (at_ns >= since_ns or is_told_late(entry, at_ns, came)) then
       local size_ns = math.abs(at_ns)
       local us = ("%s%d.%03d"):format(at_ns < 0 and "-" or "", size_ns // 1000, size_ns % 1000)
       local key = key_of(cell_text.written(tostring(entry.text)), us)
@@ -41,8 +76,9 @@ end
 ---@param last integer the line of its last decision that the run has as well
 ---@return moonpulse.LateMarks
 function M.of(entries, stop, made, last)
-  local ours = stop and marks_behind(entries, stop) or {}
-  local theirs, had = marks_behind(made, last), marks_behind(entries, 0)
+  local stop_ns = stop and whole(entries[stop].at_ns) or math.maxinteger
+  local ours = stop and marks_behind(entries, stop, stop_ns) or {}
+  local theirs, had = marks_behind(made, last, stop_ns - slack_ns), marks_behind(entries, 0, math.mininteger)
   for key, count in pairs(theirs) do
     theirs[key] = math.max(0, count - math.max(0, (had[key] or 0) - (ours[key] or 0)))
   end

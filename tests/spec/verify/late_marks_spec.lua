@@ -39,6 +39,13 @@ local texts = {
     end]],
 }
 
+-- each mark is told at its time, and the run is stopped amid it
+local reported = [[for trial = 1, 40 do
+      stim:fire(mp.pulse(mp.mso(40)))
+      run:mark("pain reported " .. trial)
+      run:sleep(3)
+    end]]
+
 local script = [[local mp = require "moonpulse"
   return mp.experiment(function(run)
     local stim = run:device()
@@ -90,6 +97,103 @@ local edits = {
       end
     end
   end, function(text) return (text:gsub("\n([^\n]*\t)taken 2\t", "\n%1trigger: byte 7\t%0", 1)) end },
+}
+
+--- Let the last line count what is before it now.
+local function counted(entries)
+  local counts = {}
+  for _, entry in ipairs(entries) do
+    if entry.lines_before then
+      entry.lines_before = {}
+      for kind, count in pairs(counts) do
+        entry.lines_before[kind] = count
+      end
+    end
+    counts[entry.kind] = (counts[entry.kind] or 0) + 1
+  end
+end
+
+--- events.tsv with other rows, counted anew.
+local function numbered(rows)
+  for i = 2, #rows do
+    rows[i] = rows[i]:gsub("^([^\t]*\t[^\t]*\t[^\t]*\t)[^\t]*", "%1" .. i - 1)
+  end
+  return table.concat(rows, "\n") .. "\n"
+end
+
+local function is_hidden(text)
+  local trial = tonumber((text or ""):match "^pain reported (%d+)$")
+  return trial and trial >= 3 and trial <= 8
+end
+
+local function without_hidden(text)
+  local rows = {}
+  for row in text:gmatch "[^\n]+" do
+    rows[#rows + 1] = not is_hidden(row:match "\t(pain reported %d+)\t") and row or nil
+  end
+  return numbered(rows)
+end
+
+--- Move the stop to just behind the second mark, and take the next six marks away.
+---@param entries table[]
+---@param gone table<string, boolean> kinds of lines that are taken away behind it as well
+local function stop_early(entries, gone)
+  local stop, place
+  for i = #entries, 1, -1 do
+    local entry = entries[i]
+    if entry.kind == "stop" then
+      stop = table.remove(entries, i)
+    elseif is_hidden(entry.text) then
+      table.remove(entries, i)
+    elseif entry.text == "pain reported 2" then
+      place = i + 1
+      stop.at_ns = entry.at_ns
+    elseif not place and gone[entry.kind] and stop then
+      table.remove(entries, i)
+    end
+  end
+  table.insert(entries, place, stop)
+  counted(entries)
+end
+
+--- A mark more behind the stop, at another time.
+local function invent(text, at_ns, more)
+  return function(entries)
+    for i, entry in ipairs(entries) do
+      if entry.kind == "stop" then
+        table.insert(entries, i + 1, { kind = "mark", text = text, at_ns = at_ns })
+        if more then
+          more(entry)
+        end
+        break
+      end
+    end
+    counted(entries)
+  end, function(table_text)
+    local rows, done = {}, false
+    local mark = table_text:match "\n([^\n]*\tpain reported 1\t[^\n]*)"
+    local us = ("%d.000"):format(tonumber(at_ns) // 1000)
+    mark = mark:gsub("pain reported 1", text):gsub("^[^\t]*", ("%.9f"):format(tonumber(at_ns) / 1e9))
+      :gsub("^(" .. ("[^\t]*\t"):rep(6) .. ")[^\t]*", "%1" .. us)
+    for row in table_text:gmatch "[^\n]+" do
+      if not done and (tonumber(row:match "^[^\t]*") or 0) > tonumber(at_ns) / 1e9 then
+        rows[#rows + 1], done = mark, true
+      end
+      rows[#rows + 1] = row
+    end
+    return numbered(rows)
+  end
+end
+
+local forgeries = {
+  ["marks are gone behind an earlier stop"] = { function(entries) stop_early(entries, {}) end,
+    without_hidden },
+  ["and so are the plans"] = { function(entries) stop_early(entries, { play = true, read = true }) end,
+    without_hidden },
+  ["a mark was told long after its time"] = { invent("no pain at all", "4000000000") },
+  ["as one of a trigger"] = { invent("trigger: byte 9", "4000000000") },
+  ["behind a stop of an earlier time"] = { invent("no pain at all", "4000000000",
+    function(stop) stop.at_ns = "3000000000" end) },
 }
 
 describe("a script that took its triggers late and was ended", function()
@@ -162,6 +266,24 @@ describe("a script that took its triggers late and was ended", function()
       local verdict, said = found_in(copy)
       assert.are.equal("differs", verdict, what)
       assert.is_nil(said:find("SHA256SUMS", 1, true), said)
+    end
+  end)
+
+  it("hides and invents no mark by a stop that was moved", function()
+    local run = ended("told", reported, "INT", 15)
+    assert.are.equal("whole", (found_in(run)))
+    for what, edit in pairs(forgeries) do
+      local copy = folder .. "/copy"
+      shell.remove(copy)
+      shell.copy(run, copy)
+      local before = shell.read(copy .. "/events.tsv")
+      resealed.edit(copy, edit[1], { ["events.tsv"] = edit[2] }, true)
+      assert.are_not.equal(before, shell.read(copy .. "/events.tsv"), what)
+      local verdict, said = found_in(copy)
+      assert.are.equal("differs", verdict, what)
+      for _, each in ipairs { "SHA256SUMS", "lines of the kind", "chain" } do -- not by what was closed again
+        assert.is_nil(said:find(each, 1, true), what .. ": " .. said)
+      end
     end
   end)
 end)

@@ -154,6 +154,38 @@ describe("the journal of an experiment", function()
     assert.are.same({ 2, 2 }, { #of.arm, #of.disarm })
     assert.are.same({}, assert(verify.folder(run, {})).differs)
   end)
+
+  -- what a script was told last waits for the journal's next line: that may be its end
+  local lasts = { ["stim:disarm()"] = "a part took its turn behind it", ["run:sleep(0.2)"] = "it slept",
+    ["print(run:now())"] = "it looked at the clock" }
+  for last, why in pairs(lasts) do
+    it("counts also what the script was told just before its end: " .. why, function()
+      shell.write(folder .. "/made.lua", ([[local mp = require "moonpulse"
+        return mp.experiment(function(run)
+          local stim = run:device()
+          stim:arm()
+          run:spawn(function() run:sleep(0.1) end)
+          stim:play(mp.pulse(mp.mso(40)))
+          %s
+        end)]]):format(last))
+      for i, speed in ipairs { "max", "1 --tolerance 5000" } do
+        local out = folder .. "/runs" .. i
+        local status, _, err = shell.moonpulse(folder, ("run %s/made.lua --device sim:duomag --timing host "
+          .. "--beyond-guidelines test --approval none --speed %s --out %s"):format(folder, speed, out))
+        assert.are.equal(0, status, err)
+        local lines = trail(fixture.run_in(out))
+        local reads = 0
+        for number = 1, #lines do
+          if lines[number].kind == "end" then
+            assert.are.equal(reads, lines[number].lines_before.read or 0)
+          end
+          reads = reads + (lines[number].kind == "read" and 1 or 0)
+        end
+        assert.is_true(reads > 0)
+        assert.are.same({}, assert(verify.folder(fixture.run_in(out), {})).differs)
+      end
+    end)
+  end
 end)
 
 --- A line without what older versions did not write.
