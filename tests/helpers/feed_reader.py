@@ -1,7 +1,7 @@
 """A program that reads a run's feed and knows nothing of Moonpulse: standard library only.
 
 feed_reader.py HOW SOCKET OUT: waits for the socket, then
-  read     writes all that comes to OUT, until the run closes
+  read     writes all that comes to OUT, until the run closes; OUT.here is there once the first line came
   hang     reads the first line, then nothing until OUT.go is there, then all that is left, into OUT
   say      sends what standard input has at once, and writes what comes to OUT until the run closes
   fill     connects until it is refused, and keeps all until OUT.go is there; OUT is there once it is refused
@@ -108,6 +108,9 @@ else:
     if how == "hang":
         text = first_line(s)
         wait_for(out + ".go")
+    elif how == "read":
+        text = first_line(s)
+        open(out + ".here", "wb").close()
     elif how == "say":
         try:
             s.sendall(sys.stdin.buffer.read())

@@ -49,6 +49,8 @@ end
 ---@return number? uv nil: it is none
 ---@return string? why
 ---@return string? taken what is one
+---@return number? least
+---@return number? most
 function M.microvolts(value)
   local number = type(value) == "string" and M.decimal(value) or math.type(value) and value
   if not number or not (number >= least_uv and number <= most_uv) then
@@ -56,7 +58,7 @@ function M.microvolts(value)
       least_uv, most_uv, value_words.shown(number or value), number and number >= 0 and number < least_uv
       and " (mV times 1000; without an MEP the amplitude of the noise)" or ""),
       ("a number from %d to %d, uV from peak to peak (without an MEP that of the noise)"):format(least_uv,
-        most_uv)
+        most_uv), least_uv, most_uv
   end
   return number
 end

@@ -213,16 +213,16 @@ function M.first(Device, help)
   for verb, kind in pairs(kinds) do
     local who, live = "stim:" .. verb, Device[verb]
     Device[verb] = function(self, plan, options)
-      local result, more
+      local results -- as many as the verb gives: a prompt prints each
       local was = self.past:take(kind, who)
       if was then
-        result, more = told[verb](self, help, who, plan, was, live, options, kind)
+        results = table.pack(told[verb](self, help, who, plan, was, live, options, kind))
       else
         self:border(plan)
-        result, more = live(self, plan, options)
+        results = table.pack(live(self, plan, options))
       end
       self.heard:turn()
-      return result, more
+      return table.unpack(results, 1, results.n)
     end
   end
 end

@@ -12,7 +12,9 @@ local most_events, most_journal = 400000000, 400000000 -- bytes
 local most_tail = 1 << 20 -- bytes of the journal in which its end is looked for
 local most_text = 900 -- of a marker, as over LSL
 
---- When the run began and ended, by its journal: nanoseconds on its clock, and from the beginning.
+--- When onset 0 was and when the run ended, by its journal: nanoseconds on its clock, and from onset 0. That of
+--- an experiment is where its journal begins, that of a protocol where its plan starts, behind arming and any
+--- trigger that was waited for; one whose plan never started has no onsets.
 local function times_of(folder)
   local text, message = core.read_file(folder .. "/journal.jsonl", most_journal)
   if not text then
@@ -24,12 +26,15 @@ local function times_of(folder)
   if not begin_ns then
     return nil, ("%s/journal.jsonl does not begin with the run's beginning: was it changed?"):format(folder)
   end
+  local play = first.what ~= "experiment" and text:match '\n([^\n]-"kind":"play"[^\n]*)'
+  play = play and cjson.decode(play)
+  local zero_ns = type(play) == "table" and math.tointeger(tonumber(play.start_ns)) or begin_ns
   local ended
   for line in text:sub(-most_tail):gmatch "[^\n]+" do -- what lies behind the end are notes and the seal's
     local each = line:find('"kind":"end"', 1, true) and cjson.decode(line)
     ended = type(each) == "table" and each.kind == "end" and math.tointeger(tonumber(each.at_ns)) or ended
   end
-  return begin_ns, ended
+  return zero_ns, ended and begin_ns + ended - zero_ns
 end
 
 --- The codes that go with pulses, by the pulse's number; those of marks, by their planned time, in order; and
@@ -106,11 +111,11 @@ local function in_order(list)
   return list
 end
 
---- A stream of samples at seconds from the run's beginning.
-local function stream(of, begin_ns, list)
-  of.created_s, of.times, of.values = begin_ns / 1e9, {}, {}
+--- A stream of samples at seconds from onset 0.
+local function stream(of, zero_ns, list)
+  of.created_s, of.times, of.values = zero_ns / 1e9, {}, {}
   for i, each in ipairs(list) do
-    of.times[i] = (begin_ns + math.floor(each.at * 1e9 + 0.5)) / 1e9 -- the nanoseconds of events.tsv
+    of.times[i] = (zero_ns + math.floor(each.at * 1e9 + 0.5)) / 1e9 -- the nanoseconds of events.tsv
     of.values[i] = each.values
   end
   of.source_id = ("moonpulse:%s:%s"):format(of.run, of.name)
@@ -134,8 +139,8 @@ function M.streams(folder, result)
       return nil, why
     end
   end
-  local begin_ns, ended_ns = times_of(folder)
-  if not begin_ns then
+  local zero_ns, ended_ns = times_of(folder)
+  if not zero_ns then
     return nil, ended_ns
   end
   local text, message = core.read_file(folder .. "/events.tsv", most_events)
@@ -153,12 +158,12 @@ function M.streams(folder, result)
     add(markers, math.max(ended, markers[#markers].at), "stop", result)
   end
   local list = { stream({ name = "Moonpulse", type = "Markers", format = "string", run = name,
-    channels = { { label = "marker" } } }, begin_ns, markers),
+    channels = { { label = "marker" } } }, zero_ns, markers),
     stream({ name = "Moonpulse pulses", type = "Stimulation", format = "double64", run = name,
-      channels = numbers_of_pulses }, begin_ns, in_order(pulses)) }
+      channels = numbers_of_pulses }, zero_ns, in_order(pulses)) }
   if sent[1] then
     list[3] = stream({ name = "Moonpulse codes", type = "Markers", format = "int32", run = name,
-      channels = { { label = "code" } } }, begin_ns, in_order(sent))
+      channels = { { label = "code" } } }, zero_ns, in_order(sent))
   end
   return list
 end

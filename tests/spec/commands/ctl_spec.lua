@@ -180,6 +180,8 @@ describe("moonpulse ctl", function()
       answers:flush()
       job:says "EMG or eye"
       local seen = other_program("read", folder .. "/moonpulse/a.sock")
+      -- it may begin slowly: a run that was stopped before it came says nothing to it
+      shell.await(function() return shell.read(seen .. ".here") end, seen .. ".here")
       local _, out = ctl "status"
       assert.matches("\nstate       asking: its operator has not answered yet\n", out, 1, true)
       assert.matches("\npulses      0 of 600 sent", out, 1, true)
@@ -200,6 +202,7 @@ describe("moonpulse ctl", function()
       said[name] = { status = fixture.manifest(fixture.run_in(("%s/%s-runs"):format(folder, name))),
         feed = shell.await(function() return shell.read(seen) end, seen) }
       os.remove(seen)
+      os.remove(seen .. ".here")
       shell.write(folder .. "/seen.jsonl", said[name].feed)
       assert.are.equal("", judge:ask("--any-order docs/schemas/feed.schema.json " .. folder .. "/seen.jsonl"))
     end
@@ -342,6 +345,33 @@ describe("moonpulse ctl", function()
     shell.write(out .. ".go", "")
   end)
 
+  --- A script that is at a prompt, of which nothing is typed until what is given is closed.
+  local function at_prompt()
+    shell.write(folder .. "/prompt.lua", [[local mp = require "moonpulse"
+      return mp.experiment { id = "typed", name = "Typed", run = function(run) run:prompt() end }]])
+    assert.are.equal(0, (shell.sh(folder, "mkfifo " .. folder .. "/typed")))
+    local job = run("typed", ("%s/prompt.lua --events c <%s/typed"):format(folder, folder))
+    local typed = io.open(folder .. "/typed", "w")
+    job:says "help says what there is"
+    return typed
+  end
+
+  it("pauses a script with parts side by side behind its plan", function()
+    shell.write(folder .. "/parts.lua", [[local mp = require "moonpulse"
+      return mp.experiment { id = "parts", name = "Parts", run = function(run)
+        local stim, pulse = run:device(), mp.pulse(mp.mso(40))
+        stim:arm(pulse) run:spawn(function() run:sleep(60) end) stim:fire(pulse) run:sleep(60) end }]])
+    local job = run("parts", folder .. "/parts.lua --events")
+    has_given("parts", 1)
+    job:says "1 pulse"
+    local status, _, err = ctl "pause"
+    assert.are.equal(0, status, err)
+    assert.are.equal(5, job:wait())
+    assert.matches("^paused by another program %(moonpulse ctl, process %d+%), behind plan 1$",
+      fixture.manifest(fixture.run_in(folder .. "/parts-runs")).result.reason)
+    assert.is_true((is_disarmed "parts"))
+  end)
+
   it("pauses a protocol behind its trial; what cannot be paused is told by its status, too", function()
     shell.write(folder .. "/three.lua", [[local mp = require "moonpulse"
       return mp.protocol { id = "three", name = "Three", plan = function()
@@ -365,16 +395,12 @@ describe("moonpulse ctl", function()
     status, out = ctl "pause b"
     assert.are.equal(3, status)
     assert.matches("nothing was given yet: q stops the run", out, 1, true)
-    shell.write(folder .. "/parts.lua", [[local mp = require "moonpulse"
-      return mp.experiment { id = "parts", name = "Parts", run = function(run)
-        run:spawn(function() end) run:note "now" run:sleep(60) end }]])
-    local parts = run("parts", folder .. "/parts.lua --events c")
-    parts:says "now"
+    local typed = at_prompt()
     status, out, err = ctl "pause c"
     assert.are.same({ 3, "" }, { status, out })
-    assert.matches("its script has parts side by side (run:spawn), and could not be gone on with", err, 1,
-      true)
+    assert.matches("it is at a prompt, and could not be gone on with", err, 1, true)
     assert.are.equal(0, (ctl "stop c"))
+    typed:close()
     assert.are.equal(0, (ctl "mark 'of a script'"))
     assert.are.equal(0, (ctl "stop b"))
     assert.are.equal(5, other:wait())

@@ -23,8 +23,6 @@ local analog = 'run:threshold { method = "stochastic", variant = "analog H", sta
 local hunt = loop(analog)
 local curve = loop "run:recruitment { from = 40, to = 70, step = 10, repeats = 2 }"
 local stairs = loop("run:staircase { start = 45, step = 2, trials = 4 }", 'trial:answer(run:ask "MEP?")')
-local reckoned = loop('run:threshold { method = "amplitude", start = 50, trials = 4 }',
-  'trial:answer(tonumber(run:ask "MEP in uV?"))')
 local in_mv = loop(analog,
   'trial:answer(1000 * run:ask "MEP in mV? [number]")')
 
@@ -69,8 +67,6 @@ describe("an answer that says nothing to its trial", function()
       "a number from 1 to 50000" },
     stairs = { stairs, { "y", "maybe", "", "no", "Y", "n" }, { "y", "no", "Y", "n" }, "staircases",
       { "maybe", "" }, "y or n" },
-    reckoned = { reckoned, { "40", "60", "none", "70000", "55", "45" }, { "40", "60", "55", "45" },
-      "thresholds", { "none", "70000" }, "a number from 1 to 50000" },
   } do
     it("is asked again where it was typed, and what follows is as if it had not been: " .. name, function()
       local body, typed, good, where, bad, words = table.unpack(each)
@@ -117,6 +113,29 @@ describe("an answer that says nothing to its trial", function()
     assert.are.equal(2, ended)
     assert.matches("made.lua:9: trial:answer: the MEP's amplitude is needed", why, 1, true)
     assert.are.equal(100, #refused(run))
+  end)
+
+  it("is an error at the author's line where the question was about something else", function()
+    local function pain(question, given)
+      return loop('run:threshold { method = "amplitude", start = 45, trials = 4, kind = "RMT" }',
+        ("local said = run:ask %q; trial:answer(%s)"):format(question, given))
+    end
+    for given, question in pairs {
+      ["tonumber(said)"] = "MEP in uV?", ["0"] = "Pain?", ["0.0"] = "Pain? [number]", ["nil"] = "Go on?",
+      ["said"] = "Pain? [number 0 to 10]", ["said or 1"] = "How many? [0/1/2]",
+    } do
+      local status, out, err, run = perform(pain(question, given), { given == "nil" and "on" or "0", "5",
+        "5", "5", "5" })
+      assert.are.equal(2, status, question .. given)
+      assert.matches("made.lua:9: trial:answer: the MEP's amplitude is needed", err, 1, true)
+      assert.are.equal(given:match "^[%dt]" ~= nil, err:find("the text that run:ask gave", 1, true) ~= nil, err)
+      assert.is_nil(out:find("please answer", 1, true), out)
+      assert.are.equal(1, select(2, shell.read(run .. "/twin.tsv"):gsub("\tpulse\t", "")))
+      assert.are.equal(0, (shell.moonpulse(folder, "verify " .. run)))
+    end
+    local status, out = perform(pain("MEP? [number 0 to 50000]", "said"), { "0", "60", "55", "40", "45" })
+    assert.are.equal(0, status, out)
+    assert.matches("please answer a number from 1 to 50000", out, 1, true)
   end)
 
   it("stays so in a run that is gone on with: it is told again what was refused, and asks", function()

@@ -50,16 +50,27 @@ local function rows_of(path)
   return rows
 end
 
---- When the run began on its clock, by the journal's first line.
-local function begin_ns(path)
-  return math.tointeger(tonumber(shell.read(path .. "/journal.jsonl"):match '"clock_ns":"(%d+)"'))
+--- Onset 0 on the run's clock: where a protocol's plan starts, or where an experiment's journal begins.
+local function zero_ns(path)
+  local journal = shell.read(path .. "/journal.jsonl")
+  local start = journal:find('"what":"protocol"', 1, true) and journal:match '"kind":"play".-"start_ns":"(%d+)"'
+  return math.tointeger(tonumber(start or journal:match '"clock_ns":"(%d+)"'))
+end
+
+--- When the simulator had each pulse, by its own log: seconds on the same clock in virtual time.
+local function twin_times(path)
+  local times = {}
+  for _, row in ipairs(shell.rows(path .. "/twin.tsv")) do
+    times[#times + 1] = row.event == "pulse" and tonumber(row.time) or nil
+  end
+  return times
 end
 
 --- Each sample is so long after the beginning as a row's onset, to a microsecond.
 local function assert_times(stream, rows, path)
   assert.are.equal(#rows, #stream.times)
   for i, row in ipairs(rows) do
-    local ns = stream.times[i] * 1e9 - begin_ns(path) - row.onset_ns
+    local ns = stream.times[i] * 1e9 - zero_ns(path) - row.onset_ns
     assert.is_true(math.abs(ns) < 1000, ("%d: %g ns"):format(i, ns))
   end
 end
@@ -106,7 +117,7 @@ describe("export xdf", function()
     end
     assert.are.same({ "start " .. path:match "[^/]+$", "mark begin & go code=100", "pulse T<S> code=2",
       "pulse T<S> code=2", "pulse T<S> code=2", "mark between", "pulse", "stop finished" }, texts)
-    assert.is_true(math.abs(start * 1e9 - begin_ns(path)) < 1000)
+    assert.is_true(math.abs(start * 1e9 - zero_ns(path)) < 1000)
     local own = of_event(rows, "pulse")
     for i, at in ipairs { 3, 4, 5, 7 } do
       assert.is_true(math.abs((markers.times[at] - start) * 1e9 - own[i].onset_ns) < 1000, i)
@@ -130,6 +141,27 @@ describe("export xdf", function()
       end
     end
   end)
+
+  it("has the pulses at the times at which the simulator had them, behind arming and what was waited for",
+    function()
+      local plan = "mp.pulse(mp.mso(40)):times(3, { every = 5 })"
+      shell.write(folder .. "/late.txt", "61.5 port 53\n")
+      for name, each in pairs {
+        protocol = { "return " .. plan, "--device sim:magstim200" },
+        waited = { "return " .. plan, "--start-on byte=53 --triggers " .. folder .. "/late.txt" },
+        experiment = { ("return mp.experiment(function(run) local stim = run:device() stim:arm() "
+          .. "stim:play(%s) end)"):format(plan), "--device sim:magstim200" },
+      } do
+        local path = run(name, each[1], each[2])
+        local found, times = export(path, name), twin_times(path)
+        local markers = found.streams[1].times
+        assert.are.equal(3, #times, name)
+        for i, at in ipairs(found.streams[2].times) do
+          assert.is_true(math.abs(at - times[i]) < 0.01, ("%s: %.6f, %.6f"):format(name, at, times[i]))
+        end
+        assert.is_true(markers[#markers] >= times[3] and markers[#markers] < times[3] + 10, name)
+      end
+    end)
 
   it("has all of many pulses, and texts of any length", function()
     local path = run("many", 'return mp.pulse(mp.mso(20)):label "long":times(5000, { every = 30 })')
