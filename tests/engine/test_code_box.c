@@ -151,7 +151,7 @@ static void held_up_between_two_of_a_script_the_zero_comes(void)
     begin();
     give(9);
     give(9);
-    turn_to(now_ns);
+    mp_code_box_now(&box, &hears);
     CHECK_INT(seen.count, 1);
     now_ns += 50 * MS;
     turn_to(now_ns + 50 * MS);
