@@ -24,7 +24,12 @@ enum {
 };
 
 /* Is somebody there who counts what was never freed: a sanitizer, valgrind? */
-#if defined __SANITIZE_ADDRESS__
+#if defined __has_feature
+#define MP_HAS_FEATURE(name) __has_feature(name)
+#else
+#define MP_HAS_FEATURE(name) 0
+#endif
+#if defined __SANITIZE_ADDRESS__ || MP_HAS_FEATURE(address_sanitizer)
 static bool leaks_are_looked_for(void)
 {
     return true;

@@ -152,12 +152,27 @@ static bool put_off(struct mp_code_box *box, int64_t now)
     return true;
 }
 
+/* A code of a script is due, and the box stands at one whose 0 it did not take: that comes
+ * first, and a box that still does not take it gets no code either. */
+static void put_owed(struct mp_code_box *box, const struct mp_code_hears *hears)
+{
+    put_zero(box);
+    if (box->owed) {
+        const struct mp_code code = take_first(box);
+        hears->told(hears->context, &code, MP_CODE_BOX_FULL, now_of(box));
+    }
+}
+
 void mp_code_box_now(struct mp_code_box *box, const struct mp_code_hears *hears)
 {
     const int64_t now = now_of(box);
     const bool code_due = box->count > 0 && box->waits[0].ready_ns <= now;
-    if ((box->stands || box->owed) && box->zero_ns <= now &&
-        (!code_due || box->zero_ns <= box->waits[0].ready_ns))
+    const bool patient =
+        code_due && box->waits[0].patient; // waits for the 0, however late it is
+    if (patient && box->owed)
+        put_owed(box, hears);
+    else if ((box->stands || box->owed) && box->zero_ns <= now &&
+             (!code_due || patient || box->zero_ns <= box->waits[0].ready_ns))
         put_zero(box);
     else if (code_due && !put_off(box, now))
         put_first(box, hears);

@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/serial.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -26,6 +27,9 @@
 
 static const char prefix[] = "lines:";
 static const int64_t between_ns = 200000;
+// an adapter that does not answer holds a look for seconds: who closes waits no longer than
+// this
+enum { CLOSE_MS = 50 };
 
 enum { LINES = 4 };
 static const enum mp_input_line lines[LINES] = {MP_INPUT_CTS, MP_INPUT_DSR, MP_INPUT_RI,
@@ -37,6 +41,7 @@ struct mp_lines {
     struct mp_line_told told[LINES];
     int write_end;
     _Atomic bool ending;
+    _Atomic bool left; // by the thread or by who closed, whichever came first: the other frees
     pthread_t thread;
 };
 
@@ -73,14 +78,19 @@ static int look(struct mp_lines *w, uint8_t *bytes, size_t *count)
     return failed;
 }
 
+static void free_lines(struct mp_lines *w)
+{
+    mp_port_close(w->port);
+    free(w);
+}
+
 /* A reader that takes nothing for a whole pipe's length loses what comes then, as at a port. */
 static void *watch_main(void *argument)
 {
     struct mp_lines *w = argument;
-    struct mp_realtime granted = {0};
     uint8_t bytes[LINES * (MP_LINE_EDGES_MOST + 1)];
     size_t count = 0;
-    mp_realtime_enter(&granted);
+    mp_realtime_enter_below();
     while (!atomic_load(&w->ending) && look(w, bytes, &count) == 0) {
         if (count > 0)
             (void)!write(w->write_end, bytes, count);
@@ -88,6 +98,8 @@ static void *watch_main(void *argument)
         (void)clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, NULL);
     }
     (void)close(w->write_end); // a reader finds the port lost
+    if (atomic_exchange(&w->left, true))
+        free_lines(w);
     return NULL;
 }
 
@@ -121,15 +133,42 @@ static enum mp_status start(struct mp_port *port, struct mp_error *err)
     return MP_OK;
 }
 
+/* Has the thread closed its end of the pipe, or does it within CLOSE_MS? */
+static bool ends_soon(int read_end)
+{
+    const int64_t until_ns = mp_clock_ns() + CLOSE_MS * MP_NS_PER_MS;
+    uint8_t unread[256];
+    ssize_t n = 0;
+    do {
+        struct pollfd end = {.fd = read_end, .events = POLLIN};
+        (void)poll(&end, 1, 1);
+        n = read(read_end, unread, sizeof unread);
+    } while (n != 0 && mp_clock_ns() < until_ns);
+    return n == 0;
+}
+
+/* Ends the watch, and the port within as well; where a look takes its time, the thread does
+ * that when it has looked. */
+static void end_watch(struct mp_lines *w, int read_end)
+{
+    atomic_store(&w->ending, true);
+    const bool ended = ends_soon(read_end);
+    const pthread_t thread = w->thread;
+    (void)close(read_end);
+    if (ended)
+        (void)pthread_join(thread, NULL);
+    else
+        (void)pthread_detach(thread);
+    if (atomic_exchange(&w->left, true))
+        free_lines(w);
+}
+
 static void lines_close(struct mp_port *port)
 {
-    if (port->fd >= 0) {
-        atomic_store(&port->lines->ending, true);
-        (void)pthread_join(port->lines->thread, NULL);
-        (void)close(port->fd);
-    }
-    mp_port_close(port->lines->port);
-    free(port->lines);
+    if (port->fd >= 0)
+        end_watch(port->lines, port->fd);
+    else
+        free_lines(port->lines);
     port->fd = -1;
     port->lines = NULL;
 }

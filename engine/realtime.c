@@ -98,6 +98,19 @@ void mp_realtime_enter(struct mp_realtime *realtime)
     realtime->spin = realtime->fifo && several;
 }
 
+void mp_realtime_enter_below(void)
+{
+    (void)prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
+    const struct sched_param below = {.sched_priority = allowed_priority() - 1};
+    const struct sched_param none = {.sched_priority = 0};
+    if (below.sched_priority < 0)
+        return;
+    if (below.sched_priority == 0)
+        (void)pthread_setschedparam(pthread_self(), SCHED_OTHER, &none);
+    else
+        (void)pthread_setschedparam(pthread_self(), SCHED_FIFO, &below);
+}
+
 void mp_realtime_release(struct mp_realtime *realtime)
 {
     if (realtime->dma_fd >= 0)

@@ -26,6 +26,9 @@ struct mp_realtime {
 void mp_realtime_prepare(struct mp_realtime *realtime);
 /* The dispatcher thread calls this first: timer slack 1 ns, SCHED_FIFO if allowed. */
 void mp_realtime_enter(struct mp_realtime *realtime);
+/* The same for a thread that hurries, and that the dispatcher's must not wait for: it has one
+ * priority less. */
+void mp_realtime_enter_below(void);
 /*
  * A loop thread, after the dispatcher has ended: lets go of what this one holds, and of no
  * more. A second call does nothing.

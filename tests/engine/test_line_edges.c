@@ -55,7 +55,7 @@ static void none_is_lost_nor_doubled_where_edges_are_counted(void)
 {
     uint64_t seed = 1;
     for (int round = 0; round < 200; round++) {
-        struct line line = {.count = 0};
+        struct line line = {.told = {.counts = true}};
         for (int i = 0; i < 60; i++) {
             seed = seed * 6364136223846793005U + 1442695040888963407U;
             move(&line, (seed >> 40) % 5);
@@ -71,7 +71,7 @@ static void none_is_lost_nor_doubled_where_edges_are_counted(void)
 
 static void a_count_that_begins_anywhere_and_overflows_is_taken(void)
 {
-    struct line line = {.told = {.counted = UINT32_MAX - 1}};
+    struct line line = {.told = {.counts = true, .counted = UINT32_MAX - 1}};
     move(&line, 3);
     look(&line, UINT32_MAX - 1 + 3U, true);
     check_all(&line);
@@ -91,9 +91,58 @@ static void without_a_count_a_level_that_changed_is_one_edge(void)
     CHECK_INT(line.length, 40);
 }
 
-static void of_a_storm_the_last_level_is_right(void)
+static void the_first_count_is_no_edge(void)
 {
     struct line line = {.count = 0};
+    look(&line, 1001, true);
+    CHECK_INT(line.length, 0);
+    line.high = true; // it was high before anybody counted
+    look(&line, 1001, true);
+    CHECK_INT(line.length, 1);
+    move(&line, 4);
+    look(&line, 1001 + 4, true);
+    CHECK_INT(line.length, 5);
+}
+
+/* The count cannot be had at some looks: no edge comes out of nothing, and none is lost. */
+static void a_count_that_fails_makes_no_edges(void)
+{
+    uint64_t seed = 2;
+    for (int round = 0; round < 200; round++) {
+        struct line line = {.count = 0};
+        look(&line, 1001, true);
+        for (int i = 0; i < 60; i++) {
+            seed = seed * 6364136223846793005U + 1442695040888963407U;
+            move(&line, (seed >> 40) % 3);
+            look(&line, 1001 + line.count, (seed >> 50) % 3 != 0);
+            CHECK(line.length <= line.count);
+        }
+        look(&line, 1001 + line.count, true);
+        check_all(&line);
+    }
+}
+
+/* A driver that is reset, or counts in 16 bits only. */
+static void a_count_that_goes_back_makes_no_edges_and_loses_none(void)
+{
+    static const uint32_t from[] = {1000, UINT16_MAX, UINT32_MAX / 2};
+    for (size_t i = 0; i < sizeof from / sizeof from[0]; i++) {
+        struct line line = {.count = 0};
+        look(&line, from[i], true);
+        look(&line, 0, true);
+        CHECK_INT(line.length, 0);
+        for (int pulse = 0; pulse < 10; pulse++) {
+            move(&line, 2); // over between two looks
+            look(&line, line.count, true);
+        }
+        CHECK_INT(line.length, 20);
+        check_all(&line);
+    }
+}
+
+static void of_a_storm_the_last_level_is_right(void)
+{
+    struct line line = {.told = {.counts = true}};
     for (uint32_t edges = 1000; edges < 1003; edges++) {
         move(&line, edges);
         look(&line, line.count, true);
@@ -109,6 +158,9 @@ int main(void)
     none_is_lost_nor_doubled_where_edges_are_counted();
     a_count_that_begins_anywhere_and_overflows_is_taken();
     without_a_count_a_level_that_changed_is_one_edge();
+    the_first_count_is_no_edge();
+    a_count_that_fails_makes_no_edges();
+    a_count_that_goes_back_makes_no_edges_and_loses_none();
     of_a_storm_the_last_level_is_right();
     return CHECK_DONE("test_line_edges");
 }

@@ -7,6 +7,8 @@
 #include "tests/check.h"
 
 #include <errno.h>
+#include <pthread.h>
+#include <sched.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 
@@ -86,6 +88,8 @@ static void who_was_refused_holds_nothing(void)
     CHECK(!locked);
 }
 
+static int noted;
+
 static struct mp_realtime late;
 
 static void arm_late(void)
@@ -121,8 +125,38 @@ static void each_has_its_own_request_against_deep_sleep(void)
     CHECK_INT(two.dma_fd, -1);
 }
 
+static void *note_priority(void *enters)
+{
+    static struct mp_realtime granted;
+    struct sched_param own;
+    int policy;
+    if (enters == NULL)
+        mp_realtime_enter_below();
+    else
+        mp_realtime_enter(&granted);
+    CHECK_INT(pthread_getschedparam(pthread_self(), &policy, &own), 0);
+    noted = policy == SCHED_FIFO ? own.sched_priority : 0;
+    return NULL;
+}
+
+static int priority_of(void *enters)
+{
+    pthread_t thread;
+    CHECK_INT(pthread_create(&thread, NULL, note_priority, enters), 0);
+    CHECK_INT(pthread_join(thread, NULL), 0);
+    return noted;
+}
+
+/* Where the host allows none, nobody has one. */
+static void who_hurries_beside_the_dispatcher_is_below_it(void)
+{
+    const int dispatchers = priority_of(&noted);
+    CHECK_INT(priority_of(NULL), dispatchers > 0 ? dispatchers - 1 : 0);
+}
+
 int main(void)
 {
+    who_hurries_beside_the_dispatcher_is_below_it();
     the_last_to_leave_unlocks_memory();
     who_was_refused_holds_nothing();
     a_lock_in_the_middle_of_an_unlock_holds();

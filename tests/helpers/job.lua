@@ -133,4 +133,25 @@ function M.meet(folder, meetings, arguments)
   return results
 end
 
+--- Wait until the flight record of the one run in a folder, which goes on, has so many event codes: who sees a
+--- byte at the box is sooner than the thread that stores that it wrote it.
+---@param job table
+---@param folder string for a copy: the record itself is the run's
+---@param runs string
+---@param count integer
+function M.await_codes(job, folder, runs, count)
+  local path = M.run_in(runs) .. "/flight.bin"
+  shell.await(function()
+    shell.copy(path, folder .. "/flight.copy")
+    local reader, stored = core.flight_read(folder .. "/flight.copy"), 0
+    for entry in reader and reader.next or function() end, reader do
+      stored = stored + (entry.kind == "code" and 1 or 0)
+    end
+    if reader then
+      reader:close()
+    end
+    return stored >= count or job:ended()
+  end, count .. " event codes in " .. path)
+end
+
 return M

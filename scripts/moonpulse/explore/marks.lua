@@ -60,6 +60,9 @@ local function hang(box, until_ns)
     box.wire:trouble(0)
     core.wait(every_s)
   end
+  if box.file then
+    box.wire:trouble(nil) -- nobody wrote since: the first byte behind a hang is taken
+  end
 end
 
 --- What the box does wrong, while there is one.

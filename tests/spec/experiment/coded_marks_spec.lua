@@ -305,7 +305,7 @@ end)]]):format(body))
     while bytes[#bytes] ~= 24 and not job:ended() do
       core.wait(0.01)
     end
-    core.wait(0.05) -- what has written it stores that it has: not always before it is read here
+    fixture.await_codes(job, folder, folder .. "/runs", 4)
     job:signal "KILL" -- while it stands there, and nothing is armed
     assert.are.equal(137, job:wait())
     for _ = 1, 100 do

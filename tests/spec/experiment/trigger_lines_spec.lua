@@ -115,7 +115,12 @@ describe("edges of lines", function()
     end
     local port = jobs:port()
     script([[stim:arm(pulse)
-      run:spawn(function() run:sleep(0.3) run:note "waiting" end)
+      run:spawn(function()
+        for i = 1, 3 do
+          while #run:triggers() < i do run:sleep(0.02) end
+          run:note("edge " .. i)
+        end
+      end)
       stim:on_trigger(pulse, { line = "ri", count = 1, refractory = 0.5, timeout = 20 })
       run:note "started"
       run:wait_trigger { line = "cd", edge = "falling", timeout = 20 }
@@ -129,14 +134,18 @@ describe("edges of lines", function()
     set "D"
     local job = jobs:start("job", ("run %s/made.lua --tolerance 1000 --out %s/runs --trigger-in lines:%s")
       :format(folder, folder, port:path()), ("%s MODEM_INPUT=%s/lines"):format(with_modem, folder))
-    job:says "waiting"
-    for _, high in ipairs { "", "C", "CL", "CLR" } do
+    shell.await(function()
+      local found = shell.names(folder .. "/runs")[1] or ""
+      return job:ended() or (shell.read(("%s/runs/%s/journal.jsonl"):format(folder, found)) or "")
+        :find('"kind":"ahead"', 1, true)
+    end, "that triggers are listened to")
+    for i, high in ipairs { "", "C", "CL" } do
       set(high)
-      core.wait(0.1)
+      job:says("edge " .. i)
     end
+    set "CLR"
     job:says "started"
     set "R"
-    core.wait(0.1)
     assert.are.equal(0, job:wait(), job:err())
     assert.matches("dpassed_over Cpassed_over Lpassed_over Rstarts cpassed_over ltaken", job:out())
     local found = fixture.run_in(folder .. "/runs")

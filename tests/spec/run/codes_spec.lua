@@ -273,7 +273,7 @@ end)]])
       while last ~= 7 and not job:ended() do
         core.wait(0.01)
       end
-      core.wait(0.05) -- the thread that has written it stores that it has: not always before it is read here
+      fixture.await_codes(job, folder, folder .. "/runs", 2)
       job:signal(name)
       assert.are.equal(ended[1], job:wait())
       for _ = 1, 100 do

@@ -138,17 +138,23 @@ describe("a simulator behind a loop that stalls", function()
     it("does not take four that surely came at once without a word: " .. name, function()
       local kit, host = armed(name)
       local pulse = kit.driver.encode.pulse(kit:action())
-      if type(pulse) == "string" then -- else it takes whatever comes
-        host:receive(pulse:rep(4), host.now_ns + 100 * MS, host.now_ns + 100 * MS)
-        host:tick(host.now_ns + 50 * MS)
-        assert.is_true((host.counts.ignored or 0) + (host.counts.error or 0) > 0)
+      if type(pulse) ~= "string" then
+        host:close()
+        return pending "it takes whatever comes"
       end
+      host:receive(pulse:rep(4), host.now_ns + 100 * MS, host.now_ns + 100 * MS)
+      host:tick(host.now_ns + 50 * MS)
+      assert.is_true((host.counts.ignored or 0) + (host.counts.error or 0) > 0)
       host:close()
     end)
 
     it("is as it was set when the pulse comes for which it was set: " .. name, function()
       local wanted = given_after(name, 0)
-      for late_ms = 1, wanted and 900 or 0, 37 do
+      if not wanted then
+        return pending "it is set to nothing else while it is armed"
+      end
+      assert.are_not.equal("nothing", wanted)
+      for late_ms = 1, 900, 37 do
         assert.are.same(wanted, given_after(name, late_ms * MS), late_ms)
       end
     end)

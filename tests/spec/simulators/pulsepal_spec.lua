@@ -298,4 +298,27 @@ describe("messages", function()
     simulator:tick(now + 10 * S)
     assert.are.equal(pulses, simulator:state().pulses) -- it left with d551, which ends everything
   end)
+
+  --- How often output 2 changed, which plays for 0.1 s, where these came: the first may have two seconds sooner.
+  local function changes_of_2(...)
+    local simulator, count = simulators.new { waveform = true }, 0
+    simulator:receive(set("pulseTrainDuration", 60, 1), MS)
+    simulator:receive(set("pulseTrainDuration", 0.1, 2), 2 * MS)
+    simulator.waited_ns = 2 * S
+    for i, message in ipairs { ... } do
+      simulator:receive(bin(message), S + i * MS)
+      simulator.waited_ns = 0
+    end
+    simulator:tick(S + 900 * MS)
+    for _, change in ipairs((simulator:waveform())) do
+      count = count + (change.channel == 2 and 1 or 0)
+    end
+    return count
+  end
+
+  it("that were read late find output 2 at rest, though output 1 plays on", function()
+    local of_one = changes_of_2 "d54d02"
+    assert.is_true(of_one > 0)
+    assert.are.equal(3 * of_one, changes_of_2("d54d03", "d54d03", "d54d03"))
+  end)
 end)

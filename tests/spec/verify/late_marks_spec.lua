@@ -7,7 +7,7 @@ local shell = require "shell"
 local verify = require "moonpulse.verify"
 
 local texts = {
-  queued = [[for trial = 1, 30 do
+  queued = [[for trial = 1, 200 do -- far from its end while a program starts that stops it
       local at = run:wait_trigger()
       run:mark("taken " .. trial)
       run:sleep(3)

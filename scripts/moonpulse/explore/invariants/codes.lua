@@ -3,7 +3,8 @@
 local plans = require "moonpulse.explore.plan"
 
 local plan_code = "255" -- of the marks of plans
-local ending_ns = 1000000000 -- a stop's 0 may be on its way so long before the end
+local ending_ns = 150000000 -- a box that took no 0 just before the end is not tried again before it
+local rest_ns = 1000000 -- between two codes of which a script gives the second (engine/code_box.c)
 local gave = { delivered = true, sent = true, otherwise = true }
 
 --- Has the run a box, and a record of it that can be read?
@@ -29,6 +30,25 @@ local function box_bytes(run)
       byte = tonumber(byte) }
   end
   return list
+end
+
+--- They in the order in which they were written; of a mark's a row has the time of the mark, which may have
+--- waited.
+local function rows_in_order(run)
+  local rows = code_rows(run)
+  table.sort(rows, function(a, b)
+    local first, second = a.sent or a.onset, b.sent or b.onset
+    return first < second or first == second and a.index < b.index
+  end)
+  return rows
+end
+
+--- Where the next code stands, behind a place of what stood at the box.
+local function next_code(bytes, at)
+  repeat
+    at = at + 1
+  until not bytes[at] or bytes[at].byte ~= 0
+  return at
 end
 
 --- A line is high from each code on, and rises for nothing else: one that comes while it is high leaves it
@@ -136,19 +156,12 @@ return {
         return not_high(run)
       end
       local bytes, at = box_bytes(run), 0
-      local function next_code()
-        repeat
-          at = at + 1
-        until not bytes[at] or bytes[at].byte ~= 0
-        return bytes[at]
-      end
-      local rows = code_rows(run)
-      table.sort(rows, function(a, b) -- of a mark's a row has the time of the mark, which may have waited
-        local first, second = a.sent or a.onset, b.sent or b.onset
-        return first < second or first == second and a.index < b.index
-      end)
-      for _, row in ipairs(rows) do
-        local there = row.sent and next_code()
+      for _, row in ipairs(rows_in_order(run)) do
+        local there
+        if row.sent then
+          at = next_code(bytes, at)
+          there = bytes[at]
+        end
         if row.sent and (not there or tostring(there.byte) ~= row.reply) then
           return ("event code %s of the record: the box got %s"):format(row.reply,
             there and there.byte or "none")
@@ -157,8 +170,25 @@ return {
             there.ns - row.sent)
         end
       end
-      local more = next_code()
+      local more = bytes[next_code(bytes, at)]
       return more and ("the box got event code %d, which no row has"):format(more.byte) or nil
+    end },
+  { name = "codes-told-apart",
+    says = "Where a script's mark gives a code, the box has stood at 0 for a millisecond before it.",
+    when = function(run) return has_box(run) and not run.scenario.line end,
+    check = function(run)
+      local bytes, at = box_bytes(run), 0
+      for _, row in ipairs(rows_in_order(run)) do
+        at = row.sent and next_code(bytes, at) or at
+        local before = bytes[at - 1]
+        local waited = row.sent and bytes[at] and before and not row.number and row.reply ~= plan_code
+        if waited and before.byte ~= 0 then
+          return ("event code %s at %d ns: the box still stands at %d"):format(row.reply, row.sent, before.byte)
+        elseif waited and bytes[at].ns - before.ns < rest_ns - 2000 - run.facts.clock_ns then
+          return ("event code %s at %d ns: the box is at 0 for %d ns"):format(row.reply, row.sent,
+            bytes[at].ns - before.ns)
+        end
+      end
     end },
   { name = "box-at-rest",
     says = "However a run ends, the box of its event codes stands at 0.",

@@ -117,21 +117,25 @@ end
 --- A train whose start was read late (moonpulse.simulation.slack) may be over sooner than it seems: then what
 --- it has left is given before the next soft trigger. A channel's early_ns: by how much its last train may
 --- have begun sooner; that is no sooner than the one before it was over.
-local function end_what_may_be_over(self, mask, arrived_ns)
-  local box, waited_ns = self.box, slack.waited(self)
-  for number, channel in ipairs(box.channels) do
-    local chosen, early_ns = mask >> (number - 1) & 1 == 1, nil
-    while chosen and playback.is_busy(channel) do
-      local over = box:over_at(channel)
-      if not over or over * CYCLE_NS - arrived_ns > (channel.early_ns or 0) then
-        return
-      end
-      early_ns = channel.early_ns
-      box:advance(math.max(over, box.cycle + 1))
+local function end_if_over(self, channel, arrived_ns)
+  local box, early_ns = self.box, nil
+  while playback.is_busy(channel) do
+    local over = box:over_at(channel)
+    if not over or over * CYCLE_NS - arrived_ns > (channel.early_ns or 0) then
+      return
     end
-    if chosen then
-      channel.early_ns = math.min(early_ns or math.maxinteger,
-        math.max(0, box.cycle * CYCLE_NS - arrived_ns) + waited_ns)
+    early_ns = channel.early_ns
+    box:advance(math.max(over, box.cycle + 1))
+  end
+  channel.early_ns = math.min(early_ns or math.maxinteger,
+    math.max(0, box.cycle * CYCLE_NS - arrived_ns) + slack.waited(self))
+end
+
+--- The same of all outputs of a soft trigger: one that plays on keeps no other from its end.
+local function end_what_may_be_over(self, mask, arrived_ns)
+  for number, channel in ipairs(self.box.channels) do
+    if mask >> (number - 1) & 1 == 1 then
+      end_if_over(self, channel, arrived_ns)
     end
   end
 end

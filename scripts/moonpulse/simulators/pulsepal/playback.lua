@@ -30,7 +30,6 @@ local function kill(channel)
 end
 M.kill = kill
 
-
 --- The custom train that a channel plays; times and volts count from 0.
 local function stored(self, channel)
   return self.customs[channel.custom] or self.customs[2]

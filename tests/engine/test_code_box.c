@@ -1,0 +1,181 @@
+/*
+ * The box of event codes by itself, on a clock that the test turns: between two codes of a
+ * script it stands at 0, whatever kept the 0 from coming in time.
+ */
+#include "engine/code_box.h"
+#include "engine/port_backend.h"
+#include "tests/check.h"
+
+#include <string.h>
+
+#define MS MP_NS_PER_MS
+#define MOST 32
+
+static int64_t now_ns;
+
+/* What the amplifier sees, and what was told of the codes. */
+static struct {
+    uint8_t bytes[MOST];
+    int64_t at_ns[MOST];
+    size_t count;
+    bool full; // it takes no byte
+    uint8_t told[MOST];
+    enum mp_code_lost lost[MOST];
+    size_t told_count;
+} seen;
+
+static int64_t look(void *unused)
+{
+    (void)unused;
+    return now_ns;
+}
+
+static enum mp_status take(struct mp_port *port, const void *bytes, size_t length,
+                           size_t *written, struct mp_error *err)
+{
+    (void)port, (void)err;
+    CHECK_INT(length, 1);
+    CHECK(seen.count < MOST);
+    *written = seen.full ? 0 : 1;
+    if (!seen.full) {
+        seen.bytes[seen.count] = *(const uint8_t *)bytes;
+        seen.at_ns[seen.count++] = now_ns;
+    }
+    return MP_OK;
+}
+
+static int empty(const struct mp_port *port)
+{
+    (void)port;
+    return 0;
+}
+
+static void hear(void *unused, const struct mp_code *code, enum mp_code_lost lost,
+                 int64_t entered_ns)
+{
+    (void)unused, (void)entered_ns;
+    CHECK(seen.told_count < MOST);
+    seen.told[seen.told_count] = code->value;
+    seen.lost[seen.told_count++] = lost;
+}
+
+static const struct mp_port_ops ops = {.kind = MP_PORT_SERIAL, .write = take, .queued = empty};
+static struct mp_port port = {.ops = &ops, .fd = -1};
+static const struct mp_time on_our_clock = {.now = look};
+static const struct mp_code_hears hears = {.told = hear};
+static struct mp_code_box box;
+
+static void begin(void)
+{
+    now_ns = MP_NS_PER_S;
+    memset(&seen, 0, sizeof seen);
+    box = (struct mp_code_box){
+        .port = &port, .wire_ns = MS / 10, .width_ns = 5 * MS, .time = &on_our_clock};
+}
+
+static void give(uint8_t value)
+{
+    const struct mp_code code = mp_code_of_script(&box, value, now_ns);
+    mp_code_box_add(&box, &code, &hears);
+}
+
+/* All that is due until then; a box that always has something due at one instant is stuck. */
+static void turn_to(int64_t until_ns)
+{
+    int turns = 0;
+    while (mp_code_box_next(&box) <= until_ns && turns++ < 100) {
+        if (mp_code_box_next(&box) > now_ns)
+            now_ns = mp_code_box_next(&box);
+        mp_code_box_now(&box, &hears);
+    }
+    CHECK(turns < 100);
+    now_ns = until_ns;
+}
+
+/* The box had the code twice, and an amplifier saw it twice. */
+static void check_twice(uint8_t code)
+{
+    const uint8_t expected[] = {code, 0, code, 0};
+    CHECK_INT(seen.count, sizeof expected);
+    CHECK(memcmp(seen.bytes, expected, sizeof expected) == 0);
+    CHECK(seen.at_ns[2] - seen.at_ns[1] >= MS);
+}
+
+static void check_told(size_t number, uint8_t code, enum mp_code_lost lost)
+{
+    CHECK(number < seen.told_count);
+    CHECK_INT(seen.told[number], code);
+    CHECK_INT(seen.lost[number], lost);
+}
+
+/* The box stands at a code, and is no longer waited for with its 0. */
+static void begin_owing(uint8_t code)
+{
+    begin();
+    give(code);
+    turn_to(now_ns + MS);
+    seen.full = true;
+    turn_to(now_ns + 250 * MS);
+    CHECK(box.owed);
+}
+
+static void an_owed_zero_comes_before_a_code_of_a_script(void)
+{
+    begin_owing(7);
+    seen.full = false;
+    give(7); // before the 0 is tried by itself
+    turn_to(now_ns + 50 * MS);
+    check_twice(7);
+    CHECK_INT(seen.told_count, 2);
+    check_told(1, 7, MP_CODE_WRITTEN);
+}
+
+static void where_the_owed_zero_is_not_taken_the_code_is_lost(void)
+{
+    begin_owing(7);
+    give(8);
+    give(9);
+    turn_to(now_ns + 2 * MS);
+    CHECK_INT(seen.told_count, 3);
+    check_told(1, 8, MP_CODE_BOX_FULL);
+    check_told(2, 9, MP_CODE_BOX_FULL);
+    seen.full = false;
+    turn_to(now_ns + 101 * MS);
+    CHECK_INT(seen.count, 2);
+    CHECK_INT(seen.bytes[1], 0);
+}
+
+/* Whoever writes the codes is held up behind the first until the time of both is over. */
+static void held_up_between_two_of_a_script_the_zero_comes(void)
+{
+    begin();
+    give(9);
+    give(9);
+    mp_code_box_now(&box, &hears);
+    CHECK_INT(seen.count, 1);
+    now_ns += 50 * MS;
+    turn_to(now_ns + 50 * MS);
+    check_twice(9);
+}
+
+/* A code of a plan comes at its time all the same. */
+static void a_code_of_a_plan_waits_for_no_owed_zero(void)
+{
+    begin_owing(7);
+    seen.full = false;
+    struct mp_code code = mp_code_of_script(&box, 8, now_ns);
+    code.patient = false;
+    mp_code_box_add(&box, &code, &hears);
+    turn_to(now_ns);
+    CHECK_INT(seen.count, 2);
+    CHECK_INT(seen.bytes[1], 8);
+}
+
+int main(void)
+{
+    an_owed_zero_comes_before_a_code_of_a_script();
+    where_the_owed_zero_is_not_taken_the_code_is_lost();
+    held_up_between_two_of_a_script_the_zero_comes();
+    a_code_of_a_plan_waits_for_no_owed_zero();
+    return CHECK_DONE("test_code_box");
+}
