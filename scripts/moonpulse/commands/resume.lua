@@ -237,15 +237,12 @@ function M.run(options)
   if not recipe then
     cli.fail("usage", "%s", message)
   end
-  if recipe.begin.devices and recipe.is_experiment then
-    cli.fail("usage", "the run was a script's on several devices, and is not gone on with yet: nothing was "
-      .. "armed; run it anew, with the parameters of what is left")
-  elseif recipe.begin.devices then
+  if recipe.begin.devices then
     local at, why = goes_on.where(recipe, options.out, options.from_trial)
     if not at then
       cli.fail("usage", "%s", why)
     end
-    cli.fail("usage", "the run was on several devices, and is not gone on with by itself yet: nothing was "
+    cli.fail("usage", "the run was on several devices, and resume goes on with one device only: nothing was "
       .. "armed; this gives the rest:\n%s", arguments.several_command(recipe, at.trial))
   end
   local own = check_device(options, recipe)

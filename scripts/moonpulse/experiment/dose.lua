@@ -27,10 +27,11 @@ end
 --- than the device can give it.
 ---@param starts_s fun(lowering: moonpulse.core.Lowering, firsts: moonpulse.First[]): number seconds from the
 ---   run's start
----@return { earlier: moonpulse.Given, starts: fun(lowering: moonpulse.core.Lowering,
----   firsts: moonpulse.First[]): number }
-function Dose:before(starts_s)
-  return { earlier = self.given, starts = function(...) return self:behind(starts_s(...)) end }
+---@param may boolean? it is of starts that may come, as close as they may
+---@return { earlier: moonpulse.Given, starts: (fun(lowering: moonpulse.core.Lowering,
+---   firsts: moonpulse.First[]): number), may: boolean? }
+function Dose:before(starts_s, may)
+  return { earlier = self.given, may = may, starts = function(...) return self:behind(starts_s(...)) end }
 end
 
 --- A plan that was admitted starts at start_s.

@@ -179,7 +179,7 @@ function M.run(self, help, plan, options, counts, begins, refused)
   local first, seed = self.plays + 1, show:seed_of(self.plays + 1)
   local all = plan:times(rule.most, { every = options.refractory })
   show:check_room(who, all, rule.most)
-  local worst = help.admit(self, all, seed, help.play_ahead_ns)
+  local worst = help.admit(self, all, seed, help.play_ahead_ns, nil, true)
   local admitted = help.admit(self, plan, seed, help.play_ahead_ns)
   local stimulator, of_one = self.stimulator:only(admitted)
   if not stimulator then

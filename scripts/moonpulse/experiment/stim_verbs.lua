@@ -61,11 +61,12 @@ end
 --- Check a plan for the earliest instant at which the device can give it.
 ---@param ahead_ns integer from now to the first frame
 ---@param at_ns integer? when the script wants it: where it is too soon for that, it is not played
-local function admit(self, plan, seed, ahead_ns, at_ns)
+---@param may boolean? it is of starts that may come
+local function admit(self, plan, seed, ahead_ns, at_ns, may)
   local stimulator = self.stimulator
   return refusing(stimulator.admit, stimulator, plan, seed, self.dose:before(function(lowering, firsts)
     return since_start(self, math.max(at_ns or 0, stimulator:bound(lowering, firsts, ahead_ns)))
-  end))
+  end, may))
 end
 
 local function check_plan(who, plan)

@@ -198,11 +198,11 @@ local function check(lowering, actions, driver, limits, more)
       local cause = cause_of(more.cause, first, second)
       -- what is further apart is no burst and no pair: nobody thinks of the device's timing there
       cause = cause and violation.interval_ns <= 1000000000 and cause or nil
-      refusals.with({ short_ns = violation.least_ns - violation.interval_ns }, "limit", "%s%s%s%s",
+      local uneven = cause and more.uneven and more.uneven(violation) or "" -- then any rate is of a part only
+      refusals.with({ short_ns = violation.least_ns - violation.interval_ns }, "limit", "%s%s%s",
         violations.explain(violation, driver, limits, first.train,
-          cause and ways.own_timing(cause.why) or ""),
+          cause and ways.own_timing(uneven ~= "" and uneven or cause.why) or ""),
         violations.pair_remedy(violation, lowering, first, second, driver),
-        cause and more.uneven and more.uneven(violation) or "",
         more.drawn and more.drawn(violation) or "")
     elseif finished then
       return

@@ -30,6 +30,27 @@ local function origin_of(plan, n)
   return ""
 end
 
+--- Of a plan's n-th pulse: which one it is of the pulses that one repetition gives one by one, at one period.
+--- 0 where it is of none.
+local function place_in_train(plan, n)
+  local view = plan:view()
+  if view.kind == "pulse" or view.kind == "parallel" then
+    return 0
+  end
+  for i = 1, view.children do
+    local child = plan:child(i)
+    local totals = child:totals()
+    local all = totals.pulses * (view.kind == "repeat" and view.count or 1)
+    if n <= all and view.kind == "repeat" and totals.pulses == 1 then
+      return totals.random and 0 or n
+    elseif n <= all then
+      return place_in_train(child, (n - 1) % totals.pulses + 1)
+    end
+    n = n - all
+  end
+  return 0
+end
+
 --- The pulses of a plan from an instant on that are alike, and whose intervals may be equal but for a
 --- rounding: their onsets, and the number of the first.
 local function train_at(plan, seed, from_us)
@@ -50,7 +71,8 @@ local function train_at(plan, seed, from_us)
   return onsets, number
 end
 
---- What to say of the intervals behind the first pulse of a violation; "" where they are equal, or no train.
+--- What to say of the intervals behind the first pulse of a violation, as it follows "they are 67 ms apart:
+--- "; "" where they are equal, or no train.
 ---@param violation moonpulse.core.Violation
 ---@param plan moonpulse.Plan as its author wrote it
 ---@param seed integer
@@ -58,15 +80,16 @@ end
 function M.words(violation, plan, seed)
   local onsets, number = train_at(plan, seed, violation.first_us)
   local uneven = even_onsets.uneven(onsets)
-  if not uneven then
+  -- a period that is no whole number of nanoseconds is one period all the same: 1/15 s
+  if not uneven or place_in_train(plan, number + uneven - 1) >= uneven then
     return ""
   end
   local function every(i)
     return violations.interval(onsets[i] - onsets[i - 1])
   end
   local origin = origin_of(plan, number + uneven - 1)
-  local text = ("; and the intervals of this train are not equal: pulse %d comes after %s, pulse %d after "
-    .. "%s%s"):format(number + uneven - 2, every(uneven - 1), number + uneven - 1, every(uneven),
+  local text = ("the intervals of this train are not equal: pulse %d comes after %s, pulse %d after %s%s")
+    :format(number + uneven - 2, every(uneven - 1), number + uneven - 1, every(uneven),
     origin ~= "" and (" (%s)"):format(origin) or "")
   local unit_ns = even_onsets.unit(onsets)
   local hz = even_onsets.rate(onsets, unit_ns)
@@ -74,8 +97,8 @@ function M.words(violation, plan, seed)
     return text .. ": make them equal"
   end
   local is_table = origin:find("%.[ct]sv:%d+$") or origin:find("%.txt:%d+$")
-  return ("%s; all %d are %s Hz but for their rounding to %s: %s gives that rate"):format(text, #onsets, hz,
-    numbers.seconds(unit_ns / 1e9), is_table and ("mp.from_table(%q, { hz = %s })"):format(
+  return ("%s; all %d are %s Hz but for their rounding to %s: %s gives that rate"):format(text, #onsets,
+    hz, numbers.seconds(unit_ns / 1e9), is_table and ("mp.from_table(%q, { hz = %s })"):format(
       origin:match("^(.*):%d+$"), hz) or ("mp.train { hz = %s, ... }"):format(hz))
 end
 

@@ -60,7 +60,7 @@ function M.sorted(list, drawn)
 end
 
 --- What the manifest says was planned, where the plan is not there: at least what has rows.
-local function add_kept(list, by_name, kept)
+local function add_kept(list, by_name, kept, trials)
   local names = {}
   for name, pulses in pairs(type(kept) == "table" and kept or {}) do
     if type(name) == "string" and math.tointeger(pulses) then
@@ -71,16 +71,19 @@ local function add_kept(list, by_name, kept)
   for _, name in ipairs(names) do
     local each = by_name[name] or new(list, by_name, name, 0)
     each.planned = math.max(each.planned, math.tointeger(kept[name]))
+    local told = type(trials) == "table" and math.tointeger(trials[name])
+    each.trials = each.trials and told and math.max(each.trials, told) or each.trials
   end
 end
 
 --- Of a run: all conditions of its plan, those that it never came to with none given.
 ---@param events table of moonpulse.record.read.events
 ---@param kept table<string, integer>? planned pulses by condition, as the manifest keeps them
+---@param kept_trials table<string, integer>? planned trials, the same
 ---@param plan moonpulse.Plan? that the rows follow
 ---@param drawn boolean? its order was drawn
 ---@return moonpulse.MethodsCondition[] empty where nobody named one
-function M.of_run(events, kept, plan, drawn)
+function M.of_run(events, kept, kept_trials, plan, drawn)
   local list, by_name = {}, {}
   if plan then
     list, by_name = planned_of(plan)
@@ -105,7 +108,7 @@ function M.of_run(events, kept, plan, drawn)
     each.planned = math.max(each.planned, rows[each] or 0)
   end
   if not plan then
-    add_kept(list, by_name, kept)
+    add_kept(list, by_name, kept, kept_trials)
   end
   for _, each in ipairs(list) do
     each.delivered, each.confirmed = each.delivered or 0, each.confirmed or 0

@@ -33,6 +33,7 @@ local MOST = 1000000 -- pulses that are looked at one by one
 ---@field catch_trials boolean? there are trials without a pulse, so that from pulse to pulse is not from
 ---   trial to trial
 ---@field pulses { planned: integer?, delivered: integer?, confirmed: integer?, perhaps: integer? }
+---@field not_reached integer? of a run: pulses of which there is no row
 ---@field conditions moonpulse.MethodsCondition[] all of the plan, where it names any
 ---@field durations { first_s: number?, first_to_last_s: number?, nominal_end_s: number?,
 ---   whole_cycles_s: number?, delivered_s: number? }

@@ -172,6 +172,7 @@ local function add_row_deviations(facts, events, planned, is_open)
     end
   end
   local missing = planned and planned - #events.pulses or 0
+  facts.not_reached = math.max(0, missing)
   if missing > 0 then
     local of = facts.kind == "experiment" and "that the script asked for" or "of the plan"
     local text = is_open and "of %s %s there is no row" or missing == 1 and "%s %s was not reached"
@@ -405,7 +406,8 @@ local function facts_without_stimuli(of, manifest, events, meta)
   for _, row in ipairs(events.pulses) do
     facts.pulses.confirmed = facts.pulses.confirmed + (row.is_confirmed and 1 or 0)
   end
-  facts.conditions = by_condition.of_run(events, get(manifest, "conditions"))
+  facts.conditions = by_condition.of_run(events, get(manifest, "conditions"),
+    get(manifest, "trials"))
   facts.durations.delivered_s = given > 0 and not facts.is_virtual and lasted_s or nil
   add_row_deviations(facts, events, facts.pulses.planned, get(manifest, "status") == "running")
   add_ending(facts, manifest)
@@ -484,7 +486,7 @@ function M.folder(folder, meta)
       table.insert(facts.deviations, 1, "the rows of events.tsv are not where the kept plan has its pulses "
         .. "(moonpulse verify tells more)")
     else
-      facts.conditions = by_condition.of_run(events, nil, kept.plan, kept.order)
+      facts.conditions = by_condition.of_run(events, nil, nil, kept.plan, kept.order)
       trials, of_trials = trials_of(list), structure.has_trials(kept.plan)
     end
   end

@@ -45,12 +45,16 @@ local function with_ranges(found)
   end))
 end
 
---- Without what is said of all of them together.
-local function sentences_of(facts)
+--- Without what is said of all of them together; following: which run continues this one.
+local function sentences_of(facts, following)
   local started = facts.started
   facts.started = nil
   local list = paragraphs.sentences(facts)
   facts.started = started
+  for _, each in ipairs(following and list or {}) do
+    each.text = each.text:gsub("not reached%.?$", ("not reached in it, and run %d continues it."):format(
+      following))
+  end
   return list
 end
 
@@ -106,20 +110,41 @@ local function thresholds(all, add)
   end
 end
 
+local function name_of(path)
+  return path:match("([^/]+)/*$") or path
+end
+
+--- The run among these that goes on with one of them: its facts and which run it is.
+local function next_of(number, all, names)
+  for i, other in ipairs(all) do
+    if i ~= number and other.continues == name_of(names[number]) then
+      return other, i
+    end
+  end
+  return nil
+end
+
+--- Pulses that a script asked for in a run that broke off, and again in the one that goes on with it.
+local function again(number, all, names)
+  local other = next_of(number, all, names)
+  return other and math.min(all[number].not_reached or 0, other.pulses.planned or 0) or 0
+end
+
 --- The pulses of all runs together; a run whose plan nobody kept has none that are planned, and those of one
 --- that
---- goes on with another one are among that one's. Not of an experiment: each has what its own script asked
---- for.
+--- goes on with another one are among that one's. Of an experiment each has what its own script asked for;
+--- what the run that it goes on with did not come to is asked for again, and counts once.
 local function dose(all, names, add)
   local pulses, scripted = { planned = 0, delivered = 0, confirmed = 0 }, true
   local there = {}
   for _, name in ipairs(names) do
-    there[name:match("([^/]+)/*$") or name] = true
+    there[name_of(name)] = true
   end
-  for _, facts in ipairs(all) do
+  for number, facts in ipairs(all) do
     local each = facts.pulses
     local is_script = facts.kind == "experiment"
     local planned = not is_script and there[facts.continues or false] and 0 or each.planned
+    planned = planned and is_script and planned - again(number, all, names) or planned
     scripted = scripted and is_script
     pulses.planned = pulses.planned and planned and pulses.planned + planned or nil
     pulses.delivered = pulses.delivered + each.delivered
@@ -136,7 +161,8 @@ end
 function M.sentences(all, names)
   local by_key, list, made = {}, {}, {}
   for number, facts in ipairs(all) do
-    for _, sentence in ipairs(sentences_of(facts)) do
+    local _, following = next_of(number, all, names)
+    for _, sentence in ipairs(sentences_of(facts, following)) do
       local key = sentence.id .. " " .. sentence.text:gsub(mso, "(MSO)")
       local found = by_key[key]
       if not found then

@@ -57,7 +57,7 @@ function M.marks_words(marks, what, number)
     #marks > most_named and ", ..." or "", what, number)
 end
 
---- In words: "trial 8, behind 210 of the plan's 600 pulses; it goes on with 2026-11-22T101500_itbs600".
+--- In words: "trial 8, behind 210 of the plan's 600 pulses; it continues 2026-11-22T101500_itbs600".
 ---@param manifest table? of any folder
 ---@return string? nil: it began at its plan's beginning
 function M.words(manifest)
@@ -69,7 +69,7 @@ function M.words(manifest)
   local marks = at.marks_left_out
   if not at.pulses_planned then -- of an experiment, whose plans are not known before
     return ("%s %d, behind %s%s"):format(at.what, at.number, numbers.counted(at.pulses_before, "pulse"),
-      at.continues and "; it goes on with " .. escapes.shown(at.continues) or "")
+      at.continues and "; it continues " .. escapes.shown(at.continues) or "")
   end
   return ("%s %d, behind %s of the plan's %s%s%s%s"):format(at.what, at.number,
     numbers.count(at.pulses_before), numbers.counted(at.pulses_planned, "pulse"), lost
@@ -77,7 +77,7 @@ function M.words(manifest)
     or "", marks
     and ("; %s before it %s left out"):format(numbers.counted(marks, "mark"), marks == 1 and "is" or "are")
     or "", at.continues
-    and "; it goes on with " .. escapes.shown(at.continues) or "")
+    and "; it continues " .. escapes.shown(at.continues) or "")
 end
 
 return M

@@ -20,16 +20,21 @@ end
 --- Where it would go on. What cannot be read, or is not to be gone on with, has no place.
 ---@return integer? trial nil: of an experiment, or it has none
 ---@return integer? plan of an experiment
+---@return string? command of several devices, which resume refuses; nil: resume
 local function place_of(path, out)
-  local done, trial, plan = pcall(function()
+  local done, trial, plan, command = pcall(function()
     local recipe = goes_on.recipe(path)
     local at = recipe and goes_on.where(recipe, out)
     if at and recipe.is_experiment then
       return nil, require("moonpulse.rerun.experiment_goes_on").begins(at, "").number
     end
-    return at and at.trial
+    return at and at.trial, nil, at and recipe.begin.devices and require("moonpulse.rerun.arguments")
+      .several_command(recipe, at.trial)
   end)
-  return done and trial or nil, done and plan or nil
+  if not done then
+    return nil
+  end
+  return trial or nil, plan or nil, command or nil
 end
 
 ---@class moonpulse.CanGoOn
@@ -48,11 +53,11 @@ function M.of(runs, out, now)
   for i = #runs, 1, -1 do
     local run = runs[i]
     if tried < most and may(run, now or os.time()) then
-      local trial, plan = place_of(run.path, out)
+      local trial, plan, command = place_of(run.path, out)
       tried = tried + 1
       if trial or plan then
         table.insert(list, 1, { path = run.path, trial = trial, plan = plan,
-          command = ("moonpulse resume %s"):format(to_type.path(run.path)) })
+          command = command or ("moonpulse resume %s"):format(to_type.path(run.path)) })
       end
     end
   end

@@ -107,6 +107,9 @@ local function obstacle(recipe)
     "result.flight_lost") then
     return ("nobody knows how much %s gave: a part of its record is lost; what is left of the plan is for "
       .. "you to decide (moonpulse run ... --from-trial N)"):format(folder)
+  elseif recipe.is_experiment and recipe.begin.devices then
+    return ("%s is a script's on several devices: resume goes on with scripts on one device only, and "
+      .. "nothing was armed; run it anew, with the parameters of what is left"):format(folder)
   end
 end
 

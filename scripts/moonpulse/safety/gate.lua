@@ -64,7 +64,7 @@ function M.clear(lowering, given)
     profile = policy.profile,
     coverage = coverages.of(policy.protocol or {}, given.limits, policy.used),
     lab = policy.lab, history = policy.history, progress = given.progress,
-    schedule = policy.schedule, earlier = given.earlier, at_s = given.at_s,
+    schedule = policy.schedule, earlier = given.earlier, may = given.may, at_s = given.at_s,
   }
   local why = M.refusal(report, policy)
   if why then

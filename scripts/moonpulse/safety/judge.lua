@@ -183,6 +183,7 @@ end
 ---@field progress fun(walked: integer, total: integer, of: string?)?
 ---@field schedule table? from moonpulse.safety.sessions
 ---@field earlier moonpulse.Given? what its run gave before
+---@field may boolean? it is of starts that may come, as close as they may: each finding says so
 ---@field at_s number? when the plan starts, in seconds from the run's start
 
 local TOGETHER = "; all channels together: our own caution, the tables are for one coil"
@@ -302,6 +303,7 @@ function M.plan(given)
   end
   local lab_over
   for _, finding in ipairs(findings) do
+    finding.may = given.may
     lab_over = lab_over or finding.lab and finding.verdict == "OVER" and finding or nil
   end
   return { verdict = worst_of(findings), profile = profile, pulses = counts.session,
@@ -333,10 +335,11 @@ end
 ---@param finding moonpulse.Finding
 ---@return string
 function M.sentence(finding)
+  local may = finding.may and " if all starts come, as close as they may" or ""
   if finding.words then
-    return finding.rule .. ": " .. finding.words
+    return finding.rule .. ": " .. finding.words .. may
   end
-  local parts = { ("%s: %s, %s: %s%s"):format(finding.rule, number(finding.value, finding.unit),
+  local parts = { ("%s: %s%s, %s: %s%s"):format(finding.rule, number(finding.value, finding.unit), may,
     finding.table, finding.row, finding.why or "") }
   if finding.train then
     parts[#parts + 1] = ("train %d%s, from pulse %d at %.6g s%s"):format(finding.train,

@@ -39,6 +39,7 @@ end
 ---@field hz number? of the train
 ---@field percent number? of the resting motor threshold
 ---@field times integer? how many are like it: judge
+---@field may boolean? it is of starts that may come: judge
 
 -- %MSO without a threshold could be anything: it is judged as the strongest column
 local UNKNOWN_PERCENT = 130

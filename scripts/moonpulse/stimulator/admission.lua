@@ -13,7 +13,7 @@ local function judgement(given, at_s)
   local limits = given.driver.limits(given.identity)
   return { plan = given.plan, seed = given.seed, thresholds = given.thresholds,
     limits = limits, step = limits.intensity.step, highest = limits.intensity.highest, policy = given.policy,
-    progress = given.progress, earlier = given.earlier, at_s = at_s }
+    progress = given.progress, earlier = given.earlier, may = given.may, at_s = at_s }
 end
 
 local function judge(made, given, at_s)

@@ -179,7 +179,7 @@ function Stimulator:admit(plan, seed, dose, progress)
     plan = plan, seed = seed, driver = self.driver, identity = self.identity,
     thresholds = self.job.thresholds, timing = self.job.timing,
     codes = self.job.codes, policy = self.job.policy, own = self.job.own, markless = self.job.markless,
-    earlier = dose and dose.earlier, starts = dose and dose.starts,
+    earlier = dose and dose.earlier, may = dose and dose.may, starts = dose and dose.starts,
   }
 end
 

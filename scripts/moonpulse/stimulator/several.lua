@@ -259,10 +259,11 @@ function Stimulators:admit(plan, seed, dose)
     in_order = {}, judging_ns = 0, again = again }
   for i, each in ipairs(made.those) do
     each.job.markless = i > 1
-    local one = each:admit(plan, seed, dose and { earlier = dose.earlier, starts = function(...)
-      self.bounded = each
-      return dose.starts(...)
-    end })
+    local one = each:admit(plan, seed, dose and { earlier = dose.earlier, may = dose.may,
+      starts = function(...)
+        self.bounded = each
+        return dose.starts(...)
+      end })
     made.all[i] = one
     for _, first in ipairs(one.firsts) do
       made.firsts[#made.firsts + 1] = first

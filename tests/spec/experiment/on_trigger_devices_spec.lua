@@ -114,6 +114,28 @@ describe("stim:on_trigger", function()
     end
   end)
 
+  it("is judged for what may come, which the verdict, the report and methods say of it", function()
+    local body = [[
+      local train = mp.train { pulses = 4, hz = 10, intensity = mp.rmt(110) }
+      stim:arm(train)
+      stim:%s]]
+    local given = "play(train:times(2, { every = 1.3 }))" -- no worse than those may come
+    for what, may in pairs { ["on_trigger(train, { count = 2, refractory = 1.3 })"] = true,
+      [given] = false } do
+      local status, out, path = run(body:format(what), { { 3, 1 }, { 20, 1 } }, "--rmt 40")
+      assert.are.equal(0, status, out)
+      local text = cjson.decode(shell.read(path .. "/manifest.json")).safety.findings[1].text
+      local _, methods = shell.moonpulse(folder, "methods " .. path)
+      for _, said in ipairs { out, text, methods, shell.read(path .. "/report.html") } do
+        said = said:gsub("%s+", " ")
+        assert.matches("gap between trains: 0.9", said, 1, true)
+        local told = said:find(" s if all starts come, as close as they may, Chen", 1, true) ~= nil
+        assert.are.equal(may, told, said)
+      end
+      shell.remove(folder .. "/runs")
+    end
+  end)
+
   it("waits until the device takes a pulse again, whatever triggers come before", function()
     -- a Magstim 200 of 40 %MSO takes the next pulse 2 s after the one before
     local status, out, path = run([[

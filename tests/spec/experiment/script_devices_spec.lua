@@ -180,6 +180,12 @@ end)]], "--device left=sim:rapid --device right=sim:duomag --participant P1")
     status, _, err = shell.moonpulse(folder, "resume " .. path)
     assert.are.equal(2, status)
     assert.matches("run it anew", err, 1, true)
+    local out
+    status, out = shell.sh(folder, ("MOONPULSE_RUNS=%s/out %s runs"):format(folder,
+      shell.quote(shell.program)))
+    assert.are.equal(0, status)
+    assert.matches("error", out)
+    assert.is_nil(out:find("moonpulse resume", 1, true), out) -- what is refused is not offered
     status, _, err = shell.moonpulse(folder, ("run hf10_neurostar --speed max --participant P1 --rmt last "
       .. "--out %s/out"):format(folder))
     assert.are.equal(2, status)

@@ -85,6 +85,29 @@ describe("a refusal of a train names why the device does not time it", function(
     end
   end)
 
+  it("which is not its intervals where one rate was asked for, whole nanoseconds or not", function()
+    local function train(pulses)
+      return mp.train { pulses = pulses, hz = 15, intensity = mp.mso(40) }
+    end
+    local text = refusal(train(10), "rapid", {})
+    local below, above = text:match "10 pulses at 15 Hz last 0%.666667 s, off its steps .*: (%d+) or (%d+)"
+    assert.is_nil(text:find("equal", 1, true), text) -- nor { hz = 15 }, which it is
+    for count = 9, 12 do -- what is advised is taken, and is the nearest
+      local fits = count == tonumber(below) or count == tonumber(above)
+      assert.are.equal(fits, refusal(train(count), "rapid", {}) == nil, count)
+    end
+    local uneven = mp.pulse(mp.mso(40)) -- of the millisecond: 67, 66 and 67 ms
+    for i = 1, 8 do
+      local ms = (i * 200 + 1) // 3 - ((i - 1) * 200 + 1) // 3
+      uneven = uneven .. mp.rest(ms / 1000) .. mp.pulse(mp.mso(40))
+    end
+    text = refusal(uneven, "rapid", {})
+    assert.matches("are 67 ms apart.*its own timing: the intervals of this train are not equal: .*; all 9 "
+      .. "are 15 Hz but for their rounding to 1 ms: mp.train { hz = 15, ... } gives that rate; pulse by pulse",
+      text)
+    assert.is_nil(text:find("15.1", 1, true), text) -- the rate of two of its pulses is nobody's
+  end)
+
   it("of the pulses that it cannot give, not of what lies around them", function()
     local text = refusal(ramp(53, 64), "rapid", {})
     assert.is_truthy(text:find("^the Magstim Rapid² does not time the pulses of 64 %%MSO"), text)

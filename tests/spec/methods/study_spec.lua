@@ -68,6 +68,27 @@ describe("moonpulse methods of several runs", function()
       given), text, 1, true, out .. err .. text)
   end)
 
+  it("counts once what a run that broke off did not come to and the next one gave", function()
+    shell.write(folder .. "/blocks.lua", [[local mp = require "moonpulse"
+      return mp.experiment(function(run)
+        local stim = run:device()
+        local train = mp.train { pulses = 5, hz = 10, intensity = mp.mso(40) }
+        stim:arm(train)
+        stim:play(train:times(4, { every = 10 }):label "TR")
+        run:sleep(10)
+        stim:play(train:times(2, { every = 10 }):label "TR")
+      end)]])
+    shell.moonpulse(folder, ("run %s/blocks.lua --speed max --fault unplug@10 --out %s/f"):format(folder,
+      folder))
+    local status, _, err = shell.moonpulse(folder, ("resume %s/f/* --out %s/g"):format(folder, folder))
+    assert.are.equal(0, status, err)
+    local text = methods(("%s/f/* %s/g/*"):format(folder, folder))
+    assert.matches("In all runs together: all 30 pulses that the script asked for were", text, 1, true)
+    assert.matches("10 pulses that the script asked for were not reached in it, and run 2 continues it", text,
+      1, true)
+    assert.matches("TR 10 of 20 pulses (2 of 4 trials)", methods(folder .. "/f/*"), 1, true)
+  end)
+
   it("as JSON has the same sentences, and each run with its pulses and thresholds", function()
     local of = ("%s/a/* %s/b/* %s/c/*"):format(folder, folder, folder)
     local found = cjson.decode(methods(of .. " --json"))

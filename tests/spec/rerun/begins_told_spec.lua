@@ -63,8 +63,8 @@ describe("where a run began amid its plan is told:", function()
   end)
 
   local function words(at)
-    return ("trial 5, behind 120 of the plan's 600 pulses, the last %d of which were not given; it goes on "
-      .. "with %s"):format(at.left_out, at.continues)
+    return ("trial 5, behind 120 of the plan's 600 pulses, the last %d of which were not given; it continues "
+      .. "%s"):format(at.left_out, at.continues)
   end
 
   it("in the crate, which rdflib reads", function()

@@ -110,7 +110,7 @@ describe("resume", function()
       end
       local _, methods = shell.moonpulse(folder, "methods " .. second)
       local lost = from - 1 - #first
-      assert.matches(("The run began with trial %d, behind %d of the plan's %d pulses%s; it goes on with %s.")
+      assert.matches(("The run began with trial %d, behind %d of the plan's %d pulses%s; it continues %s.")
         :format(begun + 1, from - 1, #all, lost > 0 and (", the last %d of which %s not given"):format(lost,
         lost == 1 and "was" or "were") or "", run:match("[^/]+$")), methods:gsub("\n", " "), 1, true)
       assert.matches(("<dt>Began with</dt><dd>trial %d, behind"):format(begun + 1),
