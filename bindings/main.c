@@ -17,6 +17,16 @@
 #include <sys/resource.h>
 #include <unistd.h>
 #include <uv.h>
+#if __has_include(                                                                             \
+    <valgrind/valgrind.h>) // where it is installed: one who has no valgrind runs nothing in it
+#include <valgrind/valgrind.h>
+#endif
+
+#if defined __has_feature
+#define MP_HAS_FEATURE(name) __has_feature(name)
+#else
+#define MP_HAS_FEATURE(name) 0
+#endif
 
 enum {
     REFUSED = 3,         // the exit status "limit" (text/refusal.lua)
@@ -24,23 +34,16 @@ enum {
 };
 
 /* Is somebody there who counts what was never freed: a sanitizer, valgrind? */
-#if defined __has_feature
-#define MP_HAS_FEATURE(name) __has_feature(name)
-#else
-#define MP_HAS_FEATURE(name) 0
-#endif
+static bool leaks_are_looked_for(void)
+{
 #if defined __SANITIZE_ADDRESS__ || MP_HAS_FEATURE(address_sanitizer)
-static bool leaks_are_looked_for(void)
-{
     return true;
-}
+#elif defined RUNNING_ON_VALGRIND
+    return RUNNING_ON_VALGRIND != 0;
 #else
-static bool leaks_are_looked_for(void)
-{
-    const char *preloaded = getenv("LD_PRELOAD");
-    return preloaded != NULL && strstr(preloaded, "vgpreload") != NULL;
-}
+    return false;
 #endif
+}
 
 /* What begins with the program's name is said to the user, and needs no stack. */
 static int traceback(lua_State *L)

@@ -76,14 +76,16 @@ describe("an experiment that is made again", function()
     assert.are.equal("", unchecked)
   end)
 
-  --- The first two lines of the journal that are marks of two parts and follow one another, exchanged.
+  --- The first two marks of two parts that follow one another, but for whose turn it was, exchanged.
   local function exchanged(run)
     resealed.edit(run, function(entries)
-      for i = 2, #entries do
-        local a, b = entries[i - 1], entries[i]
-        if a.kind == "mark" and b.kind == "mark" and a.part ~= b.part then
-          entries[i - 1], entries[i] = b, a
+      local before
+      for i, entry in ipairs(entries) do
+        if entry.kind == "mark" and before and entries[before].part ~= entry.part then
+          entries[before], entries[i] = entry, entries[before]
           return
+        elseif entry.kind ~= "turn" then
+          before = entry.kind == "mark" and i or nil
         end
       end
       error "no such marks"
