@@ -76,7 +76,7 @@ describe("an experiment that is made again", function()
     assert.are.equal("", unchecked)
   end)
 
-  --- The first two marks of two parts that follow one another, but for whose turn it was, exchanged.
+  --- The first two marks of two parts that follow one another, but for what was read, exchanged.
   local function exchanged(run)
     resealed.edit(run, function(entries)
       local before
@@ -84,7 +84,7 @@ describe("an experiment that is made again", function()
         if entry.kind == "mark" and before and entries[before].part ~= entry.part then
           entries[before], entries[i] = entry, entries[before]
           return
-        elseif entry.kind ~= "turn" then
+        elseif entry.kind ~= "read" then
           before = entry.kind == "mark" and i or nil
         end
       end
