@@ -47,9 +47,14 @@ local function tell_lost(device, lost)
   end
 end
 
+--- An instant of the script's clock, when it would have come (monotonic).
+local function at_of(device, at_ns)
+  return device.zero_ns + at_ns - device.past.ago_ns
+end
+
 --- Not sooner than it would have come, at an instant of the script's clock.
 local function await(device, at_ns)
-  device.waiting:until_ns(device.zero_ns + at_ns - device.past.ago_ns)
+  device.waiting:until_ns(at_of(device, at_ns))
 end
 
 --- What of a plan that was played is left out is told; then what is left of it is given.
@@ -62,7 +67,7 @@ local function give_rest(device, was, rest, live, trials)
   elseif rest.marks_again > 0 then
     tell(device, "given again: %s that the plan begins with", numbers.counted(rest.marks_again, "mark"))
   end
-  await(device, (was.starts_ns[1] or 0) + rest.begins_ns)
+  device.turns:begin_held(at_of(device, (was.starts_ns[1] or 0) + rest.begins_ns))
   device:border(rest.plan)
   device.stimulator.job.trials_before = trials
   local start = live(device, rest.plan)
@@ -87,6 +92,8 @@ local function played(device, help, who, plan, was, live, trials)
       tell_lost(device, plan:totals().pulses - was.given)
     end
   else
+    -- other parts find it going on, as they did then: none gives anything in between
+    local turn <close> = device.turns:hold(who) -- luacheck: ignore 211
     trials = trials + rest.trials
     local further = device.past:take("play", who)
     local of_rest = further and played(device, help, who, rest.plan, further, live, trials)
@@ -218,7 +225,9 @@ function M.first(Device, help)
       if was then
         results = table.pack(told[verb](self, help, who, plan, was, live, options, kind))
       else
-        self:border(plan)
+        if not self.turns:is_held() then -- else it is refused
+          self:border(plan)
+        end
         results = table.pack(live(self, plan, options))
       end
       self.heard:turn()

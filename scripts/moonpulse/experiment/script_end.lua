@@ -32,15 +32,16 @@ end
 --- that nobody answered is asked anew as it is.
 ---@param entries moonpulse.PastEntry[] what it was told; changed
 ---@param lines table[] of its journal
+---@param is_amid boolean? it ended amid a plan, of which the entries do not say yet what was given
 ---@return integer? from_file answers of --answers that are forgotten; nil: nothing can be
-function M.forget(entries, lines)
+function M.forget(entries, lines, is_amid)
   local is_open, source = last_question(lines)
   local i = #entries
   if is_open then
     return 0
   elseif has_parts(entries) then
     return nil
-  elseif entries[i] and entries[i].given then
+  elseif is_amid or entries[i] and entries[i].given then
     return 0
   end
   while entries[i] and readings[entries[i].what] do

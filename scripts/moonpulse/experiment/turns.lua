@@ -2,6 +2,7 @@
 --- has the table. A stop never waits for its turn: it ends what is going on, and what follows waits.
 local blame = require "moonpulse.text.author_line"
 local core = require "moonpulse.core"
+local refusals = require "moonpulse.text.refusal"
 local waitings = require "moonpulse.experiment.waiting"
 
 local M = {}
@@ -52,8 +53,12 @@ Turn.__index = Turn
 
 --- The operation is over, however it ended.
 function Turn:__close()
-  local turns = self.turns
-  turns.running = nil
+  local turns, held = self.turns, self.amid
+  if held then
+    held.asking = held.asking - 1
+  else
+    turns.running = nil
+  end
   turns.waiting:wake()
   wake_stoppers(turns)
 end
@@ -67,9 +72,17 @@ end
 --- stop comes meanwhile.
 ---@param what "arm"|"play"|"status"
 ---@param who string the function, for messages
----@return table turn to be closed when it is over
+---@return table? turn to be closed when it is over; nil: it is part of what this task holds
 function Turns:take(what, who)
   waitings.must_wait(who)
+  local held = self.running
+  if held and held.task == core.current() then
+    self.waiting.check()
+    return nil
+  elseif held and held.begins_later and what == "status" then
+    held.asking = held.asking + 1
+    return setmetatable({ turns = self, amid = held }, Turn)
+  end
   self.waiting:until_true(function()
     local other = self.running
     if other and not waits_for[what][other.what] then
@@ -81,6 +94,37 @@ function Turns:take(what, who)
   self.waiting.check()
   self.running = setmetatable({ turns = self, what = what, who = who, where = blame.origin() }, Turn)
   return self.running
+end
+
+--- Begin a plan of which nothing is given yet, and that others find going on all the same: they may ask for
+--- the status until begin_held().
+---@param who string
+---@return table? turn to be closed when it is over; nil: this task holds one
+function Turns:hold(who)
+  local turn = self:take("play", who)
+  if turn then
+    turn.task, turn.begins_later, turn.asking = core.current(), true, 0
+  end
+  return turn
+end
+
+--- Wait until an instant, of what this task holds. Raises where a stop comes: what is held has ended then.
+---@param at_ns integer monotonic
+function Turns:begin_held(at_ns)
+  local held = self.running
+  while core.clock_ns() < at_ns or held.asking > 0 do
+    self.waiting:wait(core.clock_ns() < at_ns and (at_ns - core.clock_ns()) / 1e9 or nil)
+    if self.stopping then
+      refusals.stopped("finished")
+    end
+  end
+  held.begins_later = nil
+end
+
+--- Does another task hold the stimulator for a plan that begins later?
+---@return boolean
+function Turns:is_held()
+  return self.running ~= nil and self.running.task ~= nil and self.running.task ~= core.current()
 end
 
 --- Make safe, when what went on has ended; then whoever waits looks again.
@@ -110,6 +154,9 @@ function Turns:stop(who, halt, make_safe, owes, is_apart)
   waitings.must_wait(who)
   local follows, ok, problem = self.leaving, true, nil
   self.stopping = (self.stopping or 0) + 1
+  if self.running and self.running.begins_later then
+    self.waiting:wake()
+  end
   while self.leaving do
     await_end(self, "leaving")
   end

@@ -258,13 +258,11 @@ end
 
 --- Can a script that an error or a refusal ended come to another end, told the same? As resume judges it.
 local function can_be_told(context, result)
-  if result.pulses_sent + result.pulses_skipped < result.pulses_planned then
-    return true -- amid a plan
-  end
+  local is_amid = result.pulses_sent + result.pulses_skipped < result.pulses_planned
   -- loaded for them
   local lines = require("moonpulse.record.journal_lines").entries(context.record.folder)
   local entries = lines and require("moonpulse.experiment.past").until_now(lines)
-  return entries and require("moonpulse.experiment.script_end").forget(entries, lines) ~= nil
+  return entries and require("moonpulse.experiment.script_end").forget(entries, lines, is_amid) ~= nil
 end
 
 --- What is left of a run that broke off can be given: of an experiment what its script decides.

@@ -44,7 +44,8 @@ describe("a stop of a script on several devices", function()
       sims[place]:says("simulated ")
     end
     local job = jobs:start("run", ("run %s/two.lua --rmt 60 --tolerance 500 --out %s/out --device "
-      .. "left=magventure@%s/port_l --device right=%s@%s/port_r"):format(folder, folder, folder, right, folder))
+      .. "left=magventure@%s/port_l --device right=%s@%s/port_r"):format(folder, folder, folder, right,
+      folder))
     shell.await(function() return job:ended() or seen "left" >= 3 end, "the second plan")
     return job, sims
   end
@@ -118,8 +119,8 @@ describe("a stop of a script on several devices", function()
     local job = start(nil, { left = " --fault drop@3" })
     assert.are.equal(4, (job:wait()))
     await_safe("left", "right")
-    assert.matches("^left: pulse 5 was not confirmed", fixture.manifest(fixture.run_in(folder .. "/out")).result
-      .reason)
+    local result = fixture.manifest(fixture.run_in(folder .. "/out")).result
+    assert.matches("^left: pulse 5 was not confirmed", result.reason)
   end)
 
   --- How many pulses the flight record of a device says were sent: of a copy, since the run holds its own.
@@ -137,7 +138,8 @@ describe("a stop of a script on several devices", function()
     local job = start()
     local path = fixture.run_in(folder .. "/out")
     -- a simulator may have a pulse before the sender has stored that its write returned
-    shell.await(function() return stored(path, "left") >= 3 and stored(path, "right") == 2 end, "their records")
+    shell.await(function() return stored(path, "left") >= 3 and stored(path, "right") == 2 end,
+      "what the sender stores")
     job:signal("KILL")
     job:wait()
     await_safe("left", "right")

@@ -67,6 +67,21 @@ describe("what is offered at the end of a run", function()
       ["e requested"] = false, ["e error"] = false, ["e refused"] = true }, offered)
   end)
 
+  it("works of an error amid a plan, of a script with parts side by side and of one without", function()
+    local play = "stim:play(mp.pulse(mp.mso(40)):times(10, { every = 1 }))"
+    local bodies = { part = "run:spawn(function() run:sleep(3.3) error 'a part' end) " .. play,
+      stopped = "run:spawn(function() run:sleep(1) end) run:sleep(2) " .. play, script = play }
+    local offered = {}
+    for name, body in pairs(bodies) do
+      local text = experiment:format(0, "1", "", ""):gsub("for i = 1, 0 do.*", function()
+        return body .. "\nend)"
+      end)
+      offered[name] = works(name, begin(name, text, name == "part" and "--speed max"
+        or "--speed max --fault unplug@4"))
+    end
+    assert.are.same({ part = false, stopped = true, script = true }, offered)
+  end)
+
   it("works where the run was stopped, or killed and recovered", function()
     local texts = { p = protocol:format(300, "1"), e = experiment:format(300, "1", "", "") }
     for kind, text in pairs(texts) do

@@ -50,8 +50,8 @@ describe("resume of an experiment", function()
 
   --- A command that keeps its run in a folder of its own: status, what it said, the run.
   local function made(out, text, ...)
-    local status, said, err = shell.moonpulse(folder,
-      ((text .. " --out %s/%s"):format(...):gsub("%%s", "%%")))
+    local command = (text .. " --out %s/%s"):format(...):gsub("%%s", "%%")
+    local status, said, err = shell.moonpulse(folder, command)
     return status, said .. err, shell.names(folder .. "/" .. out)[1] and fixture.run_in(folder .. "/" .. out)
   end
 

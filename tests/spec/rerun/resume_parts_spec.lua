@@ -136,6 +136,72 @@ describe("resume of an experiment with parts side by side", function()
     end
   end)
 
+  local beside = [[
+local mp = require "moonpulse"
+return mp.experiment(function(run)
+  local stim = run:device()
+  stim:arm()
+  run:spawn(function()
+    for i = 1, 40 do
+      run:sleep(4)
+      %s
+    end
+  end)
+  local one = mp.pulse(mp.mso(40)):times(3, { every = 1 }) .. mp.rest { min = 20, max = 40 }
+  run:note("played " .. tostring(pcall(stim.play, stim, one:times(4))))
+  run:sleep(30)
+  run:note "over"
+end)
+]]
+
+  it("keeps other parts from giving anything before what is left of a plan", function()
+    local function broken_off(name, text) -- and what goes on with it
+      local _, said, first = run(name .. "_first", text, "/dev/null", "--fault unplug@3")
+      assert.matches("\nresume +moonpulse resume ", said)
+      local status, rest
+      status, said, rest = made(name, ("resume %s --speed max"):format(first))
+      assert.are.equal(0, status, said)
+      return rest, first
+    end
+    local rest, first = broken_off("rest", beside:format "pcall(stim.fire, stim, mp.pulse(mp.mso(60)))")
+    local alone = broken_off("alone", (beside:format(""):gsub("run:spawn.-\n  end%)\n", "")))
+    --- What the plan gave: of which trial, and how long after the one before.
+    local function own(path)
+      local list, rows = {}, (fixture.pulse_rows(path))
+      for i = 1, #rows do
+        local before = i > 1 and tonumber(rows[i - 1].onset_planned_us) or nil
+        if rows[i].intensity_mso == "40" then
+          list[#list + 1] = ("trial %s, behind %.0f ms"):format(rows[i].trial, before
+            and (tonumber(rows[i].onset_planned_us) - before) / 1e3 or 0)
+        end
+      end
+      return list, rows[1].intensity_mso, #rows
+    end
+    local expected, _, count = own(alone)
+    local given, strength, of_all = own(rest)
+    assert.are.same({ expected, "40", 9 }, { given, strength, count })
+    assert.is_true(of_all > 9) -- the other part's came behind
+    local line = '"play":1,.-"seed":(%d+)'
+    assert.are.equal(shell.read(first .. "/journal.jsonl"):match(line), shell.read(rest .. "/journal.jsonl")
+      :match('"kind":"play".-' .. line))
+    is_whole(rest)
+  end)
+
+  it("lets other parts look at the device meanwhile, and end what is left of the plan", function()
+    local text = beside:format([[if i < 3 then stim:status() run:note("looks at " .. run:now() // 1) end
+      if i == 4 then stim:disarm() run:note("disarmed at " .. run:now() // 1) end]])
+    local _, said, first = run("first", text, "/dev/null", "--fault unplug@3")
+    assert.matches("\nresume +moonpulse resume ", said)
+    local status, rest
+    status, said, rest = made("rest", ("resume %s --speed max"):format(first))
+    assert.are.equal(0, status, said)
+    for _, words in ipairs { "looks at 6.0", "looks at 10.0", "played false", "disarmed at 18.0" } do
+      assert.matches(words, said, 1, true)
+    end
+    assert.are.equal(0, #(fixture.pulse_rows(rest)))
+    is_whole(rest)
+  end)
+
   it("is refused where the parts go another way, before anything more is given", function()
     local _, _, first = run("first", script, lines_of(1, 2, 3))
     local lines = {}
