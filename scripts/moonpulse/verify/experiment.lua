@@ -123,7 +123,7 @@ end
 local function compare_pulses(folder, manifest, entries, made, found, whole, upto)
   local text, other = rows.read(folder, found), core.read_file(made .. "/events.tsv", most_events)
   local ours, at = starts_of(entries), 1
-  if ours[1] and aheads.untold(manifest, entries) > 0 then -- what came behind those only the flight record has
+  if ours[1] and aheads.untold(manifest, entries) > 0 then -- the flight record alone has what came then
     upto = math.min(upto or math.maxinteger, ours[#ours].first + ours[#ours].pulses - 1)
   end
   local matched, place = match(ours, starts_of(journal_of(made)))

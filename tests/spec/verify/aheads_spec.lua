@@ -1,5 +1,5 @@
--- A run that was killed while triggers started a plan may have pulses that its journal was not told of: so many
--- as were left, and no run that came to an end has any.
+-- A run that was killed while triggers started a plan may have pulses that its journal was not told of: so
+-- many as were left, and no run that came to an end has any.
 local aheads = require "moonpulse.verify.aheads"
 local fixture = require "job"
 local resealed = require "resealed"
@@ -18,7 +18,8 @@ describe("the pulses that a journal was not told of", function()
     local killed = { status = "interrupted" }
     assert.are.equal(15, aheads.untold(killed, { begin, ahead }))
     assert.are.equal(9, aheads.untold(killed, { begin, ahead, started, false, started }))
-    assert.are.equal(0, aheads.untold(killed, { begin, ahead, started, { kind = "read", what = "on_trigger" } }))
+    assert.are.equal(0, aheads.untold(killed, { begin, ahead, started,
+      { kind = "read", what = "on_trigger" } }))
     assert.are.equal(0, aheads.untold(killed, { begin, ahead, { kind = "end" } }))
   end)
 
@@ -55,6 +56,7 @@ describe("the pulses that a journal was not told of", function()
     for i, each in ipairs(assert(verify.folder(run, {})).differs) do
       said[i] = each.text
     end
-    assert.matches("it has 3 pulses, and the plans of journal.jsonl have 1", table.concat(said, "\n"), 1, true)
+    assert.matches("it has 3 pulses, and the plans of journal.jsonl have 1", table.concat(said, "\n"), 1,
+      true)
   end)
 end)

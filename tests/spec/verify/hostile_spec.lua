@@ -151,7 +151,8 @@ describe("a folder that was made to harm", function()
           .. "names is loaded" or "the journal does not say how it was driven: "
         assert.matches(expected, why, 1, true)
         if kind == "experiment" then -- nor by what verify starts
-          local status, out, wrong = shell.moonpulse(folder, ("rerun %s --look --out %s/look"):format(run, folder))
+          local status, out, wrong = shell.moonpulse(folder, ("rerun %s --look --out %s/look"):format(
+            run, folder))
           assert.are_not.equal(0, status, what)
           assert.matches("its driver is no shipped one", wrong, 1, true)
           assert.is_nil(lfs.attributes(witness), what .. ": " .. out .. wrong)
