@@ -7,7 +7,7 @@ local bytes_read = require "moonpulse.text.bytes_read"
 local cli = require "moonpulse.cli"
 local core = require "moonpulse.core"
 local devices = require "moonpulse.cli.device_argument"
-local drivers = require "moonpulse.driver.find"
+local driven_on = require "moonpulse.verify.driven_on"
 local escapes = require "moonpulse.text.escapes"
 local json = require "moonpulse.text.sorted_json"
 local look_bounds = require "moonpulse.run.look_bounds"
@@ -151,17 +151,12 @@ end
 
 --- Are the devices of the run simulators of shipped drivers, and nothing else?
 local function is_shipped(recipe, of_run)
-  local several = recipe.begin.devices
-  if type(several) ~= "table" then
-    local name = recipe.begin.device.name
-    return drivers.known(name) and of_run.device == "sim:" .. name
+  local begin = recipe.begin
+  if driven_on.why_not(begin) then
+    return false
   end
-  for _, each in ipairs(several) do -- arguments.of names the simulator of each
-    if type(each) ~= "table" or not drivers.known(each.name) then
-      return false
-    end
-  end
-  return true
+  local is_named = begin.devices ~= nil or of_run.device == "sim:" .. begin.device.name
+  return is_named and #of_run.devices == (begin.devices and #begin.devices or 1)
 end
 
 --- Only to see what it gives, for verify: it may do no more than a protocol, and nothing is compared.

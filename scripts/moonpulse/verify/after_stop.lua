@@ -42,8 +42,8 @@ local function check_begun(entries, stop, findings)
       break
     elseif begins[entry.kind] and not is_told_late(entry) then
       if first then
-        findings:differ(name, first, "it says %s behind the stop of line %d, and goes on behind that: nothing "
-          .. "is played once a run is stopped", entries[first].kind, stop)
+        findings:differ(name, first, "it says %s behind the stop of line %d, and goes on behind that: "
+          .. "nothing is played once a run is stopped", entries[first].kind, stop)
         return
       end
       first = number

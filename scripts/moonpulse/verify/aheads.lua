@@ -37,10 +37,14 @@ local closes = { arm = true, disarm = true, play = true, set = true, watch = tru
 
 --- A run that was killed while triggers started a plan: its last starts have their pulses, by the flight
 --- record, and the journal was not told of them yet.
+---@param manifest table its status, which has a check of its own (moonpulse.verify.ends)
 ---@param entries (table|false)[] the lines of a journal
 ---@return integer pulses so many there may be more than the journal has; 0 of any other run
-function M.untold(entries)
+function M.untold(manifest, entries)
   local open, left = nil, 0
+  if manifest.status ~= "interrupted" and manifest.status ~= "running" then
+    return 0
+  end
   for _, entry in ipairs(entries) do
     if entry and entry.kind == "ahead" then
       open, left = entry, math.tointeger(tonumber(entry.count)) or 0

@@ -5,7 +5,7 @@ local aheads = require "moonpulse.verify.aheads"
 local children = require "moonpulse.verify.child"
 local core = require "moonpulse.core"
 local decisions = require "moonpulse.compare.decisions"
-local drivers = require "moonpulse.driver.find"
+local driven_on = require "moonpulse.verify.driven_on"
 local findings_of = require "moonpulse.verify.findings"
 local journal_lines = require "moonpulse.record.journal_lines"
 local late_marks = require "moonpulse.verify.late_marks"
@@ -30,18 +30,12 @@ local function why_not(manifest, begin)
     or type(begin.device) ~= "table" then
     return "the journal does not say how it was driven"
   end
-  local names = { read.get(manifest, "device.name") or false, begin.device.name or false }
-  if type(begin.devices) == "table" then -- of several
-    names = {}
-    for i, each in ipairs(begin.devices) do
-      names[i] = type(each) == "table" and each.name or false
-    end
+  local why = driven_on.why_not(begin)
+  if not why and begin.devices == nil then
+    why = driven_on.why_not { device = { name = read.get(manifest, "device.name") } }
   end
-  for _, name in ipairs(names) do
-    if not drivers.known(name) then
-      return ("its driver %s is no shipped one, and no driver that a record names is loaded"):format(
-        tostring(name))
-    end
+  if why then
+    return why
   end
   for _, each in ipairs(type(manifest.files) == "table" and manifest.files or {}) do
     if type(each) == "table" and each.role == "driver" then
@@ -129,7 +123,7 @@ end
 local function compare_pulses(folder, manifest, entries, made, found, whole, upto)
   local text, other = rows.read(folder, found), core.read_file(made .. "/events.tsv", most_events)
   local ours, at = starts_of(entries), 1
-  if ours[1] and aheads.untold(entries) > 0 then -- what came behind those the flight record alone has
+  if ours[1] and aheads.untold(manifest, entries) > 0 then -- the flight record alone has what came then
     upto = math.min(upto or math.maxinteger, ours[#ours].first + ours[#ours].pulses - 1)
   end
   local matched, place = match(ours, starts_of(journal_of(made)))

@@ -133,7 +133,7 @@ local function check_contents(folder, manifest, lines, chained, findings, progre
   end
   if manifest.kind == "experiment" then
     if virtual then
-      rows.against_journal(folder, lines, findings)
+      rows.against_journal(folder, manifest, lines, findings)
     end
     experiments.check(folder, manifest, lines, scratch.path, findings, progress)
   elseif not begin or begin.kind ~= "begin" then

@@ -8,7 +8,7 @@ local compiled = require "moonpulse.safety.compiled"
 local conditions = require "moonpulse.record.conditions"
 local core = require "moonpulse.core"
 local devices = require "moonpulse.cli.device_argument"
-local drivers = require "moonpulse.driver.find"
+local driven_on = require "moonpulse.verify.driven_on"
 local faults = require "moonpulse.simulation.faults"
 local files = require "moonpulse.record.file"
 local insides = require "moonpulse.run.inside"
@@ -37,9 +37,6 @@ local function options_of_several(named)
   local options = { devices = {}, of_device = {}, device_option = {},
     speed = "max", stop_line = "none", timing = "host" }
   for i, each in ipairs(named) do
-    if type(each) ~= "table" or type(each.place) ~= "string" or not drivers.known(tostring(each.name)) then
-      return nil
-    end
     options.devices[i] = ("%s=sim:%s"):format(each.place, each.name)
     options.of_device[each.place] = { rmt = tonumber(each.rmt), amt = tonumber(each.amt) }
     for _, text in ipairs(type(each.options) == "table" and each.options or {}) do
@@ -61,14 +58,13 @@ end
 --- What the journal's first line says of how the run was driven.
 local function options_of(begin)
   local from = type(begin.options) == "table" and begin.options or {}
-  if type(begin.devices) == "table" then
+  local why = driven_on.why_not(begin)
+  if why then
+    return nil, why
+  elseif begin.devices then
     return options_of_several(begin.devices), from
   end
-  local name = type(begin.device) == "table" and begin.device.name
-  if type(name) ~= "string" or not drivers.known(name) then
-    return nil, ("its driver %s is no shipped one, and no driver that a record names is loaded"):format(
-      tostring(name))
-  end
+  local name = begin.device.name
   local options = { device = "sim:" .. name, speed = "max", device_option = {}, stop_line = "none",
     timing = type(from.timing) == "string" and from.timing or "auto" }
   for i, text in ipairs(type(from.device_options) == "table" and from.device_options or {}) do

@@ -198,9 +198,10 @@ end
 
 --- What the journal of an experiment says was marked and played.
 ---@param folder string
+---@param manifest table
 ---@param lines moonpulse.ChainLine[]
 ---@param findings moonpulse.VerifyFindings
-function M.against_journal(folder, lines, findings)
+function M.against_journal(folder, manifest, lines, findings)
   for _, line in ipairs(lines) do
     if line.older then
       return findings:leave("events.tsv against journal.jsonl", "the journal, or its beginning, is of an "
@@ -231,7 +232,7 @@ function M.against_journal(folder, lines, findings)
       findings:differ(name, nil, "it has no row of the mark %q, which journal.jsonl has", text)
     end
   end
-  if rows > pulses + aheads.untold(journal_lines.whole(lines)) then
+  if rows > pulses + aheads.untold(manifest, journal_lines.whole(lines)) then
     findings:differ(name, nil, "it has %d pulses, and the plans of journal.jsonl have %d", rows, pulses)
   end
   if #findings.differs == before then

@@ -1,4 +1,5 @@
--- A stop is noted at once and written with the journal's next line: what stopped a run first stays its reason.
+-- A stop is noted at once and written with the journal's next line: what stopped a run first stays its
+-- reason.
 local audits = require "moonpulse.record.audit"
 local journal_lines = require "moonpulse.record.journal_lines"
 local shell = require "shell"

@@ -71,6 +71,19 @@ describe("a journal", function()
     assert.are.same({ "lines 2 to 3 of journal.jsonl could not be read (it is torn or was changed)" }, said)
   end)
 
+  it("leaves out a setting without its action, however that line was closed", function()
+    for _, action in ipairs { "text", 5, false } do
+      marks(1)
+      local journal = assert(journals.new(folder))
+      journal:write("set", { at_ns = 1, told_ns = 1, latency_ns = 0, action = action or nil })
+      journal:write("mark", { at_ns = 2, text = "mark 2" })
+      journal:close()
+      local entries, said = journals.read(folder)
+      assert.are.same({ 1, "mark" }, { #entries, entries[1].kind })
+      assert.are.same({ "line 1 of journal.jsonl could not be read (set.action is not an object)" }, said)
+    end
+  end)
+
   it("says which lines are missing or out of their order", function()
     local lines = marks(5)
     table.remove(lines, 2)

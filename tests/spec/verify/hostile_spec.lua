@@ -3,6 +3,7 @@
 -- file X.
 local cjson = require "cjson"
 local fixture = require "job"
+local json = require "moonpulse.text.sorted_json"
 local lfs = require "lfs"
 local resealed = require "resealed"
 local sha256 = require "moonpulse.text.sha256"
@@ -117,6 +118,47 @@ describe("a folder that was made to harm", function()
         end
       end)
     end
+  end
+
+  local several = {
+    ["none"] = function() return json.list {} end,
+    ["one whose place is a path"] = function()
+      return { { place = "/x", name = "rapid" }, { place = "/y", name = "rapid" } }
+    end,
+    ["two of one name"] = function()
+      return { { place = "a", name = "rapid" }, { place = "a", name = "rapid" } }
+    end,
+    ["one alone"] = function() return { { place = "a", name = "rapid" } } end,
+    ["no list"] = function() return "a" end,
+    ["a driver elsewhere"] = function()
+      return { { place = "a", name = "rapid" }, { place = "b", name = folder .. "/evil" } }
+    end,
+  }
+
+  for kind, text in pairs { experiment = experiment, protocol = protocol } do
+    it("has no driver that is loaded in place of several devices: " .. kind, function()
+      shell.write(folder .. "/evil.lua", driver_text())
+      local whole = made(text, {}, folder .. "/evil.lua")
+      for what, devices in pairs(several) do
+        local run = folder .. "/run"
+        shell.remove(run)
+        shell.copy(whole, run)
+        resealed.edit(run, function(entries) entries[1].devices = devices() end)
+        local _, said, err = shell.moonpulse(folder, "verify --json " .. run)
+        assert.is_nil(lfs.attributes(witness), what .. ": " .. said .. err)
+        local why = table.concat(cjson.decode(said).unchecked, "\n")
+        local expected = what == "a driver elsewhere" and "is no shipped one, and no driver that a record "
+          .. "names is loaded" or "the journal does not say how it was driven: "
+        assert.matches(expected, why, 1, true)
+        if kind == "experiment" then -- nor by what verify starts
+          local status, out, wrong = shell.moonpulse(folder, ("rerun %s --look --out %s/look"):format(
+            run, folder))
+          assert.are_not.equal(0, status, what)
+          assert.matches("its driver is no shipped one", wrong, 1, true)
+          assert.is_nil(lfs.attributes(witness), what .. ": " .. out .. wrong)
+        end
+      end
+    end)
   end
 
   -- each would leave the file X, tell of the machine, or go on for ever; "%s" is the test's folder

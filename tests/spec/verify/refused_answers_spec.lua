@@ -1,5 +1,5 @@
--- What was typed first, and was no answer, is in the record: made again it is refused again, whoever gave it, and
--- a record that says otherwise is not whole.
+-- What was typed first, and was no answer, is in the record: made again it is refused again, whoever gave it,
+-- and a record that says otherwise is not whole.
 local author = require "author"
 local fixture = require "job"
 local resealed = require "resealed"
