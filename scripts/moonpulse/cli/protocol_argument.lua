@@ -71,8 +71,9 @@ function M.ordinal(text)
   return value
 end
 
---- argparse converter: a threshold.
-local function threshold(last)
+--- argparse converter: a threshold; with last also the last one found, with own that of one of several
+--- devices.
+local function threshold(last, own_too)
   local number = M.number(1, 100, "%MSO")
   return function(text)
     if last and text == "last" then
@@ -81,13 +82,13 @@ local function threshold(last)
     local place, own = text:match("^([%w_%-]+)=(.+)$")
     if last and place and own == "last" then
       return { place = place, value = own }
-    elseif last and place then
-      local value, message = number(own)
-      return value and { place = place, value = value }, message
     end
-    local value, message = number(text)
-    return value, message and text == "last" and "last is for run and check, which know the participant: "
-      .. "give the number, in %MSO" or message
+    local value, message = number(own_too and own or text)
+    if value and own_too and place then
+      return { place = place, value = value }
+    end
+    return value, message and (text == "last" or own == "last") and "last is for run and check, which know "
+      .. "the participant: give the number, in %MSO" or message
   end
 end
 
@@ -109,14 +110,16 @@ end
 --- The options that fit a run to a participant, and the seed.
 ---@param parser table of argparse; changed
 ---@param last boolean? its thresholds may be those that earlier runs found (cli/earlier_threshold.lua)
-function M.add_participant(parser, last)
+---@param own boolean? of several devices each may have its own; with last they may, too
+function M.add_participant(parser, last, own)
+  own = own or last
   for _, each in ipairs { { "--rmt", "resting" }, { "--amt", "active" } } do
     local text = "The participant's %s motor threshold, %%MSO%s."
     local option = parser:option(each[1], text:format(each[2], last
       and "; last: the one that an earlier run of --participant found, with this device; left=N, left=last: "
-      .. "of one of several devices" or ""))
-      :convert(threshold(last)):argname(last and "N|last" or "N")
-    if last then -- init: there is none before it is said
+      .. "of one of several devices" or own and "; left=N: of one of several devices" or ""))
+      :convert(threshold(last, own)):argname(last and "N|last" or "N")
+    if own then -- init: there is none before it is said
       option:count("*"):init(nil):action(keep_threshold)
     end
   end
@@ -128,11 +131,12 @@ end
 ---@param parser table of argparse; changed
 ---@param argument { name: string, text: string }? what else may be named
 ---@param last boolean? its thresholds may be those that earlier runs found (cli/earlier_threshold.lua)
-function M.add_protocol(parser, argument, last)
+---@param own boolean? of several devices each may have its own thresholds; with last they may, too
+function M.add_protocol(parser, argument, last, own)
   argument = argument or { name = "FILE|ID", text = "A protocol's id (see moonpulse protocols), or the path "
     .. "of its file; FILE:ID is a variant in it." }
   parser:argument("protocol", argument.text):argname(argument.name)
-  M.add_participant(parser, last)
+  M.add_participant(parser, last, own)
   parser:option("-p --param", "A parameter of the protocol, as moonpulse show lists them.")
     :count("*"):argname("KEY=VALUE")
   parser:option("--from-trial", "Only what the plan has from this trial on, as show counts them (iTBS has a "

@@ -287,8 +287,10 @@ function M.run(options)
     simulated = options.device:find("^sim") ~= nil }
   options.seed_named = options.seed ~= nil
   local protocol, values = common.find(options, nil, nil, function(found)
-    if options.rmt == "last" or options.amt == "last" then -- loaded for those
+    if options.rmt == "last" or options.amt == "last" or options.of_device then -- loaded for those
+      given.several = options.several
       require("moonpulse.cli.earlier_threshold").settle(options, given, found)
+      options.of_channels = options.several and begins.of_channels(options, options.several)
     end
   end)
   if not experiments.is(protocol) then

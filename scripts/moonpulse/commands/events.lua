@@ -22,7 +22,7 @@ function M.parser()
       .. "intensity_mso is as written; with --device, what that device will be set to, rounded to its step.",
     "moonpulse events itbs600 | head\nmoonpulse events itbs600 --amt 50 > itbs600.tsv\n"
       .. "moonpulse events mine.lua --rmt 48 --device magventure")
-  common.add_protocol(parser)
+  common.add_protocol(parser, nil, nil, true)
   parser:option("--device", "What will be set at this device: sim (a MagPro) or one of moonpulse devices; of "
     .. "a script on several each: left=NAME.")
     :argname("NAME"):count("*"):init(nil):action(devices.keep)
@@ -135,10 +135,10 @@ local function device_of(options, list, actions)
 end
 
 --- An action in %MSO: as it is written, or as the driver will set it. nil: the threshold is not given.
-local function mso_of(action, plan, options, driver)
-  if driver and (action.reference == "MSO" or options[action.reference:lower()]) then
+local function mso_of(action, plan, thresholds, driver)
+  if driver and (action.reference == "MSO" or thresholds[action.reference:lower()]) then
     local ok, problem = pcall(lower.settle, { action },
-      { plan = plan, driver = driver, thresholds = options })
+      { plan = plan, driver = driver, thresholds = thresholds })
     if not ok then
       cli.fail(type(problem) == "table" and problem.code or "fault", "%s",
         type(problem) == "table" and problem.message or tostring(problem))
@@ -146,7 +146,7 @@ local function mso_of(action, plan, options, driver)
     return action.mso
   end
   local mso, message, code = intensities.resolve({ value = action.intensity, reference = action.reference },
-    options)
+    thresholds)
   if code == "limit" then
     local origin = origins.of(plan)(action)
     cli.fail("limit", "%s%s", message, origin ~= "" and " (" .. origin .. ")" or "")
@@ -173,9 +173,10 @@ function M.run(options)
   local plan = common.build(options, found, values)
   local schedule = core.schedule(plan, options.seed or 1)
   local driver_of = device_of(options, several, schedule:actions())
+  local own = several and require("moonpulse.run.begin").of_channels(options, several) or {}
   local tails = { mark = "n/a\tn/a\tn/a\tn/a" }
   for i, action in ipairs(schedule:actions()) do
-    local mso = mso_of(action, plan, options, driver_of(action))
+    local mso = mso_of(action, plan, own[action.channel] or options, driver_of(action))
     tails[i] = ("%s\t%.9g\t%s\t%s"):format(action.channel, action.intensity, action.reference,
       mso and ("%.9g"):format(mso) or "n/a")
   end

@@ -25,7 +25,7 @@ function M.parser()
       .. "experiment: what it says and gives when it is run once in virtual time.",
     "moonpulse show itbs600\nmoonpulse show hf10_neurostar -p trains=10\n"
       .. "moonpulse show threshold.lua --answers answers.txt --device bistim")
-  common.add_protocol(parser)
+  common.add_protocol(parser, nil, nil, true)
   parser:option("--device", "Experiments: whose simulator it is run on, sim (a MagPro) or one of moonpulse "
     .. "devices; of a script on several each: left=NAME."):argname("NAME"):count("*"):init(nil)
     :action(devices.keep)

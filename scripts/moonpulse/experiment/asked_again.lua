@@ -30,7 +30,8 @@ function AskedAgain:told(question, answer, source)
 end
 
 --- May the question be the trial's own? "MEP in uV? [number 0 to 50000]" may, "Pain? [number 0 to 10]" not:
---- what it takes must be all that the trial does, and one of its choices a yes or no of a trial that takes those.
+--- what it takes must be all that the trial does, and one of its choices a yes or no of a trial that takes
+--- those.
 local function may_be_its_own(question, read, least, most)
   local inside = question:match "%[([^%[%]]*)%]%s*$" or ""
   local from, to = inside:match "^number%s+(%S+)%s+to%s+(%S+)$"
@@ -61,8 +62,8 @@ end
 
 --- What a trial makes of a value; where it makes nothing of it and somebody gave it, of what is given next.
 ---@param value any
----@param read fun(value: any): any, string?, string?, number?, number? what it is; nil, why it is none, what is
----   taken, and the least and the largest of it where that is a number
+---@param read fun(value: any): any, string?, string?, number?, number? what it is; nil, why it is none, what
+---   is taken, and the least and the largest of it where that is a number
 ---@return any
 function AskedAgain:take(value, read)
   local part, tries = self.stage.heard:part() or 0, 0

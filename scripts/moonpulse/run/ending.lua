@@ -256,37 +256,33 @@ local function report_and_record(folder)
   end
 end
 
---- Can a script that an error or a refusal ended come to another end, told the same? As resume judges it.
-local function can_be_told(context, result)
-  local is_amid = result.pulses_sent + result.pulses_skipped < result.pulses_planned
-  -- loaded for them
-  local lines = require("moonpulse.record.journal_lines").entries(context.record.folder)
-  local entries = lines and require("moonpulse.experiment.past").until_now(lines)
-  return entries and require("moonpulse.experiment.script_end").forget(entries, lines, is_amid) ~= nil
-end
-
---- What is left of a run that broke off can be given: of an experiment what its script decides.
+--- What is left of a run that broke off can be given: of an experiment what its script decides. What is
+--- offered is what resume would take, by its own judgement of the folder.
 local function say_resume(context, result)
   local job = context.job
-  local function say()
-    local device, on = context.device, job.start_on and job.start_on.spec
-    M.line("resume", "%s goes on with the rest", require("moonpulse.text.to_type").resume(
-      context.record.folder, device.own_simulator == true, device.port,
-      { stop_line = job.stop_line, start_on = on and on.text }))
-  end
   if result.status == "completed" or result.pulses_sent == 0 or context.look or job.several then
     return
-  elseif context.experiment and job.can_go_on and result.stop ~= "requested" then
-    return (result.stop ~= "error" or can_be_told(context, result)) and say() or nil
-  elseif not job.plan then
+  elseif context.experiment and not (job.can_go_on and result.stop ~= "requested") then
     return
+  elseif not context.experiment then
+    if not job.plan then
+      return
+    end
+    -- loaded for who stopped
+    local remainders = require "moonpulse.compose.remainder"
+    local known, trial = pcall(remainders.trial_after, job.plan, job.seed,
+      result.pulses_sent + result.pulses_skipped)
+    if not (known and trial and pcall(remainders.of, job.plan, job.seed, { what = "trial", number = trial }))
+    then
+      return
+    end
   end
-  -- loaded for who stopped
-  local remainders = require "moonpulse.compose.remainder"
-  local known, trial = pcall(remainders.trial_after, job.plan, job.seed,
-    result.pulses_sent + result.pulses_skipped)
-  if known and trial and pcall(remainders.of, job.plan, job.seed, { what = "trial", number = trial }) then
-    say()
+  local inputs = job.inputs or {}
+  local told, command = pcall(require("moonpulse.rerun.offer").of, context.record.folder, {
+    port = context.device.port,
+    trigger_in = inputs.trigger_in, trigger_baud = inputs.trigger_baud })
+  if told and command then
+    M.line("resume", "%s goes on with the rest", command)
   end
 end
 

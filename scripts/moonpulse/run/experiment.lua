@@ -252,9 +252,11 @@ local function start_on(stage)
   if not job.start_on then
     return
   end
-  local at_ns, facts = require("moonpulse.run.start_on").await(stage.triggers, job.start_on.spec, stage.tell)
+  local starts, spec = require "moonpulse.run.start_on", job.start_on.spec
+  local at_ns, facts = starts.await(stage.triggers, spec, stage.tell)
   job.start_on.facts = facts
-  stage.mark(("trigger: byte %d starts the run"):format(facts.byte), at_ns)
+  stage.mark(("trigger: %s starts the run"):format(spec.line and starts.name(spec) or "byte " .. facts.byte),
+    at_ns)
 end
 
 --- Where triggers come from, and in virtual time what else comes from outside.

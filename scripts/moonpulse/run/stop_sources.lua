@@ -92,8 +92,8 @@ end
 --- On a terminal, q and the space bar stop the run, and p pauses it where it can be.
 ---@param job moonpulse.Job
 ---@param quiet boolean? it was said before, or is said later
----@param typed fun(bytes: string)? at a prompt: what else is typed, for its next line. Whole lines are that,
----   whatever letters they have: somebody pasted them
+---@param typed fun(bytes: string, letters: string)? at a prompt: what else is typed, for its next line. Whole
+---   lines are that, whatever letters they have: somebody pasted them. letters: without arrows and their like
 ---@return table? input to be closed
 function M.listen_for_keys(job, quiet, typed)
   if not (term.isatty(io.stdin) and term.isatty(io.stdout)) then
@@ -102,32 +102,38 @@ function M.listen_for_keys(job, quiet, typed)
   if not quiet then
     M.tell_keys(job)
   end
+  local letters_of = require("moonpulse.run.key_letters").new() -- loaded for terminals
   return core.input(function(bytes)
-    if typed and bytes and bytes:find("[\r\n]") and bytes:find("[^qQ%s]") then
-      typed(bytes)
-    elseif bytes and bytes:find("[qQ ]") then
+    if not bytes then
+      return
+    end
+    local letters = letters_of(bytes)
+    if typed and bytes:find("[\r\n]") and bytes:find("[^qQ%s]") then
+      typed(bytes, letters)
+    elseif letters:find("[qQ ]") then
       M.interrupt(job, "key")
-    elseif bytes and bytes:find("[pP]") and job.can_pause then
-      for _ in bytes:gmatch("[pP]") do
+    elseif letters:find("[pP]") and job.can_pause then
+      for _ in letters:gmatch("[pP]") do
         M.pause(job, tell)
       end
-    elseif typed and bytes then
-      typed(bytes)
+    elseif typed then
+      typed(bytes, letters)
     end
   end, true)
 end
 
---- Keys as triggers (--trigger-in keys): all but those that stop or pause, and those that are no letter.
+--- Keys as triggers (--trigger-in keys): all but those that stop or pause, those that are no letter, and
+--- Enter, which a box may type behind each.
 ---@param job moonpulse.Job
 ---@param hear fun(bytes: string)
----@return fun(bytes: string) typed for M.listen_for_keys
+---@return fun(bytes: string, letters: string) typed for M.listen_for_keys
 function M.keys_to(job, hear)
-  return function(bytes)
-    if bytes:find "[qQ ]" then -- a box may type a line at once
+  return function(_, letters)
+    if letters:find "[qQ ]" then -- a box may type a line at once
       M.interrupt(job, "key")
       return
     end
-    local letters = bytes:gsub("\27[%[O][%d;]*.", ""):gsub("\27", "") -- without arrows and their like
+    letters = letters:gsub("[\r\n]", "")
     if letters ~= "" then
       hear(letters)
     end

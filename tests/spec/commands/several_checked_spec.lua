@@ -75,6 +75,40 @@ describe("of several devices", function()
     assert.matches("\n1\t0\tpulse\tleft\t90\tRMT\t42\t1\t.*\n2\t8000\tpulse\tright\t120\tRMT\t56\t2\t", out)
   end)
 
+  it("show and events take each one's own threshold; check says where there is no last one of it", function()
+    local both, named = "--rmt left=48 --rmt right=80 ", " --device left=rapid --device right=magstim200 "
+    for _, what in ipairs { "script.lua", "two.lua" } do
+      local status, out, err = moonpulse("events " .. what .. named .. both)
+      assert.are.equal(0, status, err)
+      local given = {}
+      for channel, mso in out:gmatch "\tpulse\t(%w+)\t[%d.]+\tRMT\t(%d+)" do
+        given[channel] = mso
+      end
+      assert.are.same({ left = "43", right = "96" }, given) -- 90 % of 48, 120 % of 80, whole %MSO
+    end
+    local status, out, err = moonpulse("show script.lua" .. named .. both)
+    assert.are.equal(0, status, err)
+    assert.matches("pulses +2\n", out)
+    status, out, err = moonpulse("events script.lua" .. named .. "--rmt left=48 --rmt right=84")
+    assert.are_not.equal(0, status, out) -- 100.8 %MSO
+    assert.matches("script.lua:6", err, 1, true)
+    for line, words in pairs {
+      ["check script.lua --rmt right=80 --rmt left=last --participant P77"] =
+        "--rmt left=last: no earlier run of P77",
+      ["check two.lua --rmt right=80 --rmt left=last"] = "--rmt left=last",
+      ["events two.lua --rmt right=80 --rmt left=last"] = "last is for run and check",
+      ["show script.lua --rmt right=80 --rmt middle=50"] = "no device has that name",
+    } do
+      status, out, err = moonpulse(line .. named)
+      assert.are.same({ 2, "" }, { status, out }, line)
+      assert.matches(words, err, 1, true)
+      assert.is_nil(err:find("bad argument", 1, true))
+    end
+    status, out, err = moonpulse "show two.lua --rmt left=48"
+    assert.are.same({ 2, "" }, { status, out })
+    assert.matches("is for one of several devices", err, 1, true)
+  end)
+
   it("names that do not fit the plan, or one of which nothing is asked, are refused", function()
     for line, words in pairs {
       ["check two.lua --rmt 50 --device left=sim --device middle=sim"] = 'the plan has pulses for "right"',

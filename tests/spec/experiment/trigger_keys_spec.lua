@@ -61,6 +61,42 @@ describe("keys as triggers", function()
     assert.are.equal(0, status, out)
   end)
 
+  it("that are no letter are nothing, also in two parts, and so is Enter", function()
+    write [[return mp.experiment(function(run)
+      local came = {}
+      run:note "waiting"
+      repeat
+        came[#came + 1] = select(2, run:wait_trigger { timeout = 20 })
+      until came[#came] == 120
+      run:note("came " .. string.char(table.unpack(came)))
+    end)]]
+    local job, says = begin()
+    says "waiting"
+    for _, part in ipairs { "\27[[A", "\27", "OQ", "\27OP", "5\n", "\27[", "A", "\27[1;", "2Q", "\27a",
+      "6\r", "\27[15~7", "x" } do
+      terminal:write(part)
+      core.wait(0.05)
+    end
+    assert.are.equal(0, job:wait())
+    says "came 5a67x"
+    local found = fixture.run_in(folder .. "/runs")
+    assert.are.equal(0, (shell.sh(folder, shell.program .. " verify " .. found)))
+  end)
+
+  it("stop the run behind what begins a key's sequence", function()
+    local letters_of = require("moonpulse.run.key_letters").new
+    for typed, letters in pairs { ["\27[q"] = "q", ["\27O "] = " ", ["\27q"] = "q", ["\27Q"] = "Q",
+      ["\27\27[Aq"] = "q", ["\27[200~pq\27[201~"] = "pq", ["\27[\n5"] = "\n5", ["\27[[Bp"] = "p",
+      ["\27[1\27[B5"] = "5" } do
+      assert.are.equal(letters, letters_of()(typed))
+      local each, read = {}, letters_of()
+      for byte in typed:gmatch "." do
+        each[#each + 1] = read(byte)
+      end
+      assert.are.equal(letters, table.concat(each))
+    end
+  end)
+
   it("that stop the run stop it, and start nothing", function()
     write(triggered)
     local job, says = begin()

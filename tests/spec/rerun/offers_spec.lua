@@ -1,6 +1,7 @@
 -- What the end of a run, or recover, offers works: the command that "goes on with the rest" is not refused,
 -- whatever the run was and however it ended. And what resume would do is offered, unless nothing is left.
 local fixture = require "job"
+local lfs = require "lfs"
 local shell = require "shell"
 
 local protocol = [[local mp = require "moonpulse"
@@ -62,9 +63,16 @@ describe("what is offered at the end of a run", function()
       offered["e " .. name] = works("e" .. name, begin("e" .. name, experiment:format(12, "2", "6", ending),
         "--speed max"))
     end
+    offered["e part"] = works("epart", begin("epart", [[local mp = require "moonpulse"
+      return mp.experiment(function(run)
+        local stim = run:device()
+        stim:arm()
+        run:spawn(function() run:sleep(3.3) error "the part's own" end)
+        stim:play(mp.pulse(mp.mso(40)):times(10, { every = 1 }))
+      end)]], "--speed max"))
     assert.are.same({ ["p drop"] = true, ["p flip"] = true, ["p unplug"] = true, ["e drop"] = true,
       ["e flip"] = true, ["e unplug"] = true, ["p finished"] = false, ["e finished"] = false,
-      ["e requested"] = false, ["e error"] = false, ["e refused"] = true }, offered)
+      ["e requested"] = false, ["e error"] = false, ["e part"] = false, ["e refused"] = true }, offered)
   end)
 
   it("works of an error amid a plan, of a script with parts side by side and of one without", function()
@@ -127,6 +135,39 @@ describe("what is offered at the end of a run", function()
     local to_type = require "moonpulse.text.to_type"
     assert.are.equal("moonpulse resume /r --port /dev/ttyUSB0 --stop-line cts --start-on byte=5",
       to_type.resume("/r", false, "/dev/ttyUSB0", { stop_line = "cts", start_on = "byte=5" }))
-    assert.are.equal("moonpulse resume /r", to_type.resume("/r", true, nil, { stop_line = "none" }))
+    assert.are.equal("moonpulse resume /r --port PORT --start-on any --trigger-in PATH --amt N",
+      to_type.resume("/r", false, nil, { start_on = "any", is_timed = true, amt = 40 }))
+    assert.are.equal("moonpulse resume /r --trigger-in 'lines:/dev/ttyUSB1' --trigger-baud 9600",
+      to_type.resume("/r", true, nil, { is_timed = true, trigger_in = "lines:/dev/ttyUSB1",
+        trigger_baud = "9600" }))
+    assert.are.equal("moonpulse resume /r", to_type.resume("/r", true, nil, { stop_line = "none", rmt = 40 }))
+  end)
+
+  it("works in real time at a port: it says whence triggers come, and what must be given anew", function()
+    shell.write(folder .. "/list", "ready\tIs all ready?\n")
+    shell.write(folder .. "/yes", ("y\n"):rep(40))
+    shell.write(folder .. "/own.lua", [[local mp = require "moonpulse"
+      return mp.pulse(mp.rmt(80)):times(16, { every = 0.25 })]])
+    local port, tty, log = jobs:port(), folder .. "/tty", folder .. "/sim.tsv"
+    jobs:start("sim", ("sim magventure --link %s --log %s"):format(tty, log))
+    shell.await(function() return lfs.symlinkattributes(tty, "mode") end, "the simulator's port")
+    local function given() return select(2, (shell.read(log) or ""):gsub("\tpulse\t", "")) end
+    local function begin(name, command)
+      local job = jobs:start(name, ("%s --real-pty --operator AB --preflight %s/list <%s/yes"):format(command,
+        folder, folder))
+      job:says "waiting"
+      port:write "\5"
+      return job
+    end
+    local first = begin("first", ("run %s/own.lua --device magventure --port %s --tolerance 5000 --rmt 50 "
+      .. "--trigger-in %s --start-on byte=5 --out %s/runs"):format(folder, tty, port:path(), folder))
+    shell.await(function() return given() >= 3 end, "3 pulses")
+    first:signal "INT"
+    first:wait()
+    local offered = offer_in(first:out())
+    assert.is_truthy(offered, first:out() .. first:err())
+    local second = begin("second", (offered:gsub("%-%-rmt N", "--rmt 50")))
+    assert.are.equal(0, second:wait(), second:err())
+    assert.are.equal(16, given())
   end)
 end)

@@ -53,7 +53,8 @@ end
 --- Onset 0 on the run's clock: where a protocol's plan starts, or where an experiment's journal begins.
 local function zero_ns(path)
   local journal = shell.read(path .. "/journal.jsonl")
-  local start = journal:find('"what":"protocol"', 1, true) and journal:match '"kind":"play".-"start_ns":"(%d+)"'
+  local start = journal:find('"what":"protocol"', 1, true)
+    and journal:match '"kind":"play".-"start_ns":"(%d+)"'
   return math.tointeger(tonumber(start or journal:match '"clock_ns":"(%d+)"'))
 end
 
