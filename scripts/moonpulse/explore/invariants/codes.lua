@@ -191,7 +191,8 @@ return {
         local before = since(bytes, at - 1)
         local waited = row.sent and bytes[at] and before and not row.number and row.reply ~= plan_code
         if waited and before.byte ~= 0 then
-          return ("event code %s at %d ns: the box still stands at %d"):format(row.reply, row.sent, before.byte)
+          return ("event code %s at %d ns: the box still stands at %d"):format(row.reply, row.sent,
+            before.byte)
         elseif waited and bytes[at].ns - before.ns < rest_ns - 2000 - run.facts.clock_ns then
           return ("event code %s at %d ns: the box is at 0 for %d ns"):format(row.reply, row.sent,
             bytes[at].ns - before.ns)
