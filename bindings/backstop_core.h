@@ -30,6 +30,7 @@ enum { PHASE_BITS = 0xff, INTERRUPTING = 0x100, ASKING = 0x200 };
 enum { REASON_BITS = 8, REASON_MASK = 0xff };
 /* What the device said when it was asked whether it is disarmed. */
 enum answer { NOT_ASKED, SAYS_DISARMED, DOES_NOT_SAY };
+/* By its looks of so long, or longer, tests/rig/hasty_shim.c knows the thread: both change. */
 enum { BACKSTOP_LOOK_MS = 50, BACKSTOP_TEXT = 512 };
 
 /* One a process. Written by: */

@@ -133,8 +133,8 @@ function M.meet(folder, meetings, arguments)
   return results
 end
 
---- Wait until the flight record of the one run in a folder, which goes on, has so many event codes: who sees a
---- byte at the box is sooner than the thread that stores that it wrote it.
+--- Wait until the flight record of the one run in a folder, which goes on, has so many event codes: who sees
+--- a byte at the box is sooner than the thread that stores that it wrote it.
 ---@param job table
 ---@param folder string for a copy: the record itself is the run's
 ---@param runs string

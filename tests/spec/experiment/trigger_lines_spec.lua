@@ -1,7 +1,6 @@
 -- --trigger-in lines:PATH: edges of a port's lines are triggers, in virtual time those of --triggers: each
 -- once, for whatever waits for them. The pulses are the simulator's own.
 local cjson = require "cjson"
-local core = require "moonpulse.core"
 local fixture = require "job"
 local shell = require "shell"
 

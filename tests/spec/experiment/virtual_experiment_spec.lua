@@ -318,6 +318,12 @@ describe("an experiment in virtual time", function()
     end
   end)
 
+  -- by the clock that a user has: all others here have one that is faster
+  it("lets a script compute for 2 s between two waits", function()
+    local status, _, err = perform("stim:arm()\nlocal from = os.clock()\nwhile os.clock() - from < 2 do end")
+    assert.are.equal(0, status, err)
+  end)
+
   it("ends at a call that nothing interrupts, and names no panel and nothing to recover", function()
     if shell.program:find("sanitize-thread", 1, true) then
       return pending("the thread sanitizer puts off the signal that asks where the call is")

@@ -299,7 +299,8 @@ describe("messages", function()
     assert.are.equal(pulses, simulator:state().pulses) -- it left with d551, which ends everything
   end)
 
-  --- How often output 2 changed, which plays for 0.1 s, where these came: the first may have two seconds sooner.
+  --- How often output 2 changed, which plays for 0.1 s, where these came: the first may have two seconds
+  --- sooner.
   local function changes_of_2(...)
     local simulator, count = simulators.new { waveform = true }, 0
     simulator:receive(set("pulseTrainDuration", 60, 1), MS)

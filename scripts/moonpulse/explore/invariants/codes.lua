@@ -51,6 +51,14 @@ local function next_code(bytes, at)
   return at
 end
 
+--- The byte from which on the box stands as it does at a place; nil: from before the run on.
+local function since(bytes, at)
+  while bytes[at - 1] and bytes[at - 1].byte == bytes[at].byte do
+    at = at - 1
+  end
+  return (at > 1 or bytes[at] and bytes[at].byte ~= 0) and bytes[at] or nil
+end
+
 --- A line is high from each code on, and rises for nothing else: one that comes while it is high leaves it
 --- so.
 local function not_high(run)
@@ -180,10 +188,11 @@ return {
       local bytes, at = box_bytes(run), 0
       for _, row in ipairs(rows_in_order(run)) do
         at = row.sent and next_code(bytes, at) or at
-        local before = bytes[at - 1]
+        local before = since(bytes, at - 1)
         local waited = row.sent and bytes[at] and before and not row.number and row.reply ~= plan_code
         if waited and before.byte ~= 0 then
-          return ("event code %s at %d ns: the box still stands at %d"):format(row.reply, row.sent, before.byte)
+          return ("event code %s at %d ns: the box still stands at %d"):format(row.reply, row.sent,
+            before.byte)
         elseif waited and bytes[at].ns - before.ns < rest_ns - 2000 - run.facts.clock_ns then
           return ("event code %s at %d ns: the box is at 0 for %d ns"):format(row.reply, row.sent,
             bytes[at].ns - before.ns)
