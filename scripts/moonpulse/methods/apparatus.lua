@@ -28,6 +28,17 @@ function M.is_silent(name)
   return silent[name] or false
 end
 
+--- Which of several devices cannot say that they fired; nil: all can, or there is one.
+---@param devices table? of a manifest
+---@return string?
+function M.silent_of(devices)
+  local names = {}
+  for _, each in ipairs(type(devices) == "table" and devices or {}) do
+    names[#names + 1] = type(each) == "table" and M.is_silent(each.name) and tostring(each.place) or nil
+  end
+  return names[1] and table.concat(names, " and ")
+end
+
 local function value_of(facts, key)
   return known_fields.words(facts.known, key) or known_fields.placeholder(key)
 end

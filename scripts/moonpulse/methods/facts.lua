@@ -54,7 +54,7 @@ local MOST = 1000000 -- pulses that are looked at one by one
 ---@field session { number: integer, of: integer?, phase: integer?, phases: integer?, course: string? }?
 ---@field schedule string? of a plan: a sentence on the sessions that are planned
 ---@field box moonpulse.Box? what fired the stimulators
----@field cannot_confirm boolean? the device cannot say that it fired
+---@field cannot_confirm boolean|string|nil the device cannot say that it fired; of several: which one
 ---@field nerve { channels: table<any, any>, only: boolean }? channels of a nerve; only: there are no others
 ---@field fired string? the trigger that fired each pulse
 ---@field triggers integer? that a script took

@@ -355,7 +355,7 @@ local function add_device(facts, manifest, events, meta)
   if words and device.model and not words:find(device.model, 1, true) then
     words = words .. " " .. device.model
   end
-  facts.cannot_confirm = apparatus.is_silent(device.name)
+  facts.cannot_confirm = apparatus.is_silent(device.name) or apparatus.silent_of(device.devices)
   if apparatus.is_box(device.name) then -- the stimulator behind it nobody told
     local parts = { words or device.name, plain_of(device, "serial") and "serial number " .. device.serial,
       nil }

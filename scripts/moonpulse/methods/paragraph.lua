@@ -156,7 +156,7 @@ end
 --- How many of the planned pulses were sent, and how many of these the stimulator confirmed: delivered is
 --- only what it confirmed.
 ---@param pulses { planned: integer?, delivered: integer, confirmed: integer? } delivered: sent
----@param cannot_confirm boolean? the stimulator cannot say that it fired
+---@param cannot_confirm boolean|string|nil the stimulator cannot say that it fired; of several: which
 ---@param scripted boolean|"outside"|nil nothing was planned: a script asked for them as it ran; "outside":
 ---   nor
 ---   did it ask for each, as something else fired some
@@ -179,7 +179,8 @@ function M.given_words(pulses, cannot_confirm, scripted)
   local of_these = confirmed > 0 and "the delivery of " .. numbers.count(confirmed)
     or sent == 1 and "nothing" or "none of them"
   return ("%s %s sent, and the stimulator confirmed %s%s"):format(who, were, of_these,
-    cannot_confirm and ": it cannot say that it fired" or "")
+    cannot_confirm == true and ": it cannot say that it fired"
+      or cannot_confirm and (": the one at %s cannot say that it fired"):format(cannot_confirm) or "")
 end
 
 --- Of a plan, and of a run in real time: virtual time is nobody's.

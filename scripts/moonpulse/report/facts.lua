@@ -131,6 +131,23 @@ function M.threshold_words(manifest, kind)
   return table.concat(words, ", ")
 end
 
+--- The channels of those of several devices that cannot confirm a pulse, and how these are called.
+---@param manifest table
+---@return table<string, true> silent
+---@return string[] names
+function M.silent(manifest)
+  local silent, names, devices = {}, {}, get(manifest, "device.devices")
+  for _, each in ipairs(type(devices) == "table" and devices or {}) do
+    if type(each) == "table" and each.confirms == false then
+      names[#names + 1] = tostring(each.place or each.name)
+      for _, channel in ipairs(type(each.channels) == "table" and each.channels or {}) do
+        silent[channel] = true
+      end
+    end
+  end
+  return silent, names
+end
+
 --- How many pulses the device confirmed, or that it cannot.
 ---@param s table from `summary.compute`
 ---@return string

@@ -198,6 +198,9 @@ function M.given(manifest, s)
   local rows = { pulses_row(s, facts.is_experiment(manifest)) }
   rows[#rows + 1] = { "Confirmed by the device", "–", text.count(s.confirmed), s.cannot_confirm
     and "this device cannot confirm pulses" or s.confirmed == s.sent and "none"
+    or s.unconfirmable > 0 and ("%s of %s, which cannot confirm%s"):format(text.count(s.unconfirmable),
+      escape(table.concat(s.silent_names, ", ")), s.confirmed < s.sent - s.unconfirmable
+      and ("; %s not confirmed"):format(text.count(s.sent - s.unconfirmable - s.confirmed)) or "")
     or ("%s not confirmed"):format(text.count(s.sent - s.confirmed)) }
   local row, of_nerve = intensity.given_rows(manifest, s)
   rows[#rows + 1], rows[#rows + 2] = row, of_nerve

@@ -171,7 +171,9 @@ function M.replies(s)
   end
   local parts = { html.facts("Device replies", {
     { "Sent pulses confirmed", facts.confirmed(s) },
-    { "Sent pulses without a confirmation", text.count(s.sent - s.confirmed) },
+    { "Sent pulses without a confirmation", text.count(s.sent - s.confirmed) .. (s.unconfirmable > 0
+      and (" (%s of %s, which cannot confirm any)"):format(text.count(s.unconfirmable),
+        table.concat(s.silent_names, ", ")) or "") },
     { "Reply latency, p50", reply_time(latency.p50) },
     { "Reply latency, max", reply_time(latency.max) },
     { "Replies with a time (n)", text.count(latency.n) },
@@ -261,7 +263,9 @@ function M.exceptions(s)
   end
   if #parts == 0 then
     local words = s.recorded == 0 and "No pulse is on record." or s.confirmed > 0
-      and "None: every pulse on record was sent and confirmed, and none is marked late."
+      and (s.unconfirmable > 0 and "None: every pulse on record was sent, and confirmed where "
+        .. "the device can; none is marked late."
+        or "None: every pulse on record was sent and confirmed, and none is marked late.")
       or s.cannot_confirm and "None: every pulse on record was sent; this device cannot confirm any."
       or "None: every pulse on record was sent; confirmations are not on record for any."
     parts[1] = html.p(words)

@@ -38,12 +38,14 @@ end
 
 -- Rows that did not go as planned: not sent, refused, late; and, where the device confirms at
 -- all, sent without a confirmation.
-local function exceptions(pulses, stretches, confirms)
+---@param silent table<string, true> channels of devices that cannot confirm
+local function exceptions(pulses, stretches, confirms, silent)
   local out = {}
   for _, stretch in ipairs(stretches) do
     local kind = stretch.kind
-    local silent = confirms and kind.delivered and not kind.is_confirmed
-    if not kind.delivered or kind.status == "late" or silent then
+    local is_open = confirms and kind.delivered and not kind.is_confirmed
+      and not silent[kind.channel or false]
+    if not kind.delivered or kind.status == "late" or is_open then
       table.move(pulses, stretch.first, stretch.last, #out + 1, out)
     end
   end
@@ -367,7 +369,13 @@ function M.compute(manifest, events)
   out.outside = require("moonpulse.record.outside").of(events.pulses)
   out.unasked, out.codes = events.unasked, codes_of(events.codes or {})
   out.missing = missing_numbers(pulses, out.planned)
-  out.exceptions = exceptions(pulses, stretches, out.confirmed > 0)
+  local silent, names = facts.silent(manifest)
+  out.exceptions = exceptions(pulses, stretches, out.confirmed > 0, silent)
+  out.silent_names, out.unconfirmable = names, 0 -- beside devices that can
+  for _, kind in ipairs(kinds) do
+    local is_silent = kind.was_sent and not kind.is_confirmed and silent[kind.channel or false]
+    out.unconfirmable = out.unconfirmable + (is_silent and count[kind] or 0)
+  end
   out.onset_error = onset_error(pulses, stretches)
   out.intervals = intervals(pulses, stretches)
   out.span = span(pulses)

@@ -45,8 +45,10 @@ local function delivery(s)
   if s.confirmed > 0 and s.confirmed == s.sent then
     return pulses_of(s) .. " delivered and confirmed" .. confirmed_by(s)
   end
-  local confirmed = s.cannot_confirm and "which cannot confirm any" or ("%s confirmed"):format(
-    s.confirmed == 0 and "none" or text.count(s.confirmed))
+  local confirmed = s.cannot_confirm and "which cannot confirm any" or ("%s confirmed%s"):format(
+    s.confirmed == 0 and "none" or text.count(s.confirmed), s.unconfirmable > 0
+    and (" (%s of %s, which cannot confirm any)"):format(text.count(s.unconfirmable),
+      table.concat(s.silent_names, ", ")) or "")
   return string.format("%s sent%s, %s", pulses_of(s),
     s.cannot_confirm and s.simulated ~= true and " to a device" or sent_to(s), confirmed)
 end
@@ -69,7 +71,7 @@ local function completed(s)
   elseif s.planned and s.delivered < s.planned or s.delivered < s.sent then
     return "INCOMPLETE: " .. sentence, "bad"
   end
-  local clean = s.planned and s.confirmed == s.sent and s.late == 0
+  local clean = s.planned and s.confirmed > 0 and s.confirmed == s.sent - s.unconfirmable and s.late == 0
   return sentence, clean and "good" or "note"
 end
 

@@ -172,12 +172,21 @@ local function settle(outcome)
   return status == refusals.status.ok, code_of[status]
 end
 
+--- Of several devices those that confirm nothing: their pulses are not missing.
+local function silent_text(device)
+  local names = {}
+  for _, each in ipairs(device and device.devices or {}) do
+    names[#names + 1] = each.confirms == false and each.place or nil
+  end
+  return names[1] and (" (%s cannot confirm any)"):format(table.concat(names, " and ")) or ""
+end
+
 --- What was sent, how exactly, and how the device was left.
 local function say_result(context, outcome, result, complete)
   local late = result.lateness_us
-  M.line("sent", "%s of %s, %s confirmed by the device%s", numbers.count(result.pulses_sent),
+  M.line("sent", "%s of %s, %s confirmed by the device%s%s", numbers.count(result.pulses_sent),
     numbers.counted(result.pulses_planned, "pulse"), numbers.count(result.pulses_confirmed),
-    skipped_text(context.record))
+    silent_text(context.device), skipped_text(context.record))
   if context.record.pulses_external > 0 then
     M.line("outside", "%s of them fired by an external device",
       numbers.count(context.record.pulses_external))

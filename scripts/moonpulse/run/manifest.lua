@@ -77,7 +77,9 @@ local function device_of(context)
   for i, each in ipairs(device.devices or {}) do
     local own = {}
     for key, value in pairs(each) do
-      own[key] = key ~= "identity" and value or nil
+      if key ~= "identity" then -- false is said: it cannot confirm
+        own[key] = value
+      end
     end
     list = list or {}
     list[i] = with_pulse(own, each.identity, context.job)

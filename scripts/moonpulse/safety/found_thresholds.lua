@@ -4,6 +4,7 @@
 --- it was found with (Rossini PM et al. 2015, Clin Neurophysiol 126:1071-1107).
 local clock = require "moonpulse.safety.clock"
 local edited = require "moonpulse.safety.edited"
+local escapes = require "moonpulse.text.escapes"
 local journal_lines = require "moonpulse.record.journal_lines"
 local lfs = require "lfs"
 local metas = require "moonpulse.record.meta"
@@ -71,6 +72,18 @@ local function unproven(path, manifest, results)
   end
 end
 
+--- What a run on several devices found of each: a person says which one it is to be.
+local function of_several(manifest)
+  local found, list = read.get(manifest, "thresholds.found"), {}
+  for _, each in ipairs(type(found) == "table" and found or {}) do
+    list[#list + 1] = type(each.value) == "number" and ("%s: %s %.4g %%MSO"):format(
+      tostring(each.device or "of a device that is not said"), tostring(each.kind or "threshold"), each.value)
+      or nil
+  end
+  return ("it was found in a run on several devices%s: give the one that is meant with --rmt NAME=N (or "
+    .. "--amt)"):format(list[1] and (" (%s)"):format(escapes.shown(table.concat(list, "; "))) or "")
+end
+
 --- Why nobody may take what a run found; nil: it may be taken.
 local function problem_of(run, manifest, results, now)
   if run.edited then
@@ -80,7 +93,7 @@ local function problem_of(run, manifest, results, now)
   elseif not run.facts.started or run.at > now + SKEW_S then
     return "it does not say when it was, or that is in the future: look at the clock"
   elseif read.get(manifest, "device.devices") then
-    return "it was on several devices, and is of one of them: give it with --rmt NAME=N (or --amt)"
+    return of_several(manifest)
   end
   return unproven(run.path, manifest, results)
 end
@@ -246,8 +259,8 @@ function M.choose(list, kind, use)
         return each, passed_over
       end
       passed_over = passed_over or each.value
-        and ("the %s is not offered: %s"):format(M.words(each), fit and "it was found " .. fit or why)
-        or ("run %s of %s gave no %s to offer: %s"):format(each.run, each.date, kind, why)
+        and ("the %s, is not offered: %s"):format(M.words(each), fit and "it was found " .. fit or why)
+        or ("run %s of %s offers no %s: %s"):format(each.run, each.date, kind, why)
     end
   end
   return nil, passed_over

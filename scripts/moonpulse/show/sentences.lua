@@ -245,8 +245,7 @@ local function has_drawn(plan, words)
 end
 
 kinds["repeat"] = function(plan, view, words)
-  local child = plan:child(1)
-  local part = child:view()
+  local child, part = plan:child(1), plan:child(1):view()
   if view.count == 1 and view.spacing ~= "train" then
     return phrase(child, words)
   end
@@ -456,7 +455,8 @@ function phrase(plan, words)
   if is_cell(plan, view) then
     return cell(plan, view, words)
   end
-  return kinds[view.kind](plan, view, words) .. called { view.condition }
+  local text, name = kinds[view.kind](plan, view, words), called { view.condition }
+  return text:sub(-#name) == name and text or text .. name -- a part of that name alone has said it
 end
 
 local function capital(text)

@@ -161,6 +161,7 @@ end)]])
   end)
 
   it("is not gone on with, and what it hunts for is offered to nobody", function()
+    shell.write(folder .. "/none", "")
     local path, status = run([[
 local mp = require "moonpulse"
 return mp.experiment(function(run)
@@ -172,8 +173,8 @@ return mp.experiment(function(run)
     run:sleep(1)
   end
   left:play(mp.pulse(mp.mso(30)):times(2, { every = 2 }))
-  error "broken off"
-end)]], "--device left=sim:rapid --device right=sim:duomag --participant P1")
+  run:ask "go on? [y/n]"
+end)]], ("--device left=sim:rapid --device right=sim:duomag --participant P1 --answers %s/none"):format(folder))
     assert.are.equal(2, status)
     assert.are.equal("RMT", fixture.manifest(path).thresholds.found[1].kind)
     local _, err
@@ -189,8 +190,9 @@ end)]], "--device left=sim:rapid --device right=sim:duomag --participant P1")
     status, _, err = shell.moonpulse(folder, ("run hf10_neurostar --speed max --participant P1 --rmt last "
       .. "--out %s/out"):format(folder))
     assert.are.equal(2, status)
-    assert.matches("it was on several devices, and is of one of them: give it with --rmt NAME=N", err, 1,
-      true)
+    local value = fixture.manifest(path).thresholds.found[1].value
+    assert.matches(("in a run on several devices (of a device that is not said: RMT %.4g %%MSO): "
+      .. "give the one that is meant with --rmt NAME=N"):format(value), err, 1, true)
   end)
 
   it("hunts for the threshold of each, which the record and methods call by its device", function()

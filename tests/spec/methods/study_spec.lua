@@ -89,6 +89,17 @@ describe("moonpulse methods of several runs", function()
     assert.matches("TR 10 of 20 pulses (2 of 4 trials)", methods(folder .. "/f/*"), 1, true)
   end)
 
+  it("names a condition once, also where each train of a table is a trial of it", function()
+    local rows = { "onset\tintensity\ttrial_type" }
+    for i = 0, 29 do
+      rows[#rows + 1] = ("%.3f\t110%%RMT\tT15"):format(i // 15 * 20 + i % 15 / 15)
+    end
+    shell.write(folder .. "/t.tsv", table.concat(rows, "\n") .. "\n")
+    shell.write(folder .. "/t.lua", 'return require("moonpulse").from_table("t.tsv", { hz = 15 })\n')
+    local _, count = methods(folder .. "/t.lua"):gsub('condition "T15"', "")
+    assert.are.equal(1, count)
+  end)
+
   it("as JSON has the same sentences, and each run with its pulses and thresholds", function()
     local of = ("%s/a/* %s/b/* %s/c/*"):format(folder, folder, folder)
     local found = cjson.decode(methods(of .. " --json"))

@@ -43,6 +43,20 @@ describe("the report's", function()
         sentence)
     end)
 
+    it("misses no confirmation of one of several devices that cannot, and each of one that can", function()
+      local right = { channel = "right" }
+      for left, wanted in pairs { [900] = "AS PLANNED", [false] = "WITH NOTES" } do
+        local page = page_of(manifest_of("completed", 3, { device = { simulated = false, devices = {
+          { place = "left", channels = { "left" } }, { place = "right", channels = { "right" },
+            confirms = false } } } }), { pulse(1, 0, 5, 900, { channel = "left" }),
+          pulse(2, 1e6, 5, left or nil, { channel = "left" }), pulse(3, 2e6, 5, nil, right) })
+        has(page, wanted)
+        has(page, "confirmed (1 of right, which cannot confirm any)")
+        local of_table = left and lacks or has
+        of_table(page, "Pulses that did not go as planned")
+      end
+    end)
+
     it("says how many pulses a stopped run gave, and why it stopped", function()
       local manifest = manifest_of("stopped", 600)
       manifest.result.reason = "Ctrl-C at 62.1 s."

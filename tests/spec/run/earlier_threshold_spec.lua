@@ -285,13 +285,13 @@ describe("a threshold that an earlier run found", function()
   it("is not taken from a hunt that broke off, found nothing or several, or has no kind", function()
     local run, status = hunt(folder, "", "y\nn\ny\n")
     assert.are_not.equal(0, status)
-    refuses("--rmt last", run:match "[^/]+$", "gave no RMT to offer: it found no threshold: the "
+    refuses("--rmt last", run:match "[^/]+$", "offers no RMT: it found no threshold: the "
       .. "run ended before it did")
     hunt(folder, "", ("n\n"):rep(20))
     refuses("--rmt last", "it found no threshold up to 100 %MSO")
     age(before(1), 3)
     local _, _, err = perform "--rmt last" -- an older one, and what it passes over
-    assert.matches("gave no RMT to offer", err, 1, true)
+    assert.matches("offers no RMT", err, 1, true)
     assert.matches("3 days ago", err, 1, true)
     shell.remove(folder .. "/runs")
     hunt(folder, "-p kind=unsaid")

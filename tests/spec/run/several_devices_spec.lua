@@ -79,6 +79,17 @@ describe("a run on several devices", function()
     assert.is_nil(next(starts, start), tostring(another)) -- one start, the same for all pulses of both
   end)
 
+  it("does not miss the confirmations of a device that gives none, beside one that does", function()
+    local _, out, _, path = run("silent", both)
+    assert.matches("12 of 12 pulses, 7 confirmed by the device (right cannot confirm any)", out, 1, true)
+    assert.is_false(fixture.manifest(path).device.devices[2].confirms)
+    local page = shell.read(path .. "/report.html"):gsub("%s+", " ")
+    assert.matches("7 confirmed (5 of right, which cannot confirm any)", page, 1, true)
+    assert.is_nil(page:find("Pulses that did not go as planned", 1, true))
+    local _, methods = shell.moonpulse(folder, "methods " .. path)
+    assert.matches("the delivery of 7: the one at right cannot say that it fired", methods:gsub("%s+", " "))
+  end)
+
   it("leaves one record of all, in the order of time, which verify and rerun know", function()
     local _, _, _, path = run("whole", both)
     local pulses, rows = fixture.pulse_rows(path)
