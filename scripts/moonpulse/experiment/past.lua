@@ -263,6 +263,7 @@ function M.until_now(lines)
       self.zero_ns = whole(line.then_ns) or 0
       is_longer_ago(self.entries, line)
     elseif line.kind == "before" then
+      self.turns = self.turns or line.what == "turn"
       self:add(entry_of(line))
     elseif line.kind == "end" or line.kind == "stop" and not of_script[line.reason] then
       break -- what follows is how it ended
