@@ -50,7 +50,7 @@ describe("resume of an experiment", function()
 
   --- A command that keeps its run in a folder of its own: status, what it said, the run.
   local function made(out, text, ...)
-    local status, said, err = shell.moonpulse(folder, (text .. " --out %s/%s"):format(...):gsub("%%s", "%%"))
+    local status, said, err = shell.moonpulse(folder, (text .. " --out %s/%s"):format(...))
     return status, said .. err, shell.names(folder .. "/" .. out)[1] and fixture.run_in(folder .. "/" .. out)
   end
 
@@ -126,6 +126,22 @@ describe("resume of an experiment", function()
     _, _, first = run("first", "trains.lua", "--fault unplug@45")
     _, text = resume("limited", first, "--lab " .. folder .. "/lab.lua")
     assert.matches("OVER: pulses a session: 60 pulses", text, 1, true)
+  end)
+
+  it("keeps a gate open that was open", function()
+    shell.write(folder .. "/gate.lua", [[local mp = require "moonpulse"
+      return mp.experiment(function(run)
+        local stim, pulse = run:device(), mp.pulse(mp.mso(40))
+        stim:arm(pulse)
+        stim:on_trigger(pulse, { byte = 5, count = 6, refractory = 2, gate = "cts", timeout = 40 })
+      end)]])
+    shell.write(folder .. "/gate.txt", "1 cts rising\n4 port 5\n7 port 5\n10 port 5\n13 port 5\n"
+      .. "16 cts falling\n17 port 5\n20 cts rising\n21 port 5\n")
+    local _, _, first = run("first", "gate.lua", ("--triggers %s/gate.txt --fault unplug@2"):format(folder))
+    local status, text, second = resume("second", first)
+    assert.are.equal(0, status, text)
+    assert.are.equal(5, #fired(first, second), text) -- at 4, 7, 10, 13 and 21 s, whichever run it was
+    is_whole(second)
   end)
 
   it("finds the threshold that the whole hunt finds, with each of its trials", function()
