@@ -128,6 +128,46 @@ describe("resume of an experiment", function()
     assert.matches("OVER: pulses a session: 60 pulses", text, 1, true)
   end)
 
+  it("gives each mark and its code once, wherever behind its plans the script was", function()
+    shell.write(folder .. "/marks.lua", [[local mp = require "moonpulse"
+      return mp.experiment(function(run)
+        local stim, one = run:device(), mp.pulse(mp.mso(40))
+        stim:arm()
+        stim:fire(one)
+        run:mark("same", { code = 9 })
+        run:sleep(3)
+        run:mark("same", { code = 9 })
+        run:note "noted"
+        run:ask "first?"
+        stim:fire(one)
+        run:mark("asked", { code = 10 })
+        run:note "noted"
+        run:ask "second?"
+        run:mark "last"
+        stim:fire(one)
+      end)]])
+    local _, _, first = run("first", "marks.lua", "--codes sim --answers /dev/null")
+    local status, text, second = resume("second", first, "--answers " .. answers(1, 1))
+    assert.are.equal(2, status, text)
+    local third
+    status, text, third = resume("third", second, "--answers " .. answers(2, 2))
+    assert.are.equal(0, status, text)
+    local said = { same = true, noted = true, asked = true, last = true }
+    local marks, codes = {}, {}
+    for _, path in ipairs { first, second, third } do
+      for _, row in ipairs(shell.rows(path .. "/events.tsv")) do
+        marks[#marks + 1] = row.event == "mark" and said[row.reply] and row.reply or nil
+      end
+      for _, row in ipairs((shell.rows(path .. "/codes.tsv"))) do
+        codes[#codes + 1] = row.byte ~= "0" and row.byte or nil
+      end
+    end
+    assert.are.equal(3, #fired(first, second, third))
+    assert.are.same({ "same", "same", "noted", "asked", "noted", "last" }, marks)
+    assert.are.same({ "9", "9", "10" }, codes)
+    is_whole(first, second, third)
+  end)
+
   it("keeps a gate open that was open", function()
     shell.write(folder .. "/gate.lua", [[local mp = require "moonpulse"
       return mp.experiment(function(run)
