@@ -168,6 +168,30 @@ describe("resume of an experiment", function()
     is_whole(first, second, third)
   end)
 
+  it("keeps armed what was armed where the script catches the refusal of its next plan", function()
+    shell.write(folder .. "/caught.lua", [[local mp = require "moonpulse"
+      return mp.experiment(function(run)
+        local stim = run:device()
+        stim:arm()
+        stim:fire(mp.pulse(mp.mso(40)))
+        run:ask "first?"
+        local ok, why = pcall(function() stim:play(mp.pulse(mp.mso(40)):times(5, { every = 0.0001 })) end)
+        run:note(tostring(ok) .. tostring(stim:armed()))
+        stim:fire(mp.pulse(mp.mso(41)))
+        run:ask "second?"
+        stim:fire(mp.pulse(mp.mso(42)))
+      end)]])
+    local _, _, first = run("first", "caught.lua", "--answers /dev/null")
+    local status, text, second = resume("second", first, "--answers " .. answers(1, 1))
+    assert.are.equal(2, status)
+    assert.matches("falsetrue", text, 1, true)
+    local third
+    status, text, third = resume("third", second, "--answers " .. answers(2, 2))
+    assert.are.equal(0, status, text)
+    assert.are.same({ "40", "41", "42" }, fired(first, second, third))
+    is_whole(first, second, third)
+  end)
+
   it("keeps a gate open that was open", function()
     shell.write(folder .. "/gate.lua", [[local mp = require "moonpulse"
       return mp.experiment(function(run)
