@@ -153,7 +153,17 @@ end
 ---@return boolean
 function Heard:was_done()
   if self.begun == 0 then
-    return self.past:goes_on()
+    return self.past:is_behind_mark() or self.past:goes_on()
+  end
+  return self.past:take "turn" ~= nil
+end
+
+--- Was a mark given in the run that this one goes on with? Where it was not it is now, and turn() says so.
+---@param text string as rows have it
+---@return boolean
+function Heard:was_said(text)
+  if self.begun == 0 then
+    return self.past:was_said(text)
   end
   return self.past:take "turn" ~= nil
 end

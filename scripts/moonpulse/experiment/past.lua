@@ -13,8 +13,8 @@ local refusals = require "moonpulse.text.refusal"
 local M = {}
 
 ---@class moonpulse.PastEntry what the script was told, in its order; times from the script's beginning
----@field what string "now", "answer", "trigger", "play", "ahead", "watch", "refused", "turn", "end", or what
----   was read
+---@field what string "now", "answer", "trigger", "play", "ahead", "watch", "refused", "turn", "said", "end",
+---   or what was read
 ---@field part integer? of the script that was told; nil: the script itself
 ---@field since_ns integer[]? of "now": one after the other
 ---@field at_ns integer? of "trigger" when it came (nil: none came in time), of "end" when it broke off
@@ -24,7 +24,8 @@ local M = {}
 ---@field given integer? of what broke off: so many of its pulses were given, of all its starts; of "end": of
 ---   all before it
 ---@field marks integer? of a plan that broke off: so many of its marks were given
----@field value any of what was read, answered or came of it; nil: it broke off before
+---@field value any of what was read, answered or came of it; nil: it broke off before; of "said" the
+---   text of a mark behind which it was told nothing more (else that it was said goes without saying)
 ---@field verb string? of "refused", with why and code
 ---@field ago_ns integer? of "end", with counts: as of moonpulse.Past; of a plan: how much longer ago it was,
 ---   for runs went on one after the other, and what was between them is not of the script's clock
@@ -99,6 +100,8 @@ end
 function takes.mark(self, entry)
   if entry.text == recalls.no_trigger then
     self:add { what = "trigger" }
+  elseif entry.script == true and not self.turns then -- else the part's turn tells it
+    table.insert(self.said, { what = "said", value = tostring(entry.text) })
   end
 end
 
@@ -142,6 +145,7 @@ function Reader:add(entry)
   elseif entry.what == "arm" or entry.what == "disarm" or entry.what == "stop" then
     self.armed = entry.what == "arm"
   end
+  self.said = {}
   table.insert(self.entries, entry)
   return entry
 end
@@ -254,7 +258,7 @@ end
 ---@return integer zero_ns of the script's clock at the run's start
 ---@return moonpulse.PastPlay[] plays of this run
 function M.until_now(lines)
-  local self = setmetatable({ entries = {}, from_file = 0, zero_ns = 0, plays = {},
+  local self = setmetatable({ entries = {}, said = {}, from_file = 0, zero_ns = 0, plays = {},
     origin_ns = whole(lines[1] and lines[1].clock_ns) or 0 }, Reader)
   for _, line in ipairs(lines) do
     self.part = whole(line.part)
@@ -263,6 +267,7 @@ function M.until_now(lines)
       self.zero_ns = whole(line.then_ns) or 0
       is_longer_ago(self.entries, line)
     elseif line.kind == "before" then
+      self.turns = self.turns or line.what == "turn"
       self:add(entry_of(line))
     elseif line.kind == "end" or line.kind == "stop" and not of_script[line.reason] then
       break -- what follows is how it ended
@@ -272,6 +277,7 @@ function M.until_now(lines)
   end
   self.why = self.why or self.parts and not self.turns and "its script had parts side by side (run:spawn), "
     .. "whose order its version did not write down" or nil
+  table.move(self.said, 1, #self.said, #self.entries + 1, self.entries)
   return not self.why and self.entries or nil, self.why, self.from_file, self.zero_ns, self.plays
 end
 
@@ -331,6 +337,8 @@ function Past:goes_on()
     local entry = self.entries[self.at]
     if not entry then
       return false
+    elseif entry.what == "said" then -- it asks for something else: it is past it
+      advance(self)
     elseif (self.left[own(self)] or 0) > 0 then
       return true
     elseif entry.what == "end" then
@@ -343,6 +351,30 @@ function Past:goes_on()
     end
     await_turn(self, entry)
   end
+end
+
+--- Is a mark to come that was said before? So what takes time in front of it is over.
+---@return boolean
+function Past:is_behind_mark()
+  local entry = self.entries[self.at]
+  return entry ~= nil and entry.what == "said"
+end
+
+--- Did the script say this mark before?
+---@param text string as rows have it
+---@return boolean
+function Past:was_said(text)
+  local at = self.at
+  while self.entries[at] and self.entries[at].what == "said" do
+    at = at + 1
+    if self.entries[at - 1].value == text then
+      while self.at < at do
+        advance(self)
+      end
+      return true
+    end
+  end
+  return self:goes_on()
 end
 
 --- The next entry, which is the running part's own.

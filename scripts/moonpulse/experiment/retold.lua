@@ -5,6 +5,7 @@
 local blame = require "moonpulse.text.author_line"
 local numbers = require "moonpulse.text.numbers"
 local pasts = require "moonpulse.experiment.past"
+local refusals = require "moonpulse.text.refusal"
 local rests = require "moonpulse.experiment.rest"
 
 local M = {}
@@ -150,7 +151,7 @@ local function started(device, help, who, plan, was, live, options, kind)
   if starts > 0 and type(left.refractory) == "number" then
     await(device, was.starts_ns[starts] + math.floor(left.refractory * 1e9))
   end
-  device:border(plan)
+  device:border(plan, who)
   local more, of_more = live(device, plan, left)
   return starts + more, sum(starts, of_more)
 end
@@ -175,8 +176,9 @@ end
 
 local kinds = { play = "play", fire = "play", on_trigger = "ahead", watch = "watch" }
 
---- Before a plan is given.
-local function border(device, plan)
+--- Before a plan is given. One that is refused leaves armed what was armed: it is for the next one.
+---@param who string? the verb that gives it
+local function border(device, plan, who)
   local job = device.stimulator.job
   job.trials_before = nil
   if job.pause_here then
@@ -185,7 +187,11 @@ local function border(device, plan)
   end
   if device.was_armed then
     device.was_armed = nil
-    device:arm_again(plan)
+    local ok, problem = pcall(device.arm_again, device, plan, who)
+    if not ok then
+      device.was_armed = not (refusals.is_stopped(problem) or refusals.is_fault(problem)) or nil
+      error(problem, 0)
+    end
   end
 end
 
@@ -226,7 +232,7 @@ function M.first(Device, help)
         results = table.pack(told[verb](self, help, who, plan, was, live, options, kind))
       else
         if not self.turns:is_held() then -- else it is refused
-          self:border(plan)
+          self:border(plan, who)
         end
         results = table.pack(live(self, plan, options))
       end

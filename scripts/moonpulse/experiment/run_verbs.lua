@@ -199,12 +199,12 @@ function Run:mark(text, options)
   text = text_of("run:mark", text)
   local code = blame.options("run:mark", options or {}, { code = "?code" }).code
   code = code ~= nil and checks.code("run:mark", code) or nil
-  if self.stage.heard:was_done() then
+  if self.stage.heard:was_said(self.stage.row_text(text)) then
     return
   end
   self.stage.heard:turn()
   if code == nil then
-    self.stage.mark(text)
+    self.stage.own_mark(text)
   else
     self.stage.coded_mark(text, code)
   end
@@ -214,11 +214,11 @@ end
 ---@param text string
 function Run:note(text)
   text = text_of("run:note", text)
-  if self.stage.heard:was_done() then
+  if self.stage.heard:was_said(self.stage.row_text(text)) then
     return
   end
   self.stage.heard:turn()
-  self.stage.mark(text)
+  self.stage.own_mark(text)
   self.stage.tell("note", { text = text })
   self.stage.say(text)
 end

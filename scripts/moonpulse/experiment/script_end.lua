@@ -4,7 +4,7 @@ local M = {}
 
 -- what a script is told that decides nothing by itself
 local readings = { now = true, status = true, limits = true, identity = true, triggers = true,
-  trigger_count = true, armed = true }
+  trigger_count = true, armed = true, said = true }
 
 --- Had it parts side by side? Which of them it was that ended it is not known.
 local function has_parts(entries)

@@ -105,13 +105,13 @@ function Device.placed(_, _, plan)
   return plan
 end
 
-local function arm(self, plan, counts, begins)
+local function arm(self, who, plan, counts, begins)
   local stimulator = self.stimulator
   if plan ~= nil then
-    check_plan("stim:arm", plan)
-    plan = self:placed("stim:arm", plan)
+    check_plan(who, plan)
+    plan = self:placed(who, plan)
   end
-  local turn <close> = self.turns:take("arm", "stim:arm") -- luacheck: ignore 211
+  local turn <close> = self.turns:take("arm", who) -- luacheck: ignore 211
   if stimulator.armed then
     blame.fail("stim:arm: the stimulator is armed already%s", places.armed(self))
   end
@@ -139,10 +139,10 @@ local function arm(self, plan, counts, begins)
 end
 
 --- Arm the stimulator. Returns when the device itself says that it is armed.
----@param plan moonpulse.Plan? the plan that comes first: the device is set up for it at once; without it
----   the device is armed at its weakest
-function Device:arm(plan)
-  self.heard:try("stim:arm", function(...) return arm(self, plan, ...) end)
+---@param plan moonpulse.Plan? that comes first: the device is set up for it; nil: it is armed at its weakest
+---@param who string? the verb that arms, where it is another one (moonpulse.experiment.retold)
+function Device:arm(plan, who)
+  self.heard:try(who or "stim:arm", function(...) return arm(self, who or "stim:arm", plan, ...) end)
 end
 
 --- Stop for good or until the next arm: the safe frame goes out at once and ends what goes on, then the

@@ -6,6 +6,7 @@
 ---     5        key   5          a byte, as a key of the terminal gives it
 ---     6        cts   rising     a line of the stimulator's port
 ---     6.010    cts   falling
+---     0        dsr   high      it is high from the start, which is no edge: of a run that goes on
 ---     12.5     device pulse     something outside fires the stimulator, over its trigger input
 local refusals = require "moonpulse.text.refusal"
 local text_files = require "moonpulse.text.text_file"
@@ -17,6 +18,7 @@ local M = {}
 ---@field byte integer? of the port
 ---@field line "cts"|"dsr"|"ri"|"cd"|nil
 ---@field high boolean? of a line, from then on
+---@field stands true? of a line: it has been so since before the run
 ---@field fires boolean? something outside fires the stimulator
 
 local lines = { cts = true, dsr = true, ri = true, cd = true }
@@ -43,9 +45,13 @@ local function entry_of(text)
       return nil, ("%q is no key: one letter or digit"):format(what)
     end
   elseif lines[where] then
-    entry.line, entry.high = where, edges[what]
+    entry.line, entry.high, entry.stands = where, edges[what], what == "high" or nil
+    if entry.stands and entry.at_ns > 0 then
+      return nil, ("%s is high from the run's start: its time is 0, or it is rising"):format(where)
+    end
+    entry.high = entry.stands or entry.high
     if entry.high == nil then
-      return nil, ("%q is no edge: rising or falling"):format(what)
+      return nil, ("%q is no edge: rising or falling (or high, from the start)"):format(what)
     end
   elseif where == "device" then
     entry.fires = what == "pulse"
@@ -81,6 +87,20 @@ function M.read(path)
     end
   end
   return entries
+end
+
+--- How the lines are at the run's start: those that stand high, and no edge comes of them.
+---@param entries moonpulse.TriggerEntry[]
+---@return table<string, boolean> levels of each line
+---@return boolean any
+function M.standing(entries)
+  local any, levels = false, { cts = false, dsr = false, ri = false, cd = false }
+  for _, entry in ipairs(entries) do
+    if entry.stands then
+      levels[entry.line], any = true, true
+    end
+  end
+  return levels, any
 end
 
 --- What the options say of where triggers come from. Raises a refusal where that cannot be.

@@ -8,6 +8,7 @@ local reactions = require "moonpulse.record.reactions"
 local refusals = require "moonpulse.text.refusal"
 local summed = require "moonpulse.experiment.triggers_summed"
 local term = require "term"
+local trigger_files = require "moonpulse.experiment.trigger_file"
 local value_words = require "moonpulse.text.value_words"
 
 local M = {}
@@ -87,7 +88,7 @@ function Triggers:play(entries, from, far)
   self.to_come = { bytes = 0, edges = 0, pulses = 0 }
   for _, entry in ipairs(entries) do
     local kind = entry.byte and "bytes" or entry.fires and "pulses" or "edges"
-    self.to_come[kind] = self.to_come[kind] + 1
+    self.to_come[kind] = self.to_come[kind] + (entry.stands and 0 or 1)
   end
   self.bytes = self.to_come.bytes
 end
@@ -107,6 +108,13 @@ local function say(self, byte, count)
   self.to_come.bytes = self.to_come.bytes - (count or 1)
 end
 
+--- Tell the simulator and the port's wire how the lines are.
+local function show_levels(self)
+  local levels = self.levels
+  self.far:inputs(levels.cts, levels.dsr)
+  self.wire:inputs(levels.cts, levels.dsr, levels.ri, levels.cd)
+end
+
 --- Let one come.
 local function give(self, entry)
   if entry.byte then
@@ -114,12 +122,10 @@ local function give(self, entry)
   elseif entry.fires then
     self.to_come.pulses = self.to_come.pulses - 1
     self.far:fired()
-  else
+  elseif not entry.stands then
     self.to_come.edges = self.to_come.edges - 1
     self.levels[entry.line] = entry.high
-    local levels = self.levels
-    self.far:inputs(levels.cts, levels.dsr)
-    self.wire:inputs(levels.cts, levels.dsr, levels.ri, levels.cd)
+    show_levels(self)
     if self.edges_count then
       say(self, line_bytes.of(entry.line, entry.high and "rising" or "falling"))
     end
@@ -134,7 +140,11 @@ function Triggers:start(start_ns)
   if not self.entries then
     return
   end
-  self.levels = { cts = false, dsr = false, ri = false, cd = false }
+  local any
+  self.levels, any = trigger_files.standing(self.entries)
+  if any then
+    show_levels(self)
+  end
   self.player = core.spawn(function()
     for _, entry in ipairs(self.entries) do
       local left_ns = start_ns + entry.at_ns - core.clock_ns()

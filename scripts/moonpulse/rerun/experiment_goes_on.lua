@@ -142,18 +142,38 @@ function M.answers_left(recipe, at)
   return table.move(lines, at.from_file + 1, #lines, 1, {})
 end
 
---- Triggers of the run's file that it had not come to, from the beginning of the one that goes on; nil: it
---- had no such file.
+--- Of lines of a file of triggers: what a line of the port is from then on; nil: something else comes.
+local function level_of(rest)
+  local line, what = rest:match "^%s+(%l+)%s+(%l+)"
+  if what == "rising" or what == "high" then
+    return line, true
+  elseif what == "falling" then
+    return line, false
+  end
+end
+
+--- Triggers of the run's file that it had not come to, from the beginning of the one that goes on, where
+--- lines that were high then are so (a gate stays open); nil: it had no such file.
 ---@param recipe moonpulse.Recipe
 ---@param at moonpulse.ExperimentGoesOn
 ---@return string[]? lines
 function M.triggers_left(recipe, at)
   local lines = recipe.files.triggers and text_files.lines(recipe.files.triggers)
-  local since_s, left = (at.over_ns - at.zero_ns) / 1e9, {}
+  local since_s, left, levels = (at.over_ns - at.zero_ns) / 1e9, {}, {}
   for _, line in ipairs(lines or {}) do
     local seconds, rest = line:match "^%s*(%S+)(%s.*)$"
     local left_s = tonumber(seconds) and tonumber(seconds) - since_s
-    left[#left + 1] = left_s and left_s >= 0 and ("%.9f%s"):format(left_s, rest) or nil
+    if left_s and left_s >= 0 then
+      left[#left + 1] = ("%.9f%s"):format(left_s, rest)
+    elseif left_s and level_of(rest) then
+      local name, is_high = level_of(rest)
+      levels[name] = is_high
+    end
+  end
+  for _, name in ipairs { "cd", "ri", "dsr", "cts" } do
+    if levels[name] then
+      table.insert(left, 1, ("0 %s high"):format(name))
+    end
   end
   return lines and left
 end

@@ -150,6 +150,8 @@ local function make_stage(context, stimulator, journal, looking)
   stage.device.mark = function(...) stage.mark(...) end
   stage.device.tell = function(...) stage.tell(...) end
   stage.mark = function(...) show:mark(...) end
+  stage.own_mark = function(text) show:own_mark(text) end
+  stage.row_text = function(text) return show:row_text(text) end
   stage.coded_mark = function(...) show:coded_mark(...) end
   show.give_code = function(...) require("moonpulse.stimulator.codes").give(stimulator, ...) end
   stage.tell = function(kind, entry, at_ns) job.audit:tell(kind, entry, at_ns) end

@@ -79,21 +79,29 @@ local function row_text(text)
   return escapes.shown((text:gsub("%c", " ")))
 end
 
+--- The text of a mark as its row has it.
+---@param text string
+---@return string text
+function Show:row_text(text)
+  -- it names no folder of this computer: a script may note what was refused, with its place
+  return manifests.placeless(self.context, row_text(text))
+end
+
 --- A named instant in the record.
 ---@param text string
 ---@param at_ns integer? when (monotonic); now
 ---@param of table? a staircase's trial, answer or end as data, for recover
 ---@param typed string? what was answered, behind the text: kept as it was typed
 ---@param code integer? its event code, given to the box now
-function Show:mark(text, at_ns, of, typed, code)
-  local clean = row_text(text)
-  -- it names no folder of this computer: a script may note what was refused, with its place
-  clean = manifests.placeless(self.context, clean)
+---@param script true? the script itself marks it (run:mark, run:note)
+function Show:mark(text, at_ns, of, typed, code, script)
+  local clean = self:row_text(text)
   -- what somebody typed, perhaps a name, is nothing for a network
   local told = typed and clean:gsub(":?%s*$", "") or nil
   clean = clean .. row_text(typed or "")
   local since_ns = (at_ns or core.clock_ns()) - self.record.start_ns
-  self.journal:write("mark", { at_ns = since_ns, text = clean, of = of, code = code })
+  self.journal:write("mark", { at_ns = since_ns, text = clean, of = of, code = code,
+    script = script })
   self.record:event("mark", since_ns, nil, "passed", clean, nil, nil, { code = code, told = told })
   if code and self.context.job.codes then
     self.give_code(code, self.record.start_ns + since_ns)
@@ -108,6 +116,12 @@ local function say_no_box(self)
   end
 end
 
+--- A named instant of the script.
+---@param text string
+function Show:own_mark(text)
+  self:mark(text, nil, nil, nil, nil, true)
+end
+
 --- A named instant of the script with an event code. Raises where the flight record would not hold it.
 ---@param text string
 ---@param code integer
@@ -117,7 +131,7 @@ function Show:coded_mark(text, code)
   elseif self.record:room() < 1 then
     blame.fail("run:mark: the record of this run has no room for another event code: begin another run")
   end
-  self:mark(text, nil, nil, nil, code)
+  self:mark(text, nil, nil, nil, code, true)
 end
 
 --- A staircase, a hunt or a curve has its first trial: from now on the manifest has what is known of it,

@@ -50,8 +50,7 @@ describe("resume of an experiment", function()
 
   --- A command that keeps its run in a folder of its own: status, what it said, the run.
   local function made(out, text, ...)
-    local command = (text .. " --out %s/%s"):format(...):gsub("%%s", "%%")
-    local status, said, err = shell.moonpulse(folder, command)
+    local status, said, err = shell.moonpulse(folder, (text .. " --out %s/%s"):format(...))
     return status, said .. err, shell.names(folder .. "/" .. out)[1] and fixture.run_in(folder .. "/" .. out)
   end
 
@@ -127,6 +126,86 @@ describe("resume of an experiment", function()
     _, _, first = run("first", "trains.lua", "--fault unplug@45")
     _, text = resume("limited", first, "--lab " .. folder .. "/lab.lua")
     assert.matches("OVER: pulses a session: 60 pulses", text, 1, true)
+  end)
+
+  it("gives each mark and its code once, wherever behind its plans the script was", function()
+    shell.write(folder .. "/marks.lua", [[local mp = require "moonpulse"
+      return mp.experiment(function(run)
+        local stim, one = run:device(), mp.pulse(mp.mso(40))
+        stim:arm()
+        stim:fire(one)
+        run:mark("same", { code = 9 })
+        run:sleep(3)
+        run:mark("same", { code = 9 })
+        run:note "noted"
+        run:ask "first?"
+        stim:fire(one)
+        run:mark("asked", { code = 10 })
+        run:note "noted"
+        run:ask "second?"
+        run:mark "last"
+        stim:fire(one)
+      end)]])
+    local _, _, first = run("first", "marks.lua", "--codes sim --answers /dev/null")
+    local status, text, second = resume("second", first, "--answers " .. answers(1, 1))
+    assert.are.equal(2, status, text)
+    local third
+    status, text, third = resume("third", second, "--answers " .. answers(2, 2))
+    assert.are.equal(0, status, text)
+    local said = { same = true, noted = true, asked = true, last = true }
+    local marks, codes = {}, {}
+    for _, path in ipairs { first, second, third } do
+      for _, row in ipairs(shell.rows(path .. "/events.tsv")) do
+        marks[#marks + 1] = row.event == "mark" and said[row.reply] and row.reply or nil
+      end
+      for _, row in ipairs((shell.rows(path .. "/codes.tsv"))) do
+        codes[#codes + 1] = row.byte ~= "0" and row.byte or nil
+      end
+    end
+    assert.are.equal(3, #fired(first, second, third))
+    assert.are.same({ "same", "same", "noted", "asked", "noted", "last" }, marks)
+    assert.are.same({ "9", "9", "10" }, codes)
+    is_whole(first, second, third)
+  end)
+
+  it("keeps armed what was armed where the script catches the refusal of its next plan", function()
+    shell.write(folder .. "/caught.lua", [[local mp = require "moonpulse"
+      return mp.experiment(function(run)
+        local stim = run:device()
+        stim:arm()
+        stim:fire(mp.pulse(mp.mso(40)))
+        run:ask "first?"
+        local ok, why = pcall(function() stim:play(mp.pulse(mp.mso(40)):times(5, { every = 0.0001 })) end)
+        run:note(tostring(ok) .. tostring(stim:armed()))
+        stim:fire(mp.pulse(mp.mso(41)))
+        run:ask "second?"
+        stim:fire(mp.pulse(mp.mso(42)))
+      end)]])
+    local _, _, first = run("first", "caught.lua", "--answers /dev/null")
+    local status, text, second = resume("second", first, "--answers " .. answers(1, 1))
+    assert.are.equal(2, status)
+    assert.matches("falsetrue", text, 1, true)
+    local third
+    status, text, third = resume("third", second, "--answers " .. answers(2, 2))
+    assert.are.equal(0, status, text)
+    assert.are.same({ "40", "41", "42" }, fired(first, second, third))
+    is_whole(first, second, third)
+  end)
+
+  it("keeps a gate open that was open", function()
+    shell.write(folder .. "/gate.lua", [[local mp = require "moonpulse"
+      return mp.experiment(function(run)
+        local stim, pulse = run:device(), mp.pulse(mp.mso(40))
+        stim:arm(pulse)
+        stim:on_trigger(pulse, { byte = 5, count = 6, refractory = 2, gate = "cts", timeout = 40 })
+      end)]])
+    shell.write(folder .. "/gate.txt", "1 cts rising\n4 port 5\n7 port 5\n10 port 5\n13 port 5\n"
+      .. "16 cts falling\n17 port 5\n20 cts rising\n21 port 5\n")
+    local _, _, first = run("first", "gate.lua", ("--triggers %s/gate.txt --fault unplug@2"):format(folder))
+    local status, text, second = resume("second", first)
+    assert.are.equal(0, status, text)
+    assert.are.equal(5, #fired(first, second), text) -- at 4, 7, 10, 13 and 21 s, whichever run it was
+    is_whole(second)
   end)
 
   it("finds the threshold that the whole hunt finds, with each of its trials", function()

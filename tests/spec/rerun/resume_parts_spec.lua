@@ -202,6 +202,25 @@ end)
     is_whole(rest)
   end)
 
+  it("goes on a third time where no part had a turn in the second run", function()
+    local _, _, first = run("first", script, lines_of(1, 2, 3))
+    local lines, again = {}, { { kind = "begin", clock_ns = 0 } }
+    for line in io.lines(first .. "/journal.jsonl") do
+      lines[#lines + 1] = cjson.decode(line)
+    end
+    local entries = assert(pasts.until_now(lines))
+    for _, entry in ipairs(entries) do
+      local line = { kind = "before" }
+      for key, value in pairs(entry) do
+        line[key] = value
+      end
+      again[#again + 1] = line
+    end
+    again[#again + 1] = { kind = "before", what = "end", then_ns = 7 }
+    local known, why = pasts.until_now(again)
+    assert.are.equal(#entries, known and #known, why)
+  end)
+
   it("is refused where the parts go another way, before anything more is given", function()
     local _, _, first = run("first", script, lines_of(1, 2, 3))
     local lines = {}
