@@ -144,7 +144,7 @@ end
 
 --- The same where nothing is by that name, also where another program makes it at that instant.
 ---@param path string
----@param content string
+---@param content string|moonpulse.BidsParts|{ copy: string } as put has it
 ---@param group boolean? as put has it
 ---@return boolean? ok
 ---@return string? message

@@ -253,6 +253,15 @@ local function refuse_there(path)
   end
 end
 
+--- Write the one file of an export, whole; another program's that came meanwhile is not written over.
+local function put_new(path, content, facts)
+  local ok, message = disk.put_new(path, content, disk.is_shared(facts.folder))
+  if not ok then
+    refuse_there(path)
+    cli.fail("fault", "cannot write %s: %s", path, message)
+  end
+end
+
 local makers = {} -- each: of one run, into path; what was written as facts
 
 function makers.crate(folder, path, options)
@@ -299,12 +308,7 @@ function makers.prov(folder, path, options)
     io.stdout:write(text)
     return facts
   end
-  local ok, message = disk.put_new(path, text, disk.is_shared(facts.folder))
-  if not ok and lfs.symlinkattributes(path, "mode") then
-    refuse_there(path)
-  elseif not ok then
-    cli.fail("fault", "cannot write %s: %s", path, message)
-  end
+  put_new(path, text, facts)
   say(options.json, "%s: %s, by their SHA-256", path, numbers.counted(#facts.files, "file"))
   return facts
 end
@@ -327,10 +331,7 @@ function makers.xdf(folder, path, options)
     end
     return { files = { path } }
   end
-  local ok, why = disk.put(path, { parts = parts }, disk.is_shared(facts.folder))
-  if not ok then
-    cli.fail("fault", "cannot write %s: %s", path, why)
-  end
+  put_new(path, { parts = parts }, facts)
   say(options.json, "%s: %s, %s", path, numbers.counted(#streams[2].times, "pulse"),
     numbers.counted(#streams[1].times, "marker"))
   return { files = { path } }

@@ -12,18 +12,21 @@ local at_once = { error = true, requested = true, signal = true, key = true }
 -- how a script ends by itself
 local own_ends = { finished = true, requested = true, error = true, stuck = true }
 
---- The lines that tell of the last stop and the last disarming: nil where there was none.
+--- The lines that tell of the last stop and the last disarming: nil where there was none. Of several devices
+--- the last disarming is that after which none is armed.
 local function last_of(entries)
   local stop, disarm
+  local armed = {} -- of each device; of one alone no line names it
   for _, entry in ipairs(entries) do
     if entry and entry.kind == "end" then
       break -- what follows is of later writers
     elseif entry and entry.kind == "arm" then
-      stop, disarm = nil, nil
+      stop, disarm, armed[tostring(entry.device)] = nil, nil, true
     elseif entry and entry.kind == "stop" then
       stop = stop or entry
     elseif entry and entry.kind == "disarm" then
-      disarm = disarm or entry
+      armed[tostring(entry.device)] = nil
+      disarm = disarm or next(armed) == nil and entry or nil
     end
   end
   return stop, disarm

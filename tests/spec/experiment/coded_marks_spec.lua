@@ -225,7 +225,10 @@ end)]]):format(body))
     assert.are.equal(0, status)
     local _, count = out:gsub("no box is named for them", "")
     assert.are.equal(1, count)
-    assert.are.same({}, rows_of(fixture.run_in(folder .. "/runs"), "code"))
+    local found = fixture.run_in(folder .. "/runs")
+    assert.are.same({}, rows_of(found, "code"))
+    status, out = shell.moonpulse(folder, "verify " .. found) -- made again it has no box either
+    assert.are.equal(0, status, out)
   end)
 
   it("wait while the stimulator is armed as well as while it is not, and beside those of a plan", function()

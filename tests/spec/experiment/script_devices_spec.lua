@@ -235,6 +235,26 @@ end)]], "--device left=sim:rapid --device right=sim:magstim200")
     assert.is_nil(said:find("unchecked", 1, true))
   end)
 
+  it("is whole for verify in real time where one is disarmed and another one fires", function()
+    shell.write(folder .. "/one_left.lua", [[
+local mp = require "moonpulse"
+return mp.experiment(function(run)
+  local left, right, both = run:device "left", run:device "right", run:device()
+  both:arm()
+  left:disarm()
+  right:fire(mp.pulse(mp.mso(35)))
+  both:disarm()
+end)]])
+    local status, _, err = shell.moonpulse(folder, ("run %s/one_left.lua --device left=sim --device "
+      .. "right=sim --tolerance 2000 --out %s/real"):format(folder, folder))
+    assert.are.equal(0, status, err)
+    local path = fixture.run_in(folder .. "/real")
+    assert.are.equal(1, #(fixture.pulse_rows(path)))
+    local said
+    status, said = shell.moonpulse(folder, "verify " .. path)
+    assert.are.equal(0, status, said)
+  end)
+
   it("goes on after its own stop, which is one of both", function()
     local path, status, _, err = run [[
 local mp = require "moonpulse"

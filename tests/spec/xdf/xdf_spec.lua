@@ -213,4 +213,18 @@ describe("export xdf", function()
     assert.are.equal(2, status)
     assert.matches("does not begin with the run's beginning", err, 1, true)
   end)
+
+  it("at once to one place is one, whole, and the others are told", function()
+    local path = run("at_once", coded)
+    local status, out = shell.sh(folder, ([[for i in 1 2 3 4; do
+      { %s export xdf %s -o %s/once.xdf >/dev/null 2>&1; echo $?; } & done; wait]]):format(
+      shell.quote(shell.program), path, folder))
+    assert.are.equal(0, status)
+    assert.are.equal(1, select(2, out:gsub("%f[%w]0\n", "")), out)
+    assert.are.equal(3, select(2, out:gsub("%f[%w]2\n", "")), out)
+    assert.are.equal("1.0", read(folder .. "/once.xdf").version)
+    for _, name in ipairs(shell.names(folder)) do
+      assert.is_nil(name:find "%.part$", name)
+    end
+  end)
 end)
