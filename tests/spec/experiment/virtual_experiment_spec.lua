@@ -184,7 +184,7 @@ describe("an experiment in virtual time", function()
     end
 
     it("what was OVER is said at its end, too, where a stimulator would have refused it", function()
-      local body = [[local train = mp.train { pulses = %d, hz = 20, intensity = mp.mso(60) }
+      local body = [[local train = mp.train { pulses = %d, hz = 20, intensity = mp.mso(40) }
         stim:arm(train)
         stim:play(train)]]
       for pulses, is_over in pairs { [300] = true, [20] = false } do
