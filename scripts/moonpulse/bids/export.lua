@@ -203,7 +203,7 @@ end
 ---@return { stem: string, patterns: integer, singles: integer, rows: integer, notes: integer }
 function M.add(dataset, run, options, meta)
   if read.get(run.manifest, "device.devices") then
-    refuse("%s was on several devices, which the tables of a dataset cannot say yet: export it with crate, "
+    refuse("%s was on several devices, which the tables of a dataset cannot say: export it with crate, "
       .. "or take its events.tsv", run.name)
   end
   local names = { sub = M.entity("sub", options.sub), ses = M.entity("ses", options.ses) }

@@ -31,10 +31,10 @@ end
 -- what goes with one device only, and why; and what to do instead
 local alone = {
   { "port", "--port %s: with several devices each names its own: --device left=DRIVER@PORT" },
-  { "trigger", "--trigger: one of several devices cannot be fired another way yet: run that one alone" },
-  { "codes", "--codes: event codes go with one device yet: run without --codes, or with one device" },
-  { "lsl", "--lsl %s: the stream tells the pulses of one device yet: take --events or --osc, or one device" },
-  { "start_on", "--start-on: a run on several devices starts by itself yet: leave it out, or run one" },
+  { "trigger", "--trigger: one of several devices is not fired another way: run that one alone" },
+  { "codes", "--codes: event codes go with one device only: run without --codes, or with one device" },
+  { "lsl", "--lsl %s: the stream tells the pulses of one device only: take --events or --osc, or one device" },
+  { "start_on", "--start-on: a run on several devices starts by itself: leave it out, or run one" },
   { "fault", "--fault: it is for one simulated device; start moonpulse sim NAME --fault, and name its port" },
 }
 
@@ -48,7 +48,7 @@ local function check_alone(options)
     cli.fail("usage", "--timing device: several devices keep their mutual timing pulse by pulse, which is "
       .. "ours: leave out --timing")
   elseif (options.stop_line or "none") ~= "none" then
-    cli.fail("usage", "--stop-line %s: it is a line of one port yet: stop several devices with Ctrl-C, a "
+    cli.fail("usage", "--stop-line %s: it is a line of one port: stop several devices with Ctrl-C, a "
       .. "key or moonpulse ctl", options.stop_line)
   end
 end

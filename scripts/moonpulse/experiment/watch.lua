@@ -177,7 +177,7 @@ end
 function M.run(self, help, plan, options, counts, begins, refused)
   local stimulator, show = self.stimulator, self.show
   if stimulator.list then
-    blame.fail("stim:watch: pulses from outside are counted on one device yet: run that one alone, or let "
+    blame.fail("stim:watch: pulses from outside are counted on one device only: run that one alone, or let "
       .. "the trigger come to Moonpulse (stim:on_trigger)")
   end
   help.check_plan(who, plan)

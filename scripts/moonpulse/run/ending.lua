@@ -187,6 +187,11 @@ local function say_result(context, outcome, result, complete)
   M.line("sent", "%s of %s, %s confirmed by the device%s%s", numbers.count(result.pulses_sent),
     numbers.counted(result.pulses_planned, "pulse"), numbers.count(result.pulses_confirmed),
     silent_text(context.device), skipped_text(context.record))
+  local plays = context.job.plays -- of a script, whose plans were judged as they came
+  if plays and plays.verdict == "OVER" and result.pulses_sent > 0 then
+    M.line("verdict", "OVER: the report says of what%s", context.device.simulated
+      and not context.job.policy.beyond and "; on a stimulator it would have been refused" or "")
+  end
   if context.record.pulses_external > 0 then
     M.line("outside", "%s of them fired by an external device",
       numbers.count(context.record.pulses_external))

@@ -150,7 +150,7 @@ end)]])
       'stim:fire: the plan has pulses for "middle", and this is the device "left"',
       'stim:fire: the plan has pulses for "middle", and the devices are left, right',
       'stim:status: of which device? Write run:device("left"):status',
-      "stim:watch: pulses from outside are counted on one device yet",
+      "stim:watch: pulses from outside are counted on one device only",
       'run:device: no device is called "middle": the run has left, right\n',
       'run:device: the name of a device is needed, like "left", not 1\n',
     } do
@@ -174,7 +174,8 @@ return mp.experiment(function(run)
   end
   left:play(mp.pulse(mp.mso(30)):times(2, { every = 2 }))
   run:ask "go on? [y/n]"
-end)]], ("--device left=sim:rapid --device right=sim:duomag --participant P1 --answers %s/none"):format(folder))
+end)]], ("--device left=sim:rapid --device right=sim:duomag --participant P1 --answers %s/none"):format(
+      folder))
     assert.are.equal(2, status)
     assert.are.equal("RMT", fixture.manifest(path).thresholds.found[1].kind)
     local _, err

@@ -183,6 +183,19 @@ describe("an experiment in virtual time", function()
       return "--triggers " .. folder .. "/triggers"
     end
 
+    it("what was OVER is said at its end, too, where a stimulator would have refused it", function()
+      local body = [[local train = mp.train { pulses = %d, hz = 20, intensity = mp.mso(40) }
+        stim:arm(train)
+        stim:play(train)]]
+      for pulses, is_over in pairs { [300] = true, [20] = false } do
+        local status, out, err = perform(body:format(pulses), "--rmt 40")
+        assert.are.equal(0, status, err)
+        local last = out:match "\nsent .*"
+        assert.are.equal(is_over, last:find("\nverdict +OVER: the report says of what; on a stimulator it "
+          .. "would have been refused\n") ~= nil, out)
+      end
+    end)
+
     it("bytes and edges, at their times", function()
       local status, out, err, run = perform([[
         print(run:wait_trigger { byte = 1 })
