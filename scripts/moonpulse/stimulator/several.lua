@@ -223,7 +223,7 @@ function Stimulators:check_fault()
   end
 end
 
---- Which of them give pulses of the plan; of a plan of marks the first.
+--- Which of them give pulses of the plan; of a plan of marks the first that is armed.
 local function those_of(self, plan, seed)
   local channels, taken = {}, {}
   for _, action in ipairs(core.schedule(plan, seed):actions()) do
@@ -235,6 +235,9 @@ local function those_of(self, plan, seed)
         taken[#taken + 1] = each
       end
     end
+  end
+  for _, each in ipairs(self.list) do -- an engine that is armed can pass marks
+    taken[1] = taken[1] or each.ready and each or nil
   end
   return taken[1] and taken or { self.list[1] }
 end

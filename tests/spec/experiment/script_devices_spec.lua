@@ -62,6 +62,25 @@ describe("a script on several devices", function()
     return found
   end
 
+  it("passes marks on one that is armed, whichever that is", function()
+    local path, status, _, err = run([[
+local mp = require "moonpulse"
+return mp.experiment(function(run)
+  local right, all = run:device "right", run:device()
+  right:arm()
+  all:play(mp.mark "catch")
+  right:fire(mp.pulse(mp.mso(40)))
+end)]])
+    assert.are.same({ 0, "" }, { status, err })
+    local order = {}
+    for _, row in ipairs(shell.rows(path .. "/events.tsv")) do
+      order[#order + 1] = row.event == "pulse" and "pulse" or row.reply == "catch" and "catch" or nil
+    end
+    assert.are.same({ "catch", "pulse" }, order)
+    assert.are.same({ "40" }, seen(path, "right").strengths)
+    assert.are.equal(0, (shell.moonpulse(folder, "verify " .. path)))
+  end)
+
   it("arms and plays on each, and keeps a plan's timing on both to the nanosecond", function()
     local path, status, _, err = run(SIDES)
     assert.are.same({ 0, "" }, { status, err })

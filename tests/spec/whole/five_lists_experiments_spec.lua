@@ -14,7 +14,6 @@ local pulsepal = require "moonpulse.devices.pulsepal"
 local setting = require "moonpulse.stimulator.setting"
 local shell = require "shell"
 local staged = require "five_lists.staged"
-local starting = require "moonpulse.stimulator.starting"
 local stimjim = require "moonpulse.devices.stimjim"
 local stimulators = require "moonpulse.stimulator"
 
@@ -93,12 +92,12 @@ describe("the five lists of an experiment", function()
         refused)
       local forgotten = function(swap)
         local class = stimulator_class()
-        local set, bound = class.set, starting.bound
+        local set, bound = class.set, class.bound
         swap(class, "set", function(stimulator, ...)
           stimulator.settles_ns = 0
           return set(stimulator, ...)
         end)
-        swap(starting, "bound", function(stimulator, ...)
+        swap(class, "bound", function(stimulator, ...)
           stimulator.settles_ns = 0
           return bound(stimulator, ...)
         end)
@@ -193,8 +192,9 @@ describe("the five lists of an experiment", function()
     { "a device has followed at once what was told before it is armed again", "magstim200", "host",
       function(swap) swap(setting, "before_arming", function() end) end },
     { "a plan is judged for later than it is given", "bistim", "host", function(swap)
-      local bound = starting.bound
-      swap(starting, "bound", function(...) return bound(...) + 10000000000 end)
+      local class = stimulator_class()
+      local bound = class.bound
+      swap(class, "bound", function(...) return bound(...) + 10000000000 end)
     end },
     { "a plan is judged for its call only", "bistim", "host",
       function(swap) swap(admission, "again", function() end) end },
