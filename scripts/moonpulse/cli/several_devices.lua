@@ -7,6 +7,7 @@ local channel_maps = require "moonpulse.driver.channel_map"
 local M = {}
 
 local most = 8 -- each has threads and a process of its own
+local of_record = { sources = true, SHA256SUMS = true } -- of a run's folder, and not its devices'
 
 ---@class moonpulse.RunDevice one of the stimulators of a run
 ---@field place string what the command calls it: "left"
@@ -146,6 +147,9 @@ function M.choose(options, described)
         .. "--device left=%s", text, text)
     elseif known[place] then
       cli.fail("usage", "--device %s= is there twice: each of several devices has a name of its own", place)
+    elseif of_record[place] then
+      cli.fail("usage", "--device %s=: a run's folder has a folder for each device, and has its own %s: "
+        .. "choose another name, like left", place, place)
     end
     known[place] = true
   end

@@ -1,6 +1,7 @@
 --- Was it the same again? Plan, what the simulator was sent, decisions and rows. Nobody can stop a run again
 --- at the instant at which somebody did: of one that was stopped or killed what came before is compared.
 local before = require "moonpulse.rerun.before"
+local cell_text = require "moonpulse.text.cell_text"
 local compare = require "moonpulse.compare"
 local core = require "moonpulse.core"
 local decisions = require "moonpulse.compare.decisions"
@@ -122,6 +123,26 @@ local function is_virtual(manifest)
   return manifest.speed ~= nil and manifest.speed ~= 1
 end
 
+--- Marks that a run told behind its stop, as the sum of its triggers is, are its end's: they are left out.
+---@param marks string[] of events.tsv
+---@param folder string
+---@param is_real boolean
+local function leave_late(marks, folder, is_real)
+  local entries = journal_of(folder)
+  local stop = select(3, decisions.until_stop(entries, {}, is_real))
+  for number = #entries, (stop or #entries) + 1, -1 do
+    local entry = entries[number]
+    local text = entry and entry.kind == "mark"
+      and sides.without_place(cell_text.written(tostring(entry.text)))
+    for i = #marks, text and 1 or math.huge, -1 do
+      if marks[i] == text then
+        table.remove(marks, i)
+        break
+      end
+    end
+  end
+end
+
 --- Cut both behind the last pulse that a run gave which was stopped or killed, or which its device's own
 --- fault ended: what its end did to those that followed, and how it ended, is not the plan's.
 local function cut(found, one, other, faulted)
@@ -239,6 +260,7 @@ function M.judge(recipe, folder, manifest)
   -- a script's waits in real time are its computer's
   one.live = one.live or recipe.is_experiment and not both_virtual
   if stopped then
+    leave_late(one.marks, a, not both_virtual)
     cut(found, one, other, faulted)
   end
   return found, compare.compare(one, other, true), nil, stopped -- another device was told before

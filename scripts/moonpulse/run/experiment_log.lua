@@ -144,12 +144,22 @@ function Show:begun(list, of)
   table.insert(experiment[list], of.facts)
 end
 
---- The motor threshold that held before a staircase or a hunt of its kind found another: the last one that
---- was found, else the one that was given; nil: it does not say which one it finds.
-local function threshold_before(context, kind)
-  local before = kind and context.job.thresholds[kind:lower()] or nil
+--- The threshold that was given with the command; of one of several devices its own, if it has one.
+local function given_threshold(job, name, place)
+  for _, each in ipairs(place and job.several or {}) do
+    if each.place == place and each.thresholds and each.thresholds[name] then
+      return each.thresholds[name]
+    end
+  end
+  return job.thresholds[name]
+end
+
+--- The motor threshold that held before a staircase or a hunt of its kind, on its device, found another: the
+--- last one that was found, else the one that was given; nil: it does not say which one it finds.
+local function threshold_before(context, kind, place)
+  local before = kind and given_threshold(context.job, kind:lower(), place)
   for _, each in ipairs(context.found) do
-    before = kind and each.kind == kind and each.threshold or before
+    before = kind and each.kind == kind and each.device == place and each.threshold or before
   end
   return kind and (before or "none")
 end
@@ -170,12 +180,13 @@ function Show:staircase_ended(staircase)
     interval and (", %d %% interval %.4g to %.4g"):format(interval.percent, interval.low,
       interval.high) or "",
     #staircase.found, staircase.number)
-  local old = threshold_before(self.context, staircase.kind)
+  local old = threshold_before(self.context, staircase.kind, facts.device)
   table.insert(self.context.found, facts)
   self:mark(text, nil, { staircase = staircase.place, threshold = threshold, interval = interval, why = why,
     above = facts.above, below = facts.below, reversals = #staircase.found, ended = true })
   self.context.job.audit:tell("threshold", { name = "staircase", of = staircase.kind,
-    old = old, new = threshold or "none", unit = staircase.unit, how = "found", rule = staircases.rule,
+    device = facts.device, old = old, new = threshold or "none", unit = staircase.unit, how = "found",
+    rule = staircases.rule,
     reversals = #staircase.found, trials = staircase.number, why = why })
   self:say(text)
 end
@@ -184,12 +195,12 @@ end
 ---@param hunt moonpulse.Hunt
 function Show:hunt_ended(hunt)
   local facts, text = hunt.facts, whose(hunt.facts) .. hunt:words()
-  local old = threshold_before(self.context, facts.kind)
+  local old = threshold_before(self.context, facts.kind, facts.device)
   table.insert(self.context.found, facts)
   self:mark(text, nil, { hunt = hunt.place, threshold = facts.threshold, interval = facts.interval,
     why = facts.why, above = facts.above, below = facts.below, ended_by = facts.ended_by, ended = true })
-  self.context.job.audit:tell("threshold", { name = "hunt", of = facts.kind, old = old,
-    new = facts.threshold or "none", unit = facts.unit, how = "found", method = facts.method,
+  self.context.job.audit:tell("threshold", { name = "hunt", of = facts.kind, device = facts.device,
+    old = old, new = facts.threshold or "none", unit = facts.unit, how = "found", method = facts.method,
     variant = facts.variant, trials = facts.trials, why = facts.why })
   self:say(text)
 end

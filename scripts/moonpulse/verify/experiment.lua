@@ -15,6 +15,7 @@ local pulses = require "moonpulse.verify.pulses"
 local read = require "moonpulse.record.read"
 local replays = require "moonpulse.verify.replay"
 local rows = require "moonpulse.verify.rows"
+local value_words = require "moonpulse.text.value_words"
 local versions = require "moonpulse.verify.version"
 local witnessed = require "moonpulse.record.witnessed"
 
@@ -158,6 +159,27 @@ end
 local parts_why = "its script has parts side by side (run:spawn), which came in another order here, as the "
   .. "computer's timing has it, and then a part did not do the same"
 
+--- In virtual time a plan starts when it did, to the nanosecond: of those whose decisions are compared.
+local function compare_starts(entries, made, lists, found)
+  local made_entries = journal_of(made)
+  local function since(list, line, key)
+    local ns = math.tointeger(tonumber(list[line][key]))
+    local origin_ns = math.tointeger(tonumber(list[1].clock_ns))
+    return ns and origin_ns and ns - origin_ns
+  end
+  for i = 1, math.min(#lists.list, #lists.made) do
+    local mine, other = lists.list[i], lists.made[i]
+    for _, key in ipairs(mine.kind == "play" and other.kind == "play" and { "start_ns", "from_ns" } or {}) do
+      local ns, again_ns = since(entries, mine.line, key), since(made_entries, other.line, key)
+      if ns ~= again_ns then
+        found:differ("journal.jsonl", mine.line, "plan %s: %s is %s ns from the run's begin, and %s %s",
+          value_words.plain(entries[mine.line].play), key, tostring(ns), again, tostring(again_ns))
+        return
+      end
+    end
+  end
+end
+
 --- What differs before what excuses the rest.
 local function compare_until(folder, manifest, entries, made, lists, lines)
   local found, upto = findings_of.new(), 0
@@ -250,6 +272,7 @@ local function check(folder, manifest, entries, scratch, findings, progress)
     and late_marks.of(entries, lists.stop, journal_of(made), last and last.line or 0) or nil
   if not is_real then
     after_stop.check(entries, rows.read(folder, found) or "", found)
+    compare_starts(entries, made, lists, found)
   end
   for _, name in ipairs(is_real and {} or replays.names_of(manifest)) do
     replays.compare(folder, made, name, found, stopped, decisions.plain, late)

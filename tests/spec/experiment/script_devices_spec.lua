@@ -1,4 +1,5 @@
 -- A script that drives two devices, in virtual time: what each simulator saw, against what is computed here.
+local cjson = require "cjson"
 local fixture = require "job"
 local shell = require "shell"
 
@@ -233,15 +234,31 @@ return mp.experiment(function(run)
     run:staircase { device = "left", start = 48, step = 4, min_step = 4, reversals = 2, kind = "RMT" })
   trials("right", function(intensity) return intensity >= 61 and 900 or 20 end,
     run:threshold { device = "right", method = "amplitude", start = 55, trials = 6, kind = "RMT" })
+  trials("left", function(intensity) return intensity >= 44 end,
+    run:staircase { device = "left", start = 46, step = 4, min_step = 4, reversals = 2, kind = "RMT" })
   print(select(2, pcall(run.threshold, run, { device = "middle", method = "ml-pest", start = 50 })))
-end)]], "--device left=sim:rapid --device right=sim:magstim200")
+end)]], "--device left=sim:rapid --device right=sim:magstim200 --rmt left=40 --rmt right=61")
     assert.are.same({ 0, "" }, { status, err })
     assert.matches('run:threshold: no device is called "middle": the run has left, right', out, 1, true)
     local facts, places = fixture.manifest(path), {}
     for i, found in ipairs(facts.thresholds.found) do
       places[i] = found.device
     end
-    assert.are.same({ "left", "right" }, places)
+    assert.are.same({ "left", "right", "left" }, places)
+    local news = {}
+    for i, found in ipairs(facts.thresholds.found) do
+      news[i] = ("%.9g"):format(found.value)
+    end
+    local told = {} -- the audit trail: what held before on the same device
+    for line in shell.read(path .. "/journal.jsonl"):gmatch "[^\n]+" do
+      local entry = cjson.decode(line)
+      if entry.kind == "threshold" and entry.how == "found" then
+        local old, new = ("%.9g"):format(entry.old), ("%.9g"):format(entry.new)
+        told[#told + 1] = { entry.device, old, new }
+      end
+    end
+    assert.are.same({ { "left", "40", news[1] }, { "right", "61", news[2] },
+      { "left", news[1], news[3] } }, told)
     assert.are.same({ "left", "right" }, { facts.experiment.staircases[1].device,
       facts.experiment.thresholds[1].device })
     assert.are.equal(6, #seen(path, "right").onsets)

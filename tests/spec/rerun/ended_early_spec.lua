@@ -59,6 +59,27 @@ describe("rerun of a run that ended early", function()
     end)
   end
 
+  it("compares no mark that was told behind the stop, as the sum of its triggers is", function()
+    local triggers = {}
+    for i = 1, 40 do
+      triggers[i] = i .. " port 5\n"
+    end
+    shell.write(folder .. "/triggers.txt", table.concat(triggers))
+    local run, given = ended_by("INT", 5, 2, [[
+local mp = require "moonpulse"
+return mp.experiment(function(run)
+  local stim, pulse = run:device(), mp.pulse(mp.mso(40))
+  stim:arm(pulse)
+  stim:on_trigger(pulse, { byte = 5, count = 40, refractory = 0.3, timeout = 60 })
+  stim:disarm()
+end)]], ("--speed 5 --triggers %s/triggers.txt"):format(folder))
+    assert.is_true(given >= 2 and given < 40)
+    assert.matches("\ttriggers: ", shell.read(run .. "/events.tsv"), 1, true)
+    local status, out = again(run)
+    assert.are.equal(0, status, out)
+    assert.matches("\naround      SAME: parameters, thresholds, marks\nSAME ", out, 1, true)
+  end)
+
   it("has the commands of trains that the device times, too", function()
     local run = ended_by("INT", 5, 30, (text:gsub("200", "40")),
       "--tolerance 5000 --timing device")
