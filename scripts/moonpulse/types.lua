@@ -312,7 +312,8 @@
 ---@field first moonpulse.Action? with lowering: of Admitted
 ---@field can_pause boolean? the operator may, and it goes on
 ---@field told_pause boolean? the operator was told that p pauses it
----@field inputs { trigger_in: string?, trigger_baud: string? } where triggers come from, as the command says
+---@field inputs { trigger_in: string?, trigger_baud: string?, offer: function? } where triggers come from, as
+---   the command says; offer(folder, inputs): the command that goes on with a run, nil where nothing does
 ---@field can_go_on boolean? of an experiment: resume may go on with it where it breaks off
 ---@field cannot_pause string? of an experiment: why nobody could go on with it
 ---@field playing { plan: moonpulse.Plan, seed: integer, stimuli: moonpulse.StimulusMap, from_ns: integer? }?

@@ -362,6 +362,7 @@ local function perform_told(options)
 end
 
 function M.run(options)
+  options.offer = function(...) return require("moonpulse.rerun.offer").of(...) end -- loaded for who stopped
   if not options.json then
     return perform_told(options)
   end

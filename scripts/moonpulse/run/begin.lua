@@ -48,7 +48,8 @@ function M.job(options, given)
     unconfirmed = options.unconfirmed and given.protocol and given.protocol.unconfirmed or nil,
     codes = options.codes, tell_codes = function(text) io.stderr:write("\nmoonpulse: note: ", text, "\n") end,
     coil = options.coil, faults = options.speed ~= 1 and options.fault or nil,
-    inputs = { trigger_in = options.trigger_in, trigger_baud = options.trigger_baud },
+    inputs = { trigger_in = options.trigger_in, trigger_baud = options.trigger_baud,
+      offer = options.offer },
   }
 end
 

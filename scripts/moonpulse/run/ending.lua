@@ -292,7 +292,10 @@ local function say_resume(context, result)
     end
   end
   local inputs = job.inputs or {}
-  local told, command = pcall(require("moonpulse.rerun.offer").of, context.record.folder, {
+  if not inputs.offer then
+    return
+  end
+  local told, command = pcall(inputs.offer, context.record.folder, {
     port = context.device.port,
     trigger_in = inputs.trigger_in, trigger_baud = inputs.trigger_baud })
   if told and command then

@@ -152,21 +152,21 @@ describe("what is offered at the end of a run", function()
     jobs:start("sim", ("sim magventure --link %s --log %s"):format(tty, log))
     shell.await(function() return lfs.symlinkattributes(tty, "mode") end, "the simulator's port")
     local function given() return select(2, (shell.read(log) or ""):gsub("\tpulse\t", "")) end
-    local function begin(name, command)
+    local function start(name, command)
       local job = jobs:start(name, ("%s --real-pty --operator AB --preflight %s/list <%s/yes"):format(command,
         folder, folder))
       job:says "waiting"
       port:write "\5"
       return job
     end
-    local first = begin("first", ("run %s/own.lua --device magventure --port %s --tolerance 5000 --rmt 50 "
+    local first = start("first", ("run %s/own.lua --device magventure --port %s --tolerance 5000 --rmt 50 "
       .. "--trigger-in %s --start-on byte=5 --out %s/runs"):format(folder, tty, port:path(), folder))
     shell.await(function() return given() >= 3 end, "3 pulses")
     first:signal "INT"
     first:wait()
     local offered = offer_in(first:out())
     assert.is_truthy(offered, first:out() .. first:err())
-    local second = begin("second", (offered:gsub("%-%-rmt N", "--rmt 50")))
+    local second = start("second", (offered:gsub("%-%-rmt N", "--rmt 50")))
     assert.are.equal(0, second:wait(), second:err())
     assert.are.equal(16, given())
   end)
