@@ -357,7 +357,9 @@ return {
   end },
   { "marks-have-their-codes", runs.coded_script, function(run) table.remove(run.coded) end },
   { "codes-told-apart", runs.coded_script, function(run) -- no 0 but the last
-    run.box_text = run.box_text:gsub("[^\n]*\t0\n()", function(to) return to <= #run.box_text and "" or nil end)
+    run.box_text = run.box_text:gsub("[^\n]*\t0\n()", function(to)
+      return to <= #run.box_text and "" or nil
+    end)
   end },
   { "codes-told-apart", runs.coded_script, function(run) -- each 0 as the next code comes
     run.box_text = run.box_text:gsub("[^\n]*\t0\n(([^\n]*)\t[1-9]%d*\n)", "%2\t0\n%1")
