@@ -1,12 +1,12 @@
 --- The file of --triggers: what comes to an experiment in virtual time, and when.
 ---
 ---     # seconds from the run's start, where, what
+---     0        dsr   high      a line that is high from the start, which is no edge: of a run that goes on
 ---     2.5      port  1          a byte, as on --trigger-in
 ---     4        port  0x80
 ---     5        key   5          a byte, as a key of the terminal gives it
 ---     6        cts   rising     a line of the stimulator's port
 ---     6.010    cts   falling
----     0        dsr   high      it is high from the start, which is no edge: of a run that goes on
 ---     12.5     device pulse     something outside fires the stimulator, over its trigger input
 local refusals = require "moonpulse.text.refusal"
 local text_files = require "moonpulse.text.text_file"
