@@ -48,6 +48,8 @@
 ---@field past moonpulse.Past what the run that it goes on with was told, which is told first
 ---@field zero_ns integer what the script's clock counts from (monotonic)
 ---@field mark fun(text: string, at_ns: integer?, of: table?, typed: string?)
+---@field own_mark fun(text: string) the script's own, without a code
+---@field row_text fun(text: string): string as its row has it
 ---@field coded_mark fun(text: string, code: integer) one with an event code
 ---@field say fun(text: string)
 ---@field tell fun(kind: string, entry: table, at_ns: integer?) to the audit trail

@@ -102,9 +102,9 @@ describe("a refusal of a train names why the device does not time it", function(
       uneven = uneven .. mp.rest(ms / 1000) .. mp.pulse(mp.mso(40))
     end
     text = refusal(uneven, "rapid", {})
-    assert.matches("are 67 ms apart.*its own timing: the intervals of this train are not equal: .*; all 9 are "
-      .. "15 Hz but for their rounding to 1 ms: mp.train { hz = 15, ... } gives that rate; pulse by pulse",
-      text)
+    assert.matches("are 67 ms apart.*its own timing: the intervals of this train are not equal: .*; all 9 "
+      .. "are 15 Hz but for their rounding to 1 ms: mp.train { hz = 15, ... } gives that rate; pulse "
+      .. "by pulse", text)
     assert.is_nil(text:find("15.1", 1, true), text) -- the rate of two of its pulses is nobody's
   end)
 
