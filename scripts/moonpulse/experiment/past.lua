@@ -392,7 +392,7 @@ end
 ---@param part integer? that is over
 function Past:count_part(by, part)
   self.alive = self.alive + by
-  if self:goes_on() then -- else nobody waits for a turn
+  if self.entries[self.at] then -- else nobody waits for a turn
     give_turn(self)
   end
   if part and (self.left[part] or 0) > 0 then
