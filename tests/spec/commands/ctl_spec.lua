@@ -360,10 +360,11 @@ describe("moonpulse ctl", function()
     shell.write(folder .. "/parts.lua", [[local mp = require "moonpulse"
       return mp.experiment { id = "parts", name = "Parts", run = function(run)
         local stim, pulse = run:device(), mp.pulse(mp.mso(40))
-        stim:arm(pulse) run:spawn(function() run:sleep(60) end) stim:fire(pulse) run:sleep(60) end }]])
+        stim:arm(pulse) run:spawn(function() run:sleep(60) end) stim:fire(pulse)
+        run:note "its plan is over" run:sleep(60) end }]])
     local job = run("parts", folder .. "/parts.lua --events")
     has_given("parts", 1)
-    job:says "1 pulse"
+    job:says "its plan is over" -- a pause amid it comes in front of the next one
     local status, _, err = ctl "pause"
     assert.are.equal(0, status, err)
     assert.are.equal(5, job:wait())

@@ -325,7 +325,7 @@ describe("counts by condition of a run that was ended early", function()
     -- without the plan, as of an older folder, the manifest has them
     os.remove(path .. "/resolved.plan")
     os.remove(path .. "/sources/blocks.lua")
-    assert.matches("By condition: rest 2 of 24 pulses %(2 trials%), task 0 of 12 pulses", methods(path))
+    assert.matches("By condition: rest 2 of 24 pulses %(2 of 24 trials%), task 0 of 12 pulses", methods(path))
     assert.matches("rest 2 of 24 pulses", methods(path .. " --checklist chipchase"), 1, true)
   end)
 
