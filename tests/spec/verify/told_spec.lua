@@ -147,7 +147,7 @@ describe("an experiment that is made again", function()
     local differs, unchecked, verdict = edited(drop, exchanged)
     assert.are_not.equal("whole", verdict, differs .. unchecked)
     differs = edited(drop)
-    assert.matches('make: {"kind":"mark","part":1,"text":"beside, fired"}', differs, 1, true)
+    assert.matches('make: {"kind":"mark","part":1,"script":true,"text":"beside, fired"}', differs, 1, true)
   end)
 
   local before = [[stim:arm()
@@ -201,8 +201,8 @@ describe("an experiment that is made again", function()
             end
           end
         end, { ["events.tsv"] = function(text) return (text:gsub("\n[^\n]*fired 1[^\n]*", "", 1)) end })
-        assert.matches('seed, parameters and answers make {"kind":"mark","text":"fired 1"}', (look(copy)), 1,
-          true, name)
+        assert.matches('seed, parameters and answers make {"kind":"mark","script":true,"text":"fired 1"}',
+          (look(copy)), 1, true, name)
         resealed.edit(copied(), nil, { ["events.tsv"] = function(text) -- the rows alone
           return (text:gsub("\t50\t50\tMSO", "\t58\t58\tMSO"))
         end })
