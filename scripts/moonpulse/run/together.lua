@@ -12,6 +12,7 @@ local shared_plans = require "moonpulse.stimulator.shared_plan"
 local stimulators = require "moonpulse.stimulator"
 local stimuli = require "moonpulse.compose.stimuli"
 local together = require "moonpulse.record.together"
+local at = require("moonpulse.stimulator.one_of_several").call
 
 local M = {}
 
@@ -108,19 +109,6 @@ function Rig:stop(reason)
   for _, stimulator in ipairs(self.list) do
     pcall(stimulator.stop, stimulator, reason)
   end
-end
-
---- Call what drives one of them: a fault of the device says whose it is.
-local function at(stimulator, call, ...)
-  local found = table.pack(pcall(call, stimulator, ...))
-  local problem = found[2]
-  if not found[1] and refusals.is_fault(problem) then
-    problem.message = ("%s: %s"):format(stimulator.job.place, problem.message)
-  end
-  if not found[1] then
-    error(problem, 0)
-  end
-  return table.unpack(found, 2, found.n)
 end
 
 --- Connect to all, and admit the plan for each. Raises a fault that names the device, or a refusal.

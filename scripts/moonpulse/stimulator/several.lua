@@ -10,6 +10,7 @@ local refusals = require "moonpulse.text.refusal"
 local shared_plans = require "moonpulse.stimulator.shared_plan"
 local starting = require "moonpulse.stimulator.starting"
 local stimulators = require "moonpulse.stimulator"
+local at = require("moonpulse.stimulator.one_of_several").call
 
 local M = {}
 
@@ -182,20 +183,6 @@ function Stimulators:sharing(playing)
     list[#list + 1] = wanted[each] and each or nil
   end
   return list[#self.list + 1] and group(list, self.job, self.record, self.driver, self.all) or self, false
-end
-
---- Call what drives one of them: a fault of the device says whose it is.
-local function at(stimulator, call, ...)
-  local found = table.pack(pcall(call, stimulator, ...))
-  local problem = found[2]
-  if not found[1] and refusals.is_fault(problem) and not rawget(problem, "place") then
-    problem.message, problem.place = ("%s: %s"):format(stimulator.job.place, problem.message),
-      stimulator.job.place
-  end
-  if not found[1] then
-    error(problem, 0)
-  end
-  return table.unpack(found, 2, found.n)
 end
 
 --- Connect to all. Raises a fault that names the device.
