@@ -31,6 +31,15 @@ int mp_session_takes_codes(lua_State *L)
     return 1;
 }
 
+int mp_session_takes_codes_of(lua_State *L)
+{
+    struct mp_error err = {0};
+    if (mp_session_codes_of(mp_check_session(L, 1), mp_check_session(L, 2), &err) != MP_OK)
+        return mp_push_failure(L, &err);
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
 int mp_session_gives_code(lua_State *L)
 {
     struct mp_error err = {0};

@@ -12,6 +12,8 @@ struct mp_schedule *mp_check_schedule_box(lua_State *L, int arg);
 /* session:codes{path=, serial=, width= (seconds), line=, parallel=} -> true | nil, message,
  * code: see mp_session_codes */
 int mp_session_takes_codes(lua_State *L);
+/* session:codes_of(other) -> true | nil, message, code: see mp_session_codes_of */
+int mp_session_takes_codes_of(lua_State *L);
 
 /* session:code(value, at_ns, stopped) -> true | nil, message, code: see mp_session_code */
 int mp_session_gives_code(lua_State *L);

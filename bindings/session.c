@@ -483,6 +483,7 @@ void mp_open_session(lua_State *L)
                                        {"backend", mp_session_backend},
                                        {"trigger", session_trigger},
                                        {"codes", mp_session_takes_codes},
+                                       {"codes_of", mp_session_takes_codes_of},
                                        {"code", mp_session_gives_code},
                                        {"lines", mp_session_lines},
                                        {"believed", session_believed},

@@ -13,6 +13,16 @@ enum { ZERO_TRIES = 3 };
 static const int64_t again_ns = 10 * MP_NS_PER_MS, later_ns = 100 * MP_NS_PER_MS;
 // between two codes the box stands at 0 so long: else nobody sees the second one
 static const int64_t rest_ns = MP_NS_PER_MS;
+// another thread is writing to the box, which takes some ten microseconds: come again then
+static const int64_t taken_ns = 100 * MP_NS_PER_US;
+
+/* What becomes of a code: told once nobody is at the box, since who hears may close it. */
+struct word {
+    struct mp_code code;
+    enum mp_code_lost lost;
+    int64_t entered_ns;
+    bool any;
+};
 
 static int64_t now_of(const struct mp_code_box *box)
 {
@@ -60,7 +70,37 @@ void mp_code_box_add(struct mp_code_box *box, const struct mp_code *code,
 /* When the box has been at 0 for long enough. */
 static int64_t free_at(const struct mp_code_box *box)
 {
-    return box->stands ? box->zero_ns + box->wire_ns + rest_ns : box->free_ns;
+    const int64_t own_ns = box->stands ? box->zero_ns + box->wire_ns + rest_ns : box->free_ns;
+    return box->share != NULL && box->share->free_ns > own_ns ? box->share->free_ns : own_ns;
+}
+
+/* False: another thread has it. */
+static bool take(struct mp_code_box *box)
+{
+    return box->share == NULL ||
+           !atomic_flag_test_and_set_explicit(&box->share->taken, memory_order_acquire);
+}
+
+/* Others may, and know when it is free. */
+static void give_back(struct mp_code_box *box)
+{
+    if (box->share != NULL) {
+        box->share->free_ns = free_at(box);
+        atomic_flag_clear_explicit(&box->share->taken, memory_order_release);
+    }
+}
+
+/* Another has the box: what is due is due a little later. */
+static void come_again(struct mp_code_box *box)
+{
+    const int64_t now = now_of(box);
+    if ((box->stands || box->owed) && box->zero_ns <= now)
+        box->zero_ns = now + taken_ns;
+    if (box->count > 0 && box->waits[0].ready_ns <= now) {
+        struct mp_code code = take_first(box);
+        code.ready_ns = now + taken_ns;
+        insert(box, &code);
+    }
 }
 
 bool mp_code_box_comes(const struct mp_code_box *box)
@@ -76,15 +116,22 @@ int64_t mp_code_box_next(const struct mp_code_box *box)
     return next_ns;
 }
 
-/* Does it hold a byte that should have left long ago? Others would come out with that one. */
-static bool hangs(const struct mp_code_box *box)
+static struct mp_code_bytes *bytes_of(struct mp_code_box *box)
 {
-    const uint64_t known = box->wrote < MP_CODE_BYTES_KEPT ? box->wrote : MP_CODE_BYTES_KEPT;
+    return box->share == NULL ? &box->bytes : &box->share->bytes;
+}
+
+/* Does it hold a byte that should have left long ago? Others would come out with that one. */
+static bool hangs(struct mp_code_box *box)
+{
+    const struct mp_code_bytes *bytes = bytes_of(box);
+    const uint64_t known =
+        bytes->count < MP_CODE_BYTES_KEPT ? bytes->count : MP_CODE_BYTES_KEPT;
     const int queued = mp_port_queued(box->port);
     if (queued <= 0 || known == 0) // or the system cannot say
         return false;
     const uint64_t held = (uint64_t)queued < known ? (uint64_t)queued : known;
-    const int64_t oldest_ns = box->wrote_ns[(box->wrote - held) % MP_CODE_BYTES_KEPT];
+    const int64_t oldest_ns = bytes->at_ns[(bytes->count - held) % MP_CODE_BYTES_KEPT];
     return now_of(box) - oldest_ns > hangs_ns + box->wire_ns;
 }
 
@@ -110,12 +157,17 @@ static enum mp_code_lost put(struct mp_code_box *box, uint8_t value)
         return gone(box);
     if (written == 0)
         return MP_CODE_BOX_FULL;
-    box->wrote_ns[box->wrote++ % MP_CODE_BYTES_KEPT] = now_of(box);
+    struct mp_code_bytes *bytes = bytes_of(box);
+    bytes->at_ns[bytes->count++ % MP_CODE_BYTES_KEPT] = now_of(box);
     return MP_CODE_WRITTEN;
 }
 
 static void put_zero(struct mp_code_box *box)
 {
+    if (box->share != NULL && box->share->given != box->given) { // its 0 comes from who gave it
+        box->stands = box->owed = false;
+        return;
+    }
     const bool missed = put(box, 0) == MP_CODE_BOX_FULL;
     if (missed && box->tries < ZERO_TRIES)
         box->tries++;
@@ -125,19 +177,19 @@ static void put_zero(struct mp_code_box *box)
     box->free_ns = now_of(box) + box->wire_ns + rest_ns;
 }
 
-static void put_first(struct mp_code_box *box, const struct mp_code_hears *hears)
+static void put_first(struct mp_code_box *box, struct word *word)
 {
-    const struct mp_code code = take_first(box);
-    const int64_t entered_ns = now_of(box);
-    enum mp_code_lost lost = put(box, code.value);
-    if (lost == MP_CODE_WRITTEN) {
-        box->stands = true;
-        box->owed = false;
-        box->of_script = code.patient;
-        box->tries = 0;
-        box->zero_ns = now_of(box) + box->wire_ns + box->width_ns;
-    }
-    hears->told(hears->context, &code, lost, entered_ns);
+    *word = (struct word){.code = take_first(box), .entered_ns = now_of(box), .any = true};
+    word->lost = put(box, word->code.value);
+    if (word->lost != MP_CODE_WRITTEN)
+        return;
+    box->stands = true;
+    box->owed = false;
+    box->of_script = word->code.patient;
+    box->tries = 0;
+    box->zero_ns = now_of(box) + box->wire_ns + box->width_ns;
+    if (box->share != NULL)
+        box->given = ++box->share->given;
 }
 
 /* A patient code is first, and the box is not free for it: it comes when it is. */
@@ -154,28 +206,42 @@ static bool put_off(struct mp_code_box *box, int64_t now)
 
 /* A code of a script is due, and the box stands at one whose 0 it did not take: that comes
  * first, and a box that still does not take it gets no code either. */
-static void put_owed(struct mp_code_box *box, const struct mp_code_hears *hears)
+static void put_owed(struct mp_code_box *box, struct word *word)
 {
     put_zero(box);
-    if (box->owed) {
-        const struct mp_code code = take_first(box);
-        hears->told(hears->context, &code, MP_CODE_BOX_FULL, now_of(box));
-    }
+    if (box->owed)
+        *word = (struct word){.code = take_first(box),
+                              .lost = MP_CODE_BOX_FULL,
+                              .entered_ns = now_of(box),
+                              .any = true};
 }
 
-void mp_code_box_now(struct mp_code_box *box, const struct mp_code_hears *hears)
+static void put_due(struct mp_code_box *box, struct word *word)
 {
     const int64_t now = now_of(box);
     const bool code_due = box->count > 0 && box->waits[0].ready_ns <= now;
     const bool patient =
         code_due && box->waits[0].patient; // waits for the 0, however late it is
     if (patient && box->owed)
-        put_owed(box, hears);
+        put_owed(box, word);
     else if ((box->stands || box->owed) && box->zero_ns <= now &&
              (!code_due || patient || box->zero_ns <= box->waits[0].ready_ns))
         put_zero(box);
     else if (code_due && !put_off(box, now))
-        put_first(box, hears);
+        put_first(box, word);
+}
+
+void mp_code_box_now(struct mp_code_box *box, const struct mp_code_hears *hears)
+{
+    struct word word = {.any = false};
+    if (!take(box)) {
+        come_again(box);
+        return;
+    }
+    put_due(box, &word);
+    give_back(box);
+    if (word.any)
+        hears->told(hears->context, &word.code, word.lost, word.entered_ns);
 }
 
 void mp_code_box_leave(struct mp_code_box *box, const struct mp_code_hears *hears)
@@ -198,6 +264,12 @@ void mp_code_box_rest(struct mp_code_box *box, const struct mp_code_hears *hears
         hears->told(hears->context, &code, MP_CODE_STOPPED, now_of(box));
     }
     box->tries = 0;
-    if (box->stands || box->owed)
-        put_zero(box);
+    if (!box->stands && !box->owed)
+        return;
+    if (!take(box)) {
+        box->zero_ns = now_of(box); // it has it coming
+        return;
+    }
+    put_zero(box);
+    give_back(box);
 }

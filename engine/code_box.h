@@ -11,12 +11,17 @@
  * Codes of a plan come at their times, whatever stands at the box then: their distance was
  * looked at before. A code that a script gives in between (patient) waits until the box has
  * stood at 0, so that it is told apart from the one before.
+ *
+ * Several devices of a run have one box (mp_code_share): each one's thread gives the codes of
+ * its own pulses, and the 0 behind one is of who gave it, unless another code has come since.
  */
 #ifndef MP_CODE_BOX_H
 #define MP_CODE_BOX_H
 
 #include "engine/clock.h"
 #include "engine/lowering.h"
+
+#include <stdatomic.h>
 
 /* Codes that are on their way at once: of a plan, and, a power of two, of a script, which has
  * places of its own, so that it crowds out no plan's. */
@@ -44,12 +49,29 @@ struct mp_code {
 
 enum { MP_CODE_BYTES_KEPT = 64 }; // a power of two; more than a box gets while one may take
 
+/* The bytes that a box was given. */
+struct mp_code_bytes {
+    int64_t at_ns[MP_CODE_BYTES_KEPT]; // when it took the last ones, by number
+    uint64_t count;
+};
+
+/* What is common where several threads give codes to one box, each by a struct mp_code_box of
+ * its own. Who writes has it for that long; another who comes meanwhile comes again a little
+ * later, and waits for nothing. All else is of whoever has it. */
+struct mp_code_share {
+    atomic_flag taken;
+    uint64_t given;  // codes: who gave the last one owes the 0
+    int64_t free_ns; // the box has stood at 0 for long enough from then on
+    struct mp_code_bytes bytes;
+};
+
 struct mp_code_box {
-    struct mp_port *port;       // owned by whoever opened it
-    enum mp_trigger_line line;  // MP_TRIGGER_NONE: bytes
-    int64_t wire_ns;            // that one byte takes on its wire; 0 of a line
-    int64_t width_ns;           // a code stands so long
-    const struct mp_time *time; // NULL: the monotonic clock
+    struct mp_port *port;        // owned by whoever opened it
+    struct mp_code_share *share; // owned likewise; NULL: nobody else gives codes to it
+    enum mp_trigger_line line;   // MP_TRIGGER_NONE: bytes
+    int64_t wire_ns;             // that one byte takes on its wire; 0 of a line
+    int64_t width_ns;            // a code stands so long
+    const struct mp_time *time;  // NULL: the monotonic clock
     // its own
     struct mp_code waits[MP_CODES_WAIT]; // by ready_ns
     uint32_t count;
@@ -59,9 +81,9 @@ struct mp_code_box {
     bool owed;      // it did not take its 0 and is no longer waited for: tried again at zero_ns
     uint8_t tries;  // to write the 0
     int64_t zero_ns;
-    int64_t free_ns;                      // it has stood at 0 for long enough from then on
-    int64_t wrote_ns[MP_CODE_BYTES_KEPT]; // when it took the last bytes, by number
-    uint64_t wrote;                       // bytes
+    int64_t free_ns; // it has stood at 0 for long enough from then on
+    uint64_t given;  // the number of its last code in the share
+    struct mp_code_bytes bytes;
 };
 
 /* The code of a mark that is of no plan, at at_ns (monotonic). */

@@ -165,7 +165,7 @@ enum mp_status mp_session_create(struct mp_session **out, struct mp_world *world
         return mp_fail(err, MP_EIO, "cannot join the event loop: %s", uv_strerror(failed));
     }
     s->async.data = s;
-    s->guard.pipe = s->codes_guard.pipe = -1;
+    s->guard.pipe = -1;
     uv_unref((uv_handle_t *)&s->async); // an idle session does not keep the loop running
     *out = s;
     return MP_OK;

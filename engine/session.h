@@ -121,6 +121,12 @@ struct mp_code_settings {
 enum mp_status mp_session_codes(struct mp_session *session, const struct mp_code_settings *box,
                                 struct mp_error *err);
 
+/* Event codes go to the box of another session, and what they were told of it holds: each gives
+ * its own, and whoever closes last closes the box. Fails with MP_ESTATE as above, and if the
+ * other one has none. */
+enum mp_status mp_session_codes_of(struct mp_session *session, const struct mp_session *other,
+                                   struct mp_error *err);
+
 /*
  * Give it a code (1 to 255) that is of no plan, for the instant at_ns, which is now: by the
  * dispatcher while one lives, else from here. While another code stands there it waits until

@@ -5,6 +5,7 @@
 #include "engine/session_core.h"
 
 #include <stddef.h>
+#include <stdlib.h>
 
 static int64_t world_now(void *context)
 {
@@ -77,43 +78,79 @@ static enum mp_status open_box(struct mp_session *s, struct mp_port **port,
 }
 
 /* From its opening on, armed or not: a code must not stand there for ever. */
-static enum mp_status guard_box(struct mp_session *s, const struct mp_port *port,
+static enum mp_status guard_box(struct mp_session *s, struct session_box *shared,
                                 const struct mp_code_settings *box, struct mp_error *err)
 {
     const bool bytes = !box->parallel && box->line == MP_TRIGGER_NONE;
-    const struct mp_guarded guarded = {.fd = mp_port_fd(port),
+    const struct mp_guarded guarded = {.fd = mp_port_fd(shared->port),
                                        .lines = box->line != MP_TRIGGER_NONE,
                                        .pins = box->parallel,
                                        .safe = "", // its 0
                                        .safe_length = bytes ? 1 : 0};
     if (s->world->is_virtual || guarded.fd < 0)
         return MP_OK;
-    return mp_guard_start(&s->codes_guard, &guarded, 1, err);
+    return mp_guard_start(&shared->guard, &guarded, 1, err);
+}
+
+/* Give the session's codes to it. */
+static void join(struct mp_session *s, struct session_box *shared, struct mp_code_box settings)
+{
+    shared->users++;
+    s->box = shared;
+    s->time = (struct mp_time){.now = world_now, .context = s->world};
+    s->codes = settings;
+    s->codes.port = shared->port;
+    s->codes.share = &shared->share;
+    s->codes.time = s->world->is_virtual ? &s->time : NULL;
+}
+
+static enum mp_status may_join(const struct mp_session *s, struct mp_error *err)
+{
+    if (s->state != MP_CONNECTED || session_dispatcher(s) != NULL || s->codes.port != NULL)
+        return mp_fail(err, MP_ESTATE,
+                       "a box for codes is chosen once, between connecting and arming");
+    return MP_OK;
 }
 
 enum mp_status mp_session_codes(struct mp_session *s, const struct mp_code_settings *box,
                                 struct mp_error *err)
 {
-    if (s->state != MP_CONNECTED || session_dispatcher(s) != NULL || s->codes.port != NULL)
-        return mp_fail(err, MP_ESTATE,
-                       "a box for codes is chosen once, between connecting and arming");
-    struct mp_port *port = NULL;
-    enum mp_status status = open_box(s, &port, box, err);
+    enum mp_status status = may_join(s, err);
+    if (status != MP_OK)
+        return status;
+    struct session_box *shared = calloc(1, sizeof *shared);
+    if (shared == NULL)
+        return mp_fail(err, MP_ENOMEM, "out of memory for a box of event codes");
+    shared->guard.pipe = -1;
+    atomic_flag_clear(&shared->share.taken);
+    status = open_box(s, &shared->port, box, err);
     if (status == MP_OK)
-        status = guard_box(s, port, box, err);
+        status = guard_box(s, shared, box, err);
     if (status != MP_OK) {
-        mp_port_close(port);
+        mp_port_close(shared->port);
+        free(shared);
         return status;
     }
-    s->time = (struct mp_time){.now = world_now, .context = s->world};
-    s->codes = (struct mp_code_box){.port = port,
-                                    .line = box->line,
-                                    .wire_ns = box->parallel || box->line != MP_TRIGGER_NONE
-                                                   ? 0
-                                                   : mp_serial_wire_ns(&box->serial, 1),
-                                    .width_ns = box->width_ns,
-                                    .time = s->world->is_virtual ? &s->time : NULL};
+    const bool bytes = !box->parallel && box->line == MP_TRIGGER_NONE;
+    join(s, shared,
+         (struct mp_code_box){.line = box->line,
+                              .wire_ns = bytes ? mp_serial_wire_ns(&box->serial, 1) : 0,
+                              .width_ns = box->width_ns});
     return MP_OK;
+}
+
+enum mp_status mp_session_codes_of(struct mp_session *s, const struct mp_session *other,
+                                   struct mp_error *err)
+{
+    enum mp_status status = may_join(s, err);
+    if (status == MP_OK && other->box == NULL)
+        status = mp_fail(err, MP_ESTATE, "the other session has no box for codes");
+    if (status == MP_OK)
+        join(s, other->box,
+             (struct mp_code_box){.line = other->codes.line,
+                                  .wire_ns = other->codes.wire_ns,
+                                  .width_ns = other->codes.width_ns});
+    return status;
 }
 
 enum mp_status mp_session_code(struct mp_session *s, uint8_t value, int64_t at_ns, bool stopped,
@@ -154,11 +191,16 @@ void session_drop_codes(struct mp_session *s)
     mp_code_box_rest(&s->codes, &hear);
     if (s->codes.port != port) // whoever was told has closed it
         return;
-    const bool stands = s->codes.stands;
+    struct session_box *shared = s->box;
+    shared->stands = shared->stands || s->codes.stands;
     s->codes = (struct mp_code_box){.port = NULL};
-    if (stands) // the guard has the patience that a loop has not
-        mp_guard_alarm(&s->codes_guard);
+    s->box = NULL;
+    if (--shared->users > 0)
+        return;
+    if (shared->stands) // the guard has the patience that a loop has not
+        mp_guard_alarm(&shared->guard);
     else
-        mp_guard_dismiss(&s->codes_guard);
-    mp_port_close(port);
+        mp_guard_dismiss(&shared->guard);
+    mp_port_close(shared->port);
+    free(shared);
 }

@@ -17,6 +17,16 @@ struct session_heard {
     int64_t arrival_ns;
 };
 
+/* The box of event codes that several sessions may give theirs to. Loop thread, but the share.
+ */
+struct session_box {
+    struct mp_code_share share;
+    struct mp_port *port;
+    struct mp_guard guard;
+    unsigned users; // the last one closes it
+    bool stands;    // one that has gone left it at a code
+};
+
 struct mp_session {
     struct mp_alarm heartbeat; // first: tells the dispatcher that the loop is alive
     struct mp_alarm step;      // in virtual time: of the dispatcher
@@ -32,7 +42,7 @@ struct mp_session {
     struct mp_code_box codes;   // for event codes, the dispatcher's while it lives; port NULL:
                                 // none
     struct mp_alarm code_alarm; // of the box, while there is no dispatcher
-    struct mp_guard codes_guard;
+    struct session_box *box;    // whose port it is
     enum mp_trigger_line lines[MP_PORTS];
     uint8_t rest[MP_FRAME_MAX];
     size_t rest_length;

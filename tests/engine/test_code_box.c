@@ -171,8 +171,99 @@ static void a_code_of_a_plan_waits_for_no_owed_zero(void)
     CHECK_INT(seen.bytes[1], 8);
 }
 
+static struct mp_code_share both = {.taken = ATOMIC_FLAG_INIT};
+static struct mp_code_box other;
+
+/* Two devices have one box. */
+static void begin_both(void)
+{
+    begin();
+    both.given = 0;
+    both.free_ns = 0;
+    both.bytes = (struct mp_code_bytes){.count = 0};
+    box.share = &both;
+    other = box;
+}
+
+static void give_by(struct mp_code_box *giver, uint8_t value, bool patient, int64_t at_ns)
+{
+    struct mp_code code = mp_code_of_script(giver, value, at_ns);
+    code.due_ns = at_ns;
+    code.patient = patient;
+    mp_code_box_add(giver, &code, &hears);
+}
+
+/* All that is due of both until then, in the order of time. */
+static void turn_both_to(int64_t until_ns)
+{
+    for (int turns = 0; turns < 100; turns++) {
+        struct mp_code_box *first =
+            mp_code_box_next(&other) < mp_code_box_next(&box) ? &other : &box;
+        const int64_t next_ns = mp_code_box_next(first);
+        if (next_ns > until_ns)
+            break;
+        now_ns = next_ns > now_ns ? next_ns : now_ns;
+        mp_code_box_now(first, &hears);
+    }
+    CHECK(mp_code_box_next(&box) > until_ns && mp_code_box_next(&other) > until_ns);
+    now_ns = until_ns;
+}
+
+/* A code that came to the box since is not cut: its 0 is of who gave it. */
+static void the_zero_is_of_who_gave_the_last_code(void)
+{
+    begin_both();
+    const int64_t start_ns = now_ns;
+    give_by(&box, 7, false, start_ns);
+    give_by(&other, 8, false, start_ns + 2 * MS);
+    turn_both_to(start_ns + 20 * MS);
+    const uint8_t expected[] = {7, 8, 0};
+    CHECK_INT(seen.count, sizeof expected);
+    CHECK(memcmp(seen.bytes, expected, sizeof expected) == 0);
+    CHECK_INT(seen.at_ns[2], start_ns + 2 * MS + MS / 10 + 5 * MS);
+}
+
+static void a_code_of_a_script_waits_for_the_zero_of_another(void)
+{
+    begin_both();
+    const int64_t start_ns = now_ns;
+    give_by(&box, 7, false, start_ns);
+    give_by(&other, 8, true, start_ns + MS);
+    turn_both_to(start_ns + 20 * MS);
+    const uint8_t expected[] = {7, 0, 8, 0};
+    CHECK_INT(seen.count, sizeof expected);
+    CHECK(memcmp(seen.bytes, expected, sizeof expected) == 0);
+    CHECK(seen.at_ns[2] - seen.at_ns[1] >= MS);
+}
+
+/* While another thread writes nothing is written, and nothing is lost. */
+static void who_finds_it_taken_comes_again(void)
+{
+    begin_both();
+    const int64_t start_ns = now_ns;
+    CHECK(!atomic_flag_test_and_set(&both.taken));
+    give_by(&box, 7, false, start_ns);
+    mp_code_box_now(&box, &hears);
+    CHECK_INT(seen.count, 0);
+    CHECK(mp_code_box_next(&box) > now_ns && mp_code_box_next(&box) < now_ns + MS);
+    atomic_flag_clear(&both.taken);
+    turn_both_to(start_ns + MS);
+    CHECK_INT(seen.count, 1);
+    CHECK(!atomic_flag_test_and_set(&both.taken));
+    mp_code_box_rest(&box, &hears); // a stop, just then: its 0 is still to come
+    CHECK_INT(seen.count, 1);
+    CHECK(box.stands && mp_code_box_next(&box) <= now_ns);
+    atomic_flag_clear(&both.taken);
+    turn_both_to(start_ns + 2 * MS);
+    CHECK_INT(seen.count, 2);
+    CHECK_INT(seen.bytes[1], 0);
+}
+
 int main(void)
 {
+    the_zero_is_of_who_gave_the_last_code();
+    a_code_of_a_script_waits_for_the_zero_of_another();
+    who_finds_it_taken_comes_again();
     an_owed_zero_comes_before_a_code_of_a_script();
     where_the_owed_zero_is_not_taken_the_code_is_lost();
     held_up_between_two_of_a_script_the_zero_comes();

@@ -139,8 +139,9 @@ end
 ---@param folder string for a copy: the record itself is the run's
 ---@param runs string
 ---@param count integer
-function M.await_codes(job, folder, runs, count)
-  local path = M.run_in(runs) .. "/flight.bin"
+---@param place string? of several devices the one whose record it is
+function M.await_codes(job, folder, runs, count, place)
+  local path = M.run_in(runs) .. (place and "/" .. place or "") .. "/flight.bin"
   shell.await(function()
     shell.copy(path, folder .. "/flight.copy")
     local reader, stored = core.flight_read(folder .. "/flight.copy"), 0

@@ -33,7 +33,6 @@ end
 local alone = {
   { "port", "--port %s: with several devices each names its own: --device left=DRIVER@PORT" },
   { "trigger", "--trigger: one of several devices is not fired another way: run that one alone" },
-  { "codes", "--codes: event codes go with one device only: run without --codes, or with one device" },
   { "lsl", "--lsl: the stream tells the pulses of one device only: take --events or --osc, or one device" },
   { "start_on", "--start-on: a run on several devices starts by itself: leave it out, or run one" },
   { "fault", "--fault: it is for one simulated device; start moonpulse sim NAME --fault, and name its port" },
@@ -116,6 +115,16 @@ local function check_apart(list)
   end
 end
 
+--- The box of event codes has a port of its own.
+local function check_box(list, box)
+  for _, each in ipairs(list) do
+    if box and box.path == each.port then
+      cli.fail("usage", "--codes %s is the port of --device %s: a box for codes has a port of its own",
+        box.path, each.place)
+    end
+  end
+end
+
 --- The devices that the options name, where they are several; nil where they are one, as ever. Leaves with
 --- exit status 2 where they do not fit together.
 ---@param options table; device becomes "several"
@@ -165,6 +174,7 @@ function M.choose(options, described)
     list[i] = choose_one(options, named, device, described)
   end
   check_apart(list)
+  check_box(list, options.codes)
   options.device = "several"
   return list
 end

@@ -278,8 +278,7 @@ end
 local function perform(options)
   check_options(options)
   if options.look then -- what its plans have is shown; a run made again has the box that it had, or none
-    options.codes = options.codes or not options.kept and not several(options)
-      and require("moonpulse.driver.code_box").for_show() or nil
+    options.codes = options.codes or not options.kept and require("moonpulse.driver.code_box").for_show()
       or nil
     options.speed = "max"
     require("moonpulse.run.look_bounds").begin()

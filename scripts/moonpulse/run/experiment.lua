@@ -153,7 +153,8 @@ local function make_stage(context, stimulator, journal, looking)
   stage.own_mark = function(text) show:own_mark(text) end
   stage.row_text = function(text) return show:row_text(text) end
   stage.coded_mark = function(...) show:coded_mark(...) end
-  show.give_code = function(...) require("moonpulse.stimulator.codes").give(stimulator, ...) end
+  local first = stimulator.list and stimulator.list[1] or stimulator -- they have one box
+  show.give_code = function(...) require("moonpulse.stimulator.codes").give(first, ...) end
   stage.tell = function(kind, entry, at_ns) job.audit:tell(kind, entry, at_ns) end
   stage.say = function(text) show:say(text) end
   stage.staircase_begun = function(staircase) show:begun("staircases", staircase) end
@@ -450,8 +451,8 @@ function M.run(options, given)
   end
   context.answers, context.triggers = answers, triggers_read
   ending.line("seed", "%d", job.seed)
-  for _, each in ipairs(job.jobs or { job }) do
-    start.notes(each.driver, job.codes)
+  for i, each in ipairs(job.jobs or { job }) do
+    start.notes(each.driver, i == 1 and job.codes or nil)
   end
   local begun_ns = core.real_ns()
   ending.tell_losses(context)

@@ -59,7 +59,7 @@ local function execute_together(context, options, simulated, hooks)
     part.feed = record.feed
     local opened, message = true, nil
     if not in_virtual_time then
-      opened, message = part:open_flight(facts.pulses, facts.marks)
+      opened, message = part:open_flight(facts.pulses, facts.marks, false, job.codes ~= nil)
     end
     if not opened then
       refusals.raise("limit", "%s", message)
@@ -138,7 +138,7 @@ local function announce_device(job, admitted)
   if no_room then
     line("note", "%s", no_room)
   end
-  start.notes(job.driver, job.codes)
+  start.notes(job.driver, not job.markless and job.codes or nil) -- several have one box
 end
 
 local function announce(job, facts, all, drawn)

@@ -11,25 +11,46 @@ local M = {}
 local why = { "the box takes no bytes: is it switched on and connected?", "the port of the box is lost",
   "more codes were on their way at once than can wait", "the run had stopped" }
 
---- Open the box of the run; in virtual time a simulated one stands in for it. Raises a fault.
+--- Open the box of a run; in virtual time a simulated one stands in for it.
+local function open_box(stimulator, folder)
+  local box = stimulator.job.codes
+  local path, parallel = box.path, box.parallel
+  if core.is_virtual() then
+    stimulator.code_box = require("moonpulse.simulation.code_box").start(folder .. "/codes.tsv")
+    path, parallel = stimulator.code_box.path, nil
+  end
+  return stimulator.link.session:codes { path = path, serial = box.serial, width = box.width,
+    line = box.line, parallel = parallel }
+end
+
+--- Several devices of a run have one box: it is opened with the first, and all give their codes to it.
+local function open_together(stimulator, together)
+  local other = together.boxed
+  together.boxed = stimulator
+  if not other then
+    return open_box(stimulator, together.whole.folder)
+  end
+  stimulator.code_box, other.code_box = other.code_box, nil -- the last one is closed last
+  return stimulator.link.session:codes_of(other.link.session)
+end
+
+--- Open the box of the run; of several devices all of them have it. Raises a fault.
 ---@param stimulator moonpulse.Stimulator that is connected
 function M.open(stimulator)
-  local box = stimulator.job.codes
+  local box, record = stimulator.job.codes, stimulator.record
   if not box then
     return
   end
-  local path, parallel = box.path, box.parallel
-  if core.is_virtual() then
-    stimulator.code_box = require("moonpulse.simulation.code_box").start(stimulator.record.folder
-      .. "/codes.tsv")
-    path, parallel = stimulator.code_box.path, nil
-  end
-  local ok, message = stimulator.link.session:codes { path = path, serial = box.serial, width = box.width,
-    line = box.line, parallel = parallel }
+  local together = record.share and record.share.together
+  local open, of = together and open_together or open_box, together or record.folder
+  local ok, message = open(stimulator, of)
   if not ok then
     refusals.fault(("--codes %s: %s"):format(box.text, message))
   end
-  stimulator.record.codes = { sent = 0, lost = 0 }
+  record.codes = together and together.whole.codes or { sent = 0, lost = 0 }
+  if together then -- what was given, and what was said of it, is the run's
+    together.whole.codes = record.codes
+  end
 end
 
 --- Give the code of a mark that a script sets, now, armed or not. What becomes of it is told as of any.

@@ -197,6 +197,14 @@ function Session:trigger(trigger) end
 ---@return string? code
 function Session:codes(box) end
 
+--- Event codes go to the box of another session, and to both alike: each gives its own, and whoever is closed
+--- last closes the box. Only when connected.
+---@param other moonpulse.core.Session
+---@return boolean? ok
+---@return string? message
+---@return string? code
+function Session:codes_of(other) end
+
 --- Give it a code that is of no plan, now. What becomes of it is an outcome, of which of is "script".
 ---@param value integer from 1 to 255
 ---@param at_ns integer monotonic

@@ -55,6 +55,12 @@ local function chosen(options)
   return rigs.driver(list), list
 end
 
+--- The box of event codes that the run had.
+local function codes_of(from)
+  local boxes = type(from.codes) == "string" and require "moonpulse.driver.code_box"
+  return boxes and boxes.parse(boxes.recorded(from.codes)) or nil
+end
+
 --- What the journal's first line says of how the run was driven.
 local function options_of(begin)
   local from = type(begin.options) == "table" and begin.options or {}
@@ -62,7 +68,9 @@ local function options_of(begin)
   if why then
     return nil, why
   elseif begin.devices then
-    return options_of_several(begin.devices), from
+    local options = options_of_several(begin.devices)
+    options.codes = codes_of(from)
+    return options, from
   end
   local name = begin.device.name
   local options = { device = "sim:" .. name, speed = "max", device_option = {}, stop_line = "none",
@@ -73,10 +81,7 @@ local function options_of(begin)
   if type(from.trigger) == "string" then
     options.trigger = triggers.parse(from.trigger)
   end
-  if type(from.codes) == "string" then
-    local boxes = require "moonpulse.driver.code_box"
-    options.codes = boxes.parse(boxes.recorded(from.codes))
-  end
+  options.codes = codes_of(from)
   if type(from.faults) == "string" then
     options.fault = faults.parse(from.faults)
   end
