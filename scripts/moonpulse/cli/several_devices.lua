@@ -34,7 +34,6 @@ local alone = {
   { "port", "--port %s: with several devices each names its own: --device left=DRIVER@PORT" },
   { "trigger", "--trigger: one of several devices is not fired another way: run that one alone" },
   { "lsl", "--lsl: the stream tells the pulses of one device only: take --events or --osc, or one device" },
-  { "start_on", "--start-on: a run on several devices starts by itself: leave it out, or run one" },
   { "fault", "--fault: it is for one simulated device; start moonpulse sim NAME --fault, and name its port" },
 }
 

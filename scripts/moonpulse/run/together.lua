@@ -57,9 +57,15 @@ local function new(job, record)
   local self = setmetatable({ list = {}, record = record }, Rig)
   for i, each in ipairs(job.jobs) do
     local stimulator = stimulators.new(each, record.together.parts[i])
-    stimulator.on_wake = function() self:look(stimulator) end
+    stimulator.on_wake = function()
+      self:look(stimulator)
+      if self.on_wake then
+        self.on_wake()
+      end
+    end
     self.list[i] = stimulator
   end
+  self.link = self.list[1].link
   job.on_stop = function(reason)
     for _, stimulator in ipairs(self.list) do
       stimulator:interrupt(reason)
@@ -93,6 +99,41 @@ function Rig:close()
 end
 
 Rig.__close = Rig.close
+
+--- Raise if a stop came, whether or not anything is armed. For the wait for the start, as what follows.
+function Rig:check_stop()
+  if self.job.stop_reason then
+    refusals.stopped(self.job.stop_reason)
+  end
+  self:check()
+end
+
+--- Raise what one of them did while it was not armed.
+function Rig:check_fault()
+  for _, stimulator in ipairs(self.list) do
+    at(stimulator, stimulator.check_fault)
+  end
+end
+
+--- A port that the run needs beside the devices' is lost: the run is over, for this reason.
+---@param text string
+function Rig:lost_with(text)
+  self.list[1]:lost_with(text)
+  self:stop "gone"
+end
+
+--- The earliest instant at which all of them can start; as of one stimulator.
+---@param all moonpulse.Admitted[]
+---@param ready_ns integer
+---@param ahead_ns integer
+---@return integer
+function Rig:earliest(all, ready_ns, ahead_ns)
+  local start_ns = 0
+  for i, stimulator in ipairs(self.list) do
+    start_ns = math.max(start_ns, (stimulator:earliest(all[i], ready_ns, ahead_ns)))
+  end
+  return start_ns
+end
 
 --- Raise if any was stopped: by its own reason, not by another's.
 function Rig:check()
@@ -140,22 +181,30 @@ function Rig:prepare(ports, hooks)
   return all
 end
 
---- Arm all of them, one after the other. Raises a fault that names the device, or a stop.
+--- Arm all of them, one after the other, and wait for the trigger of their start where there is one. Raises a
+--- fault that names the device, or a stop.
 ---@param all moonpulse.Admitted[]
 ---@param hooks moonpulse.Hooks
----@return integer start_ns at which all of them can start (monotonic)
-function Rig:arm(all, hooks)
-  local waited_ns, start_ns = 0, 0
+---@param starting moonpulse.Starting?
+---@return integer start_ns at which all of them start (monotonic)
+function Rig:arm(all, hooks, starting)
+  local waited_ns = 0
+  if starting then
+    starting:begin()
+    starting:await(false)
+  end
   for i, stimulator in ipairs(self.list) do
     at(stimulator, stimulator.arm, all[i].first, all[i].own, all[i].firsts)
     waited_ns = waited_ns + (stimulator.link.waited_ns or 0)
+    self.armed = true
     self:check()
   end
   hooks.armed(self.list[1].link.session:realtime(), waited_ns)
-  for i, stimulator in ipairs(self.list) do
-    start_ns = math.max(start_ns, (stimulator:earliest(all[i], 0, stimulators.lead_in_ns)))
+  if starting then
+    starting:await(true)
+    return starting:start_ns(all)
   end
-  return start_ns
+  return self:earliest(all, 0, stimulators.lead_in_ns)
 end
 
 --- The plan begins: the audit trail has it once.
@@ -257,11 +306,13 @@ end
 ---@return moonpulse.Ended outcome
 function M.run(job, ports, record, hooks)
   local rig <close> = new(job, record)
+  -- loaded for who waits
+  local starting <close> = job.start_on and require("moonpulse.run.start_on").open(job, rig) or nil
   local all = rig:prepare(ports, hooks)
   hooks.prepared(job)
   -- from here on every way out passes leave()
   local done, problem = pcall(function()
-    local start_ns = rig:arm(all, hooks)
+    local start_ns = rig:arm(all, hooks, starting)
     rig:play(all, start_ns, hooks)
     rig:stop "finished"
   end)
