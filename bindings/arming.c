@@ -2,6 +2,7 @@
 
 #include "bindings/armed.h"
 #include "bindings/flight.h"
+#include "bindings/playing.h"
 #include "bindings/raise.h"
 
 #include <math.h>
@@ -53,5 +54,8 @@ struct mp_arming mp_check_arming(lua_State *L, int arg)
     lua_getfield(L, arg, "flight");
     if (!lua_isnil(L, -1))
         arming.flight = mp_check_flight(L, -1);
+    lua_getfield(L, arg, "line_from");
+    if (!lua_isnil(L, -1))
+        arming.line_from = mp_check_session(L, -1);
     return arming;
 }

@@ -20,6 +20,8 @@ enum mp_late { MP_LATE_ABORT, MP_LATE_SKIP };
 /* A modem line as a stop button: see stop_line.h. */
 enum mp_stop_line { MP_LINE_NONE, MP_LINE_CTS, MP_LINE_DSR };
 
+struct mp_session;
+
 /* Bytes are copied when the device is armed. */
 struct mp_arming {
     const void *safe;     // what makes the device harmless
@@ -40,8 +42,9 @@ struct mp_arming {
     // told
     void (*stops)(void);
     // the session's, not the dispatcher's
-    bool guard;             // fork a guard (guard.h)
-    enum mp_stop_line line; // a modem line that stops when it rises
+    bool guard;                   // fork a guard (guard.h)
+    enum mp_stop_line line;       // a modem line that stops when it rises
+    struct mp_session *line_from; // of this one's port; NULL: of its own
 };
 
 #endif

@@ -27,6 +27,7 @@ static void join_all(struct mp_session *s, struct mp_dispatcher *d, enum mp_stop
         mp_guard_alarm(&s->guard);
     mp_stop_watch_end(s->watch);
     s->watch = NULL;
+    session_unwatch_line(s);
     mp_world_cancel(s->world, &s->heartbeat);
     mp_world_cancel(s->world, &s->step);
 }

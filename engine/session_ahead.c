@@ -109,4 +109,6 @@ void session_call_in(struct mp_session *lender)
 {
     if (lender->lent_to != NULL)
         mp_session_stop(lender->lent_to, MP_STOP_GONE);
+    while (lender->line_users != NULL) // stopped, it is none any more
+        mp_session_stop(lender->line_users, MP_STOP_GONE);
 }

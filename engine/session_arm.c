@@ -53,6 +53,33 @@ static enum mp_status start_guard(struct mp_session *s, const struct mp_arming *
     return mp_guard_start(&s->guard, ports, count, err);
 }
 
+void session_unwatch_line(struct mp_session *s)
+{
+    if (s->line_from == NULL)
+        return;
+    struct mp_session **at = &s->line_from->line_users;
+    while (*at != s)
+        at = &(*at)->line_next;
+    *at = s->line_next;
+    s->line_from = s->line_next = NULL;
+}
+
+/* The foot switch may be at another device's port, which is open as long as it is watched. */
+static enum mp_status watch_line(struct mp_session *s, const struct mp_arming *arming,
+                                 struct mp_dispatcher *d, struct mp_error *err)
+{
+    struct mp_session *from = arming->line_from == NULL ? s : arming->line_from;
+    if (from->port == NULL)
+        return mp_fail(err, MP_EGONE, "the port of the stop line is lost: plug it in");
+    enum mp_status status = mp_stop_watch_start(&s->watch, from->port, arming->line, d, err);
+    if (status == MP_OK && from != s) {
+        s->line_from = from;
+        s->line_next = from->line_users;
+        from->line_users = s;
+    }
+    return status;
+}
+
 enum mp_status mp_session_arm(struct mp_session *s, const struct mp_arming *arming,
                               struct mp_error *err)
 {
@@ -81,7 +108,7 @@ enum mp_status mp_session_arm(struct mp_session *s, const struct mp_arming *armi
     else if (status == MP_OK)
         status = mp_dispatcher_create(&d, &config, err);
     if (status == MP_OK && arming->line != MP_LINE_NONE)
-        status = mp_stop_watch_start(&s->watch, s->port, arming->line, d, err);
+        status = watch_line(s, arming, d, err);
     if (status != MP_OK) {
         mp_dispatcher_destroy(d);
         mp_guard_dismiss(&s->guard);

@@ -60,6 +60,9 @@ struct mp_session {
     bool guarded;                      // a guard was started for this arm
     bool halted;                       // stopped, and nobody has taken note yet
     struct mp_stop_watch *watch;
+    // while it watches a line of another session's port: which, and who else does; and who
+    // watches a line of this one's
+    struct mp_session *line_from, *line_next, *line_users;
     // read by mp_session_stop_async and _peek; cleared before the dispatcher is freed
     struct mp_dispatcher *_Atomic dispatcher;
     _Atomic int stopping; // calls of these two in progress
@@ -101,6 +104,9 @@ void session_step(struct mp_alarm *alarm);
 /* Something was asked of the dispatcher: it steps at once. Nothing in real time. */
 void session_kick(struct mp_session *s);
 
+/* session_arm.c: it watches no line of another's port any more. */
+void session_unwatch_line(struct mp_session *s);
+
 /* session_codes.c: the alarm of the box. */
 void session_code_due(struct mp_alarm *alarm);
 /* The dispatcher is no more: what it left in the box comes at its time. */
@@ -116,7 +122,8 @@ bool session_tell_triggers(struct mp_session *s, struct mp_dispatcher *d, uint64
                            bool all);
 /* Tell the owner of those that were only counted. */
 void session_tell_untold(struct mp_session *s, struct mp_dispatcher *d);
-/* It is being closed, or its port is lost, while another session reads it. */
+/* It is being closed, or its port is lost, while other sessions read it, or watch a line of
+ * it: they stop. */
 void session_call_in(struct mp_session *lender);
 
 /* Give the outcomes that are there to the owner; ends the dispatcher after its last. */

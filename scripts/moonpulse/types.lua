@@ -289,7 +289,7 @@
 ---@field codes moonpulse.CodeBox? the box of event codes: driver/code_box.lua
 ---@field tell_codes fun(text: string) an event code was lost: run/begin.lua
 ---@field markers moonpulse.Markers? the stream of the run over LSL, once it is there: run/markers.lua
----@field stop_line "none"|"cts"|"dsr"
+---@field stop_line string "none", "cts", "dsr"; of several devices "left=cts"
 ---@field start_on moonpulse.StartSource? what the start waits for: run/start_on.lua
 ---@field timing "host"|"device"|"auto"
 ---@field faults moonpulse.FaultList? of a simulator in virtual time

@@ -165,8 +165,52 @@ static void a_raised_line_stops(enum mp_stop_line line, const char *other, const
     mp_lowering_destroy(l);
 }
 
+/* The switch is at the port of a session that is not armed: the one that is armed, whose own
+ * port has no lines, is stopped by it, and by the loss of that port. */
+static void a_line_of_another_port_stops(bool is_lost)
+{
+    static const struct mp_session_events events = {
+        .bytes = on_bytes, .outcome = on_outcome, .gone = on_gone};
+    struct mp_arming arming = {.safe = safe_frame,
+                               .safe_length = 3,
+                               .line = MP_LINE_CTS,
+                               .tolerance_ns = forever_ns,
+                               .late = MP_LATE_SKIP};
+    struct mp_session *other = NULL;
+    struct mp_pty *pty = NULL;
+    struct mp_error err = {0};
+    set_lines("");
+    begin();
+    must(mp_pty_open(&pty, NULL, &err), &err);
+    must(mp_session_create(&other, &world, &events, &err), &err);
+    must(mp_session_open(other, mp_pty_path(pty), &no_wire, &err), &err);
+    CHECK_INT(setenv("MODEM_PORT", mp_pty_path(pty), 1), 0);
+    CHECK_INT(mp_session_arm(session, &arming, &err), MP_EUNSUPPORTED);
+    arming.line_from = other;
+    must(mp_session_arm(session, &arming, &err), &err);
+    run_for(MP_NS_PER_S / 50);
+    CHECK_INT(seen.stops, 0);
+    if (is_lost)
+        mp_session_close(other);
+    else
+        set_lines("C");
+    run_for(patience_ns);
+    CHECK_INT(seen.stops, 1);
+    CHECK_INT(seen.last.stop, is_lost ? MP_STOP_GONE : MP_STOP_LINE);
+    CHECK(seen.last.safe_sent);
+    set_lines("");
+    CHECK_INT(mp_session_arm(session, &arming, NULL), is_lost ? MP_EGONE : MP_OK);
+    mp_session_destroy(other); // also while it is watched
+    CHECK_INT(mp_session_state(session), MP_CONNECTED);
+    end();
+    mp_pty_close(pty);
+    CHECK_INT(unsetenv("MODEM_PORT"), 0);
+}
+
 static void with_lines(void)
 {
+    a_line_of_another_port_stops(false);
+    a_line_of_another_port_stops(true);
     a_pressed_switch_keeps_it_disarmed();
     a_raised_line_stops(MP_LINE_CTS, "D", "C");
     a_raised_line_stops(MP_LINE_DSR, "C", "DC");

@@ -7,7 +7,8 @@
  * BREAK edge is appended to the file named by $MODEM_LOG as "NANOSECONDS LINE LEVEL", e.g.
  * "81234567890 RTS 1", the time being CLOCK_MONOTONIC. CTS, DSR, RI and CD are high while the
  * file named by $MODEM_INPUT holds a C, a D, an R or an L; while it holds an E, they cannot be
- * read. While the file named by $MODEM_QUEUE holds a number, so many bytes wait in the port for
+ * read. Where $MODEM_PORT names a port, no other one has lines. While the file named by
+ * $MODEM_QUEUE holds a number, so many bytes wait in the port for
  * their wire (TIOCOUTQ).
  */
 #include <errno.h>
@@ -62,8 +63,10 @@ static void lock_devices(void)
 
 static struct device *find_device(int fd)
 {
-    struct stat found;
-    if (fstat(fd, &found) != 0)
+    struct stat found, only;
+    const char *path = getenv("MODEM_PORT");
+    if (fstat(fd, &found) != 0 ||
+        (path != NULL && (stat(path, &only) != 0 || only.st_rdev != found.st_rdev)))
         return NULL;
     for (size_t i = 0; i < shared->device_count; i++)
         if (shared->devices[i].id == found.st_rdev)

@@ -46,9 +46,16 @@ local function check_alone(options)
   if options.timing == "device" then
     cli.fail("usage", "--timing device: several devices keep their mutual timing pulse by pulse, which is "
       .. "ours: leave out --timing")
-  elseif (options.stop_line or "none") ~= "none" then
-    cli.fail("usage", "--stop-line %s: it is a line of one port: stop several devices with Ctrl-C, a "
-      .. "key or moonpulse ctl", options.stop_line)
+  end
+end
+
+--- The foot switch is at the port of one of them.
+local function check_stop_line(options, texts, known)
+  local text = options.stop_line or "none"
+  local place, line = text:match "^([%w_%-]+)=(%a+)$"
+  if text ~= "none" and not known[place] then
+    cli.fail("usage", "--stop-line %s: at which device's port is the switch? Write --stop-line %s=%s", text,
+      M.named(texts[1]), line or text)
   end
 end
 
@@ -162,6 +169,7 @@ function M.choose(options, described)
     known[place] = true
   end
   check_options_of(options, known)
+  check_stop_line(options, texts, known)
   for name, of in pairs(options.of_device or {}) do
     if not known[name] then
       cli.fail("usage", "--%s %s=N: no device has that name: name one of --device", next(of), name)

@@ -23,6 +23,12 @@ local function speed(text)
   return value, message and message .. ", or max (without waiting)"
 end
 
+local function stop_line(text)
+  local line = text:match "^[%w_%-]+=(%a+)$" or text
+  return (line == "none" or line == "cts" or line == "dsr") and text or nil,
+    "--stop-line: it is none, cts or dsr, or of several devices left=cts"
+end
+
 --- Where triggers come from, and what waits for them.
 local function add_triggers(parser)
   parser:option("--trigger-in", "The serial port whose bytes run:wait_trigger, stim:on_trigger and "
@@ -102,8 +108,9 @@ function M.add_options(parser)
   parser:option("--require", "Measure the host's timing for 3 s first, and refuse to run where it "
     .. "falls short: p50, p95, p99, p99.9 or max, like p99=0.5ms,max=2ms."):argname("WHAT")
     :convert(function(text) return require("moonpulse.doctor.requirement").parse(text) end)
-  parser:option("--stop-line", "A modem line of the port that stops the run when it rises (foot switch).")
-    :choices({ "none", "cts", "dsr" }):default("none")
+  parser:option("--stop-line", "A modem line of the port that stops the run when it rises (foot switch): cts "
+    .. "or dsr; of several devices at the port of one, left=cts."):default("none"):argname("LINE")
+    :convert(stop_line)
   parser:option("--timing", "Who times trains and bursts: we (host), the stimulator (device; refused "
     .. "where it cannot), or we wherever the device and its line are fast enough, else the stimulator "
     .. "(auto). The record says which for every pulse.")
@@ -240,7 +247,9 @@ local function check_options(options)
       cli.fail("usage", "--sign: %s", message)
     end
   end
-  if options.stop_line ~= "none" and options.speed ~= 1 then
+  if options.stop_line:find "=" and not devices.are_several(options) then
+    cli.fail("usage", "--stop-line %s names one of several devices: leave out its name", options.stop_line)
+  elseif options.stop_line ~= "none" and options.speed ~= 1 then
     cli.fail("usage", "--stop-line %s is watched in real time only: leave out --speed", options.stop_line)
   end
   if options.events_wait and not options.events then

@@ -12,9 +12,10 @@ local shared_plans = require "moonpulse.stimulator.shared_plan"
 local stimulators = require "moonpulse.stimulator"
 local stimuli = require "moonpulse.compose.stimuli"
 local together = require "moonpulse.record.together"
-local at = require("moonpulse.stimulator.one_of_several").call
+local ones = require "moonpulse.stimulator.one_of_several"
 
 local M = {}
+local at = ones.call
 
 ---@class moonpulse.Rig the stimulators of a run
 ---@field list moonpulse.Stimulator[] in the order in which they were named
@@ -65,6 +66,7 @@ local function new(job, record)
     end
     self.list[i] = stimulator
   end
+  ones.share_stop_line(self.list)
   self.link = self.list[1].link
   job.on_stop = function(reason)
     for _, stimulator in ipairs(self.list) do

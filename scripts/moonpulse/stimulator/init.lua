@@ -236,7 +236,8 @@ function Stimulator:arm(first, actions, firsts)
     settings = driver.tells ~= nil,
     keepalive = driver.keepalive and driver.keepalive.bytes,
     keepalive_period = driver.keepalive and driver.keepalive.period,
-    line = job.stop_line, flight = self.record.flight, together = job.own ~= nil,
+    line = job.stop_line:match "%a+$", line_from = self.line_at and self.line_at.link.session,
+    flight = self.record.flight, together = job.own ~= nil,
   }
   if not ok then
     link:fault("%s", message)

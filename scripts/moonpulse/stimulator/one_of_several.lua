@@ -20,4 +20,17 @@ function M.call(stimulator, call, ...)
   return table.unpack(found, 2, found.n)
 end
 
+--- The foot switch is at the port of one of them: it is watched while any of them is armed.
+---@param list moonpulse.Stimulator[] the same run's, with job.stop_line
+function M.share_stop_line(list)
+  local place = list[1].job.stop_line:match "^(.+)="
+  for _, each in ipairs(place and list or {}) do
+    if each.job.place == place then
+      for _, other in ipairs(list) do
+        other.line_at = each
+      end
+    end
+  end
+end
+
 return M

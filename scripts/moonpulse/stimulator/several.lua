@@ -10,9 +10,10 @@ local refusals = require "moonpulse.text.refusal"
 local shared_plans = require "moonpulse.stimulator.shared_plan"
 local starting = require "moonpulse.stimulator.starting"
 local stimulators = require "moonpulse.stimulator"
-local at = require("moonpulse.stimulator.one_of_several").call
+local ones = require "moonpulse.stimulator.one_of_several"
 
 local M = {}
+local at = ones.call
 
 ---@class moonpulse.Stimulators
 ---@field list moonpulse.Stimulator[] in the order in which they were named
@@ -142,6 +143,7 @@ function M.new(job, record)
     end
     list[i] = stimulator
   end
+  ones.share_stop_line(list)
   self = group(list, job, record, job.driver)
   job.on_stop = function(reason) self:interrupt(reason) end
   return self

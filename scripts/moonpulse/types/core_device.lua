@@ -330,6 +330,7 @@ function Session:close() end
 ---@field settings boolean? no pulse leaves before all settings are confirmed: see believed
 ---@field guard boolean? a process of its own sends the safe frame if this one is killed
 ---@field line "none"|"cts"|"dsr"|nil a foot switch
+---@field line_from moonpulse.core.Session? of this one's port; nil: of its own
 ---@field flight moonpulse.core.Flight?
 ---@field together boolean? with other sessions: where one of them stops, all that are armed do ("peer")
 

@@ -145,4 +145,49 @@ describe("a stop of a run on several devices", function()
     assert.are.equal("interrupted", fixture.manifest(path).status)
     assert.are.equal(0, (shell.moonpulse(folder, "verify " .. path)))
   end)
+
+  it("by a foot switch at the port of one is one also where only the other one is armed", function()
+    local with_modem, no_shim = require "shim".of "modem"
+    if not with_modem then
+      return pending(no_shim)
+    end
+    for place in ("left right"):gmatch "%a+" do
+      jobs:start(place, ("sim magventure --link %s/%s --log %s/%s.tsv"):format(folder, place, folder, place))
+        :says "simulated "
+    end
+    shell.write(folder .. "/one.lua", [[
+local mp = require "moonpulse"
+return mp.experiment(function(run)
+  local right = run:device "right"
+  right:arm()
+  right:play(mp.pulse(mp.mso(40)):times(40, { every = 1 }))
+end)
+]])
+    shell.write(folder .. "/lines", "")
+    local ports = (" --device left=magventure@%s/left --device right=magventure@%s/right"):format(folder,
+      folder)
+    local job = jobs:start("run", ("run %s/one.lua --tolerance 500 --out %s/out --stop-line left=cts%s")
+      :format(folder, folder, ports), ("%s MODEM_INPUT=%s/lines MODEM_PORT=%s/left"):format(with_modem, folder,
+      folder))
+    shell.await(function() return job:ended() or seen "right" >= 2 end, "pulses of the right one")
+    shell.write(folder .. "/new", "C")
+    assert(os.rename(folder .. "/new", folder .. "/lines"))
+    assert.are.equal(5, (job:wait()), job:err())
+    local result = fixture.manifest(fixture.run_in(folder .. "/out")).result
+    assert.are.equal("line", result.stop)
+    assert.are.equal("disarm", (select(2, seen "right")))
+    assert.are.equal(0, (seen "left"))
+    assert.is_true(seen "right" < 40)
+    for stop_line, words in pairs { cts = "at which device's port is the switch? Write --stop-line left=cts",
+      ["rigth=cts"] = "Write --stop-line left=cts", ["left=rts"] = "it is none, cts or dsr" } do
+      local status, _, err = shell.moonpulse(folder, ("run %s/one.lua --stop-line %s%s"):format(folder,
+        stop_line, ports))
+      assert.are.equal(2, status)
+      assert.matches(words, err, 1, true)
+    end
+    local status, _, err = shell.moonpulse(folder, ("run %s/one.lua --stop-line left=cts --device magventure "
+      .. "--port %s/left"):format(folder, folder))
+    assert.are.equal(2, status)
+    assert.matches("names one of several devices", err, 1, true)
+  end)
 end)
