@@ -33,7 +33,6 @@ end
 local alone = {
   { "port", "--port %s: with several devices each names its own: --device left=DRIVER@PORT" },
   { "trigger", "--trigger: one of several devices is not fired another way: run that one alone" },
-  { "lsl", "--lsl: the stream tells the pulses of one device only: take --events or --osc, or one device" },
   { "fault", "--fault: it is for one simulated device; start moonpulse sim NAME --fault, and name its port" },
 }
 

@@ -23,6 +23,9 @@ function verbs:start(start_ns)
   for _, part in ipairs(self.together.parts) do
     part:start(start_ns)
   end
+  if self.markers then
+    self.markers:start(start_ns)
+  end
 end
 
 --- Each has a flight record of its own, with room for all that may come.

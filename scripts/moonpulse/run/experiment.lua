@@ -404,7 +404,7 @@ local function divide(context, options)
   parts.divide(record, context.job.several)
   parts.make_folders(record, options.share_with_group)
   for _, part in ipairs(record.together.parts) do
-    part.feed = record.feed
+    part.feed, part.markers = record.feed, record.markers and record.markers:of_part()
   end
   require("moonpulse.record.together_script").begin(record)
 end

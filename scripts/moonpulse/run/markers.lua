@@ -66,13 +66,14 @@ end
 
 -- What is told ----------------------------------------------------------------------------------------------
 
---- A sample of at_ns (from the run's start): "pulse SICI code=7".
-local function push(self, at_ns, kind, text, code)
+--- A sample of at_ns (from the run's start): "pulse SICI channel=left code=7".
+local function push(self, at_ns, kind, text, code, channel)
   if self.facts_at_end then -- it is over
     return
   end
   local parts = { kind }
   parts[#parts + 1] = text and escapes.shortened(text, most_text)
+  parts[#parts + 1] = channel and "channel=" .. channel
   parts[#parts + 1] = code and ("code=%d"):format(code)
   self.outlet:push(self.start_ns + at_ns, table.concat(parts, " "))
 end
@@ -99,23 +100,32 @@ end
 
 --- A pulse was sent, or was given by a train of the device's own or by something outside.
 ---@param row moonpulse.Row
-function Markers:pulse(row)
+---@param is_part boolean? of one of several devices: its channel is told
+function Markers:pulse(row, is_part)
   local condition = row.condition ~= "pulse" and row.condition or nil -- that is one without a name
   push(self, row.sent_ns or row.due_ns or row.confirmed_ns,
     row.status == "perhaps_sent" and "perhaps_sent" or "pulse", condition,
-    code_of(self, "pulse", row.pulse - (self.before or 0)))
+    code_of(self, "pulse", row.pulse - (self.before or 0)), is_part and row.action.channel or nil)
 end
 
 --- A row that is to come in events.tsv, told as soon as it is known.
 ---@param row moonpulse.Row
-function Markers:row(row)
+---@param is_part boolean? of one of several devices
+function Markers:row(row, is_part)
   if row.event == "mark" then
     push(self, row.planned_ns, "mark", row.told or row.reply, row.code or code_of(self, "mark", row.mark))
   elseif row.event == "unasked_pulse" then
     push(self, row.confirmed_ns, "unasked_pulse")
   elseif row.event == "pulse" and (row.sent_ns or row.timed_by == "external") then
-    self:pulse(row)
+    self:pulse(row, is_part)
   end
+end
+
+--- What the record of one of several devices tells: as that of a run, but for its start, which is the run's.
+---@return table
+function Markers:of_part()
+  return { start = function() end, row = function(_, row) self:row(row, true) end,
+    pulse = function(_, row) self:pulse(row, true) end }
 end
 
 -- The end ---------------------------------------------------------------------------------------------------

@@ -56,7 +56,7 @@ local function execute_together(context, options, simulated, hooks)
   parts.divide(record, job.several)
   parts.make_folders(record, options.share_with_group)
   for _, part in ipairs(record.together.parts) do
-    part.feed = record.feed
+    part.feed, part.markers = record.feed, record.markers and record.markers:of_part()
     local opened, message = true, nil
     if not in_virtual_time then
       opened, message = part:open_flight(facts.pulses, facts.marks, false, job.codes ~= nil)

@@ -179,6 +179,9 @@ function Rig:prepare(ports, hooks)
     stimulator.record:set_actions(all[i].actions, own.driver, stimulator.slow_ns)
     stimulator.record:set_stimuli(map)
   end
+  if job.markers then
+    job.markers:plays(job.plan, job.seed, 0)
+  end
   job.safety, job.stimuli = shared_plans.gravest(all), map
   return all
 end
@@ -245,6 +248,9 @@ function Rig:play(all, start_ns, hooks)
     hooks.progress(elapsed)
   end }
   self.record.start_ns = start_ns
+  if self.record.markers then
+    self.record.markers:start(start_ns)
+  end
   begun(self.job, start_ns)
   for i, stimulator in ipairs(self.list) do
     core.spawn(function()

@@ -12,8 +12,8 @@ local most_events, most_journal = 400000000, 400000000 -- bytes
 local most_tail = 1 << 20 -- bytes of the journal in which its end is looked for
 local most_text = 900 -- of a marker, as over LSL
 
---- When onset 0 was and when the run ended, by its journal: nanoseconds on its clock, and from onset 0. That
---- of an experiment is where its journal begins, that of a protocol where its plan starts, behind arming and
+--- When onset 0 was and when the run ended, by its journal: nanoseconds on its clock, and from onset 0; and
+--- whether it was on several devices. That of an experiment is where its journal begins, that of a protocol where its plan starts, behind arming and
 --- any trigger that was waited for; one whose plan never started has no onsets.
 local function times_of(folder)
   local text, message = core.read_file(folder .. "/journal.jsonl", most_journal)
@@ -34,7 +34,7 @@ local function times_of(folder)
     local each = line:find('"kind":"end"', 1, true) and cjson.decode(line)
     ended = type(each) == "table" and each.kind == "end" and math.tointeger(tonumber(each.at_ns)) or ended
   end
-  return zero_ns, ended and begin_ns + ended - zero_ns
+  return zero_ns, ended and begin_ns + ended - zero_ns, first.devices ~= nil
 end
 
 --- The codes that go with pulses, by the pulse's number; those of marks, by their planned time, in order; and
@@ -56,9 +56,10 @@ local function codes_of(events)
   return by_pulse, by_mark, sent
 end
 
-local function add(list, at, kind, text, code)
+local function add(list, at, kind, text, code, channel)
   local parts = { kind }
   parts[#parts + 1] = text and escapes.shortened(text, most_text)
+  parts[#parts + 1] = channel and "channel=" .. channel
   parts[#parts + 1] = code and ("code=%d"):format(code)
   list[#list + 1] = { at = at, values = { table.concat(parts, " ") } }
 end
@@ -68,18 +69,19 @@ local function number(value)
 end
 
 --- Pulses that left, into markers and into numbers.
-local function add_pulses(events, by_pulse, markers, pulses)
+local function add_pulses(events, by_pulse, markers, pulses, is_several)
   for _, row in ipairs(events.pulses) do
     if row.time and (row.was_sent or row.external) then
       add(markers, row.time, row.status == "perhaps_sent" and "perhaps_sent" or "pulse",
-        row.trial_type ~= "pulse" and row.trial_type or nil, row.pulse and by_pulse[row.pulse])
+        row.trial_type ~= "pulse" and row.trial_type or nil, row.pulse and by_pulse[row.pulse],
+        is_several and row.channel or nil)
       pulses[#pulses + 1] = { at = row.time, values = { number(row.pulse), number(row.mso),
         number(row.lateness), number(row.trial), number(row.block), row.is_confirmed and 1 or 0 } }
     end
   end
 end
 
-local function markers_of(events, name, ended_ns, by_pulse, by_mark)
+local function markers_of(events, name, ended_ns, by_pulse, by_mark, is_several)
   local markers, pulses = {}, {}
   add(markers, 0, "start", name)
   for _, row in ipairs(events.marks) do
@@ -88,7 +90,7 @@ local function markers_of(events, name, ended_ns, by_pulse, by_mark)
       add(markers, row.time, "mark", row.reply or "", codes and table.remove(codes, 1))
     end
   end
-  add_pulses(events, by_pulse, markers, pulses)
+  add_pulses(events, by_pulse, markers, pulses, is_several)
   for _, row in ipairs(events.unasked) do
     if row.time then
       add(markers, row.time, "unasked_pulse")
@@ -139,7 +141,7 @@ function M.streams(folder, result)
       return nil, why
     end
   end
-  local zero_ns, ended_ns = times_of(folder)
+  local zero_ns, ended_ns, is_several = times_of(folder)
   if not zero_ns then
     return nil, ended_ns
   end
@@ -152,7 +154,8 @@ function M.streams(folder, result)
     return nil, message
   end
   local by_pulse, by_mark, sent = codes_of(events)
-  local markers, pulses, ended = markers_of(events, name, ended_ns, by_pulse, by_mark)
+  local markers, pulses, ended = markers_of(events, name, ended_ns, by_pulse, by_mark,
+    is_several)
   in_order(markers)
   if ended and result then -- the last, whatever a device reports of its own
     add(markers, math.max(ended, markers[#markers].at), "stop", result)

@@ -330,6 +330,47 @@ describe("a stream over LSL", function()
     end)
   end)
 
+  it("says of several devices whose a pulse is, of a protocol and of a script, and so does XDF", function()
+    local pair = [[local mp = require "moonpulse"
+      local pair = mp.mark("S", { code = 12 }) .. mp.together {
+        left = mp.rest(0.1) .. mp.pulse { intensity = mp.mso(40), code = 2 },
+        right = mp.rest(0.2) .. mp.pulse(mp.mso(45)) }:label "P" ]]
+    shell.write(folder .. "/pairs.lua", pair .. [[return mp.protocol { id = "pairs", name = "Pairs",
+      plan = function() return pair:times(2, { every = 1.5 }) end }]])
+    shell.write(folder .. "/script.lua", pair .. [[return mp.experiment { id = "script", name = "Script",
+      run = function(run)
+        local right, both = run:device "right", run:device()
+        run:mark("coded", { code = 9 })
+        right:arm()
+        right:fire(mp.pulse { intensity = mp.mso(42), code = 5 }:label "alone")
+        right:disarm()
+        both:arm(pair)
+        both:play(pair:times(2, { every = 1.5 }))
+      end }]])
+    for _, which in ipairs { "pairs", "script" } do
+      local list, path, status, _, job = run(("%s/%s.lua --tolerance 10000 --device left=sim:rapid --device "
+        .. "right=sim:magventure"):format(folder, which))
+      assert.are.equal(0, status, job:err())
+      local codes = { ["mark S"] = 12, ["mark coded"] = 9, ["pulse P channel=left"] = 2,
+        ["pulse alone channel=right"] = 5 }
+      local count = { left = 0, right = 0 }
+      local rows = check(list, path, "finished", function(row)
+        local text = pulse_or_mark(row)
+        if row.event == "pulse" then
+          text, count[row.channel] = text .. " channel=" .. row.channel, count[row.channel] + 1
+        end
+        return text and codes[text] and ("%s code=%d"):format(text, codes[text]) or text
+      end)
+      assert.is_true(#rows >= 6)
+      assert.are.same({ 2, which == "script" and 3 or 2 }, { count.left, count.right })
+      assert.are.equal(0, (shell.moonpulse(folder, ("export xdf %s --out %s/xdf"):format(path, folder))))
+      local xdf = shell.read(("%s/xdf/%s.xdf"):format(folder, path:match "[^/]+$"))
+      assert.are.equal(2, select(2, xdf:gsub("pulse P channel=left", "")))
+      assert.are.equal(count.right, select(2, xdf:gsub("pulse %l*P? ?channel=right", "")))
+      os.execute(("rm -rf %s/runs %s/receive*"):format(folder, folder))
+    end
+  end)
+
   it("says what is not sure, what nobody sent, and nothing of what was left out", function()
     local markers, told = require("moonpulse.run.markers").open(nil, false), {}
     markers.outlet:close()

@@ -333,11 +333,7 @@ return mp.protocol { id = "cs", name = "CS",
       assert.are.equal(2, status, arguments)
       assert.matches(words, err, 1, true)
     end
-    local status, _, err = shell.moonpulse(folder, ("run %s/two.lua --rmt 50 --lsl --device left=sim "
-      .. "--device right=sim"):format(folder))
-    assert.are.equal(2, status)
-    assert.matches("take --events or --osc", err, 1, true)
-    status, _, err = shell.moonpulse(folder, ("run %s/two.lua --rmt 50 --device left=sim "
+    local status, _, err = shell.moonpulse(folder, ("run %s/two.lua --rmt 50 --device left=sim "
       .. "--device right=rapid@/dev/null"):format(folder))
     assert.are.equal(2, status)
     assert.matches("all devices of a run are, or none", err, 1, true)

@@ -167,8 +167,8 @@ end)
     local ports = (" --device left=magventure@%s/left --device right=magventure@%s/right"):format(folder,
       folder)
     local job = jobs:start("run", ("run %s/one.lua --tolerance 500 --out %s/out --stop-line left=cts%s")
-      :format(folder, folder, ports), ("%s MODEM_INPUT=%s/lines MODEM_PORT=%s/left"):format(with_modem, folder,
-      folder))
+      :format(folder, folder, ports), ("%s MODEM_INPUT=%s/lines MODEM_PORT=%s/left"):format(with_modem,
+      folder, folder))
     shell.await(function() return job:ended() or seen "right" >= 2 end, "pulses of the right one")
     shell.write(folder .. "/new", "C")
     assert(os.rename(folder .. "/new", folder .. "/lines"))
