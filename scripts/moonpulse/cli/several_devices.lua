@@ -3,6 +3,7 @@
 local cli = require "moonpulse.cli"
 local devices = require "moonpulse.cli.device_argument"
 local channel_maps = require "moonpulse.driver.channel_map"
+local in_order = require "moonpulse.text.in_order"
 
 local M = {}
 
@@ -17,6 +18,7 @@ local of_record = { sources = true, SHA256SUMS = true } -- of a run's folder, an
 ---@field port string? nil: simulated
 ---@field usb moonpulse.core.Port?
 ---@field options string[] of the driver, as they are given
+---@field fault moonpulse.FaultList? what its simulator is to do wrong
 ---@field thresholds { rmt: number?, amt: number? }? its own
 ---@field taken table<string, moonpulse.TakenThreshold>? of these, by "rmt", "amt": what earlier runs found
 ---@field taken_from table<string, string>? likewise their folders
@@ -33,7 +35,6 @@ end
 local alone = {
   { "port", "--port %s: with several devices each names its own: --device left=DRIVER@PORT" },
   { "trigger", "--trigger: one of several devices is not fired another way: run that one alone" },
-  { "fault", "--fault: it is for one simulated device; start moonpulse sim NAME --fault, and name its port" },
 }
 
 local function check_alone(options)
@@ -45,6 +46,16 @@ local function check_alone(options)
   if options.timing == "device" then
     cli.fail("usage", "--timing device: several devices keep their mutual timing pulse by pulse, which is "
       .. "ours: leave out --timing")
+  end
+end
+
+--- Simulators go wrong one by one.
+local function check_faults(options, texts, known)
+  for place, list in in_order.pairs(options.faults_of or {}) do
+    if not known[place] then
+      cli.fail("usage", "--fault %s%s: which device's simulator is to go wrong? Write --fault %s=%s", place ~= ""
+        and place .. "=" or "", list.text, M.named(texts[1]), list.text)
+    end
   end
 end
 
@@ -70,12 +81,12 @@ local function options_of(options, place)
   return list
 end
 
-local function check_options_of(options, known)
+local function check_options_of(options, known, first)
   for _, text in ipairs(options.device_option or {}) do
     local of = text:match("^([%w_%-]+):")
     if not of or not known[of] then
       cli.fail("usage", "--device-option %s: of which device? Write NAME:KEY=VALUE, like %s:%s", text,
-        next(known), text:match("^[%w_%-]+:(.+)$") or text)
+        first, text:match("^[%w_%-]+:(.+)$") or text)
     end
   end
 end
@@ -86,6 +97,7 @@ local function choose_one(options, place, text, described)
   local own = setmetatable({ device = name or text, port = port or false, device_option = options_of(options,
     place) }, { __index = options })
   own.port = port -- nil: nobody else's
+  own.fault = (options.faults_of or {})[place]
   local driver, simulated, usb
   if described then
     driver, own.port = devices.described(own), nil
@@ -94,7 +106,7 @@ local function choose_one(options, place, text, described)
   end
   local named = channel_maps.names((driver.settings or {}).channels)
   return { place = place, channels = named[1] and named or { place }, driver = driver, simulated = simulated,
-    port = own.port, usb = usb, options = own.device_option }
+    port = own.port, usb = usb, options = own.device_option, fault = own.fault }
 end
 
 --- No two have one port, or one channel; all are simulated, or none is.
@@ -167,11 +179,13 @@ function M.choose(options, described)
     end
     known[place] = true
   end
-  check_options_of(options, known)
+  check_options_of(options, known, M.named(texts[1]))
   check_stop_line(options, texts, known)
-  for name, of in pairs(options.of_device or {}) do
+  check_faults(options, texts, known)
+  for name, of in in_order.pairs(options.of_device or {}) do
     if not known[name] then
-      cli.fail("usage", "--%s %s=N: no device has that name: name one of --device", next(of), name)
+      cli.fail("usage", "--%s %s=N: no device has that name: name one of --device", of.rmt and "rmt" or "amt",
+        name)
     end
   end
   local list = {}

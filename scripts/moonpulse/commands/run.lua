@@ -5,6 +5,7 @@ local core = require "moonpulse.core"
 local devices = require "moonpulse.cli.device_argument"
 local experiments = require "moonpulse.experiment"
 local faults = require "moonpulse.simulation.faults"
+local in_order = require "moonpulse.text.in_order"
 local protocol_runs = require "moonpulse.run.protocol"
 local records = require "moonpulse.cli.records_option"
 local safety_options = require "moonpulse.cli.safety_options"
@@ -21,6 +22,16 @@ local function speed(text)
   end
   local value, message = common.number(0.01, 1000)(text)
   return value, message and message .. ", or max (without waiting)"
+end
+
+--- argparse action of --fault: of the simulator, or of one of several.
+local function keep_fault(options, _, list)
+  local of, place = options.faults_of or {}, list.place or ""
+  options.faults_of = of
+  if of[place] and of[place].text ~= list.text then
+    cli.fail("usage", "%s", cli.given_twice("--fault " .. place, of[place].text, list.text))
+  end
+  of[place], options.fault = list, place == "" and list or options.fault
 end
 
 local function stop_line(text)
@@ -102,7 +113,8 @@ function M.add_options(parser)
     .. "max virtual time without waiting.")
     :default("1"):convert(speed):argname("N|max")
   parser:option("--fault", "Simulator only: make it go wrong at the N-th pulse (or setting), to see what a "
-    .. "run does then: " .. faults.describe() .. "."):convert(faults.parse):argname("KIND@N,...")
+    .. "run does then; of several devices one, left=KIND@N: " .. faults.describe() .. ".")
+    :count("*"):init(nil):convert(faults.parse_of_one):action(keep_fault):argname("KIND@N,...")
   parser:option("--late", "What to do with a pulse that would be late: abort the run, or skip it.")
     :choices({ "abort", "skip" }):default("abort")
   parser:option("--require", "Measure the host's timing for 3 s first, and refuse to run where it "
@@ -245,6 +257,12 @@ local function check_options(options)
     local key, message = require("moonpulse.record.signature").fingerprint(options.sign)
     if not key then
       cli.fail("usage", "--sign: %s", message)
+    end
+  end
+  for place, list in in_order.pairs(not devices.are_several(options) and options.faults_of or {}) do
+    if place ~= "" then
+      cli.fail("usage", "--fault %s=%s names one of several devices: write --fault %s", place, list.text,
+        list.text)
     end
   end
   if options.stop_line:find "=" and not devices.are_several(options) then

@@ -12,6 +12,7 @@ local known_fields = require "moonpulse.methods.known"
 local layers = require "moonpulse.record.verdict_layers"
 local numbers = require "moonpulse.text.numbers"
 local opened = require "moonpulse.record.opened"
+local planted = require "moonpulse.record.planted"
 local plan_file = require "moonpulse.protocol.plan_file"
 local catalogue = require "moonpulse.protocol.catalogue"
 local record = require "moonpulse.record.read"
@@ -228,7 +229,7 @@ local function add_ending(facts, manifest)
     list[#list + 1] = schedule_words(finding) .. (leave and finding.verdict == "OVER" and ", with leave: "
       .. leave or "")
   end
-  local faults = get(manifest, "device.faults")
+  local faults = planted.words(get(manifest, "device"))
   if faults then
     list[#list + 1] = ("the simulator was asked to go wrong (%s)"):format(faults)
   end

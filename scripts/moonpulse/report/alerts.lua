@@ -1,6 +1,7 @@
 --- What must not look normal: each with a word of its own, which needs no colour to be seen.
 local edited = require "moonpulse.safety.edited"
 local facts = require "moonpulse.report.facts"
+local planted = require "moonpulse.record.planted"
 local record = require "moonpulse.record.read"
 local statuses = require "moonpulse.record.statuses"
 local text = require "moonpulse.drawing.text"
@@ -93,8 +94,8 @@ local function of_record(manifest, add)
   for _, sentence in ipairs(type(files) == "table" and files or {}) do
     add("note", "RECORD", text.value(sentence) .. ".")
   end
-  local faults = get(manifest, "device.faults")
-  if faults and faults ~= "" then
+  local faults = planted.words(get(manifest, "device"))
+  if faults then
     add("note", "FAULTS PLANTED", ("the simulator was told to go wrong: %s."):format(text.value(faults)))
   end
 end

@@ -45,6 +45,8 @@ local function several_of(recipe, options)
     for _, text in ipairs(type(each.options) == "table" and each.options or {}) do
       plain(list, "device-option", ("%s:%s"):format(tostring(each.place), tostring(text)))
     end
+    plain(list, "fault", each.faults and not options.continues and ("%s=%s"):format(tostring(each.place),
+      tostring(each.faults)) or nil)
   end
   if list[1] and (options.device or options.port) then
     refusals.raise("usage", "the run was on several devices: it is done again on their simulators; on "
@@ -207,7 +209,7 @@ function M.several_command(recipe, trial)
   local from, files, list = recipe.begin.options, recipe.files, {}
   list[1] = files.plan or ("%s:%s"):format(files.protocol or "", tostring(recipe.begin.id))
   local devices = read.get(recipe.manifest, "device.devices")
-  for i, option in ipairs(several_of(recipe, {})) do
+  for i, option in ipairs(several_of(recipe, { continues = true })) do
     list[i + 1] = option
   end
   for _, each in ipairs(type(devices) == "table" and devices or {}) do

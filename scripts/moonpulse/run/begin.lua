@@ -61,7 +61,7 @@ function M.device(options, given)
   local driver, usb, devices = given.driver, given.usb, nil
   for i, each in ipairs(given.several or {}) do -- each as if it were alone
     devices = devices or {}
-    devices[i] = M.device({ port = each.port }, each)
+    devices[i] = M.device({ port = each.port, fault = each.fault }, each)
     devices[i].place, devices[i].channels = each.place, each.channels
     devices[i].thresholds, devices[i].taken = each.thresholds, each.taken
   end

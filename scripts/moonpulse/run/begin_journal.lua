@@ -51,7 +51,7 @@ local function devices_of(context)
       simulated = device.simulated, model = device.model,
       serial = device.serial and tostring(device.serial), options = each.options,
       rmt = each.thresholds and each.thresholds.rmt, amt = each.thresholds and each.thresholds.amt,
-      taken = each.taken }
+      taken = each.taken, faults = device.faults }
   end
   return list
 end

@@ -105,24 +105,33 @@ function M.tell_losses(context)
   end
 end
 
---- Faults that were asked for and did not happen: no result of a run speaks of them.
-local function say_unmet(context)
-  local asked = context.device.faults and faults.parse(context.device.faults) or {}
-  local log = asked[1] and io.open(context.record.folder .. "/twin.tsv")
+--- Of one simulator: faults that were asked for and did not happen.
+local function say_unmet_of(text, path, place)
+  local asked = text and faults.parse(text) or {}
+  local log = asked[1] and io.open(path)
   if log then
     local met = {}
-    for text in log:lines() do
-      local kind = text:match("\tfault\t[^\t]*\t([^\t]*)")
+    for line in log:lines() do
+      local kind = line:match("\tfault\t[^\t]*\t([^\t]*)")
       met[kind or 0] = (met[kind or 0] or 0) + 1
     end
     log:close()
     for _, fault in ipairs(asked) do
       met[fault.kind] = (met[fault.kind] or 0) - 1
       if met[fault.kind] < 0 then
-        M.line("note", "the fault %s@%d did not happen: there was no such pulse, or no reply to it",
-          fault.kind, fault.at)
+        M.line("note", "the fault %s%s@%d did not happen: there was no such pulse, or no reply to it",
+          place and place .. "=" or "", fault.kind, fault.at)
       end
     end
+  end
+end
+
+--- Faults that were asked for and did not happen: no result of a run speaks of them.
+local function say_unmet(context)
+  local device, folder = context.device, context.record.folder
+  say_unmet_of(device.faults, folder .. "/twin.tsv")
+  for _, each in ipairs(device.devices or {}) do
+    say_unmet_of(each.faults, ("%s/%s/twin.tsv"):format(folder, each.place), each.place)
   end
 end
 

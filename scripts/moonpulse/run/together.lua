@@ -343,14 +343,15 @@ end }
 --- Start a simulator for each device.
 ---@param job moonpulse.Job with several
 ---@param record moonpulse.Record divided
----@param start fun(driver: moonpulse.Driver, log: string): table
+---@param start fun(driver: moonpulse.Driver, log: string, wrong: string?): table
 ---@return table[] to be closed
 ---@return string[] ports
 local function start_simulators(job, record, start)
   local list <const>, ports = setmetatable({}, Simulators), {}
   local ok, problem = pcall(function()
     for i, each in ipairs(job.several) do
-      list[i] = start(each.driver, record.together.parts[i].folder .. "/twin.tsv")
+      list[i] = start(each.driver, record.together.parts[i].folder .. "/twin.tsv",
+        each.fault and each.fault.text)
       ports[i] = list[i].path
     end
   end)

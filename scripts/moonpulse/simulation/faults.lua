@@ -76,6 +76,19 @@ function M.parse(text)
   return list
 end
 
+--- The same, where it may be of one of several simulators: "left=kind@n,kind@n".
+---@param text string
+---@return { kind: string, at: integer, place: string? }[]? list likewise, with its place
+---@return string? message
+function M.parse_of_one(text)
+  local place, rest = text:match "^([%w_%-]+)=(.*)$"
+  local list, message = M.parse(rest or text)
+  if list then
+    list.place = place
+  end
+  return list, message
+end
+
 --- One bit turned over.
 ---@param bytes string
 ---@param bit integer from 0, the lowest bit of the first byte

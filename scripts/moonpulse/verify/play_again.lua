@@ -32,12 +32,14 @@ local most_plan = 1 << 24
 
 local function nothing() end
 
---- Of a run on several devices.
-local function options_of_several(named)
-  local options = { devices = {}, of_device = {}, device_option = {},
+--- Of a run on several devices. Of one in real time what was planted is left out: it is of the plan alone.
+local function options_of_several(named, is_virtual)
+  local options = { devices = {}, of_device = {}, faults_of = {}, device_option = {},
     speed = "max", stop_line = "none", timing = "host" }
   for i, each in ipairs(named) do
     options.devices[i] = ("%s=sim:%s"):format(each.place, each.name)
+    options.faults_of[each.place] = is_virtual and type(each.faults) == "string"
+      and faults.parse(each.faults) or nil
     options.of_device[each.place] = { rmt = tonumber(each.rmt), amt = tonumber(each.amt) }
     for _, text in ipairs(type(each.options) == "table" and each.options or {}) do
       table.insert(options.device_option, ("%s:%s"):format(each.place, text))
@@ -68,7 +70,7 @@ local function options_of(begin)
   if why then
     return nil, why
   elseif begin.devices then
-    local options = options_of_several(begin.devices)
+    local options = options_of_several(begin.devices, from.speed ~= 1)
     options.codes = codes_of(from)
     return options, from
   end

@@ -326,7 +326,9 @@ return mp.protocol { id = "cs", name = "CS",
       [both .. "--rmt rigth=50"] = "no device has that name",
       [both .. "--rmt 51"] = "--rmt is given twice, with 50 and with 51",
       [both .. "--timing device"] = "leave out --timing",
-      [both .. "--fault drop@1"] = "start moonpulse sim",
+      [both .. "--fault drop@1"] = "Write --fault left=drop@1",
+      [both .. "--fault rigth=drop@1"] = "Write --fault left=drop@1",
+      [both .. "--fault left=drop@1 --fault left=drop@2"] = "given twice",
       [both .. "--device-option version=9.0"] = "of which device?",
     } do
       local status, _, err = run("refused", arguments)
