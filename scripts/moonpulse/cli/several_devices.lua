@@ -53,8 +53,8 @@ end
 local function check_faults(options, texts, known)
   for place, list in in_order.pairs(options.faults_of or {}) do
     if not known[place] then
-      cli.fail("usage", "--fault %s%s: which device's simulator is to go wrong? Write --fault %s=%s", place ~= ""
-        and place .. "=" or "", list.text, M.named(texts[1]), list.text)
+      cli.fail("usage", "--fault %s%s: which device's simulator is to go wrong? Write --fault %s=%s",
+        place ~= "" and place .. "=" or "", list.text, M.named(texts[1]), list.text)
     end
   end
 end

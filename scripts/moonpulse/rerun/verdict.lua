@@ -143,18 +143,53 @@ local function leave_late(marks, folder, is_real)
   end
 end
 
+--- On several devices each came to an end of its own: of pulses behind the last that one of them gave, while
+--- others went on, it counts for nothing whether they were given. In words: which ended sooner.
+local function end_each(one, last, devices)
+  local place_of, last_of, sooner = {}, {}, {}
+  for _, each in ipairs(type(devices) == "table" and devices or {}) do
+    local channels = type(each) == "table" and each.channels
+    for _, channel in ipairs(type(channels) == "table" and channels or {}) do
+      place_of[channel] = each.place
+    end
+  end
+  for i = 1, last do
+    local pulse = one.pulses[i]
+    local place = place_of[pulse.channel or false]
+    if place and pulse.given == "given" then
+      last_of[place] = i
+    end
+  end
+  for i = 1, last do
+    local pulse = one.pulses[i]
+    local place = place_of[pulse.channel or false]
+    if place and i > (last_of[place] or 0) then
+      pulse.given, pulse.status = nil, nil
+      sooner[place] = true
+    end
+  end
+  local words = {}
+  for _, each in ipairs(next(sooner) and devices or {}) do
+    local own = last_of[each.place]
+    words[#words + 1] = sooner[each.place] and (", of %s %s"):format(each.place, own and "with pulse "
+      .. numbers.count(own) or "before its first pulse") or nil
+  end
+  return table.concat(words)
+end
+
 --- Cut both behind the last pulse that a run gave which was stopped or killed, or which its device's own
 --- fault ended: what its end did to those that followed, and how it ended, is not the plan's.
-local function cut(found, one, other, faulted)
+local function cut(found, one, other, faulted, devices)
   local last = #one.pulses
   while last > 0 and one.pulses[last].given ~= "given" do
     last = last - 1
   end
+  local sooner = end_each(one, last, devices)
   found[#found + 1] = { what = "end", same = true, text = ("the run ended early, %s (%s)%s; this one has %s: "
-    .. "what is compared ends there"):format(last == 0 and "before its first pulse"
+    .. "what is compared ends there%s"):format(last == 0 and "before its first pulse"
       or "with pulse " .. numbers.count(last), one.facts.ended or "how is not known", faulted
       and ", by the device's own fault, which is not done again" or "",
-    numbers.counted(#other.pulses, "pulse")) }
+    numbers.counted(#other.pulses, "pulse"), sooner) }
   for _, side in ipairs { one, other } do
     table.move({}, 1, #side.pulses - last, last + 1, side.pulses)
     table.move({}, 1, #side.marks - #one.marks, #one.marks + 1, side.marks)
@@ -261,7 +296,7 @@ function M.judge(recipe, folder, manifest)
   one.live = one.live or recipe.is_experiment and not both_virtual
   if stopped then
     leave_late(one.marks, a, not both_virtual)
-    cut(found, one, other, faulted)
+    cut(found, one, other, faulted, recipe.begin.devices)
   end
   return found, compare.compare(one, other, true), nil, stopped -- another device was told before
 end

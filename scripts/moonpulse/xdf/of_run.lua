@@ -13,8 +13,9 @@ local most_tail = 1 << 20 -- bytes of the journal in which its end is looked for
 local most_text = 900 -- of a marker, as over LSL
 
 --- When onset 0 was and when the run ended, by its journal: nanoseconds on its clock, and from onset 0; and
---- whether it was on several devices. That of an experiment is where its journal begins, that of a protocol where its plan starts, behind arming and
---- any trigger that was waited for; one whose plan never started has no onsets.
+--- whether it was on several devices. That of an experiment is where its journal begins, that of a protocol
+--- where its plan starts, behind arming and any trigger that was waited for; one whose plan never started
+--- has no onsets.
 local function times_of(folder)
   local text, message = core.read_file(folder .. "/journal.jsonl", most_journal)
   if not text then
