@@ -316,9 +316,9 @@
 ---   the command says; offer(folder, inputs): the command that goes on with a run, nil where nothing does
 ---@field can_go_on boolean? of an experiment: resume may go on with it where it breaks off
 ---@field cannot_pause string? of an experiment: why nobody could go on with it
----@field playing { plan: moonpulse.Plan, seed: integer, stimuli: moonpulse.StimulusMap, from_ns: integer?,
----   over_ns: integer? }? of an experiment: the plan that goes on, and when it started (monotonic); of one that
----   a trigger or something else started instead when it is over
+---@field playing { plan: moonpulse.Plan, seed: integer, stimuli: moonpulse.StimulusMap,
+---   from_ns: integer?, over_ns: integer? }? of an experiment: the plan that goes on, and when it started
+---   (monotonic); of one that a trigger or something else started instead when it is over
 ---@field plans integer? of an experiment: how many were begun, also by the runs that it goes on with
 ---@field trials_before integer? of an experiment: so many trials of the plan that goes on were before what is
 ---   left of it
