@@ -132,6 +132,7 @@ static void put_first(struct mp_code_box *box, const struct mp_code_hears *hears
     enum mp_code_lost lost = put(box, code.value);
     if (lost == MP_CODE_WRITTEN) {
         box->stands = true;
+        box->value = code.value;
         box->owed = false;
         box->of_script = code.patient;
         box->tries = 0;
@@ -150,6 +151,28 @@ static bool put_off(struct mp_code_box *box, int64_t now)
     code.ready_ns = at_ns;
     insert(box, &code);
     return true;
+}
+
+/* Would nobody see the next code, which is a plan's, for the box stands at the same one? On a
+ * line all codes are the same. */
+static bool is_unseen(const struct mp_code_box *box)
+{
+    return !box->waits[0].patient && !box->gone && (box->stands || box->owed) &&
+           (box->line != MP_TRIGGER_NONE || box->value == box->waits[0].value);
+}
+
+/* Then the 0 comes first, and the code when the box has stood at it for long enough: late, and
+ * told so. A box that does not take the 0 stays as it was, and the code is lost. */
+static void put_apart(struct mp_code_box *box, const struct mp_code_hears *hears)
+{
+    struct mp_code code = take_first(box);
+    put_zero(box);
+    if (box->stands || box->owed) {
+        hears->told(hears->context, &code, MP_CODE_BOX_FULL, now_of(box));
+        return;
+    }
+    code.ready_ns = box->gone ? now_of(box) : box->free_ns;
+    insert(box, &code);
 }
 
 /* A code of a script is due, and the box stands at one whose 0 it did not take: that comes
@@ -174,6 +197,8 @@ void mp_code_box_now(struct mp_code_box *box, const struct mp_code_hears *hears)
     else if ((box->stands || box->owed) && box->zero_ns <= now &&
              (!code_due || patient || box->zero_ns <= box->waits[0].ready_ns))
         put_zero(box);
+    else if (code_due && is_unseen(box))
+        put_apart(box, hears);
     else if (code_due && !put_off(box, now))
         put_first(box, hears);
 }
