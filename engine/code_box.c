@@ -175,6 +175,8 @@ static void put_zero(struct mp_code_box *box)
     box->owed = missed && !box->stands;
     box->zero_ns = now_of(box) + (box->owed ? later_ns : again_ns);
     box->free_ns = now_of(box) + box->wire_ns + rest_ns;
+    if (box->share != NULL)
+        box->share->stands = missed;
 }
 
 static void put_first(struct mp_code_box *box, struct word *word)
@@ -184,12 +186,16 @@ static void put_first(struct mp_code_box *box, struct word *word)
     if (word->lost != MP_CODE_WRITTEN)
         return;
     box->stands = true;
+    box->value = word->code.value;
     box->owed = false;
     box->of_script = word->code.patient;
     box->tries = 0;
     box->zero_ns = now_of(box) + box->wire_ns + box->width_ns;
-    if (box->share != NULL)
+    if (box->share != NULL) {
         box->given = ++box->share->given;
+        box->share->value = box->value;
+        box->share->stands = true;
+    }
 }
 
 /* A patient code is first, and the box is not free for it: it comes when it is. */
@@ -202,6 +208,40 @@ static bool put_off(struct mp_code_box *box, int64_t now)
     code.ready_ns = at_ns;
     insert(box, &code);
     return true;
+}
+
+/* Does the box stand at a code, whoever gave it? *value: which. */
+static bool stands_at(const struct mp_code_box *box, uint8_t *value)
+{
+    const struct mp_code_share *share = box->share;
+    *value = share == NULL ? box->value : share->value;
+    return share == NULL ? box->stands || box->owed : share->stands;
+}
+
+/* Would nobody see the next code, which is a plan's, for the box stands at the same one? On a
+ * line all codes are the same. */
+static bool is_unseen(const struct mp_code_box *box)
+{
+    uint8_t value;
+    return !box->waits[0].patient && !box->gone && stands_at(box, &value) &&
+           (box->line != MP_TRIGGER_NONE || value == box->waits[0].value);
+}
+
+/* Then the 0 comes first, and the code when the box has stood at it for long enough: late, and
+ * told so. A box that does not take the 0 stays as it was, and the code is lost. */
+static void put_apart(struct mp_code_box *box, struct word *word)
+{
+    struct mp_code code = take_first(box);
+    if (box->share != NULL && box->share->given != box->given)
+        box->given = ++box->share->given; // the 0 of another's code is ours now
+    put_zero(box);
+    if (box->stands || box->owed) {
+        *word = (struct word){
+            .code = code, .lost = MP_CODE_BOX_FULL, .entered_ns = now_of(box), .any = true};
+        return;
+    }
+    code.ready_ns = box->gone ? now_of(box) : box->free_ns;
+    insert(box, &code);
 }
 
 /* A code of a script is due, and the box stands at one whose 0 it did not take: that comes
@@ -227,6 +267,8 @@ static void put_due(struct mp_code_box *box, struct word *word)
     else if ((box->stands || box->owed) && box->zero_ns <= now &&
              (!code_due || patient || box->zero_ns <= box->waits[0].ready_ns))
         put_zero(box);
+    else if (code_due && is_unseen(box))
+        put_apart(box, word);
     else if (code_due && !put_off(box, now))
         put_first(box, word);
 }

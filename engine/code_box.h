@@ -9,7 +9,8 @@
  * dispatcher's while one lives. Nothing here waits, locks or allocates.
  *
  * Codes of a plan come at their times, whatever stands at the box then: their distance was
- * looked at before. A code that a script gives in between (patient) waits until the box has
+ * looked at before. Where the same one stands (a script's, or one whose 0 the box did not take)
+ * nobody would see it: 0 comes first, and the code after it, late; without the 0 it is lost. A code that a script gives in between (patient) waits until the box has
  * stood at 0, so that it is told apart from the one before.
  *
  * Several devices of a run have one box (mp_code_share): each one's thread gives the codes of
@@ -62,6 +63,8 @@ struct mp_code_share {
     atomic_flag taken;
     uint64_t given;  // codes: who gave the last one owes the 0
     int64_t free_ns; // the box has stood at 0 for long enough from then on
+    bool stands;     // it stands at a code, or did not take its 0
+    uint8_t value;   // which
     struct mp_code_bytes bytes;
 };
 
@@ -76,6 +79,7 @@ struct mp_code_box {
     struct mp_code waits[MP_CODES_WAIT]; // by ready_ns
     uint32_t count;
     bool stands;    // a code stands at the box until zero_ns
+    uint8_t value;  // which, or which one's 0 is owed
     bool of_script; // it is a patient one
     bool gone;      // its port is
     bool owed;      // it did not take its 0 and is no longer waited for: tried again at zero_ns

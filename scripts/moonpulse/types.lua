@@ -316,12 +316,13 @@
 ---   the command says; offer(folder, inputs): the command that goes on with a run, nil where nothing does
 ---@field can_go_on boolean? of an experiment: resume may go on with it where it breaks off
 ---@field cannot_pause string? of an experiment: why nobody could go on with it
----@field playing { plan: moonpulse.Plan, seed: integer, stimuli: moonpulse.StimulusMap, from_ns: integer? }?
----   of an experiment: the plan that goes on, and when it started (monotonic)
+---@field playing { plan: moonpulse.Plan, seed: integer, stimuli: moonpulse.StimulusMap,
+---   from_ns: integer?, over_ns: integer? }? of an experiment: the plan that goes on, and when it started
+---   (monotonic); of one that a trigger or something else started instead when it is over
 ---@field plans integer? of an experiment: how many were begun, also by the runs that it goes on with
 ---@field trials_before integer? of an experiment: so many trials of the plan that goes on were before what is
 ---   left of it
----@field pause_here (fun())? of an experiment: called before each plan, where the operator wants a pause
+---@field pause_here (fun())? of an experiment: called behind each plan, where the operator wants a pause
 ---@field begins_at moonpulse.Begins? where it began, not at its beginning
 ---@field claim (fun(context: moonpulse.Context))? notes in the record of the run that it goes on with
 ---   that it does

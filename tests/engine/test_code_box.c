@@ -44,6 +44,15 @@ static enum mp_status take(struct mp_port *port, const void *bytes, size_t lengt
     return MP_OK;
 }
 
+static int move(struct mp_port *port, enum mp_trigger_line line, bool high)
+{
+    (void)port, (void)line;
+    CHECK(seen.count < MOST);
+    seen.bytes[seen.count] = high ? 1 : 0;
+    seen.at_ns[seen.count++] = now_ns;
+    return 0;
+}
+
 static int empty(const struct mp_port *port)
 {
     (void)port;
@@ -59,7 +68,8 @@ static void hear(void *unused, const struct mp_code *code, enum mp_code_lost los
     seen.lost[seen.told_count++] = lost;
 }
 
-static const struct mp_port_ops ops = {.kind = MP_PORT_SERIAL, .write = take, .queued = empty};
+static const struct mp_port_ops ops = {
+    .kind = MP_PORT_SERIAL, .write = take, .queued = empty, .move = move};
 static struct mp_port port = {.ops = &ops, .fd = -1};
 static const struct mp_time on_our_clock = {.now = look};
 static const struct mp_code_hears hears = {.told = hear};
@@ -180,6 +190,7 @@ static void begin_both(void)
     begin();
     both.given = 0;
     both.free_ns = 0;
+    both.stands = false;
     both.bytes = (struct mp_code_bytes){.count = 0};
     box.share = &both;
     other = box;
@@ -236,6 +247,78 @@ static void a_code_of_a_script_waits_for_the_zero_of_another(void)
     CHECK(seen.at_ns[2] - seen.at_ns[1] >= MS);
 }
 
+/* The same one as another device's, which stands: told apart by a 0 that comes once. */
+static void the_same_code_of_two_plans_is_told_apart(void)
+{
+    begin_both();
+    const int64_t start_ns = now_ns;
+    give_by(&box, 7, false, start_ns);
+    give_by(&other, 7, false, start_ns + 2 * MS);
+    turn_both_to(start_ns + 50 * MS);
+    const uint8_t expected[] = {7, 0, 7, 0};
+    CHECK_INT(seen.count, sizeof expected);
+    CHECK(memcmp(seen.bytes, expected, sizeof expected) == 0);
+    CHECK(seen.at_ns[2] - seen.at_ns[1] >= MS);
+}
+
+static void give_of_plan(uint8_t value)
+{
+    struct mp_code code = mp_code_of_script(&box, value, now_ns);
+    code.patient = false;
+    mp_code_box_add(&box, &code, &hears);
+}
+
+/* The same one as stands would be seen by nobody: it is told apart by a 0, or is lost. */
+static void the_same_code_of_a_plan_is_told_apart(void)
+{
+    begin_owing(7);
+    seen.full = false;
+    give_of_plan(7);
+    turn_to(now_ns + 50 * MS);
+    check_twice(7);
+    check_told(1, 7, MP_CODE_WRITTEN);
+
+    begin(); // and where a script's stands
+    give(9);
+    turn_to(now_ns + MS);
+    give_of_plan(9);
+    turn_to(now_ns + 50 * MS);
+    check_twice(9);
+    CHECK(seen.at_ns[2] < MP_NS_PER_S + 3 * MS);
+}
+
+static void the_same_code_of_a_plan_is_lost_without_the_zero(void)
+{
+    begin_owing(7);
+    give_of_plan(7);
+    turn_to(now_ns + MS);
+    CHECK_INT(seen.told_count, 2);
+    check_told(1, 7, MP_CODE_BOX_FULL);
+    CHECK_INT(seen.count, 1);
+    give_of_plan(8); // another one is tried all the same
+    turn_to(now_ns + MS);
+    check_told(2, 8, MP_CODE_BOX_FULL);
+    seen.full = false;
+    turn_to(now_ns + 200 * MS);
+    CHECK_INT(seen.count, 2);
+    CHECK_INT(seen.bytes[1], 0);
+}
+
+/* On a line another code looks the same. */
+static void another_code_of_a_plan_is_told_apart_on_a_line(void)
+{
+    begin();
+    box.line = MP_TRIGGER_DTR;
+    give(9);
+    turn_to(now_ns + MS);
+    give_of_plan(8);
+    turn_to(now_ns + 50 * MS);
+    const uint8_t expected[] = {1, 0, 1, 0};
+    CHECK_INT(seen.count, sizeof expected);
+    CHECK(memcmp(seen.bytes, expected, sizeof expected) == 0);
+    CHECK(seen.at_ns[2] - seen.at_ns[1] >= MS);
+}
+
 /* While another thread writes nothing is written, and nothing is lost. */
 static void who_finds_it_taken_comes_again(void)
 {
@@ -263,10 +346,14 @@ int main(void)
 {
     the_zero_is_of_who_gave_the_last_code();
     a_code_of_a_script_waits_for_the_zero_of_another();
+    the_same_code_of_two_plans_is_told_apart();
     who_finds_it_taken_comes_again();
     an_owed_zero_comes_before_a_code_of_a_script();
     where_the_owed_zero_is_not_taken_the_code_is_lost();
     held_up_between_two_of_a_script_the_zero_comes();
     a_code_of_a_plan_waits_for_no_owed_zero();
+    the_same_code_of_a_plan_is_told_apart();
+    the_same_code_of_a_plan_is_lost_without_the_zero();
+    another_code_of_a_plan_is_told_apart_on_a_line();
     return CHECK_DONE("test_code_box");
 }

@@ -211,7 +211,7 @@ function M.run(self, help, plan, options, counts, begins, refused)
         self.plays, heard.starts = number, heard.starts + 1
         self.dose:ended()
         self.dose:begins(plan, seed, worst.report, help.since_start(self, start_ns))
-        show:triggered(number, admitted, prepared, start_ns, trigger_ns)
+        show:triggered(number, admitted, prepared, start_ns, trigger_ns, rule.refractory_ns)
       end })
   end)
   stimulator.busy = nil

@@ -1,8 +1,9 @@
 --- The stimulator of a script that is told first what an earlier run gave (moonpulse.experiment.past): each
 --- of its plans is what it was then, counts as given, and is not given again. Of one that broke off what is
 --- left is given from its first trial on that had not begun. What was armed then is armed again before the
---- first plan that is given; and in front of a plan a pause begins that was asked for.
+--- first plan that is given; and behind a plan a pause begins that was asked for.
 local blame = require "moonpulse.text.author_line"
+local core = require "moonpulse.core"
 local numbers = require "moonpulse.text.numbers"
 local pasts = require "moonpulse.experiment.past"
 local refusals = require "moonpulse.text.refusal"
@@ -179,12 +180,7 @@ local kinds = { play = "play", fire = "play", on_trigger = "ahead", watch = "wat
 --- Before a plan is given. One that is refused leaves armed what was armed: it is for the next one.
 ---@param who string? the verb that gives it
 local function border(device, plan, who)
-  local job = device.stimulator.job
-  job.trials_before = nil
-  if job.pause_here then
-    job.pause_here()
-    device.waiting.check()
-  end
+  device.stimulator.job.trials_before = nil
   if device.was_armed then
     device.was_armed = nil
     local ok, problem = pcall(device.arm_again, device, plan, who)
@@ -192,6 +188,17 @@ local function border(device, plan, who)
       device.was_armed = not (refusals.is_stopped(problem) or refusals.is_fault(problem)) or nil
       error(problem, 0)
     end
+  end
+end
+
+--- A plan is over, and what came of it is written: a pause that was asked for begins, also where a part of
+--- the script ended the plan. A stop that nobody asked for stays what it is.
+local function pause(device)
+  local stimulator = device.stimulator
+  local pause_here, stopped = stimulator.job.pause_here, stimulator.stopped
+  if pause_here and not (stopped and not core.stops[stopped].asked_for) then
+    pause_here()
+    device.waiting.check()
   end
 end
 
@@ -225,7 +232,7 @@ function M.first(Device, help)
   end
   for verb, kind in pairs(kinds) do
     local who, live = "stim:" .. verb, Device[verb]
-    Device[verb] = function(self, plan, options)
+    local function give(self, plan, options)
       local results -- as many as the verb gives: a prompt prints each
       local was = self.past:take(kind, who)
       if was then
@@ -238,6 +245,14 @@ function M.first(Device, help)
       end
       self.heard:turn()
       return table.unpack(results, 1, results.n)
+    end
+    Device[verb] = function(self, plan, options)
+      local results = table.pack(pcall(give, self, plan, options))
+      pause(self)
+      if not results[1] then
+        error(results[2], 0)
+      end
+      return table.unpack(results, 2, results.n)
     end
   end
 end

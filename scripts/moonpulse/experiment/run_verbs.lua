@@ -106,7 +106,7 @@ function Run:ask(question)
   return answer
 end
 
---- Wait for a trigger: a byte with --trigger-in, or an edge on a line. Bytes wait in a queue, for each part
+--- Wait for a trigger: a byte with --trigger-in, or an edge on a line. Both wait in a queue, for each part
 --- of the script (run:spawn) from its first call on.
 ---@param options table? { byte, fresh, line = "cts"|"dsr", edge = "rising"|"falling", timeout = seconds }
 ---@return number? at when it came, in seconds from the run's start; nil: timeout

@@ -175,7 +175,7 @@ function Log:count(byte, since_ns)
   end
   for i = self.last, self.first, -1 do
     local piece = self.pieces[i]
-    if since_ns and last_ns(piece) < since_ns then
+    if since_ns and not piece.line and last_ns(piece) < since_ns then -- an edge is told when it is taken
       break
     end
     count = count + count_in(piece, byte, since_ns)

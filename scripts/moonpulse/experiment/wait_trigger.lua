@@ -1,6 +1,7 @@
 --- Triggers that a script waits for: an edge on a line of the device's port, or a byte on another port.
 local blame = require "moonpulse.text.author_line"
 local core = require "moonpulse.core"
+local device_edges = require "moonpulse.experiment.device_edges"
 local line_bytes = require "moonpulse.experiment.line_bytes"
 local numbers = require "moonpulse.text.numbers"
 local queues = require "moonpulse.experiment.trigger_queue"
@@ -16,7 +17,6 @@ local M = {}
 local Triggers = {}
 Triggers.__index = Triggers
 
-local look_s = 0.002 -- how often a line is looked at
 local full_s = 0.001 -- how often a full buffer is, at least; it may be read at once
 local turn_ns = 20000000 -- a script that takes one byte after the other gives the loop a turn so often
 local known = { line = "?text", edge = "?text", byte = "?number", timeout = "?number",
@@ -29,8 +29,9 @@ local known = { line = "?text", edge = "?text", byte = "?number", timeout = "?nu
 ---@param say fun(text: string) bytes were passed over: for the operator and the record
 ---@param heard moonpulse.Heard
 function M.new(waiting, device_session, on_lost, say, heard)
-  return setmetatable({ waiting = waiting, device = device_session, on_lost = on_lost, say = say,
-    heard = heard, queue = queues.new(), turned_ns = 0 }, Triggers)
+  return setmetatable({ waiting = waiting, device_edges = device_edges.new(waiting, device_session),
+    on_lost = on_lost, say = say, heard = heard,
+    queue = queues.new(), turned_ns = 0 }, Triggers)
 end
 
 --- What --trigger-in says for the keys of the terminal.
@@ -126,6 +127,7 @@ local function give(self, entry)
     self.to_come.edges = self.to_come.edges - 1
     self.levels[entry.line] = entry.high
     show_levels(self)
+    self.device_edges:set(entry.line, entry.high)
     if self.edges_count then
       say(self, line_bytes.of(entry.line, entry.high and "rising" or "falling"))
     end
@@ -296,6 +298,7 @@ end
 --- No more come; the port is let go of.
 function Triggers:close()
   self.over = true
+  self.device_edges:close()
   if self.player then
     self.player:wake()
   end
@@ -316,6 +319,13 @@ local function bytes_text(count)
   return count == 1 and "1 trigger byte" or numbers.count(count) .. " trigger bytes"
 end
 
+local function say_missed(self, missed, what)
+  if missed > 0 then
+    self.say(("%s passed over: more came than are kept for a script that does not wait for them"):format(
+      numbers.counted(missed, what)))
+  end
+end
+
 --- What came before this part of the script first waited, or what it left for too long, is said.
 local function listen(self, part, fresh)
   local queue = self.queue
@@ -325,10 +335,7 @@ local function listen(self, part, fresh)
     self.say(("%s came before the script first waited for one: passed over"):format(
       bytes_text(queue.unheard)))
   end
-  if missed > 0 then
-    self.say(("%s passed over: more came than are kept for a script that does not wait for them"):format(
-      bytes_text(missed)))
-  end
+  say_missed(self, missed, "trigger byte")
 end
 
 --- Bytes that have come are taken without a wait; the loop, and whoever else waits, needs its turns.
@@ -388,30 +395,19 @@ function Triggers:summary()
     .. (edges and "; " .. edges or "")
 end
 
-local function wait_for_edge(self, line, edge, timeout)
-  local function level()
-    local cts, dsr, code = self.device:lines()
-    if cts == nil then -- then the second value is the message
-      blame.fail("run:wait_trigger: %s%s", dsr, code == "unsupported"
-        and ": a simulator has no lines; take --trigger-in PATH, or --speed max and --triggers FILE"
-        or "")
-    end
-    if line == "cts" then
-      return cts
-    end
-    return dsr
-  end
-  local before, wanted = level(), edge == "rising"
+local function wait_for_edge(self, line, edge, timeout, fresh)
+  local part, edges = core.current(), self.device_edges
+  say_missed(self, edges:listen(part, fresh, self.entries ~= nil), "edge")
+  give_turn(self)
   return self.waiting:until_true(function()
-    local now = level()
-    if now ~= before and now == wanted then
+    local at_ns = edges:take(part, line, edge)
+    if at_ns then
       self.edges = (self.edges or 0) + 1
-      self.queue.log:edge(line, edge, core.clock_ns())
-      return core.clock_ns()
+      self.queue.log:edge(line, edge, at_ns)
+      return at_ns
     end
-    before = now
     check_to_come(self, "edges", timeout)
-  end, timeout, not self.entries and look_s or nil)
+  end, timeout)
 end
 
 local function choice(who, value, first, second)
@@ -436,9 +432,9 @@ local function wait_as_then(self)
   return true, was.at_ns and at_ns, was.byte, not was.again
 end
 
---- Wait for a trigger: a byte that no call of this part of the script was given yet, from its first call
---- on; or an edge of a line from now on.
----@param options table? { byte } with --trigger-in; { fresh = true }: bytes that came before are passed over;
+--- Wait for a trigger: a byte, or an edge of a line, that no call of this part of the script was given yet,
+--- from its first call on.
+---@param options table? { byte } with --trigger-in; { fresh = true }: what came before is passed over;
 ---   { line = "cts"|"dsr", edge = "rising"|"falling" } of the device's port, or of that of --trigger-in
 ---   lines:PATH, which has "ri" and "cd" as well; { timeout } in seconds
 ---@return integer? at_ns when it came (monotonic); nil: the time was over
@@ -448,7 +444,7 @@ end
 function Triggers:wait(options, who)
   options = blame.options("run:wait_trigger", options or {}, known)
   local of_port = options.line == "ri" or options.line == "cd"
-    or options.line ~= nil and line_bytes.is_path(self.path)
+    or options.line ~= nil and (self.edges_count or line_bytes.is_path(self.path))
   local line = not of_port and choice("line", options.line, "cts", "dsr") or nil
   local edge = choice("edge", options.edge, "rising", "falling") or "rising"
   local byte = of_port and line_bytes.asked("run:wait_trigger", options) or options.byte
@@ -467,7 +463,7 @@ function Triggers:wait(options, who)
     take_edges(self, who or "run:wait_trigger")
   end
   if line or not self.session and not byte then
-    return wait_for_edge(self, line or "cts", edge, timeout)
+    return wait_for_edge(self, line or "cts", edge, timeout, options.fresh)
   elseif not self.session then
     blame.fail("run:wait_trigger: where do bytes come from? Run it with --trigger-in PATH")
   end

@@ -25,6 +25,7 @@ local Show = {}
 Show.__index = Show
 
 local long_s = 5 -- a plan that takes longer shows its progress
+local confirmed_ns = 250000000 -- a plan that triggers start is over so long behind it
 
 --- What the operator sees of an experiment, and what its record and journal keep.
 ---@param context moonpulse.Context of the run
@@ -370,8 +371,13 @@ end
 ---@param prepared table of ahead()
 ---@param start_ns integer
 ---@param trigger_ns integer
-function Show:triggered(k, admitted, prepared, start_ns, trigger_ns)
+---@param refractory_ns integer from this start to the next one, at least
+function Show:triggered(k, admitted, prepared, start_ns, trigger_ns, refractory_ns)
   begin_play(self, k, admitted, prepared)
+  local span_ns = math.ceil(admitted.plan:totals().span * 1e9)
+  -- its last pulse has time to be confirmed, where the next start leaves it
+  self.context.job.playing.over_ns = start_ns + span_ns
+    + math.min(confirmed_ns, math.max(0, refractory_ns - span_ns) // 2)
   local play = self.play
   play.start_ns, play.from_ns, play.triggered = start_ns, trigger_ns, true
   count_play(self)
@@ -409,6 +415,7 @@ end
 function Show:external(k, admitted, prepared, at_ns, verdict)
   begin_play(self, k, admitted, prepared)
   local play = self.play
+  self.context.job.playing.over_ns = at_ns -- it came already
   play.start_ns, play.from_ns, play.external = at_ns, at_ns, verdict
   count_play(self)
   self.record:play(k, at_ns)

@@ -1,6 +1,7 @@
 --- A pause that the operator asks for (p): the run stops behind the trial that goes on, in the silence before
 --- the next one, and moonpulse resume goes on with that one. An experiment stops at once while it gives
---- nothing, and else behind the trial, or at the end of the plan, that goes on.
+--- nothing, and else behind the trial, or at the end of the plan, that goes on: also where no other plan
+--- follows, for what its script does there (a question, a silence, a file) comes behind the pause, too.
 local core = require "moonpulse.core"
 local cursors = require "moonpulse.compose.stimulus_cursor"
 local numbers = require "moonpulse.text.numbers"
@@ -74,11 +75,12 @@ local function border(self, request)
 end
 
 local function stop(self, behind)
-  self.job.paused_behind = behind
+  self.job.paused_behind, self.job.audit.why = behind, "a pause, behind " .. behind
   self.stop(self.stopper)
 end
 
---- An experiment of whose plan no other trial is left: in front of the next plan.
+--- An experiment of whose plan no other trial is left: at the plan's end. Of a plan that triggers start
+--- again and again, that is the end of the start that goes on: those that are left come behind the pause.
 local function pause_behind_plan(self, request)
   local job = self.job
   function job.pause_here()
@@ -86,11 +88,19 @@ local function pause_behind_plan(self, request)
       stop(self, ("plan %d"):format(job.plans))
     end
   end
-  if job.playing then
-    self.say("pauses behind plan %d, when it is over (p again: goes on)", job.plans)
-  else
+  local playing = job.playing
+  if not playing or playing.over_ns and core.clock_ns() >= playing.over_ns then
     self.say("pauses behind plan %d, now", job.plans)
-    job.pause_here()
+    return job.pause_here()
+  end
+  self.say("pauses behind plan %d, when it is over (p again: goes on)", job.plans)
+  while playing and playing.over_ns and is_wanted(self, request) do
+    local left_ns = playing.over_ns - core.clock_ns()
+    if left_ns <= 0 then
+      return job.pause_here()
+    end
+    core.wait(math.min(0.1, left_ns / 1e9))
+    playing = job.playing -- another trigger may have come
   end
 end
 

@@ -1,6 +1,7 @@
 -- --trigger-in lines:PATH: edges of a port's lines are triggers, in virtual time those of --triggers: each
 -- once, for whatever waits for them. The pulses are the simulator's own.
 local cjson = require "cjson"
+local core = require "moonpulse.core"
 local fixture = require "job"
 local shell = require "shell"
 
@@ -152,6 +153,77 @@ describe("edges of lines", function()
     assert.are.equal(0, (shell.sh(folder, shell.program .. " verify " .. found)))
     local status, out = shell.sh(folder, ("%s rerun %s --out %s/again"):format(shell.program, found, folder))
     assert.are.equal(0, status, out)
+  end)
+
+  -- an edge comes while a plan is played: the next wait is given it, once; of another one that came so nothing
+  -- is left for a wait that says fresh
+  local amid = [[stim:arm(pulse)
+    local train = mp.train { pulses = 8, hz = 10, intensity = mp.mso(40) }
+    run:wait_trigger { line = "cts", timeout = 60 }
+    run:note "the first"
+    stim:play(train)
+    local at = run:wait_trigger { line = "cts", timeout = 60 }
+    run:note(at and "the second" or "lost")
+    run:note(run:wait_trigger { line = "cts", timeout = 0.3 } and "doubled" or "once")
+    if PASSED_OVER then
+      stim:play(train)
+      run:note(run:wait_trigger { line = "cts", timeout = 0.3, fresh = true } and "stale" or "fresh")
+    end]]
+
+  local function notes_of(found)
+    local list = {}
+    for _, text in ipairs { "the first", "lost", "the second", "doubled", "once", "stale", "fresh" } do
+      list[#list + 1] = shell.read(found .. "/events.tsv"):find(text, 1, true) and text or nil
+    end
+    return table.concat(list, ", ")
+  end
+
+  it("that come while a plan is played are given to the next wait", function()
+    for with, more in pairs { [""] = "", ["0.5 port 9\n"] = "run:wait_trigger { byte = 9 } ",
+      ["0.7 ri rising\n"] = 'run:wait_trigger { line = "ri" } ' } do
+      script(more .. amid:gsub("PASSED_OVER", "true"))
+      shell.write(folder .. "/edges.txt", with .. "1 cts rising\n1.4 cts falling\n1.5 cts rising\n"
+        .. "1.6 dsr rising\n2.4 cts falling\n3 cts rising\n20 cts falling\n30 cts rising\n")
+      local status, _, err = shell.sh(folder, ("%s run %s/made.lua --triggers %s/edges.txt --speed max --out "
+        .. "%s/runs"):format(shell.program, folder, folder, folder))
+      assert.are.equal(0, status, err)
+      local found = fixture.run_in(folder .. "/runs")
+      assert.are.equal("the first, the second, once, fresh", notes_of(found), with)
+      assert.are.equal(0, (shell.sh(folder, shell.program .. " verify " .. found)))
+      shell.remove(folder .. "/runs")
+    end
+  end)
+
+  it("that come while a plan is played in real time are given to the next wait", function()
+    if not with_modem then
+      return pending(no_shim)
+    end
+    script((amid:gsub("PASSED_OVER", "false")))
+    local port = jobs:port()
+    local function set(high)
+      shell.write(folder .. "/new", high)
+      assert(os.rename(folder .. "/new", folder .. "/lines"))
+    end
+    for where, more in pairs { device = "", port = "--trigger-in lines:" .. port:path() } do
+      set ""
+      local job = jobs:start(where, ("run %s/made.lua --tolerance 1000 --timing host --out %s/%s %s"):format(
+        folder, folder, where, more), ("%s MODEM_INPUT=%s/lines"):format(with_modem, folder))
+      shell.await(function()
+        local found = shell.names(("%s/%s"):format(folder, where))[1] or ""
+        return job:ended() or (shell.read(("%s/%s/%s/events.tsv"):format(folder, where, found)) or "")
+          :find("armed", 1, true)
+      end, "armed")
+      core.wait(0.1)
+      set "C"
+      job:says "the first"
+      set ""
+      core.wait(0.1)
+      set "C"
+      assert.are.equal(0, job:wait(), job:err())
+      local found = fixture.run_in(("%s/%s"):format(folder, where))
+      assert.are.equal("the first, the second, once", notes_of(found), where)
+      assert.are.equal(0, (shell.sh(folder, shell.program .. " verify " .. found)))
+    end
   end)
 
   it("are told to be where they are, where a script waits for them and the port is read for bytes", function()
