@@ -146,17 +146,18 @@ end
 --- Cut both behind the last pulse that a run gave which was stopped or killed, or which its device's own
 --- fault ended: what its end did to those that followed, and how it ended, is not the plan's.
 local function cut(found, one, other, faulted)
-  local last = #one.pulses
-  while last > 0 and one.pulses[last].given ~= "given" do
+  local pulses = one.pulses
+  local last = pulses.count
+  while last > 0 and pulses.kinds[pulses.kind[last]].given ~= "given" do
     last = last - 1
   end
   found[#found + 1] = { what = "end", same = true, text = ("the run ended early, %s (%s)%s; this one has %s: "
     .. "what is compared ends there"):format(last == 0 and "before its first pulse"
       or "with pulse " .. numbers.count(last), one.facts.ended or "how is not known", faulted
       and ", by the device's own fault, which is not done again" or "",
-    numbers.counted(#other.pulses, "pulse")) }
+    numbers.counted(other.pulses.count, "pulse")) }
   for _, side in ipairs { one, other } do
-    table.move({}, 1, #side.pulses - last, last + 1, side.pulses)
+    side.pulses.count = math.min(side.pulses.count, last)
     table.move({}, 1, #side.marks - #one.marks, #one.marks + 1, side.marks)
     while side.plans and (side.plans[#side.plans] or 0) > last do
       table.remove(side.plans)
