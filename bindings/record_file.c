@@ -246,8 +246,8 @@ static bool read_all(luaL_Buffer *buffer, int fd, size_t bytes, int *code)
 }
 
 /*
- * Push the stream of a regular file of at most so many bytes, open for reading, and say how long
- * it is; 0: pushed. What is none is not opened for long enough to wait for it.
+ * Push the stream of a regular file of at most so many bytes, open for reading, and say how
+ * long it is; 0: pushed. What is none is not opened for long enough to wait for it.
  */
 static int open_regular(lua_State *L, const char *path, lua_Integer most, size_t *bytes)
 {
@@ -303,7 +303,8 @@ static int read_file(lua_State *L)
     return whole ? 1 : fail_sys(L, path, code);
 }
 
-/* core.open_file(path, most) -> the same file, open for who reads it part by part | nil, message */
+/* core.open_file(path, most) -> the same file, open for who reads it part by part | nil,
+ * message */
 static int open_file(lua_State *L)
 {
     const char *path = luaL_checkstring(L, 1);
@@ -379,13 +380,17 @@ static int most_file(lua_State *L)
 
 void mp_open_record_file(lua_State *L)
 {
-    static const luaL_Reg functions[] = {
-        {"make_folder", make_folder}, {"create_file", create_file},
-        {"append_line", append_line}, {"file_state", file_state},
-        {"as_folder", as_folder},     {"read_file", read_file},
-        {"open_file", open_file},
-        {"lock_folder", lock_folder}, {"checksum", checksum},
-        {"most_file", most_file},     {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"make_folder", make_folder},
+                                         {"create_file", create_file},
+                                         {"append_line", append_line},
+                                         {"file_state", file_state},
+                                         {"as_folder", as_folder},
+                                         {"read_file", read_file},
+                                         {"open_file", open_file},
+                                         {"lock_folder", lock_folder},
+                                         {"checksum", checksum},
+                                         {"most_file", most_file},
+                                         {NULL, NULL}};
     static const luaL_Reg methods[] = {{"close", lock_close}, {NULL, NULL}};
     static const luaL_Reg metamethods[] = {
         {"__gc", lock_close}, {"__close", lock_close}, {NULL, NULL}};

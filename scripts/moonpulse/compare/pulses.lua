@@ -166,13 +166,13 @@ local function met_kinds(a, b)
   return list
 end
 
-local function unlike(of_a, of_b, x, y)
+local function are_unlike(of_a, of_b, x, y)
   return of_a[x] and of_b[y] and of_a[x] ~= of_b[y]
 end
 
 local function any_unlike(met, of_a, of_b)
   for _, pair in ipairs(met) do
-    if unlike(of_a, of_b, pair[1], pair[2]) then
+    if are_unlike(of_a, of_b, pair[1], pair[2]) then
       return true
     end
   end
@@ -183,7 +183,7 @@ local function compare_field(found, field, a, b, trains, met)
   local seen, of_a, of_b = {}, said_of(a.kinds, field), said_of(b.kinds, field)
   for i = 1, any_unlike(met, of_a, of_b) and math.min(a.count, b.count) or 0 do
     local x, y = a.kind[i], b.kind[i]
-    if unlike(of_a, of_b, x, y) then
+    if are_unlike(of_a, of_b, x, y) then
       collect(seen, of_a[x], of_b[y], i)
     end
   end

@@ -6,7 +6,9 @@ local read = require "moonpulse.record.read"
 local M = {}
 
 local part_bytes = 1 << 20 -- longer than any header
-local pause = 120 -- percent: parts that were read are given back before they take as much as the columns
+-- Percent: what was read and is not needed is given back before it takes as much as the columns; behind a
+-- large table, too.
+local pause, large = 120, 100000
 
 ---@class moonpulse.PulseColumns the rows of pulses, in planned order
 ---@field count integer
@@ -199,7 +201,8 @@ function M.of(path, asked)
   end
   local closed <close> = file -- luacheck: ignore 211
   local part, why = next_lines(file)
-  local columns, shared, at = read.header(part or "", path, { confirmed = true })
+  local columns, shared, at = read.header(part or "", path,
+    { confirmed = true, lateness = not asked.lateness })
   if why or not columns then
     return nil, why and ("%s: %s"):format(path, why) or shared
   end
@@ -211,11 +214,11 @@ function M.of(path, asked)
   local before = collectgarbage("setpause", pause)
   while part do
     put_part(self, part, at)
-    part, why, at = nil, nil, 1
     part, why = next_lines(file)
+    at = 1
   end
   sort(pulses)
-  collectgarbage("setpause", before)
+  collectgarbage("setpause", pulses.count > large and pause or before)
   if why then
     return nil, ("%s: %s"):format(path, why)
   end
@@ -225,18 +228,84 @@ function M.of(path, asked)
     incomplete = self.incomplete }
 end
 
---- How many pulses there are of each kind.
+--- The same of rows, all of it.
+---@param events table of read.events
+---@return moonpulse.EventColumns
+function M.of_rows(events)
+  local pulses = { count = #events.pulses, at_us = {}, time = {}, pulse = {}, trial = {}, lateness = {},
+    kind = {}, kinds = {}, has = {} }
+  local numbers = {}
+  for i, row in ipairs(events.pulses) do
+    local kind = getmetatable(row) or row
+    if not numbers[kind] then
+      local number = #pulses.kinds + 1
+      numbers[kind], pulses.kinds[number] = number, kind
+      pulses.has[number] = { planned = row.planned ~= nil, onset = row.onset ~= nil,
+        sent = row.sent ~= nil, trial = row.trial ~= nil, pulse = row.pulse ~= nil }
+    end
+    pulses.kind[i] = numbers[kind]
+    pulses.at_us[i] = row.planned or (row.onset or 0) * 1e6
+    for _, key in ipairs { "time", "pulse", "trial", "lateness" } do
+      pulses[key][i] = row[key] or false
+    end
+  end
+  return { pulses = pulses, unasked = events.unasked, marks = events.marks, codes = events.codes,
+    incomplete = events.incomplete }
+end
+
+---@class moonpulse.KindCount
+---@field kind table
+---@field number integer
+---@field count integer of its pulses
+
+--- The kinds that there are pulses of, by the first of them, each with how many there are.
 ---@param pulses moonpulse.PulseColumns
----@return integer[] by the kind's number; 0: it is of something else
+---@return moonpulse.KindCount[]
 function M.counts(pulses)
-  local counts, kinds = {}, pulses.kind
-  for i = 1, #pulses.kinds do
-    counts[i] = 0
-  end
+  local list, by_number, kinds = {}, {}, pulses.kind
   for i = 1, pulses.count do
-    counts[kinds[i]] = counts[kinds[i]] + 1
+    local number = kinds[i]
+    local each = by_number[number]
+    if not each then
+      each = { kind = pulses.kinds[number], number = number, count = 0 }
+      by_number[number], list[#list + 1] = each, each
+    end
+    each.count = each.count + 1
   end
-  return counts
+  return list
+end
+
+--- How many distinct trials pulses have, by what their kinds are asked for.
+---@param pulses moonpulse.PulseColumns with trial
+---@param name_of table<integer, any> by the kind's number; nil or false: not of its pulses
+---@return table<any, integer>
+function M.trials(pulses, name_of)
+  local count, highest, seen_of = {}, {}, nil
+  for i = 1, pulses.count do
+    local name, trial = name_of[pulses.kind[i]], pulses.trial[i]
+    local last = name and trial and (highest[name] or math.mininteger)
+    if last and trial > last then -- as in nearly every record: nobody need keep which there were
+      count[name], highest[name] = (count[name] or 0) + 1, trial
+    elseif last and trial < last then
+      seen_of = {}
+      break
+    end
+  end
+  if not seen_of then
+    return count
+  end
+  count = {}
+  for i = 1, pulses.count do
+    local name, trial = name_of[pulses.kind[i]], pulses.trial[i]
+    if name and trial then
+      local seen = seen_of[name] or {}
+      seen_of[name] = seen
+      if not seen[trial] then
+        seen[trial], count[name] = true, (count[name] or 0) + 1
+      end
+    end
+  end
+  return count
 end
 
 return M

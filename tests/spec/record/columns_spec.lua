@@ -43,8 +43,8 @@ local function text_of(rows, names, line_end)
 end
 
 --- All that a kind says, and the numbers of a row, by one key each.
-local kind_keys = { "trial_type", "event", "channel", "ref", "mso", "intensity", "status", "reply", "timed_by",
-  "was_sent", "delivered", "is_confirmed", "external", "unmeasured" }
+local kind_keys = { "trial_type", "event", "channel", "ref", "mso", "intensity", "status", "reply",
+  "timed_by", "was_sent", "delivered", "is_confirmed", "external", "unmeasured" }
 
 local function assert_alike(row, other, keys, i)
   for _, key in ipairs(keys) do
@@ -52,6 +52,21 @@ local function assert_alike(row, other, keys, i)
       assert.are.equal(row[key], other[key], ("%s of row %d"):format(key, i))
     end
   end
+end
+
+--- How many trials there are by condition: each counts once, also where it goes on later.
+local function assert_trials(rows, pulses)
+  local seen, expected, name_of = {}, {}, {}
+  for _, row in ipairs(rows) do
+    local key = row.trial and ("%s %d"):format(row.trial_type, row.trial)
+    if key and not seen[key] then
+      seen[key], expected[row.trial_type] = true, (expected[row.trial_type] or 0) + 1
+    end
+  end
+  for number, kind in ipairs(pulses.kinds) do
+    name_of[number] = kind.trial_type
+  end
+  assert.are.same(expected, columns.trials(pulses, name_of))
 end
 
 describe("the table of a run as columns", function()
@@ -89,11 +104,12 @@ describe("the table of a run as columns", function()
       end
     end
     local sum = 0
-    for number, count in ipairs(columns.counts(pulses)) do
-      sum = sum + count
-      assert.is_true(count == 0 or pulses.kinds[number].event == "pulse")
+    for _, each in ipairs(columns.counts(pulses)) do
+      sum = sum + each.count
+      assert.are.equal("pulse", each.kind.event)
     end
     assert.are.equal(pulses.count, sum)
+    assert_trials(rows.pulses, pulses)
     return pulses
   end
 
