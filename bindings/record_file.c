@@ -246,15 +246,13 @@ static bool read_all(luaL_Buffer *buffer, int fd, size_t bytes, int *code)
 }
 
 /*
- * core.read_file(path, most) -> its text | nil, message. What is no regular file is not opened
- * for long enough to wait for it, and what is longer than most bytes is not read.
+ * Push the stream of a regular file of at most so many bytes, open for reading, and say how
+ * long it is; 0: pushed. What is none is not opened for long enough to wait for it.
  */
-static int read_file(lua_State *L)
+static int open_regular(lua_State *L, const char *path, lua_Integer most, size_t *bytes)
 {
-    const char *path = luaL_checkstring(L, 1);
-    lua_Integer most = mp_check_integer(L, 2, 0, INT32_MAX);
     struct stat stat_of;
-    int code = 0, fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (fd < 0)
         return fail_sys(L, path, errno);
     bool regular = fstat(fd, &stat_of) == 0 && S_ISREG(stat_of.st_mode);
@@ -274,18 +272,46 @@ static int read_file(lua_State *L)
     luaL_setmetatable(L, LUA_FILEHANDLE);
     stream->f = fdopen(fd, "r");
     if (stream->f == NULL) {
-        code = errno;
+        int code = errno;
         (void)close(fd);
         return fail_sys(L, path, code);
     }
     stream->closef = close_stream;
+    *bytes = (size_t)stat_of.st_size;
+    return 0;
+}
+
+/*
+ * core.read_file(path, most) -> its text | nil, message. What is no regular file is not opened
+ * for long enough to wait for it, and what is longer than most bytes is not read.
+ */
+static int read_file(lua_State *L)
+{
+    const char *path = luaL_checkstring(L, 1);
+    lua_Integer most = mp_check_integer(L, 2, 0, INT32_MAX);
+    size_t bytes = 0;
+    int code = 0, failed = open_regular(L, path, most, &bytes);
+    if (failed != 0)
+        return failed;
+    luaL_Stream *stream = lua_touserdata(L, -1);
     luaL_Buffer buffer;
-    luaL_buffinitsize(L, &buffer, (size_t)stat_of.st_size);
-    bool whole = read_all(&buffer, fd, (size_t)stat_of.st_size, &code);
+    luaL_buffinitsize(L, &buffer, bytes);
+    bool whole = read_all(&buffer, fileno(stream->f), bytes, &code);
     luaL_pushresult(&buffer);
     stream->closef = NULL;
     (void)fclose(stream->f);
     return whole ? 1 : fail_sys(L, path, code);
+}
+
+/* core.open_file(path, most) -> the same file, open for who reads it part by part | nil,
+ * message */
+static int open_file(lua_State *L)
+{
+    const char *path = luaL_checkstring(L, 1);
+    lua_Integer most = mp_check_integer(L, 2, 0, INT32_MAX);
+    size_t bytes;
+    int failed = open_regular(L, path, most, &bytes);
+    return failed != 0 ? failed : 1;
 }
 
 static int lock_close(lua_State *L)
@@ -354,12 +380,17 @@ static int most_file(lua_State *L)
 
 void mp_open_record_file(lua_State *L)
 {
-    static const luaL_Reg functions[] = {
-        {"make_folder", make_folder}, {"create_file", create_file},
-        {"append_line", append_line}, {"file_state", file_state},
-        {"as_folder", as_folder},     {"read_file", read_file},
-        {"lock_folder", lock_folder}, {"checksum", checksum},
-        {"most_file", most_file},     {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"make_folder", make_folder},
+                                         {"create_file", create_file},
+                                         {"append_line", append_line},
+                                         {"file_state", file_state},
+                                         {"as_folder", as_folder},
+                                         {"read_file", read_file},
+                                         {"open_file", open_file},
+                                         {"lock_folder", lock_folder},
+                                         {"checksum", checksum},
+                                         {"most_file", most_file},
+                                         {NULL, NULL}};
     static const luaL_Reg methods[] = {{"close", lock_close}, {NULL, NULL}};
     static const luaL_Reg metamethods[] = {
         {"__gc", lock_close}, {"__close", lock_close}, {NULL, NULL}};

@@ -130,7 +130,8 @@ function M.compare(a, b, other_device)
   compare_parameters(a, b, found)
   compare_pulses(a, b, found)
   compare_marks(a, b, found)
-  local comparison = { same = true, same_pulses = true, differences = {}, notes = {}, pulses = #a.pulses }
+  local comparison = { same = true, same_pulses = true, differences = {}, notes = {},
+    pulses = a.pulses.count }
   for _, each in ipairs(found) do
     local list = each.told_only and comparison.notes or comparison.differences
     list[#list + 1] = each

@@ -4,8 +4,7 @@ local numbers = require "moonpulse.text.numbers"
 
 local M = {}
 
----@class moonpulse.ComparedPulse
----@field at_us number onset as planned
+---@class moonpulse.ComparedKind what pulses have in common
 ---@field channel string?
 ---@field intensity number? as the protocol says
 ---@field ref string? of what: MSO, RMT, AMT
@@ -13,6 +12,12 @@ local M = {}
 ---@field condition string? label of its trial
 ---@field given string? of a run: "given", "perhaps given" or "not given"
 ---@field status string? of a run
+
+---@class moonpulse.ComparedPulses in the order of their onsets; there may be a million
+---@field count integer
+---@field at_us number[] onset as planned
+---@field kind integer[] of which of the kinds each is
+---@field kinds moonpulse.ComparedKind[]
 
 local many = 6 -- lines of one field: what is beyond is counted
 local train_gap_us, train_ratio = 1e6, 3 -- between trains, at least; and so much longer than within them
@@ -35,12 +40,13 @@ local fields = {
 
 --- The longest interval within a train, in microseconds; nil: they lie in no trains.
 local function longest_within(pulses)
-  local seen, distinct = {}, {}
-  for i = 2, #pulses do
-    local interval = pulses[i].at_us - pulses[i - 1].at_us
-    if not seen[interval] then
+  local seen, distinct, at_us, before = {}, {}, pulses.at_us, nil
+  for i = 2, pulses.count do
+    local interval = at_us[i] - at_us[i - 1]
+    if interval ~= before and not seen[interval] then
       seen[interval], distinct[#distinct + 1] = true, interval
     end
+    before = interval
   end
   table.sort(distinct)
   local best, within = train_ratio, nil
@@ -54,7 +60,7 @@ local function longest_within(pulses)
 end
 
 --- The number of each pulse's train, and how many trains there are.
----@param pulses moonpulse.ComparedPulse[] in the order of their onsets
+---@param pulses moonpulse.ComparedPulses
 ---@return integer[]? nil: they lie in no trains
 ---@return integer count
 function M.trains(pulses)
@@ -62,9 +68,9 @@ function M.trains(pulses)
   if not within then
     return nil, 0
   end
-  local numbers_of, train = {}, 1
-  for i, pulse in ipairs(pulses) do
-    if i > 1 and pulse.at_us - pulses[i - 1].at_us > within then
+  local numbers_of, train, at_us = {}, 1, pulses.at_us
+  for i = 1, pulses.count do
+    if i > 1 and at_us[i] - at_us[i - 1] > within then
       train = train + 1
     end
     numbers_of[i] = train
@@ -135,12 +141,50 @@ local function reordered(seen)
   return count > many and count or nil, first
 end
 
-local function compare_field(found, field, a, b, trains)
-  local seen = {}
-  for i = 1, math.min(#a, #b) do
-    local x, y = field.of(a[i]), field.of(b[i])
-    if x and y and x ~= y then
-      collect(seen, x, y, i)
+--- What this field says of each kind; false: nothing.
+local function said_of(kinds, field)
+  local list = {}
+  for i, kind in ipairs(kinds) do
+    list[i] = field.of(kind) or false
+  end
+  return list
+end
+
+--- The pairs of kinds that are met, each once: where none differs nothing is asked pulse by pulse.
+local function met_kinds(a, b)
+  local seen, list, one, other = {}, {}, nil, nil
+  for i = 1, math.min(a.count, b.count) do
+    local x, y = a.kind[i], b.kind[i]
+    if x ~= one or y ~= other then
+      one, other = x, y
+      seen[x] = seen[x] or {}
+      if not seen[x][y] then
+        seen[x][y], list[#list + 1] = true, { x, y }
+      end
+    end
+  end
+  return list
+end
+
+local function are_unlike(of_a, of_b, x, y)
+  return of_a[x] and of_b[y] and of_a[x] ~= of_b[y]
+end
+
+local function any_unlike(met, of_a, of_b)
+  for _, pair in ipairs(met) do
+    if are_unlike(of_a, of_b, pair[1], pair[2]) then
+      return true
+    end
+  end
+  return false
+end
+
+local function compare_field(found, field, a, b, trains, met)
+  local seen, of_a, of_b = {}, said_of(a.kinds, field), said_of(b.kinds, field)
+  for i = 1, any_unlike(met, of_a, of_b) and math.min(a.count, b.count) or 0 do
+    local x, y = a.kind[i], b.kind[i]
+    if are_unlike(of_a, of_b, x, y) then
+      collect(seen, of_a[x], of_b[y], i)
     end
   end
   local shuffled, first = reordered(seen)
@@ -166,10 +210,10 @@ local function both(x, y)
   return a, b
 end
 
-local function range(pulses, last)
+local function range(at_us, last)
   local low, high = math.huge, 0
   for i = 2, last do
-    local interval = pulses[i].at_us - pulses[i - 1].at_us
+    local interval = at_us[i] - at_us[i - 1]
     low, high = math.min(low, interval), math.max(high, interval)
   end
   return numbers.range(low, high, seconds)
@@ -191,10 +235,10 @@ end
 --- Intervals from pulse to pulse, as planned; what differs by at most tolerance_us, and what is before a
 --- pulse of begins, is told, and counts for nothing.
 local function compare_intervals(found, a, b, trains, tolerance_us, begins)
-  local seen, last = {}, math.min(#a, #b)
+  local seen, last, of_a, of_b = {}, math.min(a.count, b.count), a.at_us, b.at_us
   local unlike, slight, between = { count = 0, worst = 0 }, { count = 0, worst = 0 }, { count = 0, worst = 0 }
   for i = 2, last do
-    local x, y = a[i].at_us - a[i - 1].at_us, b[i].at_us - b[i - 1].at_us
+    local x, y = of_a[i] - of_a[i - 1], of_b[i] - of_b[i - 1]
     local apart = math.abs(x - y)
     if apart > 0.0005 and begins[i] then
       add(between, apart)
@@ -207,7 +251,7 @@ local function compare_intervals(found, a, b, trains, tolerance_us, begins)
     end
   end
   if #seen > many then
-    found[#found + 1] = { what = "interval", a = range(a, last), b = range(b, last),
+    found[#found + 1] = { what = "interval", a = range(of_a, last), b = range(of_b, last),
       where = ("%s of %s, by up to %s"):format(numbers.count(unlike.count),
         numbers.counted(last - 1, "interval"), seconds(unlike.worst)) }
   else
@@ -221,13 +265,13 @@ local function compare_intervals(found, a, b, trains, tolerance_us, begins)
 end
 
 local function count_text(pulses, trains)
-  return numbers.counted(#pulses, "pulse")
+  return numbers.counted(pulses.count, "pulse")
     .. (trains > 1 and " in " .. numbers.counted(trains, "train") or "")
 end
 
 --- What differs.
----@param a moonpulse.ComparedPulse[] in the order of their onsets
----@param b moonpulse.ComparedPulse[]
+---@param a moonpulse.ComparedPulses
+---@param b moonpulse.ComparedPulses
 ---@param tolerance_us number intervals that differ by no more count as the same
 ---@param is_rounded boolean? one of them alone is rounded to what a device can be set to
 ---@param begins table<integer, boolean>? the pulses that begin a plan, if the interval before it is a
@@ -237,12 +281,13 @@ function M.compare(a, b, tolerance_us, is_rounded, begins)
   local found = {}
   local trains, count = M.trains(a)
   local _, other = M.trains(b)
-  if #a ~= #b then
+  local met = met_kinds(a, b)
+  if a.count ~= b.count then
     found[1] = { what = "pulses", a = count_text(a, count), b = count_text(b, other) }
   end
   for _, field in ipairs(fields) do
     if not (field.rounded and is_rounded) then
-      compare_field(found, field, a, b, trains)
+      compare_field(found, field, a, b, trains, met)
     end
   end
   compare_intervals(found, a, b, trains, tolerance_us, begins or {})

@@ -1,5 +1,6 @@
 --- What is compared: a run, from its folder, or a plan. Both as facts in the field's words, pulses and marks.
 local begins = require "moonpulse.record.begins"
+local columns = require "moonpulse.record.columns"
 local core = require "moonpulse.core"
 local cursors = require "moonpulse.compose.stimulus_cursor"
 local curve_words = require "moonpulse.text.curve_words"
@@ -19,7 +20,7 @@ local M = {}
 ---@field name string as it was named
 ---@field facts table<string, string> by the keys of M.facts
 ---@field parameters table<string, string>
----@field pulses moonpulse.ComparedPulse[]
+---@field pulses moonpulse.ComparedPulses
 ---@field marks string[]
 ---@field staircases string[] of a run: what each found
 ---@field hunts string[] of a run: what each found
@@ -196,9 +197,9 @@ end
 --- The pulse that each plan begins with; a plan of which no pulse came up has none.
 local function plans_of(pulses, starts)
   local plans, next_start = {}, 1
-  for i, pulse in ipairs(pulses) do
+  for i = 1, pulses.count do
     local opens = false
-    while starts[next_start] and pulse.at_us >= starts[next_start] - rounding_us do
+    while starts[next_start] and pulses.at_us[i] >= starts[next_start] - rounding_us do
       next_start, opens = next_start + 1, true
     end
     plans[#plans + 1] = opens and i or nil
@@ -206,16 +207,22 @@ local function plans_of(pulses, starts)
   return plans
 end
 
-local function given_of(row)
-  if row.status == "perhaps_sent" then
+local function given_of(kind)
+  if kind.status == "perhaps_sent" then
     return "perhaps given"
   end
-  return row.was_sent and "given" or "not given"
+  return kind.was_sent and "given" or "not given"
 end
 
---- The condition of a row; nil: it is of an older record, which had none.
-local function condition_of(row)
-  return (row.trial or row.trial_type ~= "pulse") and row.trial_type or nil
+--- The pulses of a record. They have no condition where it is of an older version, which had none.
+local function pulses_of(rows)
+  local kinds = {}
+  for i, kind in ipairs(rows.kinds) do
+    kinds[i] = { channel = kind.channel, intensity = kind.intensity, ref = kind.ref, mso = kind.mso,
+      status = kind.status, given = given_of(kind),
+      condition = (rows.has[i].trial or kind.trial_type ~= "pulse") and kind.trial_type or nil }
+  end
+  return { count = rows.count, at_us = rows.at_us, kind = rows.kind, kinds = kinds }
 end
 
 --- A run, from its folder.
@@ -229,7 +236,7 @@ function M.of_run(folder, name)
   if goes_on or not manifest then
     return nil, goes_on or tostring(said)
   end
-  local events, message = read.events(folder .. "/events.tsv")
+  local events, message = columns.of(folder .. "/events.tsv", {})
   if not events then
     return nil, message .. (manifest.status == "running" and ": the run was killed; moonpulse recover "
       .. "writes its record" or "")
@@ -238,15 +245,10 @@ function M.of_run(folder, name)
   local hunts = results_of(read.get(manifest, "experiment.thresholds"))
   local curves = curves_of(read.get(manifest, "experiment.curves"))
   local side = { kind = "run", name = name, facts = facts_of(manifest, staircases, hunts, curves),
-    curves = curves, pulses = {},
+    curves = curves, pulses = pulses_of(events.pulses),
     marks = {}, notes = {}, parameters = parameters_of(manifest.parameters), staircases = staircases,
     hunts = hunts,
     live = manifest.kind == "experiment" and (manifest.speed == nil or manifest.speed == 1) }
-  for i, row in ipairs(events.pulses) do
-    side.pulses[i] = { at_us = row.planned or (row.onset or 0) * 1e6, channel = row.channel,
-      intensity = row.intensity, ref = row.ref, mso = row.mso, status = row.status, given = given_of(row),
-      condition = condition_of(row) }
-  end
   local starts = manifest.kind == "experiment" and starts_of(folder)
   side.plans = starts and plans_of(side.pulses, starts) or nil
   for i, row in ipairs(events.marks) do
@@ -261,6 +263,21 @@ function M.of_run(folder, name)
 end
 
 local most_planned = 5000000 -- pulses that are held one by one
+
+--- The number of the kind that pulses of an action in a condition are.
+local function kind_of(kinds, by_action, number, action, condition, thresholds)
+  local alike = by_action[number] or {}
+  by_action[number] = alike
+  local key = condition or false
+  if not alike[key] then
+    local of = action.reference ~= "MSO" and thresholds[action.reference]
+    alike[key] = #kinds + 1
+    kinds[alike[key]] = { channel = action.channel, intensity = action.intensity, ref = action.reference,
+      condition = condition,
+      mso = of and of * action.intensity / 100 or action.reference == "MSO" and action.intensity or nil }
+  end
+  return alike[key]
+end
 
 --- A plan, as a protocol or a plan file gives it.
 ---@param name string
@@ -277,13 +294,15 @@ function M.of_plan(name, protocol, plan, more)
       numbers.count(count), numbers.count(most_planned))
   end
   local file = protocol.plan_file
-  local side = { kind = "plan", name = name, pulses = {}, marks = {}, notes = {},
+  local side = { kind = "plan", name = name, marks = {}, notes = {},
+    pulses = { count = 0, at_us = {}, kind = {}, kinds = {} },
     parameters = parameters_of(file and file.parameters or more.values),
     facts = { kind = "protocol", protocol = protocol.id, outline = more.outline, begins = beginning,
       seed = tostring(more.seed), rmt = threshold_of(more.thresholds.RMT),
       amt = threshold_of(more.thresholds.AMT) } }
   local schedule, cursor = core.schedule(plan, more.seed), cursors.new(stimuli.of(plan, more.seed))
   local actions = schedule:actions()
+  local pulses, by_action = side.pulses, {}
   while true do
     local kind, us, number, what, ns = schedule:next()
     if not kind then
@@ -291,12 +310,10 @@ function M.of_plan(name, protocol, plan, more)
     elseif kind == "mark" then
       side.marks[#side.marks + 1] = tostring(what)
     else
-      local action = actions[what]
-      local of = action.reference ~= "MSO" and more.thresholds[action.reference]
-      side.pulses[#side.pulses + 1] = { at_us = ns and ns / 1e3 or us, channel = action.channel,
-        intensity = action.intensity, ref = action.reference,
-        condition = cursor:find(number) and cursor.condition or nil,
-        mso = of and of * action.intensity / 100 or action.reference == "MSO" and action.intensity or nil }
+      pulses.count = pulses.count + 1
+      pulses.at_us[pulses.count] = ns and ns / 1e3 or us
+      pulses.kind[pulses.count] = kind_of(pulses.kinds, by_action, what, actions[what],
+        cursor:find(number) and cursor.condition or nil, more.thresholds)
     end
   end
 end

@@ -99,8 +99,8 @@ end
 ---@param comparison moonpulse.Comparison
 ---@return table
 function M.data(a, b, comparison)
-  return { same = comparison.same, a = { name = a.name, kind = a.kind, pulses = #a.pulses },
-    b = { name = b.name, kind = b.kind, pulses = #b.pulses },
+  return { same = comparison.same, a = { name = a.name, kind = a.kind, pulses = a.pulses.count },
+    b = { name = b.name, kind = b.kind, pulses = b.pulses.count },
     differences = list_of(comparison.differences), notes = list_of(comparison.notes) }
 end
 

@@ -1,5 +1,6 @@
 --- Pulses and trials by condition: planned by the plan, however far the run came; given by its rows.
 local checks = require "moonpulse.compose.check"
+local columns = require "moonpulse.record.columns"
 local conditions = require "moonpulse.record.conditions"
 local counted = require "moonpulse.record.counted"
 local sorting = require "moonpulse.text.sorting"
@@ -77,31 +78,31 @@ local function add_kept(list, by_name, kept, trials)
 end
 
 --- Of a run: all conditions of its plan, those that it never came to with none given.
----@param events table of moonpulse.record.read.events
+---@param pulses moonpulse.PulseColumns with trial
 ---@param kept table<string, integer>? planned pulses by condition, as the manifest keeps them
 ---@param kept_trials table<string, integer>? planned trials, the same
 ---@param plan moonpulse.Plan? that the rows follow
 ---@param drawn boolean? its order was drawn
 ---@return moonpulse.MethodsCondition[] empty where nobody named one
-function M.of_run(events, kept, kept_trials, plan, drawn)
-  local list, by_name = {}, {}
+function M.of_run(pulses, kept, kept_trials, plan, drawn)
+  local list, by_name, label_of, given_label = {}, {}, {}, {}
   if plan then
     list, by_name = planned_of(plan)
   end
-  local trials, rows, begun = plan and {} or conditions.trials(events), {}, {}
-  for _, row in ipairs(events.pulses) do
-    local name = row.trial_type
+  for number, kind in ipairs(pulses.kinds) do
+    label_of[number] = kind.trial_type or false
+    given_label[number] = counted.is_given(kind.status, kind.was_sent) and kind.trial_type or false
+  end
+  local trials, rows = plan and {} or columns.trials(pulses, label_of), {}
+  local begun = columns.trials(pulses, given_label)
+  for _, kind_count in ipairs(columns.counts(pulses)) do
+    local name, kind, count = kind_count.kind.trial_type, kind_count.kind, kind_count.count
     if name then
       local each = by_name[name] or new(list, by_name, name, 0, trials[name])
-      rows[each] = (rows[each] or 0) + 1
-      if counted.is_given(row.status, row.was_sent) then
-        each.delivered = (each.delivered or 0) + 1
-        begun[each] = begun[each] or {}
-        if row.trial and not begun[each][row.trial] then
-          begun[each][row.trial], each.trials_begun = true, (each.trials_begun or 0) + 1
-        end
-      end
-      each.confirmed = (each.confirmed or 0) + (row.is_confirmed and 1 or 0)
+      rows[each] = (rows[each] or 0) + count
+      each.delivered = (each.delivered or 0) + (given_label[kind_count.number] and count or 0)
+      each.trials_begun = begun[name]
+      each.confirmed = (each.confirmed or 0) + (kind.is_confirmed and count or 0)
     end
   end
   for _, each in ipairs(list) do

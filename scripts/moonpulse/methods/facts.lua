@@ -63,26 +63,39 @@ local MOST = 1000000 -- pulses that are looked at one by one
 ---@field started_after_s number? from it to the plan's start
 ---@field threshold_by string? the preflight's answer: by EMG, by eye
 
+--- The number of the kind that pulses of an action in a block are.
+local function kind_of(kinds, by_action, what, action, block, mso)
+  local alike = by_action[what] or {}
+  by_action[what] = alike
+  if not alike[block] then
+    alike[block] = #kinds + 1
+    kinds[alike[block]] = { channel = action.channel, intensity = action.intensity,
+      reference = action.reference, mso = mso, block = block ~= 0 and block or nil }
+  end
+  return alike[block]
+end
+
 --- Every pulse of a plan in time.
+---@return moonpulse.ListedPulses
 local function pulses_of(plan, seed, mso_of)
-  local schedule, list = core.schedule(plan, seed), {}
+  local schedule = core.schedule(plan, seed)
   local actions = schedule:actions()
-  local mso = {}
+  local mso, by_action = {}, {}
   for i, action in ipairs(actions) do
     mso[i] = mso_of and mso_of(action) or nil
   end
-  local cursor = cursors.new(drawn.of(plan, seed))
+  local cursor, number = cursors.new(drawn.of(plan, seed)), 0
+  local at, trial, kinds, of_kind = {}, {}, {}, {}
   for kind, _, _, what, ns in schedule.next, schedule do
     if kind == "pulse" then
-      local action = actions[what]
-      local number = #list + 1
+      number = number + 1
       cursor:find(number)
-      list[number] = { at = ns / 1e9, channel = action.channel, intensity = action.intensity,
-        reference = action.reference, mso = mso[what],
-        trial = cursor:trial_of(number), block = cursor.block ~= 0 and cursor.block or nil }
+      at[number], trial[number] = ns / 1e9, cursor:trial_of(number) or false
+      of_kind[number] = kind_of(kinds, by_action, what, actions[what], cursor.block or 0,
+        mso[what])
     end
   end
-  return list
+  return { count = number, at = at, trial = trial, kind = of_kind, kinds = kinds }
 end
 
 --- What a plan says: its sentences, levels, stimuli, durations.
@@ -91,7 +104,7 @@ end
 ---@param measured moonpulse.Measured
 ---@param given { seed: integer, order: boolean?, orders: moonpulse.DrawnOrders?,
 ---   mso: (fun(action: table): number?)?, dose: (fun(view: table, channel: string): string)? }
----@return table[]? pulses in time; nil: they are too many
+---@return moonpulse.ListedPulses? pulses nil: they are too many
 function M.add_plan(facts, plan, measured, given)
   facts.pattern = sentences.of(plan, given.dose, given.orders or given.order)
   facts.parts = structure.parts(plan)

@@ -2,12 +2,12 @@
 local apparatus = require "moonpulse.methods.apparatus"
 local begins = require "moonpulse.record.begins"
 local by_condition = require "moonpulse.methods.by_condition"
+local columns = require "moonpulse.record.columns"
 local core = require "moonpulse.core"
-local counted = require "moonpulse.record.counted"
-local doses = require "moonpulse.methods.doses"
 local drawn_orders = require "moonpulse.protocol.drawn_orders"
 local edited = require "moonpulse.safety.edited"
 local facts_of = require "moonpulse.methods.facts"
+local given_rows = require "moonpulse.methods.given"
 local known_fields = require "moonpulse.methods.known"
 local layers = require "moonpulse.record.verdict_layers"
 local numbers = require "moonpulse.text.numbers"
@@ -97,51 +97,6 @@ local function found_of(manifest)
   return found
 end
 
-local function is_given(row)
-  return row.time and counted.is_given(row.status, row.was_sent)
-end
-
---- How many pulses were given, and how long after the first the last one was.
-local function count_given(events)
-  local count, first, last = 0, math.huge, -math.huge
-  for _, row in ipairs(events.pulses) do
-    if is_given(row) then
-      count, first, last = count + 1, math.min(first, row.time), math.max(last, row.time)
-    end
-  end
-  return count, last - first
-end
-
---- The pulses that were given, in time: there may be a million, which mostly are in their order already.
----@param events table
----@param trials integer[]? of the plan that the rows follow, by pulse: where the rows do not say it
-local function given_of(events, trials)
-  local list, before, is_sorted = {}, -math.huge, true
-  for _, row in ipairs(events.pulses) do
-    if is_given(row) then
-      list[#list + 1] = { at = row.time, channel = row.channel or "1", intensity = row.intensity or row.mso
-        or 0,
-        reference = row.intensity and row.ref or "MSO", mso = row.mso, block = row.block,
-        trial = row.trial or trials and trials[row.pulse] or nil,
-        planned = row.planned and row.planned / 1e6 }
-      is_sorted, before = is_sorted and row.time >= before, row.time
-    end
-  end
-  if not is_sorted then
-    table.sort(list, function(a, b) return a.at < b.at end)
-  end
-  return list
-end
-
---- Of which trial each pulse of a plan is; false: of none. Of a million nothing else is kept.
-local function trials_of(planned)
-  local trials = {}
-  for i, each in ipairs(planned) do
-    trials[i] = each.trial or false
-  end
-  return trials
-end
-
 local why_left = { late = "it would have left too late",
   close = "it would have come too close to the one before",
   setting = "the stimulator had not confirmed its setting", stopped = "the run had been stopped",
@@ -149,15 +104,7 @@ local why_left = { late = "it would have left too late",
 
 --- The rows that are not as planned, by their status.
 local function add_row_deviations(facts, events, planned, is_open)
-  local counts, order = {}, {}
-  for _, row in ipairs(events.pulses) do
-    local status = row.status or "n/a"
-    if not counts[status] then
-      counts[status], order[#order + 1] = 0, status
-    end
-    counts[status] = counts[status] + 1
-  end
-  table.sort(order)
+  local counts, order = given_rows.statuses(events.pulses)
   local function say(text, ...)
     facts.deviations[#facts.deviations + 1] = text:format(...)
   end
@@ -172,15 +119,12 @@ local function add_row_deviations(facts, events, planned, is_open)
       say("%s given otherwise than set (the stimulator's own words are in events.tsv)", were)
     end
   end
-  local missing = planned and planned - #events.pulses or 0
+  local missing = planned and planned - events.pulses.count or 0
   facts.not_reached = math.max(0, missing)
   if missing > 0 then
-    local of = facts.kind == "experiment" and "that the script asked for" or "of the plan"
-    local text = is_open and "of %s %s there is no row" or missing == 1 and "%s %s was not reached"
-      or "%s %s were not reached"
-    say(text, numbers.counted(missing, "pulse"), of)
+    say("%s", given_rows.missing_words(facts, missing, is_open))
   end
-  facts.outside = require("moonpulse.record.outside").of(events.pulses)
+  facts.outside = given_rows.outside(events.pulses)
   if #events.unasked > 0 then
     say("the stimulator reported %s that nobody had asked for", numbers.counted(#events.unasked, "pulse"))
   end
@@ -261,64 +205,11 @@ local function plan_of(folder, manifest)
     orders = orders, sha256 = kept and kept.sha256 }
 end
 
---- Are the planned onsets of the rows those of the plan?
-local function fits(planned, events)
-  for _, row in ipairs(events.pulses) do
-    local pulse = planned and planned[row.pulse]
-    if not pulse or not row.planned or math.abs(pulse.at * 1e6 - row.planned) > 1.5 then
-      return false
-    end
-  end
-  return planned ~= nil
-end
-
-local function key_of(channel, intensity, reference)
-  return ("%s %.9g %s"):format(channel, intensity, reference)
-end
-
---- What the rows say each intensity was, in %MSO.
-local function dose_of(events, nerve)
-  local by_key = {}
-  for _, row in ipairs(events.pulses) do
-    if row.mso and row.intensity then
-      local key = key_of(row.channel or "1", row.intensity, row.ref)
-      local range = by_key[key] or { row.mso, row.mso }
-      range[1], range[2] = math.min(range[1], row.mso), math.max(range[2], row.mso)
-      by_key[key] = range
-    end
-  end
-  return function(view, channel)
-    if doses.is_of_nerve(channel, view.reference, nerve) then
-      return doses.of_nerve(view.intensity)
-    end
-    local text = ("%g %%%s"):format(view.intensity, view.reference)
-    local range = by_key[key_of(channel, view.intensity, view.reference)]
-    if view.reference == "MSO" and (not range or range[1] == view.intensity
-      and range[2] == view.intensity) then
-      return text
-    end
-    return range and (range[1] == range[2] and ("%s (%g %%MSO)"):format(text, range[1])
-      or ("%s (%g to %g %%MSO)"):format(text, range[1], range[2])) or text
-  end
-end
-
---- Does every pulse's row say that nothing confirmed its setting?
-local function is_by_hand(events)
-  for _, row in ipairs(events.pulses) do
-    if row.proof and row.proof ~= "none" then
-      return false
-    end
-  end
-  return #events.pulses > 0
-end
-
 --- Which channels are taken for a nerve's, and whether there are pulses to anything else.
 local function nerve_of(manifest, events)
-  local nerve, only = facts_of.nerve(get(manifest, "protocol.nerve")), true
-  for _, row in ipairs(events.pulses) do
-    only = only and nerve and nerve.channels[row.channel or "1"] or false
-  end
-  return nerve and { channels = nerve.channels, only = only } or nil
+  local nerve = facts_of.nerve(get(manifest, "protocol.nerve"))
+  return nerve and { channels = nerve.channels, only = given_rows.only_to(events.pulses, nerve.channels) }
+    or nil
 end
 
 --- Which session it was. A simulated run is none.
@@ -361,7 +252,7 @@ local function add_device(facts, manifest, events, meta)
     local parts = { words or device.name, plain_of(device, "serial") and "serial number " .. device.serial,
       nil }
     parts[#parts + 1] = plain_of(device, "firmware") and "firmware " .. device.firmware or nil
-    facts.box = { words = table.concat(parts, ", "), by_hand = is_by_hand(events) }
+    facts.box = { words = table.concat(parts, ", "), by_hand = given_rows.is_by_hand(events.pulses) }
   else
     known_fields.take(known, "stimulator", words, source)
     known_fields.take(known, "serial", device.serial, source)
@@ -401,13 +292,10 @@ local function facts_without_stimuli(of, manifest, events, meta)
   facts.started, facts.participant = get(manifest, "started"), get(manifest, "participant")
   facts.not_run = get(manifest, "status") == "not run" or nil
   facts.is_virtual = of == "run" and (get(manifest, "speed") or 1) ~= 1
-  local given, lasted_s = count_given(events)
+  local given, lasted_s, confirmed = given_rows.count(events.pulses)
   facts.pulses = { planned = get(manifest, "result.pulses_planned") or get(manifest, "protocol.pulses"),
-    delivered = given, confirmed = 0 }
-  for _, row in ipairs(events.pulses) do
-    facts.pulses.confirmed = facts.pulses.confirmed + (row.is_confirmed and 1 or 0)
-  end
-  facts.conditions = by_condition.of_run(events, get(manifest, "conditions"),
+    delivered = given, confirmed = confirmed }
+  facts.conditions = by_condition.of_run(events.pulses, get(manifest, "conditions"),
     get(manifest, "trials"))
   facts.durations.delivered_s = given > 0 and not facts.is_virtual and lasted_s or nil
   add_row_deviations(facts, events, facts.pulses.planned, get(manifest, "status") == "running")
@@ -444,9 +332,30 @@ end
 ---@param meta table? of the command's --meta: what the record does not have
 ---@return moonpulse.MethodsFacts
 function M.rows(of, manifest, events, meta)
+  events = columns.of_rows(events)
   local facts = facts_without_stimuli(of, manifest, events, meta)
-  facts.delivered = stimuli.of(given_of(events))
+  facts.delivered = stimuli.of(given_rows.listed(events.pulses))
   return facts
+end
+
+--- What the plan says that the run kept.
+---@return boolean? of_trials the rows follow it, and its blocks are of mp.trials
+local function add_kept(facts, kept, events)
+  local planned = facts.pulses.planned
+  local list = facts_of.add_plan(facts, kept.plan, catalogue.measure(kept.plan, kept.seed), {
+    seed = kept.seed, order = kept.order, orders = kept.orders,
+    dose = given_rows.dose_of(events.pulses, facts.nerve) })
+  facts.software.plan_sha256 = kept.sha256
+  if given_rows.fits(list and list.at, events.pulses) then
+    events.pulses.trial = given_rows.trials(events.pulses, list.trial) -- an old record does not say them
+    facts.conditions = by_condition.of_run(events.pulses, nil, nil, kept.plan, kept.order)
+    return structure.has_trials(kept.plan)
+  end
+  -- the record was changed: what was given is in the rows
+  facts.pattern, facts.planned, facts.drawn, facts.parts = nil, nil, nil, {}
+  facts.pulses.planned, facts.durations = planned, { delivered_s = facts.durations.delivered_s }
+  table.insert(facts.deviations, 1, "the rows of events.tsv are not where the kept plan has its pulses "
+    .. "(moonpulse verify tells more)")
 end
 
 --- Everything that a run's folder tells.
@@ -464,12 +373,12 @@ function M.folder(folder, meta)
     return nil, ("%s is no run's folder: %s"):format(folder, why)
   end
   local events
-  events, why = record.events(folder .. "/events.tsv")
+  events, why = columns.of(folder .. "/events.tsv", given_rows.asked)
   if not events then
     return nil, ("%s: no events to read (%s); moonpulse recover rebuilds them"):format(folder, why)
   end
   local facts = facts_without_stimuli("run", manifest, events, meta)
-  local trials, of_trials
+  local of_trials
   local changed = edited.sentence(edited.look(folder, manifest, { "resolved.plan" }))
   if changed then
     table.insert(facts.deviations, 1, changed)
@@ -477,21 +386,10 @@ function M.folder(folder, meta)
   local made, kept = shams.made_in(plan_of, folder, manifest)
   if kept then
     facts_of.add_shams(facts, made, kept.plan:totals().pulses)
-    local planned = facts.pulses.planned
-    local list = facts_of.add_plan(facts, kept.plan, catalogue.measure(kept.plan, kept.seed), {
-      seed = kept.seed, order = kept.order, orders = kept.orders, dose = dose_of(events, facts.nerve) })
-    facts.software.plan_sha256 = kept.sha256
-    if not fits(list, events) then -- the record was changed: what was given is in the rows
-      facts.pattern, facts.planned, facts.drawn, facts.parts = nil, nil, nil, {}
-      facts.pulses.planned, facts.durations = planned, { delivered_s = facts.durations.delivered_s }
-      table.insert(facts.deviations, 1, "the rows of events.tsv are not where the kept plan has its pulses "
-        .. "(moonpulse verify tells more)")
-    else
-      facts.conditions = by_condition.of_run(events, nil, nil, kept.plan, kept.order)
-      trials, of_trials = trials_of(list), structure.has_trials(kept.plan)
-    end
+    of_trials = add_kept(facts, kept, events)
   end
-  facts.delivered = stimuli.of(given_of(events, trials), of_trials)
+  events.pulses.pulse = nil -- of a million: what is not needed any more is given back
+  facts.delivered = stimuli.of(given_rows.listed(events.pulses), of_trials)
   facts_of.add_declared(facts, get(manifest, "protocol") or {})
   return facts
 end

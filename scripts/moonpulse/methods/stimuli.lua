@@ -39,28 +39,40 @@ local most_kinds = 12 -- with more of them, long intervals do not tell kinds apa
 ---@field silence_shortest number? seconds, from the last pulse of one to the first of the next
 ---@field silence_longest number?
 
+--- When it is planned, where the record says so: of a real run no two are alike as they were given.
+local function planned_at(pulses, i)
+  return pulses.planned_us and pulses.kinds[pulses.kind[i]].planned and pulses.planned_us[i] / 1e6
+    or pulses.at[i]
+end
+
 --- What stimuli of one kind have in common: channels and times; of loose kinds long intervals only alike.
 local function key_of(pulses, first, last, is_loose)
-  local parts, from = {}, nil
+  local parts, from, at = {}, nil, pulses.at
   for i = first, last do
-    local at = pulses[i].planned or pulses[i].at -- of a real run no two are alike as they were given
-    if is_loose and i > first and pulses[i].at - pulses[i - 1].at > M.within_s then
-      parts[#parts + 1], from = "later", at
+    local planned = planned_at(pulses, i)
+    if is_loose and i > first and at[i] - at[i - 1] > M.within_s then
+      parts[#parts + 1], from = "later", planned
     end
-    from = from or at
-    parts[#parts + 1] = ("%s@%.0f"):format(pulses[i].channel, (at - from) * 1e5)
+    from = from or planned
+    parts[#parts + 1] = ("%s@%.0f"):format(pulses.kinds[pulses.kind[i]].channel, (planned - from) * 1e5)
   end
   return table.concat(parts, " ")
 end
 
---- The keys of all stimuli.
-local function keys_of(pulses, cuts)
-  local keys, seen, kinds
+--- The keys of all stimuli. Those of one pulse, of which there may be a million, are of its channel alone.
+local function keys_of(pulses, firsts)
+  local keys, of_one = {}, {}
   for _, is_loose in ipairs { false, true } do
-    keys, seen, kinds = {}, {}, 0
-    for i, each in ipairs(cuts) do
-      keys[i] = key_of(pulses, each[1], each[2], is_loose)
-      kinds, seen[keys[i]] = kinds + (seen[keys[i]] and 0 or 1), true
+    local seen, kinds = {}, 0
+    for i = 1, #firsts do
+      local first, last = firsts[i], (firsts[i + 1] or pulses.count + 1) - 1
+      local kind = first == last and pulses.kind[first]
+      local key = kind and of_one[kind] or key_of(pulses, first, last, is_loose)
+      if kind then
+        of_one[kind] = key
+      end
+      keys[i] = key
+      kinds, seen[key] = kinds + (seen[key] and 0 or 1), true
     end
     if kinds <= most_kinds then
       break
@@ -76,7 +88,7 @@ local function kind_of(pulses, first, last)
     is_train = true }
   local is_train, seen = kind.pulses > most_told, {}
   for i = first, last do
-    local channel = pulses[i].channel
+    local channel = pulses.kinds[pulses.kind[i]].channel
     if not is_train or not seen[channel] then
       kind.channels[#kind.channels + 1], seen[channel] = channel, true
     end
@@ -87,10 +99,10 @@ local function kind_of(pulses, first, last)
 end
 
 --- Its times, among those of its kind.
-local function add_times(kind, pulses, first, last)
-  local span, low, high = pulses[last].at - pulses[first].at, nil, nil
+local function add_times(kind, at, first, last)
+  local span, low, high = at[last] - at[first], nil, nil
   for i = first + 1, last do
-    local interval = pulses[i].at - pulses[i - 1].at
+    local interval = at[i] - at[i - 1]
     low, high = math.min(low or interval, interval), math.max(high or interval, interval)
   end
   if low then
@@ -101,7 +113,8 @@ local function add_times(kind, pulses, first, last)
   kind.count = kind.count + 1
 end
 
-local function count_dose(kind, place, pulse)
+--- The dose of pulses at a place of a kind of stimuli; pulses of several kinds may have one.
+local function dose_of(kind, place, pulse)
   local key = ("%s %s %s %s"):format(pulse.channel, pulse.intensity, pulse.reference, pulse.mso)
   local dose = kind.by_dose[place][key]
   if not dose then
@@ -111,90 +124,118 @@ local function count_dose(kind, place, pulse)
     kind.by_dose[place][key] = dose
     table.insert(kind.doses[place], dose)
   end
+  return dose
+end
+
+local function count_dose(kind, place, pulses, i)
+  local number, known = pulses.kind[i], kind.by_dose[place]
+  local dose = known[number]
+  if not dose then
+    dose = dose_of(kind, place, pulses.kinds[number])
+    known[number] = dose
+  end
   dose.count = dose.count + 1
+  return dose
 end
 
 --- How many pulses each trial has.
 local function sizes_of(pulses)
-  local sizes = {}
-  for _, pulse in ipairs(pulses) do
-    if pulse.trial then
-      sizes[pulse.trial] = (sizes[pulse.trial] or 0) + 1
+  local sizes, trial = {}, pulses.trial
+  for i = 1, pulses.count do
+    local number = trial[i]
+    if number then
+      sizes[number] = (sizes[number] or 0) + 1
     end
   end
   return sizes
 end
 
---- Does a stimulus end between two pulses? Always after and before a pair, which has a trial of its own.
-local function is_end(before, after, of_trials, sizes)
-  if before.trial and before.trial == after.trial then
+--- Does a stimulus end between a pulse and the one before it? Always after and before a pair, which has a
+--- trial of its own.
+local function is_end(pulses, i, of_trials, sizes)
+  local before, after = pulses.trial[i - 1], pulses.trial[i]
+  if before and before == after then
     return false
-  elseif before.trial and after.trial and (of_trials and before.block or sizes[before.trial] == 2
-    or sizes[after.trial] == 2) then
+  elseif before and after and (of_trials and pulses.kinds[pulses.kind[i - 1]].block or sizes[before] == 2
+    or sizes[after] == 2) then
     return true
   end
-  return after.at - before.at > M.within_s
+  return pulses.at[i] - pulses.at[i - 1] > M.within_s
 end
 
---- Where each stimulus begins and ends. A trial may end within another one, where they are side by side.
+--- Where each stimulus begins. A trial may end within another one, where they are side by side.
 local function cut(pulses, of_trials)
-  local cuts, first, sizes = {}, 1, sizes_of(pulses)
-  for i = 2, #pulses do
-    if is_end(pulses[i - 1], pulses[i], of_trials, sizes) then
-      cuts[#cuts + 1] = { first, i - 1 }
-      first = i
+  local firsts, sizes = {}, sizes_of(pulses)
+  firsts[1] = pulses.count > 0 and 1 or nil
+  for i = 2, pulses.count do
+    if is_end(pulses, i, of_trials, sizes) then
+      firsts[#firsts + 1] = i
     end
   end
-  if #pulses > 0 then
-    cuts[#cuts + 1] = { first, #pulses }
+  return firsts
+end
+
+--- How long it is from stimulus to stimulus. There may be a million.
+local function add_intervals(found, pulses, firsts)
+  local at, of_kind, kinds = pulses.at, pulses.kind, pulses.kinds
+  local within, between, silence = { sum = 0, count = 0 }, { sum = 0, count = 0 }, { sum = 0, count = 0 }
+  local function add(range, value)
+    range.sum, range.count = range.sum + value, range.count + 1
+    if not range.low then
+      range.low, range.high = value, value
+    elseif value < range.low then
+      range.low = value
+    elseif value > range.high then
+      range.high = value
+    end
   end
-  return cuts
+  for i = 2, #firsts do
+    local first, before = firsts[i], firsts[i - 1]
+    local is_break = of_kind[first] ~= of_kind[before]
+      and kinds[of_kind[first]].block ~= kinds[of_kind[before]].block
+    add(is_break and between or within, at[first] - at[before])
+    add(silence, at[first] - at[first - 1])
+  end
+  if within.count == 0 and between.low then -- each block is one stimulus
+    within, between = between, {}
+    within.sum, within.count = at[firsts[#firsts]] - at[1], #firsts - 1
+  end
+  found.shortest, found.longest = within.low, within.high
+  found.mean = within.count > 0 and within.sum / within.count or nil
+  found.break_shortest, found.break_longest = between.low, between.high
+  found.silence_shortest, found.silence_longest = silence.low, silence.high
 end
 
 --- The stimuli of pulses that are sorted by time.
----@param pulses { at: number, channel: string, intensity: number, reference: string, mso: number?,
----   trial: integer?, block: integer?, planned: number? }[] trial: of the record; nil: an old one, which does
----   not number them; planned: seconds, where at is when it was given
+---@param pulses moonpulse.ListedPulses
 ---@param of_trials boolean? the blocks are of mp.trials: each of their trials is a stimulus, however close
 ---@return moonpulse.Stimuli
 function M.of(pulses, of_trials)
-  local found, by_key, sum, intervals = { kinds = {}, count = 0 }, {}, 0, 0
-  local cuts = cut(pulses, of_trials)
-  local keys = keys_of(pulses, cuts)
-  local function widen(low, high, value)
-    found[low] = math.min(found[low] or value, value)
-    found[high] = math.max(found[high] or value, value)
-  end
-  for i, each in ipairs(cuts) do
-    local first, last = each[1], each[2]
+  local found, by_key = { kinds = {}, count = 0 }, {}
+  local firsts = cut(pulses, of_trials)
+  local keys, one, dose, number = keys_of(pulses, firsts), nil, nil, nil
+  for i = 1, #firsts do
+    local first, last = firsts[i], (firsts[i + 1] or pulses.count + 1) - 1
     local kind = by_key[keys[i]]
-    if not kind then
-      kind = kind_of(pulses, first, last)
-      by_key[keys[i]], found.kinds[#found.kinds + 1] = kind, kind
-    end
-    add_times(kind, pulses, first, last)
-    for place = 1, kind.pulses do
-      count_dose(kind, math.min(place, #kind.doses), pulses[first + place - 1])
-    end
-    local before = cuts[i - 1]
-    if before then
-      local interval = pulses[first].at - pulses[before[1]].at
-      if pulses[first].block ~= pulses[before[1]].block then
-        widen("break_shortest", "break_longest", interval)
-      else
-        sum, intervals = sum + interval, intervals + 1
-        widen("shortest", "longest", interval)
+    if first == last and kind and kind == one and pulses.kind[first] == number then -- another of those pulses
+      kind.count, dose.count = kind.count + 1, dose.count + 1
+    else
+      if not kind then
+        kind = kind_of(pulses, first, last)
+        by_key[keys[i]], found.kinds[#found.kinds + 1] = kind, kind
       end
-      widen("silence_shortest", "silence_longest", pulses[first].at - pulses[before[2]].at)
+      add_times(kind, pulses.at, first, last)
+      for place = 1, kind.pulses do
+        dose = count_dose(kind, math.min(place, #kind.doses), pulses, first + place - 1)
+      end
+      one, number = first == last and kind or nil, pulses.kind[first]
     end
   end
-  found.count = #cuts
-  found.mean = intervals > 0 and sum / intervals or nil
-  if intervals == 0 and found.break_shortest then -- each block is one stimulus
-    found.shortest, found.longest, found.mean = found.break_shortest, found.break_longest,
-      (pulses[cuts[#cuts][1]].at - pulses[1].at) / (#cuts - 1)
-    found.break_shortest, found.break_longest = nil, nil
+  for _, kind in ipairs(found.kinds) do
+    kind.by_dose = nil
   end
+  found.count = #firsts
+  add_intervals(found, pulses, firsts)
   return found
 end
 

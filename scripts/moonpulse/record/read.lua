@@ -10,6 +10,7 @@ local M = {}
 -- what is longer was not written by a run, or is more than can be read into a report
 local most_manifest, most_events = 16000000, 400000000
 local most_columns, most_header = 64, 65536 -- as many as core.rows takes; bytes
+M.most_events, M.most_header = most_events, most_header
 
 -- Columns that are numbers. What is beyond most was not written by a run, and is as if it were missing: no
 -- run lasts longer than 30 years.
@@ -54,7 +55,13 @@ end
 
 --- The columns by their names: of the ones that are in each row for itself, what core.rows is to know; what
 --- the others are, in their order; where the rows begin. Or nil and a message: it may come from anywhere.
-local function header_of(text, path, unread)
+---@param text string a table, or what it begins with: at least M.most_header bytes and one, if there are
+---@param path string for messages
+---@param unread table<string, boolean|"unasked">? as of M.lists
+---@return table[]? columns
+---@return table[]|string shared
+---@return integer? at
+function M.header(text, path, unread)
   local line, at = text:sub(1, most_header + 1):match("([^\r\n]+)()")
   line, at = line or "", at or #text + 1
   local count = select(2, line:gsub("\t", "")) + 1
@@ -88,7 +95,13 @@ local function header_of(text, path, unread)
 end
 
 --- What rows have in common: the cells in text, and which numbers each of them has.
-local function kind_of(text, found, columns, shared)
+---@param text string the cells of columns that are no numbers of each row
+---@param found integer bit i - 1: the row has the number of column i
+---@param columns table[] of M.header
+---@param shared table[] likewise
+---@return table kind
+---@return table<string, boolean> has by the keys of the numbers
+function M.kind(text, found, columns, shared)
   local kind, has, cells = {}, {}, cells_of(text)
   for i, column in ipairs(shared) do
     local cell = cells[i]
@@ -107,7 +120,7 @@ local function kind_of(text, found, columns, shared)
   end
   classify(kind, has)
   kind.__index = kind -- of the rows
-  return kind
+  return kind, has
 end
 
 local function by_plan(a, b)
@@ -163,7 +176,10 @@ function M.events(path)
 end
 
 --- One more row of its kind; what is not said is computed.
-local function add(list, row, kind)
+---@param list table[]
+---@param row table its numbers
+---@param kind table of M.kind
+function M.add(list, row, kind)
   if kind.of_times then
     row.lateness = row.sent - row.planned
   end
@@ -178,7 +194,7 @@ end
 ---@return table? events
 ---@return string? message
 function M.parse(text, path)
-  local columns, shared, at = header_of(text, path)
+  local columns, shared, at = M.header(text, path)
   if not columns then
     return nil, shared
   end
@@ -193,12 +209,12 @@ function M.parse(text, path)
       if rest ~= before or found ~= has then
         local alike = kinds[found] or {}
         kinds[found] = alike
-        kind = alike[rest] or kind_of(rest, found, columns, shared)
+        kind = alike[rest] or M.kind(rest, found, columns, shared)
         alike[rest], before, has = kind, rest, found
         list = lists[kind.event]
       end
       if list then
-        add(list, row, kind)
+        M.add(list, row, kind)
       end
     end
   end
@@ -216,14 +232,14 @@ end
 ---   what rows of a kind have in common
 ---@return string? message
 function M.lists(text, path, unread)
-  local columns, shared, at = header_of(text, path, unread)
+  local columns, shared, at = M.header(text, path, unread)
   if not columns then
     return nil, shared
   end
   local lists, kinds, rests, found, bad = core.row_lists(text, at, columns)
   local made = {}
   for i, rest in ipairs(rests) do
-    made[i] = kind_of(rest, found[i], columns, shared)
+    made[i] = M.kind(rest, found[i], columns, shared)
   end
   return { lists = lists, kind = kinds, kinds = made, incomplete = bad }
 end

@@ -143,10 +143,25 @@ local function leave_late(marks, folder, is_real)
   end
 end
 
+--- Of a pulse it is no longer said whether it was given.
+local function leave_unsaid(pulses, i, made)
+  local number = pulses.kind[i]
+  if not made[number] then
+    local kind = {}
+    for key, value in pairs(pulses.kinds[number]) do
+      kind[key] = value
+    end
+    kind.given, kind.status = nil, nil
+    made[number] = #pulses.kinds + 1
+    pulses.kinds[made[number]], pulses.has[made[number]] = kind, pulses.has[number]
+  end
+  pulses.kind[i] = made[number]
+end
+
 --- On several devices each came to an end of its own: of pulses behind the last that one of them gave, while
 --- others went on, it counts for nothing whether they were given. In words: which ended sooner.
-local function end_each(one, last, devices)
-  local place_of, last_of, sooner = {}, {}, {}
+local function end_each(pulses, last, devices)
+  local place_of, last_of, sooner, made = {}, {}, {}, {}
   for _, each in ipairs(type(devices) == "table" and devices or {}) do
     local channels = type(each) == "table" and each.channels
     for _, channel in ipairs(type(channels) == "table" and channels or {}) do
@@ -154,17 +169,16 @@ local function end_each(one, last, devices)
     end
   end
   for i = 1, last do
-    local pulse = one.pulses[i]
-    local place = place_of[pulse.channel or false]
-    if place and pulse.given == "given" then
+    local kind = pulses.kinds[pulses.kind[i]]
+    local place = place_of[kind.channel or false]
+    if place and kind.given == "given" then
       last_of[place] = i
     end
   end
   for i = 1, last do
-    local pulse = one.pulses[i]
-    local place = place_of[pulse.channel or false]
+    local place = place_of[pulses.kinds[pulses.kind[i]].channel or false]
     if place and i > (last_of[place] or 0) then
-      pulse.given, pulse.status = nil, nil
+      leave_unsaid(pulses, i, made)
       sooner[place] = true
     end
   end
@@ -180,18 +194,19 @@ end
 --- Cut both behind the last pulse that a run gave which was stopped or killed, or which its device's own
 --- fault ended: what its end did to those that followed, and how it ended, is not the plan's.
 local function cut(found, one, other, faulted, devices)
-  local last = #one.pulses
-  while last > 0 and one.pulses[last].given ~= "given" do
+  local pulses = one.pulses
+  local last = pulses.count
+  while last > 0 and pulses.kinds[pulses.kind[last]].given ~= "given" do
     last = last - 1
   end
-  local sooner = end_each(one, last, devices)
+  local sooner = end_each(pulses, last, devices)
   found[#found + 1] = { what = "end", same = true, text = ("the run ended early, %s (%s)%s; this one has %s: "
     .. "what is compared ends there%s"):format(last == 0 and "before its first pulse"
       or "with pulse " .. numbers.count(last), one.facts.ended or "how is not known", faulted
       and ", by the device's own fault, which is not done again" or "",
-    numbers.counted(#other.pulses, "pulse"), sooner) }
+    numbers.counted(other.pulses.count, "pulse"), sooner) }
   for _, side in ipairs { one, other } do
-    table.move({}, 1, #side.pulses - last, last + 1, side.pulses)
+    side.pulses.count = math.min(side.pulses.count, last)
     table.move({}, 1, #side.marks - #one.marks, #one.marks + 1, side.marks)
     while side.plans and (side.plans[#side.plans] or 0) > last do
       table.remove(side.plans)

@@ -210,6 +210,14 @@ function core.as_folder(path) end
 ---@return string? code
 function core.read_file(path, most) end
 
+--- The same file, open for who reads it part by part.
+---@param path string
+---@param most integer bytes
+---@return file*?
+---@return string? message
+---@return string? code
+function core.open_file(path, most) end
+
 --- Lock a folder against other programs of ours, until the lock is closed.
 ---@param path string
 ---@param shared boolean? with others who only read

@@ -9,10 +9,11 @@ describe("a methods section of trials in blocks", function()
 
   it("tells the intervals within blocks, and the breaks between them apart", function()
     local function of(blocks)
-      local list, at = {}, 0
+      local list, at = { count = #blocks, at = {}, trial = {}, kind = {}, kinds = {} }, 0
       for i, block in ipairs(blocks) do
         at = at + (i > 1 and (block == blocks[i - 1] and 6 or 20) or 0)
-        list[i] = { at = at, channel = "1", intensity = 50, reference = "MSO", block = block or nil }
+        list.at[i], list.trial[i], list.kind[i] = at, false, i
+        list.kinds[i] = { channel = "1", intensity = 50, reference = "MSO", block = block or nil }
       end
       local found = stimuli.of(list)
       return { found.shortest, found.longest, found.mean, found.break_shortest or false,

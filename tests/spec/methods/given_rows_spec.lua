@@ -30,7 +30,8 @@ describe("the pulses that a run gave", function()
   it("have the trials of the plan where their rows say none", function()
     shell.write(folder .. "/pairs.lua", [[local mp = require "moonpulse"
       return mp.protocol { id = "pairs", name = "Pairs", plan = function()
-        return mp.pair { isi = mp.ms(200), intensity = { mp.mso(40), mp.mso(60) } }:times(6, { every = 0.45 })
+        return mp.pair { isi = mp.ms(200), intensity = { mp.mso(40), mp.mso(60) } }:label "P":times(6,
+          { every = 0.45 })
       end }]])
     local status, _, err = shell.moonpulse(folder, ("run %s/pairs.lua --speed max --timing host --out "
       .. "%s/runs"):format(folder, folder))
@@ -51,6 +52,9 @@ describe("the pulses that a run gave", function()
     end
     assert.are.equal(12, changed)
     shell.write(run .. "/events.tsv", table.concat(lines, "\n") .. "\n")
-    assert.are.same(with.delivered, assert(of_run.folder(run)).delivered)
+    local without = assert(of_run.folder(run))
+    assert.are.same(with.delivered, without.delivered)
+    assert.are.same({ { name = "P", planned = 12, trials = 6, delivered = 12, confirmed = 12,
+      trials_begun = 6 } }, without.conditions)
   end)
 end)
