@@ -485,6 +485,7 @@ void mp_open_session(lua_State *L)
                                        {"codes", mp_session_takes_codes},
                                        {"code", mp_session_gives_code},
                                        {"lines", mp_session_lines},
+                                       {"stream", mp_session_stream},
                                        {"believed", session_believed},
                                        {"near", mp_near_begin},
                                        {"near_over", mp_near_over},
