@@ -26,7 +26,9 @@ struct mp_lsl_ask {
     char id[24]; // that its answers begin with
 };
 
+/* Have a socket to ask with. MP_EIO where the system has none. */
 enum mp_status mp_lsl_ask_open(struct mp_lsl_ask *ask, bool all, struct mp_error *err);
+/* Close it; also one that could not be opened. */
 void mp_lsl_ask_close(struct mp_lsl_ask *ask);
 /* Ask once, everywhere. What cannot be sent is lost, as any datagram may be. */
 void mp_lsl_ask_all(const struct mp_lsl_ask *ask, const char *query);

@@ -9,6 +9,7 @@
 
 enum { NO_TIME = 1, HAS_TIME = 2 }; // how a sample begins
 enum { LITTLE = 1234, BIG = 4321 };
+enum { KEPT = 36000 }; // samples that the sender keeps for us, as liblsl asks
 enum { ARCHIVE_MAGIC = 0x7f, ARCHIVE_MOST = 9 };
 
 static const double pattern_time = 123456.789;
@@ -161,17 +162,17 @@ size_t mp_lsl_feed_ask(char *out, const struct mp_lsl_found *found)
 {
     int put;
     if (found->version < MP_LSL_VERSION)
-        put = snprintf(out, MP_LSL_FEED_ASKS, "LSL:streamfeed\r\n360 0\r\n");
+        put = snprintf(out, MP_LSL_FEED_ASKS, "LSL:streamfeed\r\n%d 0\r\n", KEPT);
     else // a sender of the other byte order turns its numbers round, or says that it does not
         put = snprintf(out, MP_LSL_FEED_ASKS,
                        "LSL:streamfeed/%d %s\r\nNative-Byte-Order: %d\r\n"
                        "Endian-Performance: 0\r\nHas-IEEE754-Floats: 1\r\n"
                        "Supports-Subnormals: 1\r\nValue-Size: %zu\r\n"
-                       "Data-Protocol-Version: %d\r\nMax-Buffer-Length: 360\r\n"
+                       "Data-Protocol-Version: %d\r\nMax-Buffer-Length: %d\r\n"
                        "Max-Chunk-Length: 0\r\nHostname: %s\r\nSource-Id: %s\r\n"
                        "Session-Id: default\r\n\r\n",
                        MP_LSL_VERSION, found->uid, LITTLE, mp_lsl_format_size(found->format),
-                       MP_LSL_VERSION, found->hostname, found->source_id);
+                       MP_LSL_VERSION, KEPT, found->hostname, found->source_id);
     return put < MP_LSL_FEED_ASKS ? (size_t)put : MP_LSL_FEED_ASKS - 1;
 }
 

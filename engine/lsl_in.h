@@ -37,6 +37,7 @@ enum mp_status mp_lsl_in_open(struct mp_lsl_in **in, const char *path, bool as_t
                               int *read_end, struct mp_error *err);
 /* Let go of it, and free: waits for nobody else. NULL is accepted. */
 void mp_lsl_in_close(struct mp_lsl_in *in);
+/* What becomes of it just now. */
 void mp_lsl_in_look(struct mp_lsl_in *in, struct mp_lsl_in_state *state);
 
 #endif

@@ -35,6 +35,7 @@ struct mp_lsl_source {
     } map[MP_LSL_MAPPED];
 };
 
+/* Does a path begin as one of those? */
 bool mp_lsl_is_path(const char *path);
 /* Read a path. MP_EINVAL where it is not as above. */
 enum mp_status mp_lsl_source_read(struct mp_lsl_source *source, const char *path,

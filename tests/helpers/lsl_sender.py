@@ -12,11 +12,11 @@ the lines on standard input say, once a receiver is there:
   leave          the same, but nobody finds it until OUT.back is there
 HOW: format=FORMAT (string), channels=N, rate=R, type=T, source=ID, version=110 or 100, data=110 or 100; big: numbers in
 the other byte order; lie: so, and it says that they are not; deaf: it takes connections and answers nothing; nobody:
-it answers that it has no such stream. OUT has a line of JSON when all is done: how many samples, how many receivers.
+it answers that it has no such stream. OUT.there is there once it can be found; OUT has a line of JSON when all is done:
+how many samples, how many receivers. It ends with the folder of OUT.
 """
 import json
 import os
-import select
 import socket
 import struct
 import sys
@@ -136,18 +136,18 @@ def begin(s):
         return False
     lines = asked.decode().split("\r\n")
     if version == 110:
-        assert lines[0] == "LSL:streamfeed/110 " + uid(), lines
+        assert lines[0].startswith("LSL:streamfeed/110 "), lines
         said = dict(each.split(": ", 1) for each in lines[1:-2])
         assert said["Native-Byte-Order"] == "1234" and said["Has-IEEE754-Floats"] == "1", lines
-        assert int(said["Data-Protocol-Version"]) >= data and int(said["Max-Buffer-Length"]) > 0, lines
+        assert int(said["Data-Protocol-Version"]) >= data and said["Max-Buffer-Length"] == "36000", lines
         assert int(said["Value-Size"]) == (0 if form == "string" else struct.calcsize(CODES[form])), lines
-        if "nobody" in how:
+        if "nobody" in how or lines[0].split()[1] != uid():
             s.sendall(b"LSL/110 404 Not found\r\n\r\n")
             return False
         s.sendall(("LSL/110 200 OK\r\nUID: %s\r\nByte-Order: %d\r\nSuppress-Subnormals: 0\r\n"
                    "Data-Protocol-Version: %d\r\n\r\n" % (uid(), 4321 if "big" in how else 1234, data)).encode())
     else:
-        assert lines[0] == "LSL:streamfeed" and int(lines[1].split()[0]) > 0, lines
+        assert lines[0] == "LSL:streamfeed" and lines[1] == "36000 0", lines
     if data == 100:
         s.sendall(b"\x7f" + archived(9) + archived(len(info())) + info() + b"\0\0")
     s.sendall(sample(pattern(4), 123456.789) + sample(pattern(2), 123456.789))
@@ -170,6 +170,12 @@ def until(path):
         time.sleep(0.01)
 
 
+def end_with_folder():
+    while os.path.isdir(os.path.dirname(out)):
+        time.sleep(0.2)
+    os._exit(0)
+
+
 def values(first):
     return [first] + [7 if form != "string" else "other"] * (channels - 1)
 
@@ -178,10 +184,11 @@ udp, tcp = first_free(socket.SOCK_DGRAM), first_free(socket.SOCK_STREAM)
 tcp.listen(4)
 port, service = tcp.getsockname()[1], udp.getsockname()[1]
 threading.Thread(target=answer_queries, daemon=True).start()
+threading.Thread(target=end_with_folder, daemon=True).start()
 done = {"samples": 0, "receivers": 0}
+open(out + ".there", "w").close()
 commands = sys.stdin.read().splitlines()
 s = receiver(done)
-open(out + ".begun", "w").close()
 for line in commands:
     what, _, text = line.partition(" ")
     if what == "send":

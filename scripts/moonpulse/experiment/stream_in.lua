@@ -1,5 +1,5 @@
---- A stream of LSL that triggers come from: it is there before the run goes on, and what becomes of it is said.
---- The engine finds and receives it (engine/lsl_in.h).
+--- A stream of LSL that triggers come from: it is there before the run goes on, and what becomes of it is
+--- said. The engine finds and receives it (engine/lsl_in.h).
 local core = require "moonpulse.core"
 local escapes = require "moonpulse.text.escapes"
 local numbers = require "moonpulse.text.numbers"
@@ -8,6 +8,7 @@ local refusals = require "moonpulse.text.refusal"
 local M = {}
 
 local patience_s = 10 -- for a stream that is not there yet
+local reason_s = 1.5 -- for one that cannot be received
 local look_s = 0.25
 local most_said = 50 -- of one that comes and goes
 
@@ -36,20 +37,28 @@ local function tell(self, text, ...)
   end
 end
 
+local function lost(self, now, why)
+  tell(self, "%s was lost%s: it is looked for", escapes.shown(now.name), why and " (" .. why .. ")" or "")
+end
+
 --- Say what has changed since the last look.
 local function look(self)
   local now, was = self.session:stream(), self.was
   if not now then -- the port was closed
     return
   end
-  local name, why = escapes.shown(now.name or ""), now.why and escapes.shown(now.why)
-  if was.receives and not now.receives or now.connections > was.connections and was.connections > 0 then
-    tell(self, "%s was lost%s: it is looked for", name, why and " (" .. why .. ")" or "")
-  elseif not now.receives and why and why ~= self.why then
+  local why = now.why and escapes.shown(now.why)
+  local again = now.connections > was.connections
+  if was.receives and (again or not now.receives) then
+    lost(self, now, why)
+  elseif not now.receives and not again and now.connections > 0 and why and why ~= self.why then
     tell(self, "not received: %s", why)
   end
-  if now.connections > was.connections then
-    tell(self, "%s is received", name)
+  if again then
+    tell(self, "%s is received", escapes.shown(now.name))
+    if not now.receives then
+      lost(self, now, why)
+    end
   end
   if now.first and not was.first then
     tell(self, "a sample \"%s\" is no byte, and passed over, as will be others: a whole number from 0 to 255 "
@@ -60,14 +69,21 @@ end
 
 --- Wait until the stream is received. Raises a fault where it does not come, or a stop.
 local function await(self, waiting)
+  local why_ns
   waiting:until_true(function()
     look(self)
-    return self.was.connections > 0 or nil
+    why_ns = self.was.why and (why_ns or core.clock_ns())
+    return self.was.connections > 0 or why_ns and core.clock_ns() - why_ns > reason_s * 1e9 or nil
   end, patience_s, 0.05)
-  if self.was.connections == 0 then
-    refusals.fault(("%s: no such stream was received within %s%s: start the program that sends it first"):format(
-      self.what, numbers.seconds(patience_s), self.why and ": " .. self.why or ""))
+  local why = self.was.why and escapes.shown(self.was.why)
+  if self.was.connections > 0 then
+    return
+  elseif why then
+    refusals.fault(("%s: the stream is not received: %s"):format(self.what, why))
   end
+  refusals.fault(("%s: no such stream was found within %s: start the program that sends it first%s"):format(
+    self.what, numbers.seconds(patience_s), self.what:find " lsl:" and "; streams of other computers are "
+    .. "looked for by lsl-net: in place of lsl:" or ""))
 end
 
 --- Wait for the stream of a session's port, and say what becomes of it until close().
@@ -95,7 +111,8 @@ end
 ---@return { name: string, connections: integer, samples: integer, not_bytes: integer }
 function Stream:facts()
   local now = not self.over and self.session:stream() or self.was
-  return { name = now.name, connections = now.connections, samples = now.samples, not_bytes = now.passed_over }
+  return { name = now.name, connections = now.connections, samples = now.samples,
+    not_bytes = now.passed_over }
 end
 
 --- The same in a few words: nil where there is nothing to say.
@@ -107,7 +124,8 @@ function Stream:summary()
       facts.not_bytes == 1 and "was" or "were")
   end
   if facts.connections > 1 then
-    parts[#parts + 1] = ("it was lost and found again %s"):format(numbers.counted(facts.connections - 1, "time"))
+    local times = numbers.counted(facts.connections - 1, "time")
+    parts[#parts + 1] = ("it was lost and found again %s"):format(times)
   end
   return parts[1] and table.concat(parts, "; ")
 end

@@ -76,7 +76,8 @@ function Triggers:open(path, baud)
   if not ok then
     refusals.fault("--trigger-in: " .. message)
   elseif streams.is_path(path) then
-    self.stream = streams.open(self.session, "--trigger-in " .. path, self.waiting, self.say)
+    self.stream = streams.open(self.session, "--trigger-in " .. path, self.waiting,
+      self.tell_stream or self.say)
   end
 end
 
