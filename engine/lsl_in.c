@@ -320,10 +320,12 @@ static bool find(struct mp_lsl_in *in, const struct mp_lsl_ask *ask, struct here
     }
     if (count == 0 && !in->found_once) // whatever was said of what is not there any more
         tell_why(in, "");
-    if (count == 1 && mp_lsl_found_check(&list[0].found, &err) != MP_OK)
-        tell_why(in, err.text);
+    if (count == 0)
+        return false;
     *found = list[0];
-    return count == 1 && err.status == MP_OK;
+    if (mp_lsl_found_check(&found->found, &err) != MP_OK)
+        tell_why(in, err.text);
+    return err.status == MP_OK;
 }
 
 static void *receive_main(void *argument)
