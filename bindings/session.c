@@ -486,6 +486,7 @@ void mp_open_session(lua_State *L)
                                        {"codes_of", mp_session_takes_codes_of},
                                        {"code", mp_session_gives_code},
                                        {"lines", mp_session_lines},
+                                       {"stream", mp_session_stream},
                                        {"believed", session_believed},
                                        {"near", mp_near_begin},
                                        {"near_over", mp_near_over},

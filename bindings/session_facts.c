@@ -4,6 +4,8 @@
 #include "bindings/playing.h"
 #include "bindings/raise.h"
 
+#include "engine/lsl_in.h"
+
 #include <lauxlib.h>
 
 /* session:backend() -> "serial"|"pty"|"virtual", path; nothing when closed */
@@ -32,4 +34,38 @@ int mp_session_lines(lua_State *L)
     lua_pushboolean(L, cts);
     lua_pushboolean(L, dsr);
     return 2;
+}
+
+/*
+ * session:stream() -> { receives =, name =?, why =?, connections =, samples =, passed_over =,
+ * first =? } of a port that receives a stream of LSL: as mp_lsl_in_state; nothing: it is no
+ * such port, or closed
+ */
+int mp_session_stream(lua_State *L)
+{
+    struct mp_lsl_in_state state;
+    const struct mp_port *port = mp_session_port(mp_check_session(L, 1));
+    if (port == NULL || !mp_port_stream(port, &state))
+        return 0;
+    lua_createtable(L, 0, 7);
+    lua_pushboolean(L, state.receives);
+    lua_setfield(L, -2, "receives");
+    lua_pushinteger(L, (lua_Integer)state.connections);
+    lua_setfield(L, -2, "connections");
+    lua_pushinteger(L, (lua_Integer)state.samples);
+    lua_setfield(L, -2, "samples");
+    lua_pushinteger(L, (lua_Integer)state.passed_over);
+    lua_setfield(L, -2, "passed_over");
+    const struct {
+        const char *key, *text;
+        bool is_there;
+    } texts[] = {{"name", state.name, state.name[0] != 0},
+                 {"why", state.why, state.why[0] != 0},
+                 {"first", state.first, state.passed_over > 0}};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        if (texts[i].is_there) {
+            lua_pushstring(L, texts[i].text);
+            lua_setfield(L, -2, texts[i].key);
+        }
+    return 1;
 }

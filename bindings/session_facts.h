@@ -7,5 +7,6 @@
 /* Methods of a session. */
 int mp_session_backend(lua_State *L);
 int mp_session_lines(lua_State *L);
+int mp_session_stream(lua_State *L);
 
 #endif

@@ -1,6 +1,7 @@
 #include "engine/port.h"
 
 #include "engine/clock.h"
+#include "engine/lsl_in.h"
 #include "engine/port_backend.h"
 #include "engine/port_wire.h"
 
@@ -80,8 +81,8 @@ enum mp_status mp_port_open(struct mp_port **port, const char *path,
     enum mp_status status = check_serial(serial, err);
     struct mp_port_target target = {.path = path};
     bool wire = mp_wire_is_path(path), datagram = mp_datagram_is_path(path);
-    bool lines = mp_lines_is_path(path);
-    if (status == MP_OK && !wire && !datagram && !lines)
+    bool lines = mp_lines_is_path(path), lsl = mp_lsl_port_is_path(path);
+    if (status == MP_OK && !wire && !datagram && !lines && !lsl)
         status = resolve(&target, path, err);
     if (status != MP_OK)
         return status;
@@ -96,6 +97,7 @@ enum mp_status mp_port_open(struct mp_port **port, const char *path,
     status = wire       ? mp_wire_open(made, path, serial, err)
              : datagram ? mp_datagram_open(made, path, err)
              : lines    ? mp_lines_open(made, path, serial, err)
+             : lsl      ? mp_lsl_port_open(made, path, err)
                         : open_file(made, &target, serial, err);
     if (status != MP_OK)
         goto fail;
@@ -132,6 +134,13 @@ enum mp_port_kind mp_port_kind(const struct mp_port *port)
 const char *mp_port_path(const struct mp_port *port)
 {
     return port->path;
+}
+
+bool mp_port_stream(const struct mp_port *port, struct mp_lsl_in_state *state)
+{
+    if (port->lsl != NULL)
+        mp_lsl_in_look(port->lsl, state);
+    return port->lsl != NULL;
 }
 
 // one call hands over no more than this, so that every count fits libserialport's int

@@ -1,5 +1,5 @@
 /*
- * port.h - a serial port: one interface, seven backends.
+ * port.h - a serial port: one interface, eight backends.
  *
  * Real ports go through libserialport. Pseudo-terminals go through raw termios,
  * because libserialport 0.1.1 refuses them: it wants an entry in /sys/class/tty
@@ -8,8 +8,9 @@
  * ends in this process: a simulator's in virtual time. A datagram socket of this computer
  * ("udp:127.0.0.1:5005", "unix:/path") is for triggers: a byte a datagram; behind "samples:"
  * for samples: whole datagrams. Only in. "lines:/dev/ttyUSB1" gives a byte for each edge of
- * that port's CTS, DSR, RI and CD (line_edges.h), only in as well. A parallel port is for event
- * codes: its data pins, and only out.
+ * that port's CTS, DSR, RI and CD (line_edges.h), only in as well; so does "lsl:NAME" for each
+ * sample of a stream of LSL (lsl_source.h), and behind "samples:" a line for each. A parallel
+ * port is for event codes: its data pins, and only out.
  *
  * mp_port_open allocates the port, mp_port_close frees it; both belong to the
  * loop thread. While a port is armed only the dispatcher thread writes and only
@@ -157,6 +158,12 @@ enum mp_status mp_port_check_line(struct mp_port *port, enum mp_trigger_line lin
 
 /* "RTS", "DTR", "BREAK"; "" for MP_TRIGGER_NONE. */
 const char *mp_trigger_line_name(enum mp_trigger_line line);
+
+struct mp_lsl_in_state;
+
+/* What becomes of the stream of LSL that the port receives; false: it is another port. Loop
+ * thread. */
+bool mp_port_stream(const struct mp_port *port, struct mp_lsl_in_state *state);
 
 /*
  * Time that len bytes take on the wire, in nanoseconds, rounded up:

@@ -62,7 +62,13 @@ bool mp_lines_is_path(const char *path);
 enum mp_status mp_lines_open(struct mp_port *port, const char *path,
                              const struct mp_serial *serial, struct mp_error *err);
 
+/* port_lsl.c: is it a stream of LSL, "lsl:NAME", also behind "samples:"? */
+bool mp_lsl_port_is_path(const char *path);
+/* Fill port->ops, port->lsl and port->fd. On failure nothing is left open. */
+enum mp_status mp_lsl_port_open(struct mp_port *port, const char *path, struct mp_error *err);
+
 struct mp_lines;
+struct mp_lsl_in;
 
 struct mp_port {
     const struct mp_port_ops *ops;
@@ -70,6 +76,7 @@ struct mp_port {
     struct sp_port *sp;     // the libserialport backend's; NULL in the other
     struct mp_wire *wire;   // port_wire.c's; NULL in the others
     struct mp_lines *lines; // port_lines.c's; NULL in the others
+    struct mp_lsl_in *lsl;  // port_lsl.c's; NULL in the others
     char *path;
 };
 

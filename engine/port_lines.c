@@ -238,7 +238,7 @@ enum mp_status mp_lines_open(struct mp_port *port, const char *path,
     if (port->lines == NULL)
         return mp_fail(err, MP_ENOMEM, "out of memory opening \"%s\"", path);
     enum mp_status status =
-        mp_lines_is_path(inner) || mp_datagram_is_path(inner)
+        mp_lines_is_path(inner) || mp_datagram_is_path(inner) || mp_lsl_port_is_path(inner)
             ? mp_fail(err, MP_EINVAL, "\"%s\": the path of a port is needed behind %s", path,
                       prefix)
             : mp_port_open(&port->lines->port, inner, serial, err);

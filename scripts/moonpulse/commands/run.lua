@@ -44,8 +44,8 @@ end
 local function add_triggers(parser)
   parser:option("--trigger-in", "The serial port whose bytes run:wait_trigger, stim:on_trigger and "
     .. "--start-on wait for; or udp:127.0.0.1:PORT or unix:/PATH, where each datagram is one, by its first "
-    .. "byte; or lines:PATH: edges of that port's CTS, DSR, RI and CD; or keys: those of the terminal "
-    .. "(docs/triggers.md)."):argname("PATH")
+    .. "byte; or lines:PATH: edges of that port's CTS, DSR, RI and CD; or lsl:NAME: samples of a stream of "
+    .. "LSL; or keys: those of the terminal (docs/triggers.md)."):argname("PATH")
   parser:option("--trigger-baud", "Its speed, with 8 bits and no parity."):default("115200")
     :convert(common.number(300, 4000000, "baud")):argname("BAUD")
   parser:option("--start-on", "Start when a trigger comes (a scanner's first volume): byte=N, any, or "

@@ -7,6 +7,7 @@ local numbers = require "moonpulse.text.numbers"
 local queues = require "moonpulse.experiment.trigger_queue"
 local reactions = require "moonpulse.record.reactions"
 local refusals = require "moonpulse.text.refusal"
+local streams = require "moonpulse.experiment.stream_in"
 local summed = require "moonpulse.experiment.triggers_summed"
 local term = require "term"
 local trigger_files = require "moonpulse.experiment.trigger_file"
@@ -75,6 +76,9 @@ function Triggers:open(path, baud)
     stop_bits = 1, flow = "none" })
   if not ok then
     refusals.fault("--trigger-in: " .. message)
+  elseif streams.is_path(path) then
+    self.stream = streams.open(self.session, "--trigger-in " .. path, self.waiting,
+      self.tell_stream or self.say)
   end
 end
 
@@ -302,6 +306,9 @@ function Triggers:close()
   if self.player then
     self.player:wake()
   end
+  if self.stream then
+    self.stream:close()
+  end
   if self.session then
     self.session:close()
   end
@@ -367,7 +374,8 @@ end
 
 --- How many bytes came and what became of them; nil without --trigger-in or --triggers.
 ---@return { came: integer, taken: integer, passed_over: integer, before: integer, dropped: integer,
----   on_trigger: table? }? on_trigger: of plans that waited for them, as moonpulse.record.reactions has it
+---   on_trigger: table?, stream: table? }? on_trigger: of plans that waited for them, as
+---   moonpulse.record.reactions has it; stream: of LSL, that they came from
 function Triggers:counts()
   local queue = self.queue
   if not self.session or self.entries and not self.from then
@@ -376,23 +384,14 @@ function Triggers:counts()
   local ahead = self.on_trigger
   return { on_trigger = ahead and reactions.facts(ahead.by, ahead.untold, ahead.reactions_ns),
     came = queue.came, taken = queue.taken, passed_over = queue.came - queue.taken,
-    before = queue.unheard, dropped = queue.dropped }
+    before = queue.unheard, dropped = queue.dropped, stream = self.stream and self.stream:facts() }
 end
 
 --- The same in a sentence.
 ---@return string? nil without --trigger-in or --triggers
 function Triggers:summary()
   local counts = self:counts()
-  if not counts then
-    return nil
-  end
-  local edges = self.edges and ("%s of a line taken by the script"):format(
-    self.edges == 1 and "1 edge" or numbers.count(self.edges) .. " edges")
-  if edges and counts.came == 0 then
-    return ("%s, from %s"):format(edges, self.path)
-  end
-  return summed.sentence(counts, self.path, self.on_trigger and self.on_trigger.by)
-    .. (edges and "; " .. edges or "")
+  return counts and summed.all(self, counts)
 end
 
 local function wait_for_edge(self, line, edge, timeout, fresh)

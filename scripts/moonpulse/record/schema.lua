@@ -388,7 +388,7 @@ end
 local acts = {}
 for _, kind in ipairs { "begin", "before", "arm", "disarm", "stop", "threshold", "override", "approval",
   "question", "answer", "refused_answer",
-  "trigger", "watched", "note", "read", "refused", "clock", "end", "sealed",
+  "trigger", "stream", "watched", "note", "read", "refused", "clock", "end", "sealed",
   "recovered", "report", "signature", "noted", "marked" } do
   acts[kind] = true
 end

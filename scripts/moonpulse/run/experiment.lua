@@ -146,6 +146,10 @@ local function make_stage(context, stimulator, journal, looking)
     show:mark(text, nil, { passed_over = true })
     show:say(text)
   end, stage.heard)
+  function stage.triggers.tell_stream(text)
+    stage.tell("stream", { text = text })
+    show:say(text)
+  end
   stage.device.triggers = stage.triggers
   stage.device.mark = function(...) stage.mark(...) end
   stage.device.tell = function(...) stage.tell(...) end

@@ -33,6 +33,7 @@ local acts = {
   watch = { "watch", "play", "count" },
   watched = { "watched", "play", "pulses", "why" },
   trigger = { "trigger", "byte", "input", "heard", "count", "again" },
+  stream = { "stream", "text" },
   threshold = { "threshold", "name", "of", "old", "new", "unit", "how", "method", "variant", "trials",
     "reversals", "why" },
   question = { "question", "text", "of" },

@@ -309,6 +309,19 @@ function Session:backend() end
 ---@return string? code
 function Session:lines() end
 
+---@class moonpulse.core.Stream a stream of LSL that a port receives (engine/lsl_in.h)
+---@field receives boolean now
+---@field name string? "\"Markers\" of eeg-1", once one was found; as its sender says it
+---@field why string? it does not receive: why, where that is known
+---@field connections integer how often it began to
+---@field samples integer that came, all in all
+---@field passed_over integer of those: that are no byte
+---@field first string? the first of these
+
+--- What becomes of the stream of LSL that the port receives; nothing: it is another port, or closed.
+---@return moonpulse.core.Stream?
+function Session:stream() end
+
 --- Any state -> closed. Also at the end of its scope.
 function Session:close() end
 
