@@ -152,6 +152,11 @@ local function tell_experiment(at, begun)
     return
   end
   local given, pulses = experiments.given_of_last(at)
+  if given >= pulses then
+    say("goes on", "with what is left of plan %d: %s%s", begun.number, numbers.counted(at.marks_left, "mark"),
+      pulses > 0 and " behind its last pulse" or "")
+    return
+  end
   say("goes on", "with what is left of plan %d, of which %s of %s were given", begun.number,
     numbers.count(given), numbers.counted(pulses, "pulse"))
 end

@@ -1,8 +1,9 @@
 --- What is left of a plan from one of its trials on: for a session that goes on where it broke off.
 --
 -- It begins with that trial's own part of the plan: what stands before it is left out, rests included; marks
--- behind the last rest before it are kept, and so are trials of mp.trials without a pulse right before it
--- (catch trials); of marks farther before left_marks tells. From then on its times are those of the plan.
+-- behind the last rest before it are kept, and so are trials of mp.trials without a pulse (catch trials)
+-- behind the last pulse before it, with all that follows them, also those that end an mp.trials before; of
+-- marks farther before left_marks tells. From then on its times are those of the plan.
 -- Amid a repetition of parts with drawn rests the first gap is the longest that it could have been.
 local core = require "moonpulse.core"
 local cursors = require "moonpulse.compose.stimulus_cursor"
@@ -90,9 +91,43 @@ local function joined(children, plan, view)
   return named(core.describe(core.sequence_of(children), view.origin, view.label), plan, view)
 end
 
+local function is_of_trials(view)
+  return (" " .. view.roles .. " "):find(" trials ", 1, true) ~= nil
+end
+
+--- Of mp.trials what has no pulse is a trial all the same, a catch, and so it is given with its interval.
+local function is_catch(child, of_trials)
+  local totals = child:totals()
+  return totals.pulses == 0 and totals.marks > 0 and (of_trials or has_role(child, { "trials" }))
+end
+
+--- What of a plan comes behind its last pulse, from its first catch trial on, or all marks of it; without the
+--- silence before. What is said of the pulses (a condition, a code) is not said of it.
+---@return moonpulse.Plan? nil: nothing
+local function behind_pulses(plan, all)
+  local view = plan:view()
+  if view.kind == "repeat" or view.kind == "channel" then
+    return behind_pulses(plan:child(1), all)
+  elseif view.kind ~= "sequence" then
+    return nil
+  end
+  local children, of_trials = {}, is_of_trials(view)
+  for i = 1, view.children do
+    local child = plan:child(i)
+    if child:totals().pulses > 0 then
+      children = { behind_pulses(child, all) }
+    elseif children[1] or is_catch(child, of_trials) or all and child:totals().marks > 0 then
+      children[#children + 1] = child
+    end
+  end
+  local made = children[2] and core.describe(core.sequence_of(children), view.origin, view.label)
+    or children[1]
+  return made and of_trials and core.tagged(made, nil, "trials") or made
+end
+
 local function rest_of_sequence(plan, view, skipped)
-  local children, found = {}, false
-  local of_trials = (" " .. view.roles .. " "):find(" trials ", 1, true)
+  local children, found, is_kept = {}, false, false
+  local of_trials = is_of_trials(view)
   for i = 1, view.children do
     local child = plan:child(i)
     local pulses = child:totals().pulses
@@ -102,12 +137,13 @@ local function rest_of_sequence(plan, view, skipped)
       found = true
       children[#children + 1] = from(child, skipped)
     elseif pulses > 0 then
-      skipped, children = skipped - pulses, {}
+      skipped, children = skipped - pulses, { skipped == pulses and behind_pulses(child, false) or nil }
+      is_kept = children[1] ~= nil
     elseif child:view().kind == "rest" then
-      -- of mp.trials what has no pulse is a trial all the same, a catch, and so it is given with its interval
-      children = of_trials and children[1] and table.move({ child }, 1, 1, #children + 1, children) or {}
-    else
-      children[#children + 1] = skipped == 0 and child or nil -- a mark, or what holds nothing but marks
+      children = is_kept and table.move({ child }, 1, 1, #children + 1, children) or {}
+    elseif skipped == 0 then -- a mark, or what holds nothing but marks
+      children[#children + 1] = child
+      is_kept = is_kept or is_catch(child, of_trials)
     end
   end
   return joined(children, plan, view)
@@ -120,15 +156,17 @@ local function rest_of_repeat(plan, view, skipped)
   local function times(count)
     return core.repeat_plan(child, count, view.spacing, view.exact_period or view.period)
   end
-  if inside == 0 then
+  local first = inside > 0 and from(child, inside) or behind_pulses(child, false)
+  if not first then
     return named(core.describe(times(left), view.origin, view.label), plan, view)
   end
-  local children = { from(child, inside) }
-  if left > 1 or view.spacing == "train" then
+  local children = { first }
+  local further = inside > 0 and left - 1 or left
+  if further > 0 or view.spacing == "train" then
     children[2] = gap_of(view, child)
   end
-  if left > 1 then
-    children[#children + 1] = core.describe(times(left - 1), view.origin, view.label)
+  if further > 0 then
+    children[#children + 1] = core.describe(times(further), view.origin, view.label)
   end
   return named(core.sequence_of(children), plan, view)
 end
@@ -187,6 +225,9 @@ end
 ---@return integer
 function M.leading_marks(plan)
   local view, count = plan:view(), 0
+  if view.kind == "repeat" and has_role(plan:child(1), { "trials" }) then
+    return M.leading_marks(plan:child(1))
+  end
   for i = 1, view.kind == "sequence" and view.children or 0 do
     local child = plan:child(i)
     local totals = child:totals()
@@ -198,16 +239,39 @@ function M.leading_marks(plan)
   return count
 end
 
+local without_marks
+
+--- The same of repetitions, of which those that hold nothing but marks may be left out whole.
+local function without_repeated(plan, view, count)
+  local child = plan:child(1)
+  local marks = child:totals().pulses > 0 and count + 1 or child:totals().marks
+  local left, inside = view.count - count // marks, count % marks
+  local children = { without_marks(child, inside) }
+  if left > 1 or view.spacing == "train" then
+    children[2] = gap_of(view, child)
+  end
+  if left > 1 then
+    children[#children + 1] = core.repeat_plan(child, left - 1, view.spacing,
+      view.exact_period or view.period)
+  end
+  return joined(children, plan, view)
+end
+
 --- plan without the marks that it begins with, count of them, and without the rests behind them.
-local function without_marks(plan, count)
+function without_marks(plan, count)
   local view = plan:view()
-  if view.kind ~= "sequence" then
+  local totals = plan:totals()
+  if view.kind == "mark" or view.kind == "repeat" and count == 0 then
+    return plan
+  elseif view.kind == "repeat" and (totals.pulses > 0 or count < totals.marks) then
+    return without_repeated(plan, view, count)
+  elseif view.kind ~= "sequence" then
     refusals.raise("usage", "it does not begin with %s that were given", numbers.counted(count, "mark"))
   end
   local children = {}
   for i = 1, view.children do
     local child = plan:child(i)
-    local totals = child:totals()
+    totals = child:totals()
     local is_silent = totals.pulses == 0 and totals.marks == 0
     if children[1] or count == 0 and not is_silent then
       children[#children + 1] = child
@@ -218,6 +282,20 @@ local function without_marks(plan, count)
     end
   end
   return joined(children, plan, view)
+end
+
+--- What of a plan comes behind its last pulse: marks, such as catch trials, with the intervals between them.
+---@param plan moonpulse.Plan
+---@param marks_given integer? so many of these marks were given, and are left out with their intervals
+---@return moonpulse.Plan? nil: there is none, or they lie in parts side by side (mp.together)
+function M.behind(plan, marks_given)
+  local view = plan:view()
+  local rest = plan:totals().pulses == 0 and view.kind ~= "parallel" and plan or behind_pulses(plan, true)
+  local given = marks_given or 0
+  if not rest or given >= rest:totals().marks then
+    return nil
+  end
+  return given > 0 and without_marks(rest, given) or rest
 end
 
 ---@class moonpulse.Begins where a plan is begun: manifest.begins_at
@@ -271,8 +349,8 @@ end
 ---@param plan moonpulse.Plan
 ---@param seed integer
 ---@param last integer the pulse behind which they are; 0: its start
----@param first integer the first pulse of the rest, by its number in plan
----@param rest moonpulse.Plan
+---@param first integer the first pulse of the rest, by its number in plan; more than it has: rest has none
+---@param rest moonpulse.Plan? nil: nothing is left
 ---@return moonpulse.LeftMark[]
 ---@return integer last_us when the plan has the pulse behind which they are
 ---@return moonpulse.LeftMark[] leading those before its first pulse that the rest gives
@@ -292,8 +370,8 @@ function M.left_marks(plan, seed, last, first, rest)
       pulse, last_us = number, number == last and us or last_us
     end
   end
-  local of_rest = core.schedule(rest, seed)
-  while of_rest:next() == "mark" do
+  local of_rest = rest and core.schedule(rest, seed)
+  while of_rest and of_rest:next() == "mark" do
     table.insert(leading, 1, table.remove(list))
   end
   return list, last_us, leading

@@ -35,6 +35,7 @@ local M = {}
 ---@field at integer its entry
 ---@field before integer pulses that its run planned before it
 ---@field pulses integer
+---@field marks integer 0 also where its journal does not say
 ---@field start_ns integer from its run's start
 
 ---@class moonpulse.Past
@@ -128,7 +129,7 @@ function takes.play(self, entry)
   end
   local before, pulses = self.plays[#self.plays], whole(entry.pulses) or 0
   table.insert(self.plays, { at = #self.entries, before = before and before.before + before.pulses or 0,
-    pulses = pulses, start_ns = at_ns - self.zero_ns })
+    pulses = pulses, marks = whole(entry.marks_planned) or 0, start_ns = at_ns - self.zero_ns })
 end
 
 local Reader = {}

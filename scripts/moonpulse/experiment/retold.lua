@@ -49,6 +49,12 @@ local function tell_lost(device, lost)
   end
 end
 
+local function tell_marks_lost(device, lost)
+  if lost > 0 then
+    tell(device, "left out: %s that nothing goes on with", numbers.counted(lost, "mark"))
+  end
+end
+
 --- An instant of the script's clock, when it would have come (monotonic).
 local function at_of(device, at_ns)
   return device.zero_ns + at_ns - device.past.ago_ns
@@ -86,12 +92,16 @@ end
 local function played(device, help, who, plan, was, live, trials)
   help.check_plan(who, plan)
   local seed, start = device.show:seed_of(1), (was.starts_ns[1] or 0) / 1e9
-  local rest = was.given and rests.of(plan, seed, was.given, was.marks)
+  local rest, marks_lost
+  if was.given then
+    rest, marks_lost = rests.of(plan, seed, was.given, was.marks)
+  end
   take(device, help, plan, was, seed, rest and rest.first_ns)
   if not rest then
     device.show:gave_before(1)
     if was.given and not device.past:goes_on() then
       tell_lost(device, plan:totals().pulses - was.given)
+      tell_marks_lost(device, marks_lost or 0)
     end
   else
     -- other parts find it going on, as they did then: none gives anything in between

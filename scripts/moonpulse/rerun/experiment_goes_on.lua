@@ -15,6 +15,7 @@ local M = {}
 ---@field given integer pulses that were given, or perhaps given, by the runs before
 ---@field perhaps integer those of the run of which nobody knows
 ---@field plays integer plans that were given, or begun
+---@field marks_left integer of the plan that broke off: marks that were not passed
 ---@field from_file integer answers that the run took from --answers
 ---@field zero_ns integer of the script's clock at the run's start
 ---@field over_ns integer the same, when it broke off
@@ -51,9 +52,11 @@ local function marks_since(recipe, marks, start_ns)
   return count
 end
 
---- The plan that was in play when it broke off is cut behind its last pulse. What its script was told behind
---- that came of the fault, which is over: a script that caught it is told nothing of it.
+--- The plan that was in play when it broke off is cut behind its last pulse, or the last mark behind it. What
+--- its script was told behind that came of the fault, which is over: a script that caught it is told nothing
+--- of it.
 ---@return string? message where nobody can tell
+---@return integer? marks_left of the plan that is cut
 local function cut(entries, plays, recipe, events)
   local last, at = plays[#plays], reached(recipe, events.pulses)
   for i, play in ipairs(plays) do
@@ -62,10 +65,12 @@ local function cut(entries, plays, recipe, events)
         .. "plan behind it"):format(recipe.folder, i)
     end
   end
-  if not last or at >= last.before + last.pulses then
+  local entry = last and entries[last.at]
+  local marks = entry and entry.what == "play" and marks_since(recipe, events.marks, last.start_ns) or nil
+  if not last or at >= last.before + last.pulses and (not marks or marks >= last.marks) then
     return nil
   end
-  local entry, first, kept = entries[last.at], #plays, last.at
+  local first, kept = #plays, last.at
   while first > 1 and plays[first - 1].at == last.at do
     first = first - 1
   end
@@ -76,8 +81,8 @@ local function cut(entries, plays, recipe, events)
     entries[kept] = of_other or entries[kept]
   end
   entry.value, entry.given = nil, math.max(0, at - plays[first].before)
-  entry.marks = entry.what == "play" and marks_since(recipe, events.marks, last.start_ns) or nil
-  return nil
+  entry.marks = marks
+  return nil, math.max(0, last.marks - (marks or 0))
 end
 
 --- When the script's clock stopped, by the last row, and the last line before the end.
@@ -108,7 +113,7 @@ function M.where(recipe, rows, events)
     return nil, ("%s cannot be gone on with: %s; run it again, with a parameter of its own that says where "
       .. "it begins (-p block=3)"):format(recipe.folder, why)
   end
-  local unclear = cut(entries, plays, recipe, events)
+  local unclear, marks_left = cut(entries, plays, recipe, events)
   if unclear then
     return nil, unclear
   end
@@ -130,7 +135,7 @@ function M.where(recipe, rows, events)
     counts = clock.same_day(clock.seconds_of(manifest.started) or now, now) }
   local past = pasts.new(entries)
   return { past = entries, given = past.pulses, perhaps = rows.perhaps, plays = past.plays,
-    from_file = from_file - forgotten, zero_ns = zero_ns, over_ns = at_ns }
+    marks_left = marks_left or 0, from_file = from_file - forgotten, zero_ns = zero_ns, over_ns = at_ns }
 end
 
 --- Answers of the run's file that it had not come to.

@@ -291,6 +291,7 @@ function Show:prepare(admitted)
     lowering = admitted.lowering, actions = admitted.actions, driver = context.job.driver,
     tolerance = context.job.tolerance, stimuli = map, all = admitted.all, those = admitted.those }
   play.seed, play.pulses = admitted.seed, facts.pulses
+  play.marks_planned = facts.marks > 0 and facts.marks or nil -- so many rows of marks: else it broke off
   return { facts = facts, map = map, play = play }
 end
 
