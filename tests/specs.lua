@@ -5,6 +5,7 @@ require "moonpulse" -- protocol files that a spec loads do
 local core = require "moonpulse.core"
 
 package.path = "tests/?.lua;tests/helpers/?.lua;" .. package.path
+package.preload["busted.environment"] = function() return require "spec_globals" end
 
 --- The same once more, with folders of its own for records and their index: no spec writes where the user's
 --- are, whoever starts it (tests/run.sh has set them).
