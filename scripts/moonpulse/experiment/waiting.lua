@@ -5,15 +5,17 @@ local refusals = require "moonpulse.text.refusal"
 
 local M = {}
 
-local most_here = 100000 -- turns at one instant of virtual time: more than any script needs
+-- turns at one instant of virtual time: more than a script needs, or a port brings bytes in a whole second
+local most_here = 20000
 
 local Waiting = {}
 Waiting.__index = Waiting
 
 --- Who waits in a script: nobody yet.
 ---@param check fun() raises where a stop came
-function M.new(check)
-  return setmetatable({ check = check, tasks = {}, stops = 0 }, Waiting)
+---@param left_s (fun(): number)? so many seconds from now check raises in any case: nobody waits for longer
+function M.new(check, left_s)
+  return setmetatable({ check = check, left_s = left_s, tasks = {}, stops = 0 }, Waiting)
 end
 
 --- Can the script wait here? Not in a coroutine of its own, and not in a function that sort, gsub or require
@@ -47,6 +49,9 @@ function Waiting:wait(seconds)
   M.must_wait()
   M.must_move("waits for no time at all", "wait for longer than 0 s")
   local task, stops = core.current(), self.stops
+  if seconds and self.left_s then
+    seconds = math.min(seconds, self.left_s())
+  end
   table.insert(self.tasks, task)
   core.wait(seconds)
   for i = #self.tasks, 1, -1 do

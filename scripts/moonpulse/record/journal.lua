@@ -59,9 +59,12 @@ end
 function M.line(kind, entry, number, prev)
   local line = { kind = kind, line = number, prev = prev }
   for key, value in pairs(entry) do
-    value = type(value) == "string" and not utf8.len(value) and escapes.shown(value) or value
-    -- a monotonic clock in nanoseconds may be beyond what a JSON number holds
-    line[key] = key:match("_ns$") and math.type(value) == "integer" and tostring(value) or value
+    if type(value) == "string" then
+      value = utf8.len(value) and value or escapes.shown(value)
+    elseif math.type(value) == "integer" and key:find("_ns$") then
+      value = tostring(value) -- a monotonic clock in nanoseconds may be beyond what a JSON number holds
+    end
+    line[key] = value
   end
   local text = json.encode(line):sub(1, -2)
   return ('%s,"check":"%s"}'):format(text, core.checksum(text))

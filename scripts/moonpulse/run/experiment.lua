@@ -127,7 +127,9 @@ local function make_stage(context, stimulator, journal, looking)
   local stage = { job = job, record = context.record, stimulator = stimulator,
     draws = draws.new(job.seed), past = context.past }
   stage.zero_ns = stage.record.start_ns - stage.past.over_ns
-  stage.waiting = waitings.new(check_of(stage, looking))
+  stage.waiting = waitings.new(check_of(stage, looking), looking and function()
+    return look_bounds.left_s(core.clock_ns() - stage.record.start_ns)
+  end or nil)
   stimulator.on_wake = function() stage.waiting:wake() end
   local show = shows.new(context, journal, stage.draws)
   show.slow_ns, show.of_each = stimulator.slow_ns, stimulator.list

@@ -65,6 +65,13 @@ function M.check(since_ns)
   end
 end
 
+--- How long an experiment may still go on until check() raises: to wait for longer would only be computed.
+---@param since_ns integer of the run's time
+---@return number seconds
+function M.left_s(since_ns)
+  return math.max(0, longest_h * 3600 + 1 - since_ns / 1e9)
+end
+
 --- Why the process that looked was ended by a signal.
 ---@param signal integer
 ---@param kind ("experiment"|"protocol")? as for begin

@@ -197,7 +197,7 @@ describe("a folder that was made to harm", function()
     ["a __close that reaches out"] =
       'local c <close> = setmetatable({}, { __close = function() os.execute("touch %s/X") end })',
     ["a sham of a file elsewhere"] = 'error((mp.sham { of = "%s/Y.lua", with = "", intensity = mp.mso(1) }))',
-    ["more memory than there is"] = 'local t = {} for i = 1, 99 do t[i] = ("x"):rep(1 << 28) end',
+    ["more memory than there is"] = 'local t = {} for i = 1, 99 do t[i] = ("x"):rep(1 << 20):rep(1 << 8) end',
     ["an error without end"] = 'error(("moonpulse: " .. ("x"):rep(9999)):rep(999))',
     ["more than anybody reads"] = 'for i = 1, 20000 do print(("x"):rep(999)) end error "y"',
     ["a time without end"] = "while true do run:sleep(1000000) end",

@@ -59,16 +59,24 @@ local function sum_of(text)
   return ("%016x"):format(value)
 end
 
+--- Where a text has a name as a folder's, which is followed by "/", or by "\\/" in JSON.
+local function where_of(text, name)
+  local from, to = text:find(name, 1, true)
+  while from and not text:find("^\\?/", to + 1) do
+    from, to = text:find(name, to + 1, true)
+  end
+  return from
+end
+
 --- What of a record names the folder in which all of them lie: the run's, or what recover made of it.
 local function naming(run)
-  local path = run.folder:match("([^/]+)/[^/]+$"):gsub("%p", function(sign) return "%" .. sign end) .. "\\?/"
-  -- its name alone may be told
+  local name = run.folder:match "([^/]+)/[^/]+$" -- its name alone may be told
   local texts = { ["events.tsv"] = run.events_text, ["manifest.json"] = run.manifest_text,
     ["journal.jsonl"] = run.journal_text, ["what recover made"] = run.recovered and run.recovered.kept,
     ["what recover made of the killed run"] = run.killed and run.killed.recovered
       and run.killed.recovered.kept }
   for what, text in pairs(texts) do
-    local from = text:find(path)
+    local from = where_of(text, name)
     if from then
       return ("%s: ...%s..."):format(what, text:sub(math.max(1, from - 60), from + 60):gsub("%c", " "))
     end
