@@ -329,6 +329,8 @@ local function perform(context, options, path, simulator)
   stage.signals = signals
   hear_from(stage, context, options, simulator)
   local keyboard <close> = keyboard_of(stage, context, options)
+  local sampled <close> = options.answers_from and require("moonpulse.experiment.sampled_answers").open(
+    options.answers_from, keyboard, stage.waiting, stage.device.given, stage.triggers.tell_stream) or nil
   listening:start(record.start_ns)
   manifests.write(context, "running")
   local watch = core.spawn(keep_watch, stage)
