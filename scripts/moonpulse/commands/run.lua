@@ -258,8 +258,8 @@ local function check_options(options)
   elseif (options.answers or ""):find "^lsl" and require("moonpulse.experiment.stream_in").is_path(
     options.answers) then
     if options.speed ~= 1 then
-      cli.fail("usage", "--answers %s is a stream of another program, in real time: in virtual time write the "
-        .. "answers into a file, one a line, and take --answers FILE", options.answers)
+      cli.fail("usage", "--answers %s is a stream of another program, in real time: in virtual time write "
+        .. "the answers into a file, one a line, and take --answers FILE", options.answers)
     end
     options.answers_from, options.answers = options.answers, nil
     options.answers_told = not term.isatty(io.stdin) -- on a terminal who is there may answer as well

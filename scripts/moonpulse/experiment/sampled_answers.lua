@@ -93,6 +93,9 @@ Sampled.__close = Sampled.close
 function M.open(path, keyboard, waiting, given, say)
   local self = setmetatable({ path = path, keyboard = keyboard, given = given, say = say, kept_of = 0,
     passed_over = 0 }, Sampled)
+  if path:find(";", 1, true) then
+    refusals.raise("usage", "--answers %s: no ; is taken here: a sample's own text is the answer", path)
+  end
   local rest = ""
   self.session = core.session {
     on_bytes = function(bytes, at_ns)

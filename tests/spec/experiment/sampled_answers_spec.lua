@@ -34,8 +34,8 @@ describe("--answers of a stream of LSL", function()
   end
 
   it("is the first one behind each pulse", function()
-    sender("format=double64", "until a\nsend 1\nuntil b\nsend 100.5\nsend 2\nuntil c\nsend 200\nsend 3\nuntil d\n"
-      .. "send 4\nuntil e\nsend -0.25")
+    sender("format=double64", "until a\nsend 1\nuntil b\nsend 100.5\nsend 2\nuntil c\nsend 200\nsend 3\n"
+      .. "until d\nsend 4\nuntil e\nsend -0.25")
     local job = start [[
       stim:arm(pulse)
       run:note "armed"
@@ -76,7 +76,8 @@ describe("--answers of a stream of LSL", function()
     go(job, "fired 2", "b")
     assert.are.equal(0, job:wait(), job:err())
     assert.matches("answer 60.*answer 900", job:out())
-    assert.matches('the sample "n/a" is no answer (it takes a number, like 2.5): passed over', job:out(), 1, true)
+    assert.matches('the sample "n/a" is no answer (it takes a number, like 2.5): passed over', job:out(), 1,
+      true)
   end)
 
   it("is for real time and for experiments", function()
