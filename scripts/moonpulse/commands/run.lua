@@ -9,6 +9,7 @@ local in_order = require "moonpulse.text.in_order"
 local protocol_runs = require "moonpulse.run.protocol"
 local records = require "moonpulse.cli.records_option"
 local safety_options = require "moonpulse.cli.safety_options"
+local term = require "term"
 local triggers = require "moonpulse.driver.trigger_path"
 
 local M = {}
@@ -131,7 +132,8 @@ function M.add_options(parser)
   safety_options.add_overrides(parser)
   M.add_events(parser)
   parser:option("--answers", "Experiments: a file with an answer a line, instead of asking; events: another "
-    .. "program answers over the socket of --events (it may also while the operator is asked).")
+    .. "program answers over the socket of --events (it may also while the operator is asked); lsl:NAME: "
+    .. "the first sample behind each pulse of a stream of LSL, an MEP's amplitude in uV.")
     :argname("FILE")
   add_triggers(parser)
   parser:option("--tolerance", "How late is late, in milliseconds.")
@@ -280,6 +282,14 @@ local function check_options(options)
         .. "that as well (a file of that name is ./events)")
     end
     options.answers, options.answers_told = nil, true
+  elseif (options.answers or ""):find "^lsl" and require("moonpulse.experiment.stream_in").is_path(
+    options.answers) then
+    if options.speed ~= 1 then
+      cli.fail("usage", "--answers %s is a stream of another program, in real time: in virtual time write "
+        .. "the answers into a file, one a line, and take --answers FILE", options.answers)
+    end
+    options.answers_from, options.answers = options.answers, nil
+    options.answers_told = not term.isatty(io.stdin) -- on a terminal who is there may answer as well
   end
   if options.codes then
     check_codes(options)
@@ -332,6 +342,7 @@ local function perform(options)
     open_feed(options, given, found)
     return require("moonpulse.run.experiment").run(options, given) -- loaded for those who need it
   end
+  options.answers = options.answers or options.answers_from
   for _, name in ipairs { "answers", "trigger_in", "triggers" } do
     if options[name] and (name == "answers" or not options.start_on) then
       cli.fail("usage", "--%s is for experiments, and %s is a protocol: leave it out%s",

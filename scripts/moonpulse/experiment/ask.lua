@@ -303,6 +303,9 @@ local function ask(self, question, person)
   self.tell("question", { text = question, of = of })
   self.question, self.takes, self.is_asking = question, take, not (self.answers or person)
   self.for_person, self.named = person, named
+  if self.sampled then
+    self.sampled:asked()
+  end
   while true do
     self.source = nil
     io.stdout:write(escapes.shown(question), " ")

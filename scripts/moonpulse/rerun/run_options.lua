@@ -2,6 +2,7 @@
 local default_place = require "moonpulse.record.default_place"
 local lfs = require "lfs"
 local records = require "moonpulse.cli.records_option"
+local streams = require "moonpulse.experiment.stream_in"
 
 local M = {}
 
@@ -41,7 +42,8 @@ end
 ---@param options table of the command; changed
 function M.settle_paths(options)
   for _, name in ipairs { "out", "lab", "preflight", "meta", "sign", "answers" } do
-    local is_path = options[name] and not (name == "answers" and options[name] == "events")
+    local is_path = options[name]
+      and not (name == "answers" and (options[name] == "events" or streams.is_path(options[name])))
     options[name] = is_path and default_place.absolute(options[name]) or options[name]
   end
   local port = options.port

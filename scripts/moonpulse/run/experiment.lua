@@ -299,6 +299,12 @@ local function keyboard_of(stage, context, options)
   return keyboard
 end
 
+--- With --answers lsl:NAME another program answers: what is to be closed; nil without.
+local function sampled_answers(stage, path)
+  return path and require("moonpulse.experiment.sampled_answers").open(path, stage.keyboard, stage.waiting,
+    stage.device.given, stage.triggers.tell_stream) or nil
+end
+
 --- The stimulator, or the stimulators.
 local function new_stimulator(job, record)
   if job.several then -- loaded for who has more than one
@@ -332,6 +338,7 @@ local function perform(context, options, path, simulator)
   stage.signals = signals
   hear_from(stage, context, options, simulator)
   local keyboard <close> = keyboard_of(stage, context, options)
+  local sampled <close> = sampled_answers(stage, options.answers_from) -- luacheck: ignore 211
   listening:start(record.start_ns)
   manifests.write(context, "running")
   local watch = core.spawn(keep_watch, stage)

@@ -1,0 +1,91 @@
+-- --answers lsl:NAME: a question's answer is the first sample behind the pulse before it, whether it comes
+-- before the question or behind it, and no other one. The sender is tests/helpers/lsl_sender.py.
+local core = require "moonpulse.core"
+local fixture = require "job"
+local shell = require "shell"
+
+describe("--answers of a stream of LSL", function()
+  local folder, jobs, out, name
+  fixture.each_test(function(new, list) folder, jobs = new, list end)
+
+  local function sender(how, commands)
+    name, out = "A" .. core.real_ns(), folder .. "/sent"
+    shell.write(out .. ".in", commands .. "\n")
+    os.execute(("python3 tests/helpers/lsl_sender.py %s %s %s <%s.in 2>%s.err &"):format(name, out, how, out,
+      out))
+    shell.await(function() return shell.read(out .. ".there") end, "that it is there")
+  end
+
+  local function start(body, more)
+    shell.write(folder .. "/made.lua", ([[
+      local mp = require "moonpulse"
+      return mp.experiment(function(run)
+        local stim, pulse = run:device(), mp.pulse(mp.mso(40))
+        %s
+      end)
+    ]]):format(body))
+    return jobs:start("job", ("run %s/made.lua --tolerance 1000 --out %s/runs --answers lsl:%s %s"):format(
+      folder, folder, name, more or ""))
+  end
+
+  local function go(job, said, file)
+    job:says(said)
+    shell.write(out .. "." .. file, "")
+  end
+
+  it("is the first one behind each pulse", function()
+    sender("format=double64", "until a\nsend 1\nuntil b\nsend 100.5\nsend 2\nuntil c\nsend 200\nsend 3\n"
+      .. "until d\nsend 4\nuntil e\nsend -0.25")
+    local job = start [[
+      stim:arm(pulse)
+      run:note "armed"
+      run:sleep(0.4)
+      for i = 1, 3 do
+        stim:fire(pulse)
+        run:note("fired " .. i)
+        run:sleep(i == 2 and 0.5 or 0)
+        run:note("answer " .. run:ask "MEP in uV? [number]")
+        run:sleep(0.4)
+      end]]
+    go(job, "armed", "a")
+    go(job, "fired 1", "b") -- the question is open soon
+    go(job, "fired 2", "c") -- it opens later
+    go(job, "answer 200", "d") -- between an answer and the next pulse
+    go(job, "fired 3", "e")
+    assert.are.equal(0, job:wait(), job:err())
+    assert.matches("answer 100.5.*answer 200.*answer %-0.25", job:out())
+    assert.matches("4 samples passed over", job:out(), 1, true)
+    local run = fixture.run_in(folder .. "/runs")
+    local _, sources = shell.read(run .. "/journal.jsonl"):gsub('"source":"lsl:' .. name, "")
+    assert.are.equal(3, sources)
+    assert.are.equal(0, (shell.sh(folder, shell.program .. " verify " .. run)))
+    local status, said = shell.sh(folder, ("%s rerun %s --out %s/again"):format(shell.program, run, folder))
+    assert.are.equal(0, status, said)
+  end)
+
+  it("is a number, if the question takes one; what is none is passed over and said", function()
+    sender("", "until a\nsend n/a\nsend 60\nuntil b\nsend 900")
+    local job = start [[
+      stim:arm(pulse)
+      for i = 1, 2 do
+        stim:fire(pulse)
+        run:note("fired " .. i)
+        run:note("answer " .. run:ask "MEP in uV? [number]")
+      end]]
+    go(job, "fired 1", "a")
+    go(job, "fired 2", "b")
+    assert.are.equal(0, job:wait(), job:err())
+    assert.matches("answer 60.*answer 900", job:out())
+    assert.matches('the sample "n/a" is no answer (it takes a number, like 2.5): passed over', job:out(), 1,
+      true)
+  end)
+
+  it("is for real time and for experiments", function()
+    sender("", "send 1")
+    assert.are.equal(2, start("run:ask 'x'", "--speed max"):wait())
+    assert.matches("take --answers FILE", shell.read(folder .. "/job.err") or "", 1, true)
+    local status, _, err = shell.sh(folder, ("%s run itbs600 --amt 50 --answers lsl:a"):format(shell.program))
+    assert.are.equal(2, status)
+    assert.matches("--answers is for experiments", err, 1, true)
+  end)
+end)
