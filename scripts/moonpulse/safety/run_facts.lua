@@ -27,7 +27,7 @@ local longest = 300 -- bytes of a text that is listed: a record may come from an
 ---@field begins moonpulse.Begins? it began amid its plan
 ---@field notes integer? how many notes its operator added
 ---@field thresholds { kind: string?, value: number?, how: string?, why: string?, device: string? }[]? what
----   its staircases and hunts found, and why others, of a kind, found none; device: of several the one it is of
+---   its staircases and hunts found, and why others, of a kind, found none; device: of several, which
 ---@field closed boolean? this account may not look into its folder
 
 --- A participant's code as codes are compared: without case, and spaces around it. nil: it is none.
