@@ -41,7 +41,7 @@ local function use_of(options, given, found)
   end
   said.coil = options.coil or said.coil
   local muscle = meta.threshold_location or meta.muscle
-  return { device = given.driver.name, said = said, muscle = muscle and tostring(muscle),
+  return { device = given.driver.name, place = given.place, said = said, muscle = muscle and tostring(muscle),
     simulated = given.simulated or not given.real_pty and is_pseudo_terminal(options.port) or false,
     site = options.threshold or found.threshold }
 end
@@ -93,12 +93,13 @@ end
 
 --- Two of several devices must not take what one of them was found with: nobody knows which.
 local function check_apart(of_run, each, key, place)
-  local other = of_run[each.path .. key]
+  local which = ("%s\n%s\n%s"):format(each.path, key, each.place or "")
+  local other = of_run[which]
   if other then
     cli.fail("usage", "%s %s=last and %s=last are one threshold, of run %s: it is of one of the two; give "
       .. "%s %s=N, or %s=N", options_of[key], other, place, each.run, options_of[key], other, place)
   end
-  of_run[each.path .. key] = place
+  of_run[which] = place
 end
 
 --- Of several devices each that is told so takes the last one that was found with it.
@@ -112,7 +113,8 @@ local function settle_devices(options, given, found)
           found_of(options, given) -- read once
         end
         local each, asked = find(setmetatable({ port = device.port or false }, { __index = options }),
-          setmetatable({ driver = device.driver, simulated = device.simulated }, { __index = given }), found,
+          setmetatable({ driver = device.driver, simulated = device.simulated, place = device.place },
+            { __index = given }), found,
           key, device.place)
         check_apart(of_run, each, key, device.place)
         take(own, key, each, asked)

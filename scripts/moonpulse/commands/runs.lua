@@ -112,8 +112,8 @@ local function print_thresholds(list)
       line("", "... and %d older ones: --json", #list - most_thresholds)
       break
     end
-    line(each.kind == "unsaid" and "threshold" or each.kind, "%s, %s%s, run %s",
-      each.value and ("%.10g %%MSO"):format(each.value) or "none",
+    line(each.kind == "unsaid" and "threshold" or each.kind, "%s%s, %s%s, run %s",
+      each.place and each.place .. " " or "", each.value and ("%.10g %%MSO"):format(each.value) or "none",
       each.simulated and "simulated, " or "", each.date, each.run
       .. (each.why and (": not offered, %s"):format(each.why)
       or each.how and (" (%s)"):format(each.how) or ""))
@@ -263,7 +263,7 @@ end
 ---@param each moonpulse.FoundThreshold
 local function threshold_of(each)
   return { kind = each.kind, value = each.value, unit = "%MSO", date = each.date, how = each.how,
-    simulated = each.simulated, run = each.run, why = each.why }
+    device = each.place, simulated = each.simulated, run = each.run, why = each.why }
 end
 
 local amounts = { "pulses", "nerve_pulses", "sessions" }
@@ -277,7 +277,8 @@ local orders = { [""] = { "place", "older", "count", "torn", "broken", "runs", "
   ["runs[].session"] = { "number", "of" },
   participant = { "code", "today", "week", "all", "thresholds", "notes", "unreadable", "schedules" },
   ["participant.today"] = amounts, ["participant.week"] = amounts, ["participant.all"] = amounts,
-  ["participant.thresholds[]"] = { "kind", "value", "unit", "date", "how", "simulated", "run", "why" },
+  ["participant.thresholds[]"] = { "kind", "value", "unit", "date", "how", "device", "simulated", "run",
+    "why" },
   ["participant.schedules[]"] = { "protocol", "course", "text", "complete", "earliest", "next_session" },
   lists = { older = true, runs = true, torn = true, broken = true, ["participant.schedules"] = true,
     ["participant.thresholds"] = true,

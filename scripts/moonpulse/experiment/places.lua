@@ -82,14 +82,26 @@ end
 ---@param device moonpulse.ExperimentDevice of all
 ---@param who string the verb
 ---@param options any device: the name of one
+---@return string? place that it names
 function M.check_option(device, who, options)
   local place = type(options) == "table" and rawget(options, "device") or nil
   if type(place) ~= "string" then
-    return -- what is wrong with it says who takes it
+    return nil -- what is wrong with it says who takes it
   elseif not device.stimulator.list then
     blame.fail("%s: device = %q: the run has one device, which has no name: leave it out", who, place)
   end
   M.of(device, place, who)
+  return place
+end
+
+--- The thresholds of one of several devices: its own, where it has any.
+---@param device moonpulse.ExperimentDevice of all
+---@param place string of one that there is
+---@return moonpulse.Thresholds
+function M.thresholds(device, place)
+  local one = device.stimulator:some(place).list[1]
+  local all = one.job.thresholds
+  return all.of and all.of[one.job.channels[1]] or all
 end
 
 --- The device of all: from now on it looks at where the pulses of a plan go.

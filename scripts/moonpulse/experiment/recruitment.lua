@@ -22,7 +22,7 @@ Trial.__index = Trial
 
 local most_trials = 1000
 local known = { intensities = "?table", from = "?number", to = "?number", step = "?number",
-  repeats = "?number", of = "?text", order = "?text" }
+  repeats = "?number", of = "?text", order = "?text", device = "?text" }
 local highest = { MSO = 100, RMT = 300, AMT = 300 } -- above 100 %MSO all is refused, whatever its threshold
 local orders = { random = true, blocks = true, given = true }
 
@@ -94,7 +94,7 @@ function Recruitment:__call()
   self.note(("trial %d at %s %s%s"):format(number, asked, facts.unit, its ~= asked
     and (" (set to %s %s)"):format(its, facts.unit) or ""), { curve = self.place, trial = number,
     intensity = intensity, set = set, unit = facts.unit, order = facts.order, repeats = facts.repeats,
-    planned = facts.planned })
+    planned = facts.planned, device = facts.device })
   return self.trial, intensity
 end
 
@@ -201,7 +201,8 @@ end
 
 --- Start one: for trial, intensity in run:recruitment { from = 40, to = 70, step = 5 } do ... end
 ---@param options table { intensities | from, to, step, repeats = 10, of = "MSO"|"RMT"|"AMT",
----   order = "random"|"blocks"|"given" }: blocks has each intensity once in each of them
+---   order = "random"|"blocks"|"given", device = string? }: blocks has each intensity once in each of them;
+---   device: of several the one that it is of
 ---@param hooks { note: fun(text: string, said: table), begins: fun(curve: moonpulse.Recruitment),
 ---   ends: fun(curve: moonpulse.Recruitment), shuffle: fun(list: any[]): any[],
 ---   thresholds: moonpulse.Thresholds,
@@ -228,7 +229,8 @@ function M.new(options, hooks, place)
   end
   local set_of = settings_of(list, reference, hooks.thresholds, hooks.range)
   local plan, track = plan_of(list, repeats, order, hooks.shuffle), {}
-  local facts = { unit = "%" .. reference, order = order, repeats = repeats, planned = #plan, trials = 0,
+  local facts = { unit = "%" .. reference, device = options.device, order = order, repeats = repeats,
+    planned = #plan, trials = 0,
     track = track, why = recover_manifest.unfinished }
   return setmetatable({ facts = facts, track = track, plan = plan, set_of = set_of, number = 0,
     place = place or 1, note = hooks.note, begins = hooks.begins, ends = hooks.ends,

@@ -281,17 +281,23 @@ end
 
 --- An input-output (recruitment) curve; see moonpulse.experiment.recruitment.
 ---@param options table { intensities | from, to, step, repeats = 10, of = "MSO"|"RMT"|"AMT",
----   order = "random"|"blocks"|"given" }
+---   order = "random"|"blocks"|"given", device = string? } device: of several the one that it is of, with
+---   its step and its thresholds
 ---@return moonpulse.Recruitment
 function Run:recruitment(options)
-  local stage, stimulator = self.stage, self.stage.stimulator
+  local stage = self.stage
+  local place = places.check_option(stage.device, "run:recruitment", options)
+  local stimulator, thresholds = stage.stimulator, stage.job.thresholds
+  if place then
+    stimulator, thresholds = stimulator:some(place), places.thresholds(stage.device, place)
+  end
   stage.curves = (stage.curves or 0) + 1
   return recruitments.handle(recruitments.new(options, { note = function(text, said)
     stage.mark(text, nil, said)
   end, shuffle = function(list)
     return stage.draws:shuffle(list)
   end, begins = stage.curve_begun, ends = stage.curve_ended, reads = self.reads,
-  thresholds = stage.job.thresholds,
+  thresholds = thresholds,
   range = stimulator.driver.limits(stimulator.identity).intensity }, stage.curves))
 end
 

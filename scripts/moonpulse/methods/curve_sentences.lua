@@ -25,7 +25,9 @@ end
 local function write(curve, add)
   local unit, list, fit = curve_words.unit(curve), intensities_of(curve, "intensity"), curve_words.fit(curve)
   local repeats = math.tointeger(curve.repeats) and numbers.counted(math.tointeger(curve.repeats), "pulse")
-  add("An input-output curve was measured at %s%s%s%s, with %s", #list == 1 and "1 intensity"
+  local place = curve_words.place(curve)
+  add("An input-output curve was measured%s at %s%s%s%s, with %s", place
+    and (" with the stimulator \"%s\""):format(place) or "", #list == 1 and "1 intensity"
     or ("%d intensities"):format(#list), list[2]
     and (" from %g to %g %s"):format(list[1], list[#list], unit) or "",
     repeats and (", %s at each"):format(repeats) or "", orders[curve.order] and " " .. orders[curve.order]

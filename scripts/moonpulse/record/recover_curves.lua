@@ -31,7 +31,7 @@ end
 
 --- A mark of a curve into what is known of it.
 local function add_mark(curve, of)
-  for _, key in ipairs { "unit", "order" } do
+  for _, key in ipairs { "unit", "order", "device" } do
     curve[key] = curve[key] or text_of(of[key])
   end
   for _, key in ipairs { "repeats", "planned" } do

@@ -116,7 +116,8 @@ local function check_taken(job, identity)
     for name, value in pairs(path and identity.pulse or {}) do
       is[name] = value
     end
-    local differs = path and require("moonpulse.safety.found_thresholds").differs(path, is)
+    local differs = path and require("moonpulse.safety.found_thresholds").differs(path, is,
+      job.place)
     if differs then
       refusals.raise("usage", "the %s of run %s was found %s: nothing was armed; --%s %s%.10g takes the "
         .. "number all the same", key:upper(), job.taken[key].run, differs, key,

@@ -13,7 +13,8 @@ local get = read.get
 local function curves_of(manifest)
   local curves = {}
   for i, each in ipairs(get(manifest, "experiment.curves") or {}) do
-    curves[i] = { fit = each.fit, why = each.why, unit = each.unit, trials = each.trials }
+    curves[i] = { fit = each.fit, why = each.why, unit = each.unit, device = each.device,
+      trials = each.trials }
   end
   return curves[1] and curves
 end

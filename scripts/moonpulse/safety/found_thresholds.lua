@@ -31,11 +31,13 @@ local unsaid = "it does not say whether it is RMT or AMT (kind = \"RMT\" in run:
 ---@field at integer the same in seconds since the epoch
 ---@field run string name of the run's folder
 ---@field path string of it
+---@field place string? of a run on several devices the one that it was found with
 ---@field simulated boolean its device was a simulator
 
 ---@class moonpulse.ThresholdUse what a threshold would be used with, as far as that is known before
 ---@field simulated boolean
 ---@field device string name of the driver
+---@field place string? of several devices what the command calls it
 ---@field said table<string, string> by the keys of moonpulse.record.meta's of_device: what the operator says
 ---@field muscle string?
 ---@field site string? whose threshold it is, such as foot
@@ -61,7 +63,7 @@ local function unproven(path, manifest, results)
   for i, each in ipairs(type(found) == "table" and found or {}) do
     -- the journal has fewer digits of a number than the manifest
     if not told[i] or type(each.value) ~= "number" or told[i].kind ~= each.kind
-      or math.abs(told[i].value - each.value) > 1e-9 * told[i].value then
+      or told[i].device ~= each.device or math.abs(told[i].value - each.value) > 1e-9 * told[i].value then
       return "its journal tells of another threshold (moonpulse verify)"
     end
   end
@@ -72,7 +74,7 @@ local function unproven(path, manifest, results)
   end
 end
 
---- What a run on several devices found of each: a person says which one it is to be.
+--- What a run on several devices found, of which it does not say whose it is: a person does.
 local function of_several(manifest)
   local found, list = read.get(manifest, "thresholds.found"), {}
   for _, each in ipairs(type(found) == "table" and found or {}) do
@@ -92,18 +94,16 @@ local function problem_of(run, manifest, results, now)
     return "its record is not whole (moonpulse recover)"
   elseif not run.facts.started or run.at > now + SKEW_S then
     return "it does not say when it was, or that is in the future: look at the clock"
-  elseif read.get(manifest, "device.devices") then
-    return of_several(manifest)
   end
   return unproven(run.path, manifest, results)
 end
 
 --- What the last hunt of one kind came to, if it found nothing: "no threshold up to 100 %MSO". What had not
 --- ended when the run did comes last.
-local function failed_last(results, kind)
+local function failed_last(results, kind, place)
   local ended, failed = {}, nil
   local function take(each)
-    if each.kind == kind then
+    if each.kind == kind and each.device == place then
       failed = not each.threshold and no_threshold.words(each) or nil
     end
     ended[each] = true
@@ -121,18 +121,20 @@ local function failed_last(results, kind)
   return failed
 end
 
---- What a run found of one kind: one value, or none. One that a later hunt did not find again is none.
-local function of_kind(facts, kind, results)
+--- What a run found of one kind, on several devices of one of them: one value, or none. One that a later
+--- hunt did not find again is none.
+local function of_kind(facts, kind, results, place)
   local value, how, why
   for _, each in ipairs(facts.thresholds) do
     local of = (each.kind == "RMT" or each.kind == "AMT") and each.kind or "unsaid"
-    if of == kind and each.value and value and value ~= each.value then
+    local is_its = of == kind and each.device == place
+    if is_its and each.value and value and value ~= each.value then
       return nil, nil, ("it found several: %.4g and %.4g %%MSO"):format(value, each.value)
-    elseif of == kind then
+    elseif is_its then
       value, how, why = value or each.value, how or each.how, why or each.why
     end
   end
-  local failed = value and failed_last(results, kind)
+  local failed = value and failed_last(results, kind, place)
   if failed then
     return nil, nil, ("it found %.4g %%MSO, and after that %s"):format(value, failed)
   end
@@ -141,21 +143,39 @@ end
 
 local shown = "%.4g" -- as a hunt and a staircase say it when they end
 
+--- The devices that its hunts name, in their order; of a run on one device, and of hunts that name none,
+--- false.
+local function places_of(facts)
+  local list, known = {}, {}
+  for _, each in ipairs(facts.thresholds) do
+    local place = each.device or false
+    if not known[place] then
+      known[place], list[#list + 1] = true, place
+    end
+  end
+  return list
+end
+
 local function add(list, run, real_pty, now)
   local manifest = read.manifest(run.path .. "/manifest.json")
   local problem, reality = nil, manifest and run_facts.reality(run.path, manifest)
   local results = recover_manifest.results(journal_lines.entries(run.path) or {})
-  for _, kind in ipairs { "RMT", "AMT", "unsaid" } do
-    local value, how, why = of_kind(run.facts, kind, results)
-    value = value and tonumber(shown:format(value)) -- what is shown is what is taken
-    if kind == "unsaid" then
-      why = value and unsaid
-    end
-    if value or why then
-      problem = problem or problem_of(run, manifest, results, now) or false
-      list[#list + 1] = { kind = kind, value = value, how = how, why = problem or why or nil, at = run.at,
-        date = clock.day(run.at), run = same_session.name_of(run.path), path = run.path,
-        simulated = reality == "simulated" or reality == "handed on" and not real_pty }
+  local is_several = read.get(manifest, "device.devices") ~= nil
+  for _, place in ipairs(places_of(run.facts)) do
+    for _, kind in ipairs { "RMT", "AMT", "unsaid" } do
+      local value, how, why = of_kind(run.facts, kind, results, place or nil)
+      value = value and tonumber(shown:format(value)) -- what is shown is what is taken
+      if kind == "unsaid" then
+        why = value and unsaid
+      end
+      if value or why then
+        problem = problem or problem_of(run, manifest, results, now) or false
+        local whose = is_several and not place and of_several(manifest) or nil
+        list[#list + 1] = { kind = kind, value = value, how = how, why = problem or whose or why or nil,
+          at = run.at, date = clock.day(run.at), run = same_session.name_of(run.path), path = run.path,
+          place = is_several and place or nil,
+          simulated = reality == "simulated" or reality == "handed on" and not real_pty }
+      end
     end
   end
 end
@@ -187,14 +207,25 @@ local function same(a, b)
   return tostring(a):lower():match("^%s*(.-)%s*$") == tostring(b):lower():match("^%s*(.-)%s*$")
 end
 
+--- What a manifest has of the device, or of several of the one of that name.
+local function device_of(manifest, place)
+  local device = read.get(manifest, "device")
+  local devices = type(device) == "table" and device.devices
+  for _, each in ipairs(type(devices) == "table" and devices or {}) do
+    device = type(each) == "table" and each.place == place and each or device
+  end
+  return type(device) == "table" and device or {}
+end
+
 --- What of a stimulator is not as it was when a threshold was found; nil: nothing that both say.
 ---@param path string of the folder of the run that found it
 ---@param is table<string, string> "model", "serial" and the keys of metas.of_device
+---@param place string? of a run on several devices the one that it was found with
 ---@return string?
-function M.differs(path, is)
-  local manifest = read.manifest(path .. "/manifest.json")
+function M.differs(path, is, place)
+  local device = device_of(read.manifest(path .. "/manifest.json"), place)
   for _, key in ipairs { "model", "serial", table.unpack(metas.of_device) } do
-    local was = read.get(manifest, "device." .. key)
+    local was = device[key]
     was = type(was) == "table" and was.value or was
     if was ~= nil and is[key] ~= nil and not same(was, is[key]) then
       return ("with another %s (%s, and now %s)"):format(key == "serial" and "stimulator: serial number"
@@ -206,7 +237,7 @@ end
 --- Why what was found does not fit what it would be used with; nil: it fits, as far as is known.
 local function misfit(each, use)
   local manifest = read.manifest(each.path .. "/manifest.json")
-  local device = read.get(manifest, "device.name")
+  local device = device_of(manifest, each.place).name
   local site, muscle = read.get(manifest, "protocol.threshold"),
     read.get(manifest, "meta.threshold_location") or read.get(manifest, "meta.muscle")
   if each.simulated ~= use.simulated then
@@ -222,7 +253,7 @@ local function misfit(each, use)
   elseif muscle and use.muscle and not same(muscle, use.muscle) then
     return ("of %s, and this is for %s"):format(muscle, use.muscle)
   end
-  return M.differs(each.path, use.said)
+  return M.differs(each.path, use.said, each.place)
 end
 
 --- How long ago that day was.
@@ -239,10 +270,12 @@ end
 ---@param each moonpulse.FoundThreshold with a value
 ---@return string
 function M.words(each)
-  return ("%s %.10g %%MSO, found on %s (%s; run %s), %s"):format(each.kind == "unsaid" and "threshold"
-    or each.kind, each.value, each.date, each.how
+  return ("%s %.10g %%MSO, found %son %s (%s; run %s), %s"):format(each.kind == "unsaid" and "threshold"
+    or each.kind, each.value, each.place and ("with %s "):format(each.place) or "", each.date, each.how
     or "by a method that is not recorded", each.run, ago(each.at))
 end
+
+local others_words = "it was found in a run on several devices: a device that is called %s takes it"
 
 --- The newest that may be taken, and why newer ones may not.
 ---@param list moonpulse.FoundThreshold[] of M.of
@@ -251,19 +284,25 @@ end
 ---@return moonpulse.FoundThreshold?
 ---@return string? passed_over the newest that is not taken, and why; nil: none, or none that is newer
 function M.choose(list, kind, use)
-  local passed_over
+  local passed_over, others
   for _, each in ipairs(list) do
+    local is_others = each.place and each.place ~= use.place
     if each.kind == kind or each.kind == "unsaid" then
-      local why, fit = each.why, each.value and not each.why and misfit(each, use)
-      if not why and not fit then
+      local why, fit = each.why, each.value and not each.why and not is_others and misfit(each, use)
+      if not why and not fit and not is_others then
         return each, passed_over
       end
-      passed_over = passed_over or each.value
-        and ("the %s, is not offered: %s"):format(M.words(each), fit and "it was found " .. fit or why)
+      local text = each.value and ("the %s, is not offered: %s"):format(M.words(each), fit
+        and "it was found " .. fit or why or others_words:format(each.place))
         or ("run %s of %s offers no %s: %s"):format(each.run, each.date, kind, why)
+      if is_others and use.place then -- what was found with another one is no news where its own is there
+        others = others or text
+      else
+        passed_over = passed_over or text
+      end
     end
   end
-  return nil, passed_over
+  return nil, passed_over or others
 end
 
 return M

@@ -26,8 +26,8 @@ local longest = 300 -- bytes of a text that is listed: a record may come from an
 ---@field unreadable boolean? its manifest cannot be read
 ---@field begins moonpulse.Begins? it began amid its plan
 ---@field notes integer? how many notes its operator added
----@field thresholds { kind: string?, value: number?, how: string?, why: string? }[]? what its staircases
----   and hunts found, and why others, of a kind, found none
+---@field thresholds { kind: string?, value: number?, how: string?, why: string?, device: string? }[]? what
+---   its staircases and hunts found, and why others, of a kind, found none; device: of several, which
 ---@field closed boolean? this account may not look into its folder
 
 --- A participant's code as codes are compared: without case, and spaces around it. nil: it is none.
@@ -97,13 +97,15 @@ local function thresholds_of(manifest)
   each_of("thresholds.found", function(each)
     if type(each.value) == "number" and each.value >= 1 and each.value <= 100 and each.unit == "%MSO" then
       -- as it is shown, and can be typed
-      add { kind = short(each.kind), value = tonumber(("%.10g"):format(each.value)), how = short(each.how) }
+      add { kind = short(each.kind), value = tonumber(("%.10g"):format(each.value)), how = short(each.how),
+        device = short(each.device) }
     end
   end)
   for _, path in ipairs { "experiment.staircases", "experiment.thresholds" } do
     each_of(path, function(each)
       if each.threshold == nil and each.kind ~= nil then
-        add { kind = short(each.kind), why = short(require("moonpulse.text.no_threshold").words(each)) }
+        add { kind = short(each.kind), device = short(each.device),
+          why = short(require("moonpulse.text.no_threshold").words(each)) }
       end
     end)
   end

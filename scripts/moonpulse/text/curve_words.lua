@@ -22,6 +22,13 @@ function M.unit(curve)
   return units[curve.unit] and curve.unit or "%MSO"
 end
 
+--- Of which of several devices it is; nil: there was one, or it is not said.
+---@param curve table of the manifest's experiment.curves
+---@return string?
+function M.place(curve)
+  return type(curve.device) == "string" and curve.device:match "^[%w_%-]+$" or nil
+end
+
 --- The fit of a manifest, if it is one; nil: there is none.
 ---@param curve table of the manifest's experiment.curves
 ---@return moonpulse.CurveFit?
@@ -88,12 +95,15 @@ end
 function M.line(curve)
   local fit = M.fit(curve)
   local trials = (" (%g trials)"):format(number(curve.trials) or 0)
+  local place = M.place(curve)
+  place = place and place .. ": " or ""
   if not fit then
-    return "no input-output curve: " .. (type(curve.why) == "string" and curve.why or "it is not said why")
+    return place .. "no input-output curve: " .. (type(curve.why) == "string" and curve.why
+      or "it is not said why")
       .. trials
   end
   local said = M.limits(fit)
-  return ("input-output curve: %s%s%s"):format(M.fitted(fit, M.unit(curve)), trials,
+  return ("%sinput-output curve: %s%s%s"):format(place, M.fitted(fit, M.unit(curve)), trials,
     said[1] and "; " .. table.concat(said, "; ") or "")
 end
 

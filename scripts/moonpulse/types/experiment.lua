@@ -24,6 +24,7 @@
 --- What the manifest has of an input-output curve (run:recruitment), likewise.
 ---@class moonpulse.CurveFacts
 ---@field unit "%MSO"|"%RMT"|"%AMT"
+---@field device string? of several the one that it is of
 ---@field order "random"|"blocks"|"given"
 ---@field repeats integer of each intensity
 ---@field planned integer trials

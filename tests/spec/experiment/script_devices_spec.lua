@@ -272,6 +272,80 @@ end)]], "--device left=sim:rapid --device right=sim:magstim200 --rmt left=40 --r
     assert.is_nil(said:find("unchecked", 1, true))
   end)
 
+  it("finds thresholds that the next run takes, each for the device of its name", function()
+    local hunt = [[
+local mp = require "moonpulse"
+return mp.experiment(function(run)
+  for place, at in pairs { left = 50, right = 61 } do
+    local stim = run:device(place)
+    stim:arm()
+    for trial, intensity in run:staircase { device = place, start = at - 2, step = 4, min_step = 4,
+      reversals = 2, kind = "RMT" } do
+      stim:fire(mp.pulse(mp.mso(intensity)))
+      trial:answer(intensity >= at)
+      run:sleep(1)
+    end
+    stim:disarm()
+  end
+end)]]
+    local named = "--device left=sim:rapid --device right=sim:magstim200 --participant P7 "
+    local path, status, _, err = run(hunt, named)
+    assert.are.same({ 0, "" }, { status, err })
+    local found = {}
+    for _, each in ipairs(fixture.manifest(path).thresholds.found) do
+      found[each.device] = ("%.4g"):format(each.value)
+    end
+    local function use(arguments, script)
+      shell.write(folder .. "/use.lua", script or [[
+local mp = require "moonpulse"
+return mp.experiment(function(run)
+  local both = run:device()
+  local pair = mp.together { right = mp.pulse(mp.rmt(100)), left = mp.rest(0.1) .. mp.pulse(mp.rmt(100)) }
+  both:arm(pair)
+  both:play(pair)
+end)]])
+      return shell.moonpulse(folder, ("run %s/use.lua --speed max %s --out %s/out"):format(folder, arguments,
+        folder))
+    end
+    for i, asked in ipairs { "--rmt left=last --rmt right=last", "--rmt last" } do
+      status, _, err = use(named .. asked)
+      assert.are.equal(0, status, err)
+      for place, value in pairs(found) do
+        assert.matches(("takes for %s RMT %s %%MSO, found with %s on"):format(place, value, place), err, 1,
+          true)
+      end
+      local list = shell.names(folder .. "/out")
+      local used = ("%s/out/%s"):format(folder, list[#list])
+      assert.are.equal(1 + i, #list)
+      local given = {}
+      for place in pairs(found) do
+        given[place] = ("%.4g"):format(seen(used, place).strengths[1])
+      end
+      assert.are.same(found, given)
+      assert.are.equal(0, (shell.moonpulse(folder, "verify " .. used)))
+    end
+    for arguments, words in pairs {
+      ["--device left=sim:duomag --device right=sim:magstim200 --rmt left=last --rmt right=60"] =
+        "it was found on another stimulator (rapid, and now duomag)",
+      ["--device middle=sim:rapid --device right=sim:magstim200 --rmt middle=last --rmt right=60"] =
+        "a device that is called left takes it",
+      ["--device sim:rapid --rmt last"] = "it was found in a run on several devices",
+    } do
+      status, _, err = use(arguments .. " --participant P7")
+      assert.are.equal(2, status, arguments)
+      assert.matches(words, err, 1, true)
+    end
+    -- whose it is stands in the journal, too
+    local manifest = shell.read(path .. "/manifest.json")
+    local swapped = manifest:gsub('"device": "(%l+)"', function(place)
+      return ('"device": "%s"'):format(place == "left" and "right" or "left")
+    end)
+    assert.are_not.equal(manifest, swapped)
+    shell.write(path .. "/manifest.json", swapped)
+    status, _, err = use(named .. "--rmt last")
+    assert.are.equal(2, status, err)
+  end)
+
   it("is whole for verify in real time where one is disarmed and another one fires", function()
     shell.write(folder .. "/one_left.lua", [[
 local mp = require "moonpulse"

@@ -85,8 +85,8 @@ describe("a fault of one of several simulators", function()
   end)
 
   it("is of a device that there is, and of several", function()
-    local status, _, err = shell.moonpulse(folder, ("run %s/plan.lua --device sim --fault left=drop@1"):format(
-      folder))
+    local status, _, err = shell.moonpulse(folder, ("run %s/plan.lua --device sim --fault left=drop@1")
+      :format(folder))
     assert.are.equal(2, status)
     assert.matches("names one of several devices: write --fault drop@1", err, 1, true)
     status, _, err = shell.moonpulse(folder, ("run %s/plan.lua %s--fault left=drap@1"):format(folder,
