@@ -179,9 +179,12 @@ static void put_zero(struct mp_code_box *box)
         box->share->stands = missed;
 }
 
-static void put_first(struct mp_code_box *box, struct word *word)
+static void put_first(struct mp_code_box *box, const struct mp_code_hears *hears,
+                      struct word *word)
 {
     *word = (struct word){.code = take_first(box), .entered_ns = now_of(box), .any = true};
+    if (hears->begins != NULL)
+        hears->begins(hears->context, &word->code, word->entered_ns);
     word->lost = put(box, word->code.value);
     if (word->lost != MP_CODE_WRITTEN)
         return;
@@ -256,7 +259,8 @@ static void put_owed(struct mp_code_box *box, struct word *word)
                               .any = true};
 }
 
-static void put_due(struct mp_code_box *box, struct word *word)
+static void put_due(struct mp_code_box *box, const struct mp_code_hears *hears,
+                    struct word *word)
 {
     const int64_t now = now_of(box);
     const bool code_due = box->count > 0 && box->waits[0].ready_ns <= now;
@@ -270,7 +274,7 @@ static void put_due(struct mp_code_box *box, struct word *word)
     else if (code_due && is_unseen(box))
         put_apart(box, word);
     else if (code_due && !put_off(box, now))
-        put_first(box, word);
+        put_first(box, hears, word);
 }
 
 void mp_code_box_now(struct mp_code_box *box, const struct mp_code_hears *hears)
@@ -280,7 +284,7 @@ void mp_code_box_now(struct mp_code_box *box, const struct mp_code_hears *hears)
         come_again(box);
         return;
     }
-    put_due(box, &word);
+    put_due(box, hears, &word);
     give_back(box);
     if (word.any)
         hears->told(hears->context, &word.code, word.lost, word.entered_ns);

@@ -287,7 +287,8 @@
 ---@field unconfirmed string? what --unconfirmed takes of its protocol: numbers that nobody compared
 ---@field coil string? what --coil says
 ---@field codes moonpulse.CodeBox? the box of event codes: driver/code_box.lua
----@field tell_codes fun(text: string) an event code was lost: run/begin.lua
+---@field tell_note fun(text: string) what the operator must know while it goes on (an event code was lost,
+---   the stimulator was set otherwise at its panel): run/begin.lua
 ---@field markers moonpulse.Markers? the stream of the run over LSL, once it is there: run/markers.lua
 ---@field stop_line string "none", "cts", "dsr"; of several devices "left=cts"
 ---@field start_on moonpulse.StartSource? what the start waits for: run/start_on.lua
