@@ -371,6 +371,7 @@
 ---@field device_options string[]? of --device-option
 ---@field hashes table<string, string>? SHA-256 of the finished files: run/sealing.lua
 ---@field sign string? the key that the seal is signed with
+---@field xdf boolean? its folder gets an XDF file when it is over
 ---@field values table? the parameters
 ---@field drawn boolean? the plan's order was drawn
 ---@field plan_sha256 string? of resolved.plan: run/keeping.lua

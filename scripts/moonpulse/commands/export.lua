@@ -318,7 +318,7 @@ function makers.xdf(folder, path, options)
     refuse_there(path)
   end
   local facts = facts_noted(folder)
-  local streams, message = xdf_streams.streams(facts.folder, read.get(facts.manifest, "result.stop"))
+  local streams, message = xdf_streams.streams(facts.folder, facts.manifest)
   if not streams then
     cli.fail("usage", "%s", message)
   end
@@ -332,8 +332,8 @@ function makers.xdf(folder, path, options)
     return { files = { path } }
   end
   put_new(path, { parts = parts }, facts)
-  say(options.json, "%s: %s, %s", path, numbers.counted(#streams[2].times, "pulse"),
-    numbers.counted(#streams[1].times, "marker"))
+  say(options.json, "%s: %s, %s", path, numbers.counted(streams[2].count, "pulse"),
+    numbers.counted(streams[1].count, "marker"))
   return { files = { path } }
 end
 

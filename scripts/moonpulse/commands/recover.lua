@@ -1,5 +1,6 @@
 --- moonpulse recover: the record of a run that was killed.
 local as_json = require "moonpulse.cli.as_json"
+local beside = require "moonpulse.xdf.beside"
 local cli = require "moonpulse.cli"
 local default_place = require "moonpulse.record.default_place"
 local device_folders = require "moonpulse.record.device_folders"
@@ -58,10 +59,12 @@ end
 
 --- As data. Of a run that ended nothing is recovered: nothing was sent that is told here.
 local function data_of(folder, summary)
+  local notes = json.list { table.unpack(summary.said or {}) }
+  notes[#notes + 1] = beside.owed(folder)
   return { what = "moonpulse recover", folder = folder, recovered = summary.sent ~= nil,
     pulses = summary.sent and { planned = summary.planned, sent = summary.sent, confirmed = summary.confirmed,
       skipped = summary.skipped } or nil,
-    notes = json.list(summary.said or {}), safe = summary.safe, driver_not_loaded = summary.unloaded,
+    notes = notes, safe = summary.safe, driver_not_loaded = summary.unloaded,
     report = summary.report, report_problem = summary.no_report or nil,
     seal = summary.sealed or nil, not_sealed = summary.not_sealed or nil }
 end
@@ -104,8 +107,10 @@ function M.run(options)
   if summary.cut then
     say("%s; nothing can write the rest", summary.cut)
   end
+  local xdf = beside.owed(folder)
   if not summary.sent then
-    return say_seal(summary)
+    say_seal(summary)
+    return xdf and say("%s", xdf)
   end
   local of = " of " .. (summary.scripted and numbers.counted(summary.planned, "pulse")
     .. " that the script asked for" or numbers.counted(summary.planned, "planned pulse"))
@@ -133,6 +138,9 @@ function M.run(options)
   end
   say_seal(summary)
   say(folder .. "/events.tsv")
+  if xdf then
+    say("%s", xdf)
+  end
   say_rest(folder, summary)
 end
 

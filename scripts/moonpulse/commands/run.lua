@@ -108,6 +108,8 @@ function M.add_options(parser)
   records.add(parser, "The folder that run folders are made in.")
   parser:flag("--share-with-group", "The run's folder may be read by its group too (0750, its files 0640); "
     .. "without it by its owner only (0700, 0600), whatever the umask.")
+  parser:flag("--xdf", "When the run is over, an XDF file of its markers, pulses and event codes in its "
+    .. "folder (streams.xdf), for the tools that read what LabRecorder writes (docs/lsl.md).")
   parser:option("--sign", "Sign the record's seal with this SSH key (ssh-keygen -Y sign): verify then says "
     .. "who sealed it."):argname("KEY")
   parser:option("--speed", "Simulator only: 1 is real time; another N is virtual time, N times as fast, and "

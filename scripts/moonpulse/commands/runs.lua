@@ -1,5 +1,6 @@
 --- moonpulse runs: the runs that there are, a participant's course, and those that nobody recovered.
 local catalogue = require "moonpulse.protocol.catalogue"
+local beside = require "moonpulse.xdf.beside"
 local can_go_on = require "moonpulse.rerun.can_go_on"
 local cli = require "moonpulse.cli"
 local core = require "moonpulse.core"
@@ -314,6 +315,10 @@ local function recover_all(torn)
       line("recovered", "%s: %s of %s %s%s", run.path, numbers.counted(summary.sent, "pulse"),
         numbers.count(summary.planned), summary.scripted and "asked for" or "planned",
         summary.disarmed and "" or "; NOT CONFIRMED SAFE: it does not say that the stimulator was disarmed")
+    end
+    local owed = summary and beside.owed(run.path)
+    if owed then
+      line("note", "%s: %s", run.path, owed)
     end
   end
   if #torn == 0 then

@@ -24,6 +24,8 @@ local known = {
   ["twin.tsv"] = { "What the simulator received and gave", "text/tab-separated-values", "out" },
   ["resolved.plan"] = { "The plan that was played", "text/plain", "in" },
   ["report.html"] = { "The run as a page", "text/html", "out" },
+  ["streams.xdf"] = { "Markers, pulses and event codes of the run as streams", "application/octet-stream",
+    "out" },
   ["verify.sh"] = { "Checks the folder with sha256sum and awk", "text/x-shellscript", "tool" },
   ["SHA256SUMS"] = { "The seal: a hash of each file", "text/plain", "out" },
   ["SHA256SUMS.sig"] = { "The signature of the seal", "text/plain", "out" },

@@ -12,6 +12,7 @@ local M = {}
 ---@field record_version integer?
 ---@field flight table? what the flight record needs beside it: run/manifest.lua; nil: it was not armed
 ---@field driver string? the file of a user's driver
+---@field xdf boolean? an XDF file was asked for (--xdf)
 ---@field missing boolean? there is no recover.json that can be read, where there must be one
 
 M.version = 3 -- of the record: with recover.json, sources/ and a manifest that people read

@@ -316,7 +316,8 @@ end
 ---@param folder string
 function M.sweep(folder)
   for _, name in ipairs { M.name, M.name .. ".room", M.signature, scripts.name, "journal.jsonl",
-    "manifest.json", "recover.json", "events.tsv", "events.json", "report.html" } do
+    "manifest.json", "recover.json", "events.tsv", "events.json", "report.html",
+    "streams.xdf" } do
     local path = ("%s/%s.new"):format(folder, name)
     if lfs.symlinkattributes(path, "mode") == "file" then
       os.remove(path)

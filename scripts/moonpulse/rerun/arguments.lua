@@ -260,7 +260,7 @@ function M.of(recipe, options, scratch)
   for _, name in ipairs(own) do
     plain(list, (name:gsub("_", "-")), options[name])
   end
-  for _, name in ipairs { "share_with_group", "real_pty", "unconfirmed" } do
+  for _, name in ipairs { "share_with_group", "xdf", "real_pty", "unconfirmed" } do
     list[#list + 1] = options[name] and "--" .. name:gsub("_", "-") or nil
   end
   return list, is_real

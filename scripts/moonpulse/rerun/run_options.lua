@@ -35,6 +35,7 @@ function M.add(parser, words)
   end
   parser:flag("--unconfirmed", "As for run; on a stimulator it is not taken over.")
   parser:flag("--share-with-group", "As for run.")
+  parser:flag("--xdf", "As for run.")
   parser:flag("--real-pty", "As for run.")
 end
 

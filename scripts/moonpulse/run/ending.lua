@@ -269,13 +269,29 @@ local function say_cut(folder)
   end
 end
 
---- The report is written, before the folder is sealed, and the record's path is said.
-local function report_and_record(folder)
+--- The XDF file that --xdf asks for.
+local function write_xdf(folder)
+  local beside = require "moonpulse.xdf.beside" -- loaded for who asks for it
+  local ok, why = beside.write(folder)
+  if ok then
+    M.line("xdf", "%s/%s", folder, beside.name)
+  else
+    M.line("note", "%s: the record is whole without it; %s, then: moonpulse export xdf %s", why,
+      remedy_of(why), require("moonpulse.text.to_type").path(folder))
+  end
+end
+
+--- The report is written, before the folder is sealed, and the record's path is said; then what else was
+--- asked for.
+local function report_and_record(folder, with_xdf)
   local path, why = require("moonpulse.report").write(folder)
   M.line("record", folder .. (path and "  (report.html, events.tsv)" or "  (events.tsv)"))
   if not path then
     M.line("note", "%s: the record is whole without it; %s, then: %s", why, remedy_of(why),
       to_recover(folder))
+  end
+  if with_xdf then
+    write_xdf(folder)
   end
 end
 
@@ -354,7 +370,7 @@ function M.conclude(context, outcome)
       remedy(record, lost), result.reason)
   end
   if not context.look then -- nobody reads the report of what was only looked at
-    report_and_record(record.folder)
+    report_and_record(record.folder, context.xdf)
   end
   sealing().seal(context)
   say_resume(context, result)
@@ -413,7 +429,7 @@ function M.attempt(context, action)
     reason = text, pulses_planned = context.facts.pulses, pulses_sent = context.record.pulses_sent,
   }
   sealing().close_unplayed(context, refusals.is_stopped(outcome) and outcome.reason or nil, result,
-    report_and_record)
+    function(folder) report_and_record(folder, context.xdf) end)
   refusals.raise(code, "%s", text)
 end
 

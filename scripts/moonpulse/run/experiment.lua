@@ -407,6 +407,7 @@ local function make_context(options, given, job, record)
     conditions = {}, trials = {},
     parameters = manifests.text_values(given.values), completed = "the script came to its end",
     device = start.device(options, given), device_options = options.device_option, sign = options.sign,
+    xdf = options.xdf,
     screen = { finish = function() end }, -- each plan has a screen of its own
   }
 end

@@ -163,7 +163,7 @@ end
 function M.write(context, status, result)
   context.manifest = M.of(context, status, result)
   context.record:manifest(context.manifest, { driver = context.device.driver, flight = context.flight,
-    devices = context.flights })
+    devices = context.flights, xdf = context.xdf or nil })
 end
 
 --- The run is lowered: what recover needs beside its flight record, or beside each of those of several

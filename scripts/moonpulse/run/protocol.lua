@@ -210,6 +210,7 @@ function M.run(options, given)
     values = given.values, drawn = given.drawn, conditions = {}, trials = {},
     speed = options.speed, screen = live.new(facts.pulses, facts.first_to_last_s, options.speed),
     device = start.device(options, given), device_options = options.device_option, sign = options.sign,
+    xdf = options.xdf,
   }
   conditions.plan_into(context.conditions, context.trials, job.plan)
   if refusal then

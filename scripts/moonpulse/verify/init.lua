@@ -19,6 +19,7 @@ local simulated = require "moonpulse.verify.simulated"
 local signatures = require "moonpulse.record.signature"
 local times = require "moonpulse.verify.times"
 local trails = require "moonpulse.verify.trail"
+local xdf = require "moonpulse.verify.xdf"
 local lfs = require "lfs"
 
 local M = {}
@@ -108,6 +109,7 @@ local function check_again(folder, manifest, lines, made, findings)
   trails.check(manifest, lines, lfs.symlinkattributes(folder .. "/" .. seals.name, "mode") ~= nil, findings)
   if events then
     reports.check(folder, manifest, lines, events, findings)
+    xdf.check(folder, manifest, findings)
     codes.check(folder, manifest, made, { events = events, lines = lines }, findings)
   end
 end

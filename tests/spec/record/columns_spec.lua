@@ -155,6 +155,22 @@ describe("the table of a run as columns", function()
     assert_same(table.concat(HEADER, "\t"))
   end)
 
+  it("keeps some numbers of each row, and neither a table nor a text for it", function()
+    local lines, count = { "onset\tevent\tpulse\ttrial\tonset_planned_us\tstatus" }, 60000
+    for i = 1, count do
+      lines[i + 1] = ("%d.000000000\tpulse\t%d\t%d\t%d\tdelivered"):format(i, i, i, i * 1000000)
+    end
+    shell.write(path, table.concat(lines, "\n") .. "\n")
+    lines = nil -- luacheck: ignore 311
+    collectgarbage()
+    local before = collectgarbage "count"
+    local found = assert(columns.of(path, { time = true, pulse = true, trial = true }))
+    collectgarbage()
+    local bytes = (collectgarbage "count" - before) * 1024 / count
+    assert.are.equal(count, found.pulses.count)
+    assert.is_true(bytes < 160, ("%.0f bytes a row"):format(bytes)) -- a table of its own has 300 and more
+  end)
+
   it("is refused as the rows are", function()
     for _, text in ipairs { "", "a\tb\n1\t2\n", ("x"):rep(70000), ("x\t"):rep(100) .. "\n" } do
       shell.write(path, text)

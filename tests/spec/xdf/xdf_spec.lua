@@ -110,7 +110,8 @@ describe("export xdf", function()
     end
     for i, row in ipairs(of_event(rows, "pulse")) do
       assert.are.same({ tonumber(row.pulse), tonumber(row.intensity_mso), tonumber(row.lateness_us),
-        tonumber(row.trial) or cjson.null, tonumber(row.block) or cjson.null, 1 }, pulses.values[i])
+        tonumber(row.trial) or cjson.null, tonumber(row.block) or cjson.null, 1, 1,
+        i < 4 and 2 or cjson.null }, pulses.values[i])
     end
     local texts, start = {}, markers.times[1]
     for i, each in ipairs(markers.values) do
