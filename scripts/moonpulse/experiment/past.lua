@@ -23,7 +23,7 @@ local M = {}
 ---@field seed integer? of a plan
 ---@field given integer? of what broke off: so many of its pulses were given, of all its starts; of "end": of
 ---   all before it
----@field marks integer? of a plan that broke off: so many of its marks were given
+---@field marks integer? of the last plan, or one that broke off: so many of its marks were given
 ---@field value any of what was read, answered or came of it; nil: it broke off before; of "said" the
 ---   text of a mark behind which it was told nothing more (else that it was said goes without saying)
 ---@field verb string? of "refused", with why and code

@@ -49,6 +49,18 @@ local function tell_lost(device, lost)
   end
 end
 
+--- Of a plan of which no trial is left: what it had, and was not given.
+local function tell_end(device, was, plan)
+  local totals = plan:totals()
+  local marks_lost = was.marks and totals.marks - was.marks or 0
+  if (was.given or marks_lost > 0) and not device.past:goes_on() then
+    tell_lost(device, was.given and totals.pulses - was.given or 0)
+    if marks_lost > 0 then
+      tell(device, "left out: %s behind the last pulse of the plan", numbers.counted(marks_lost, "mark"))
+    end
+  end
+end
+
 --- An instant of the script's clock, when it would have come (monotonic).
 local function at_of(device, at_ns)
   return device.zero_ns + at_ns - device.past.ago_ns
@@ -90,9 +102,7 @@ local function played(device, help, who, plan, was, live, trials)
   take(device, help, plan, was, seed, rest and rest.first_ns)
   if not rest then
     device.show:gave_before(1)
-    if was.given and not device.past:goes_on() then
-      tell_lost(device, plan:totals().pulses - was.given)
-    end
+    tell_end(device, was, plan)
   else
     -- other parts find it going on, as they did then: none gives anything in between
     local turn <close> = device.turns:hold(who) -- luacheck: ignore 211

@@ -62,10 +62,14 @@ local function cut(entries, plays, recipe, events)
         .. "plan behind it"):format(recipe.folder, i)
     end
   end
+  local entry = last and entries[last.at]
   if not last or at >= last.before + last.pulses then
+    if entry and entry.what == "play" then -- it may have broken off behind its last pulse
+      entry.marks = marks_since(recipe, events.marks, last.start_ns)
+    end
     return nil
   end
-  local entry, first, kept = entries[last.at], #plays, last.at
+  local first, kept = #plays, last.at
   while first > 1 and plays[first - 1].at == last.at do
     first = first - 1
   end

@@ -60,6 +60,37 @@ describe("a plan that broke off", function()
     return fixture.run_in(folder .. "/" .. out)
   end
 
+  it("behind its last pulse tells the marks that are left out; a whole one none", function()
+    for body, expected in pairs {
+      ['stim:play(mp.pulse(mp.mso(40)) .. mp.mark("a") .. mp.rest(2) .. mp.mark("b") .. mp.rest(60) .. '
+        .. 'mp.mark("c") .. mp.mark("d"))'] = "2 marks behind the last pulse of the plan",
+      ['stim:play(mp.pulse(mp.mso(40)) .. mp.mark("a"))'] = false,
+      ['stim:fire(mp.pulse(mp.mso(40))) stim:play(mp.mark("a") .. mp.rest(60) .. mp.mark("b"))'] =
+        "1 mark behind the last pulse of the plan",
+    } do
+      shell.write(folder .. "/made.lua", (script:gsub("%%s", function()
+        return body .. " run:note 'over' run:sleep(60)" end)))
+      local job = jobs:start("first", ("run %s/made.lua --timing host --tolerance 5000 --out %s/first")
+        :format(folder, folder))
+      shell.await(function()
+        local name = shell.names(folder .. "/first")[1]
+        local rows = name and shell.read(("%s/first/%s/events.tsv"):format(folder, name)) or ""
+        return rows:find(expected and expected:find "^2" and "\tb\t" or "\ta\t")
+          and (expected or rows:find "over")
+      end, "its marks")
+      job:signal "INT"
+      job:wait()
+      local status, text, rest = made("rest", "resume %s --speed max", fixture.run_in(folder .. "/first"))
+      assert.are.equal(0, status, text)
+      local found = text:match "left out: ([^\n]*)"
+      assert.are.equal(expected or nil, found)
+      assert.are.same({}, fired(rest))
+      assert.are.equal(0, (shell.moonpulse(folder, "verify " .. rest)))
+      shell.remove(folder .. "/first")
+      shell.remove(folder .. "/rest")
+    end
+  end)
+
   it("twice is gone on with, each of its pulses given once", function()
     local _, said, whole = run("whole", trials)
     local began = said:match "began %d+%.%d+"
