@@ -74,6 +74,8 @@
 ---@field confirms_for (fun(reply: moonpulse.Reply): integer?)? output of a confirmation
 ---@field pulse_of (fun(io: moonpulse.Link, action: moonpulse.Action): table<string, string?>)? as
 ---   Identity.pulse, while it is armed: how it gives a pulse of action
+---@field panel_of (fun(io: moonpulse.Link): table<string, string?>)? of the same, once it was armed: what its
+---   panel or its operator chose, and no plan sets
 ---@field measures { what: string, unit: string }?
 ---@field confirmation (fun(value: integer): string)? a confirmed pulse in words
 ---@field settings table<string, any>? values of its options: configure

@@ -25,7 +25,10 @@ local names = { { "waveform", "waveform" }, { "mode", "mode" }, { "current_direc
 
 --- What a hand at its panel set otherwise since it was asked last, of what is not set by the run.
 local function changed(self)
-  local now, before = self.driver.pulse_of(self.link, {}), self.found_as or self.identity.pulse or {}
+  if not self.driver.panel_of then
+    return nil
+  end
+  local now, before = self.driver.panel_of(self.link), self.found_as or self.identity.pulse or {}
   local list = {}
   for _, each in ipairs(names) do
     local is, was = now[each[1]], before[each[1]]
