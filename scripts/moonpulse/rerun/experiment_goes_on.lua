@@ -3,6 +3,7 @@
 local clock = require "moonpulse.safety.clock"
 local core = require "moonpulse.core"
 local counted = require "moonpulse.record.counted"
+local gave = require "moonpulse.rerun.gave"
 local pasts = require "moonpulse.experiment.past"
 local read = require "moonpulse.record.read"
 local script_ends = require "moonpulse.experiment.script_end"
@@ -31,27 +32,6 @@ local function reached(recipe, pulses)
   return last
 end
 
---- The marks of a plan that were passed: rows that are no marks of the script or the run itself, of which
---- the journal has a line each.
-local function marks_since(recipe, marks, start_ns)
-  local own, count = {}, 0
-  for _, line in ipairs(recipe.lines) do
-    local ns = line.kind == "mark" and math.tointeger(tonumber(line.at_ns))
-    if ns then
-      own[ns] = (own[ns] or 0) + 1
-    end
-  end
-  for _, row in ipairs(marks) do
-    local ns = row.planned and math.floor(row.planned * 1000 + 0.5)
-    if ns and (own[ns] or 0) > 0 then
-      own[ns] = own[ns] - 1
-    elseif ns and ns >= start_ns then
-      count = count + 1
-    end
-  end
-  return count
-end
-
 --- The plan that was in play when it broke off is cut behind its last pulse, or the last mark behind it. What
 --- its script was told behind that came of the fault, which is over: a script that caught it is told nothing
 --- of it.
@@ -66,7 +46,8 @@ local function cut(entries, plays, recipe, events)
     end
   end
   local entry = last and entries[last.at]
-  local marks = entry and entry.what == "play" and marks_since(recipe, events.marks, last.start_ns) or nil
+  local marks = entry and entry.what == "play"
+    and gave.plan_marks(recipe.lines, events.marks, last.start_ns) or nil
   if not last or at >= last.before + last.pulses and (not marks or marks >= last.marks) then
     return nil
   end
