@@ -8,6 +8,7 @@ local pasts = require "moonpulse.experiment.past"
 local read = require "moonpulse.record.read"
 local script_ends = require "moonpulse.experiment.script_end"
 local text_files = require "moonpulse.text.text_file"
+local triggers_before = require "moonpulse.experiment.triggers_before"
 
 local M = {}
 
@@ -112,6 +113,8 @@ function M.where(recipe, rows, events)
   local at_ns = over_ns(recipe.lines, zero_ns, events)
   local before = math.tointeger(tonumber(read.get(manifest, "begins_at.pulses_before"))) or 0
   entries[#entries + 1] = { what = "end", at_ns = at_ns, given = before + rows.given,
+    triggers = triggers_before.until_now(recipe.lines, zero_ns, at_ns,
+      not is_real and recipe.files.triggers and text_files.lines(recipe.files.triggers) or nil),
     ago_ns = is_real and ended and math.floor(math.max(0, now - ended)) * 1000000000 or 0,
     counts = clock.same_day(clock.seconds_of(manifest.started) or now, now) }
   local past = pasts.new(entries)

@@ -146,6 +146,9 @@ local function make_stage(context, stimulator, journal, looking)
     show:mark(text, nil, { passed_over = true })
     show:say(text)
   end, stage.heard)
+  if stage.past.triggers then
+    stage.triggers.queue.log:had(stage.past.triggers, stage.zero_ns)
+  end
   stage.device.triggers = stage.triggers
   stage.device.mark = function(...) stage.mark(...) end
   stage.device.tell = function(...) stage.tell(...) end

@@ -96,7 +96,7 @@ describe("catch trials of a session that goes on", function()
     end
   end)
 
-  it("are given once where a resumed run of an experiment gave nothing else, or took an answer only", function()
+  it("are given once where a resumed run gave nothing else, or took an answer only", function()
     local script = write("ask.lua", [[
       local mp = require "moonpulse"
       return mp.experiment(function(run)
@@ -120,7 +120,7 @@ describe("catch trials of a session that goes on", function()
     end
     local common = ("run %s --seed 1 --speed max --codes sim --answers "):format(script)
     local _, _, whole = made("whole", common .. answers(1, 5))
-    local runs, refused = {}, nil
+    local runs = {}
     _, _, runs[1] = made("part1", common .. "/dev/null")
     for i = 2, 6 do
       local status, text
@@ -129,8 +129,8 @@ describe("catch trials of a session that goes on", function()
       if i < 6 then
         assert.matches("\nresume +moonpulse resume " .. runs[i]:gsub("%p", "%%%0") .. " goes on", text)
       end
-      status, refused = shell.moonpulse(folder, ("resume %s --out %s/part%d"):format(runs[i - 1], folder, i))
-      assert.are.equal(2, status, refused)
+      status, text = shell.moonpulse(folder, ("resume %s --out %s/part%d"):format(runs[i - 1], folder, i))
+      assert.are.equal(2, status, text)
     end
     assert.are.same(given(whole), given(table.unpack(runs)))
     local first, second = fixture.manifest(runs[2]), fixture.manifest(runs[5])
