@@ -23,6 +23,8 @@ local M = {}
 ---@field seed integer? of a plan
 ---@field given integer? of what broke off: so many of its pulses were given, of all its starts; of "end": of
 ---   all before it
+---@field came integer? of a plan that triggers start, and that broke off: so many of them came
+---@field triggers moonpulse.TriggersBefore? of "end": those that came before it
 ---@field marks integer? of a plan that broke off: so many of its marks were given
 ---@field value any of what was read, answered or came of it; nil: it broke off before; of "said" the
 ---   text of a mark behind which it was told nothing more (else that it was said goes without saying)
@@ -47,6 +49,7 @@ local M = {}
 ---@field pulses integer that they gave
 ---@field over_ns integer the script's clock where it broke off; 0: nothing was before
 ---@field ago_ns integer how long ago that was, besides
+---@field triggers moonpulse.TriggersBefore? those that came until then
 ---@field counts boolean it is of the same session: what it gave is judged with what is given now
 ---@field left table<integer, integer> entries that are not told yet, of each part; 0: the script itself
 ---@field alive integer parts that were begun and are not over
@@ -93,7 +96,9 @@ function takes.answer(self, entry)
 end
 
 function takes.trigger(self, entry)
-  if entry.heard == nil and entry.starts == nil then
+  if entry.heard ~= nil and self.ahead then
+    self.ahead.came = (self.ahead.came or 0) + (whole(entry.count) or 1)
+  elseif entry.heard == nil and entry.starts == nil then
     self:add { what = "trigger", at_ns = (whole(entry.at_ns) or 0) + self.zero_ns, value = whole(entry.byte) }
   end
 end
@@ -156,7 +161,8 @@ local function entry_of(line)
   local entry = { what = line.what, part = whole(line.part), value = line.value, verb = line.verb,
     why = line.why, code = line.code,
     pulses = whole(line.pulses), seed = whole(line.seed), given = whole(line.given),
-    marks = whole(line.marks), at_ns = whole(line.then_ns), ago_ns = whole(line.ago_ns),
+    marks = whole(line.marks), came = whole(line.came), triggers = line.triggers,
+    at_ns = whole(line.then_ns), ago_ns = whole(line.ago_ns),
     counts = line.counts, other_session = line.other_session }
   for _, key in ipairs { "since_ns", "starts_ns" } do
     local list = type(line[key]) == "table" and {} or nil
@@ -236,7 +242,7 @@ function M.new(entries)
   end
   self.plays, self.pulses, self.over_ns = sum(self.entries)
   local last = self.entries[#self.entries] or {}
-  self.counts, self.ago_ns = last.counts == true, last.ago_ns or 0
+  self.counts, self.ago_ns, self.triggers = last.counts == true, last.ago_ns or 0, last.triggers
   return self
 end
 

@@ -129,16 +129,16 @@ local function left_of(who, options, done)
 end
 
 --- Triggers are counted on; a journal knows one kind of number.
-local function sum(starts, of_more)
-  local came = math.tointeger(of_more)
-  return came and starts + came or of_more
+local function sum(came, of_more)
+  local more = math.tointeger(of_more)
+  return more and came + more or of_more
 end
 
 --- What came of a plan that triggers, or something else, started: of one that broke off what is left of its
 --- count is waited for, no sooner than it may be started again; of a start that broke off nothing is made up
 --- for. That may have been waited for as well.
 ---@return integer starts
----@return integer|string? of what live gives besides; nil: nothing was left to be waited for
+---@return integer|string? of what live gives besides: triggers that came, or why it is over
 local function started(device, help, who, plan, was, live, options, kind)
   help.check_plan(who, plan)
   local starts, pulses = #was.starts_ns, plan:totals().pulses
@@ -148,23 +148,23 @@ local function started(device, help, who, plan, was, live, options, kind)
   if type(was.value) == "table" then
     return starts, was.value.came or was.value.why
   end
-  local left = left_of(who, options, starts)
+  local left, came = left_of(who, options, starts), was.came or starts
   local further = left and device.past:take(kind, who)
   if further then
     local more, of_more = started(device, help, who, plan, further, live, left, kind)
-    return starts + more, sum(starts, of_more)
+    return starts + more, sum(came, of_more)
   elseif not device.past:goes_on() then
     tell_lost(device, lost)
   end
   if not left then
-    return starts, nil
+    return starts, kind == "ahead" and came or nil
   end
   if starts > 0 and type(left.refractory) == "number" then
     await(device, was.starts_ns[starts] + math.floor(left.refractory * 1e9))
   end
   device:border(plan, who)
   local more, of_more = live(device, plan, left)
-  return starts + more, sum(starts, of_more)
+  return starts + more, sum(came, of_more)
 end
 
 local told = {}

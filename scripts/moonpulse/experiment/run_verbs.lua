@@ -148,9 +148,15 @@ function Run:triggers(options)
     blame.fail("run:triggers: new must be true or false, not %s", value_words.shown(new))
   end
   local stage, who = self.stage, core.current()
-  local list, gone = stage.triggers.queue.log:list(who, new, stage.triggers.queue:place(who),
-    stage.zero_ns)
+  local log, was_told, list, gone = stage.triggers.queue.log, stage.past:goes_on(), {}, 0
+  if not was_told then
+    list, gone = log:list(who, new, stage.triggers.queue:place(who), stage.zero_ns)
+  end
   local told = stage.heard:reading("triggers", { list = list, gone = gone }, math.max(1, #list))
+  local last = was_told and told.list[#told.list]
+  if last then
+    log:was_told(who, stage.zero_ns + math.floor(last.at * 1e9 + 0.5))
+  end
   for _, each in ipairs(told.list) do -- a journal has one kind of number
     each.byte = math.tointeger(each.byte)
   end

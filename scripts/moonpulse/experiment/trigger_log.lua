@@ -20,6 +20,7 @@ local MOST = 10000 -- kept one by one: what lists them, and writes the list down
 ---@field came integer bytes
 ---@field gone integer triggers that are not kept one by one any more
 ---@field lost integer of these, those that never were: they came too fast
+---@field before integer bytes that came in the runs that this one goes on with
 local Log = {}
 Log.__index = Log
 
@@ -27,8 +28,8 @@ Log.__index = Log
 ---@param most integer? a smaller limit, for tests
 ---@return moonpulse.TriggerLog
 function M.new(most)
-  return setmetatable({ pieces = {}, first = 1, last = 0, held = 0, came = 0, gone = 0, lost = 0, values = {},
-    most = most or MOST, told = setmetatable({}, { __mode = "k" }) }, Log)
+  return setmetatable({ pieces = {}, first = 1, last = 0, held = 0, came = 0, before = 0,
+    gone = 0, lost = 0, values = {}, most = most or MOST, told = setmetatable({}, { __mode = "k" }) }, Log)
 end
 
 --- When one of a piece came.
@@ -90,6 +91,57 @@ function Log:lose(byte, count, until_ns)
   self.came, self.gone, self.lost = self.came + count, self.gone + count, self.lost + count
   self.values[byte] = (self.values[byte] or 0) + count
   self.gone_ns = math.max(self.gone_ns or math.mininteger, until_ns)
+end
+
+local indices = {}
+for index, name in pairs(core.heard) do
+  indices[name] = string.char(index)
+end
+
+--- Triggers came in the runs that this one goes on with: before anything comes in this one.
+---@param triggers moonpulse.TriggersBefore
+---@param zero_ns integer what their times count from (monotonic)
+function Log:had(triggers, zero_ns)
+  for byte, count in pairs(triggers.gone or {}) do
+    count, byte = math.tointeger(count) or 0, math.tointeger(tonumber(byte))
+    self.gone, self.gone_ns = self.gone + count, zero_ns + triggers.list[1].at_ns - 1
+    if byte then
+      self.values[byte], self.before = (self.values[byte] or 0) + count, self.before + count
+    end
+  end
+  local start = 0
+  for _, each in ipairs(triggers.list) do
+    start = start - (each.line and 0 or each.count or 1)
+  end
+  self.before = self.before - start
+  for _, each in ipairs(triggers.list) do
+    local at_ns, count = zero_ns + math.tointeger(each.at_ns), math.tointeger(each.count or 1)
+    if each.line then
+      self:edge(each.line, each.edge, at_ns)
+    else
+      local seen = not each.heard and not each.passed and {} or nil
+      for word = 0, seen and count >> 6 or -1 do
+        seen[word] = -1
+      end
+      add(self, { bytes = string.char(math.tointeger(each.byte)):rep(count), times = at_ns, start = start,
+        heard = each.heard and indices[each.heard] and indices[each.heard]:rep(count), seen = seen,
+        taken = each.passed and 0 or count })
+      start = start + count
+    end
+  end
+end
+
+--- A part of the script was told in a run before of those that came until then.
+---@param who any
+---@param until_ns integer (monotonic)
+function Log:was_told(who, until_ns)
+  local told, held = { piece = self.first - 1, count = self.gone - self.lost, lost = self.lost }, 0
+  while self.pieces[told.piece + 1] and last_ns(self.pieces[told.piece + 1]) <= until_ns do
+    told.piece = told.piece + 1
+    held = held + math.max(1, #self.pieces[told.piece].bytes)
+  end
+  told.count = told.count + held
+  self.told[who] = told
 end
 
 --- An edge was waited for, and came.
@@ -167,7 +219,7 @@ end
 function Log:count(byte, since_ns)
   local count = 0
   if not since_ns and not byte then
-    return self.came
+    return self.came + self.before
   elseif not since_ns then
     count = self.values[byte] or 0
   elseif self.gone_ns and since_ns <= self.gone_ns then

@@ -12,7 +12,8 @@ local broken = { stopped = true, ["device fault"] = true, interrupted = true }
 local function may(run, now)
   local facts = run.facts
   local is_experiment = facts.kind == "experiment" -- what it had to give besides is not known
-  return broken[facts.status] and not run.edited and not facts.torn and (facts.given or 0) > 0
+  local may_have_given = (facts.given or 0) > 0 or is_experiment or facts.begins -- answers, catch trials
+  return broken[facts.status] and not run.edited and not facts.torn and may_have_given
     and (is_experiment and facts.stop ~= "requested" or not is_experiment
       and facts.given < (facts.planned or 0)) and now - run.at < recent_s
 end

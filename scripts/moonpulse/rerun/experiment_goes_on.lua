@@ -3,10 +3,12 @@
 local clock = require "moonpulse.safety.clock"
 local core = require "moonpulse.core"
 local counted = require "moonpulse.record.counted"
+local gave = require "moonpulse.rerun.gave"
 local pasts = require "moonpulse.experiment.past"
 local read = require "moonpulse.record.read"
 local script_ends = require "moonpulse.experiment.script_end"
 local text_files = require "moonpulse.text.text_file"
+local triggers_before = require "moonpulse.experiment.triggers_before"
 
 local M = {}
 
@@ -31,27 +33,6 @@ local function reached(recipe, pulses)
   return last
 end
 
---- The marks of a plan that were passed: rows that are no marks of the script or the run itself, of which
---- the journal has a line each.
-local function marks_since(recipe, marks, start_ns)
-  local own, count = {}, 0
-  for _, line in ipairs(recipe.lines) do
-    local ns = line.kind == "mark" and math.tointeger(tonumber(line.at_ns))
-    if ns then
-      own[ns] = (own[ns] or 0) + 1
-    end
-  end
-  for _, row in ipairs(marks) do
-    local ns = row.planned and math.floor(row.planned * 1000 + 0.5)
-    if ns and (own[ns] or 0) > 0 then
-      own[ns] = own[ns] - 1
-    elseif ns and ns >= start_ns then
-      count = count + 1
-    end
-  end
-  return count
-end
-
 --- The plan that was in play when it broke off is cut behind its last pulse, or the last mark behind it. What
 --- its script was told behind that came of the fault, which is over: a script that caught it is told nothing
 --- of it.
@@ -66,7 +47,8 @@ local function cut(entries, plays, recipe, events)
     end
   end
   local entry = last and entries[last.at]
-  local marks = entry and entry.what == "play" and marks_since(recipe, events.marks, last.start_ns) or nil
+  local marks = entry and entry.what == "play"
+    and gave.plan_marks(recipe.lines, events.marks, last.start_ns) or nil
   if not last or at >= last.before + last.pulses and (not marks or marks >= last.marks) then
     return nil
   end
@@ -131,6 +113,8 @@ function M.where(recipe, rows, events)
   local at_ns = over_ns(recipe.lines, zero_ns, events)
   local before = math.tointeger(tonumber(read.get(manifest, "begins_at.pulses_before"))) or 0
   entries[#entries + 1] = { what = "end", at_ns = at_ns, given = before + rows.given,
+    triggers = triggers_before.until_now(recipe.lines, zero_ns, at_ns,
+      not is_real and recipe.files.triggers and text_files.lines(recipe.files.triggers) or nil),
     ago_ns = is_real and ended and math.floor(math.max(0, now - ended)) * 1000000000 or 0,
     counts = clock.same_day(clock.seconds_of(manifest.started) or now, now) }
   local past = pasts.new(entries)

@@ -5,6 +5,7 @@ local before = require "moonpulse.rerun.before"
 local counted = require "moonpulse.record.counted"
 local core = require "moonpulse.core"
 local default_place = require "moonpulse.record.default_place"
+local gave = require "moonpulse.rerun.gave"
 local lfs = require "lfs"
 local plans = require "moonpulse.verify.plan"
 local read = require "moonpulse.record.read"
@@ -44,11 +45,6 @@ local function noted(manifest)
   return name
 end
 
-local function gave_nothing(manifest)
-  return manifest.status ~= "running" and (tonumber(read.get(manifest, "result.pulses_sent")) or 0) == 0
-    and not read.get(manifest, "result.pulses_unknown") and not read.get(manifest, "result.flight_lost")
-end
-
 --- The run that goes on with one; nil: there is none, or it ended before it had given anything.
 local function successor(folder, manifest, out)
   local name = noted(manifest)
@@ -57,7 +53,7 @@ local function successor(folder, manifest, out)
     local path = place and ("%s/%s"):format(place, name) -- one of the same second may have the same name
     local other = path and path ~= folder and read.manifest(path .. "/manifest.json")
     if other and read.get(other, "begins_at.continues") == folder:match("([^/]+)$") then
-      return not gave_nothing(other) and path or nil
+      return not gave.nothing(path, other) and path or nil
     end
   end
   return name
@@ -100,7 +96,7 @@ local function obstacle(recipe)
   elseif recipe.wrong[1] or recipe.differs then
     return ("the folder is not as the run left it (%s): moonpulse verify %s; nothing was armed"):format(
       recipe.wrong[1] or recipe.differs, to_type.path(folder))
-  elseif gave_nothing(manifest) then
+  elseif gave.nothing(folder, manifest) then
     return ("%s gave nothing: %s"):format(folder, type(first) == "string"
       and "moonpulse resume the run that it was to go on with, " .. first or "run it anew")
   elseif (tonumber(read.get(manifest, "result.pulses_unknown")) or 0) > 0 or read.get(manifest,
@@ -164,7 +160,7 @@ end
 
 --- The marks behind the last pulse that was given, which the run that broke off did not come to, and which
 --- the rest does not give; how many of those before its first pulse, which it would give, were given; and how
---- many behind that pulse in all.
+--- many of the others.
 local function marks_of(kept, events, last, begins, rest)
   local skipped = kept.begins and kept.begins.pulses_before or 0
   last = math.min(last, begins.pulses_before) -- what was perhaps given may be given again
@@ -191,7 +187,7 @@ local function marks_of(kept, events, last, begins, rest)
     given = given + 1
     passed[leading[given].us] = passed[leading[given].us] - 1
   end
-  return list, given, given > 0 and #left + given or before_them
+  return list, given, before_them
 end
 
 --- Its plan, whole, and its rows.
@@ -262,17 +258,25 @@ function M.where(recipe, out, from)
   end
   at.trial = from or at.usual
   local rest, begins = remainders.of(whole, seed, { what = "trial", number = at.trial })
+  -- of a run that began there as well, and gave no more than marks, those that were given before it
+  local before_it = kept.begins and kept.begins.pulses_before == begins.pulses_before
+    and kept.begins.marks_given or 0
+  if before_it > 0 then
+    rest = remainders.of(whole, seed, { what = "trial", number = at.trial, marks_given = before_it })
+  end
   local _, usual = remainders.trial_after(whole, seed, last)
   at.lost = math.max(0, math.min(begins.pulses_before, usual or whole:totals().pulses) - last)
   at.passed = math.max(0, begins.pulses_before - last - at.lost)
   at.planned, at.left = kept.plan:totals().pulses, whole:totals().pulses - begins.pulses_before
-  local given, all_given
-  at.marks, given, all_given = marks_of(kept, events, last, begins, rest)
-  if given > 0 then
-    at.marks_given = given
-    rest = remainders.of(whole, seed, { what = "trial", number = at.trial, marks_given = given })
+  local given, passed
+  at.marks, given, passed = marks_of(kept, events, last, begins, rest)
+  if before_it + given > 0 then
+    at.marks_given = before_it + given
+    rest = remainders.of(whole, seed, { what = "trial", number = at.trial, marks_given = at.marks_given })
+    passed = #remainders.left_marks(whole, seed, math.min(last, begins.pulses_before),
+      begins.pulses_before + 1, rest)
   end
-  at.silence_s = silence(whole, seed, last, begins.pulses_before + 1, rest, all_given)
+  at.silence_s = silence(whole, seed, last, begins.pulses_before + 1, rest, passed)
   return at
 end
 

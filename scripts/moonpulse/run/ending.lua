@@ -299,7 +299,7 @@ end
 --- offered is what resume would take, by its own judgement of the folder.
 local function say_resume(context, result)
   local job = context.job
-  if result.status == "completed" or result.pulses_sent == 0 or context.look or job.several then
+  if result.status == "completed" or context.look or job.several then
     return
   elseif context.experiment and not (job.can_go_on and result.stop ~= "requested") then
     return
@@ -310,7 +310,7 @@ local function say_resume(context, result)
     -- loaded for who stopped
     local remainders = require "moonpulse.compose.remainder"
     local known, trial = pcall(remainders.trial_after, job.plan, job.seed,
-      result.pulses_sent + result.pulses_skipped)
+      (result.pulses_sent or 0) + (result.pulses_skipped or 0))
     if not (known and trial and pcall(remainders.of, job.plan, job.seed, { what = "trial", number = trial }))
     then
       return

@@ -152,6 +152,9 @@ local function make_stage(context, stimulator, journal, looking)
     stage.tell("stream", { text = text })
     show:say(text)
   end
+  if stage.past.triggers then
+    stage.triggers.queue.log:had(stage.past.triggers, stage.zero_ns)
+  end
   stage.device.triggers = stage.triggers
   stage.device.mark = function(...) stage.mark(...) end
   stage.device.tell = function(...) stage.tell(...) end
@@ -163,12 +166,7 @@ local function make_stage(context, stimulator, journal, looking)
   show.give_code = function(...) require("moonpulse.stimulator.codes").give(first, ...) end
   stage.tell = function(kind, entry, at_ns) job.audit:tell(kind, entry, at_ns) end
   stage.say = function(text) show:say(text) end
-  stage.staircase_begun = function(staircase) show:begun("staircases", staircase) end
-  stage.staircase_ended = function(staircase) show:staircase_ended(staircase) end
-  stage.hunt_begun = function(hunt) show:begun("thresholds", hunt) end
-  stage.hunt_ended = function(hunt) show:hunt_ended(hunt) end
-  stage.curve_begun = function(curve) show:begun("curves", curve) end
-  stage.curve_ended = function(curve) show:curve_ended(curve) end
+  show:hear_measures(stage)
   stage.stop, stage.spawn = stop_of(stage), spawn_of(stage)
   function stage.past.on_over()
     show:say(("goes on, behind %s of %s"):format(numbers.counted(stage.past.pulses, "pulse"),

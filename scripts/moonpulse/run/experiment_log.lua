@@ -474,4 +474,15 @@ function Show:played()
   end
 end
 
+--- What is told of staircases, hunts and curves goes to it.
+---@param stage moonpulse.Stage
+function Show:hear_measures(stage)
+  stage.staircase_begun = function(staircase) self:begun("staircases", staircase) end
+  stage.staircase_ended = function(staircase) self:staircase_ended(staircase) end
+  stage.hunt_begun = function(hunt) self:begun("thresholds", hunt) end
+  stage.hunt_ended = function(hunt) self:hunt_ended(hunt) end
+  stage.curve_begun = function(curve) self:begun("curves", curve) end
+  stage.curve_ended = function(curve) self:curve_ended(curve) end
+end
+
 return M
