@@ -35,7 +35,7 @@ describe("--answers of a stream of LSL", function()
 
   it("is the first one behind each pulse", function()
     sender("format=double64", "until a\nsend 1\nuntil b\nsend 100.5\nsend 2\nuntil c\nsend 200\nsend 3\n"
-      .. "until d\nsend 4\nuntil e\nsend -0.25")
+      .. "until d\nsend 4\nuntil e\nsend -0.25\nsend 5\nuntil f\nsend 77")
     local job = start [[
       stim:arm(pulse)
       run:note "armed"
@@ -46,18 +46,23 @@ describe("--answers of a stream of LSL", function()
         run:sleep(i == 2 and 0.5 or 0)
         run:note("answer " .. run:ask "MEP in uV? [number]")
         run:sleep(0.4)
-      end]]
+      end
+      run:note "once more" -- without a pulse before it: what came for the last one is not it
+      run:note("then " .. run:ask "MEP in uV? [number]")]]
     go(job, "armed", "a")
     go(job, "fired 1", "b") -- the question is open soon
     go(job, "fired 2", "c") -- it opens later
     go(job, "answer 200", "d") -- between an answer and the next pulse
     go(job, "fired 3", "e")
+    job:says "once more"
+    shell.await(function() return job:out():find "once more.*MEP in uV" end, "the question")
+    shell.write(out .. ".f", "")
     assert.are.equal(0, job:wait(), job:err())
-    assert.matches("answer 100.5.*answer 200.*answer %-0.25", job:out())
-    assert.matches("4 samples passed over", job:out(), 1, true)
+    assert.matches("answer 100.5.*answer 200.*answer %-0.25.*then 77", job:out())
+    assert.matches("5 samples passed over", job:out(), 1, true)
     local run = fixture.run_in(folder .. "/runs")
     local _, sources = shell.read(run .. "/journal.jsonl"):gsub('"source":"lsl:' .. name, "")
-    assert.are.equal(3, sources)
+    assert.are.equal(4, sources)
     assert.are.equal(0, (shell.sh(folder, shell.program .. " verify " .. run)))
     local status, said = shell.sh(folder, ("%s rerun %s --out %s/again"):format(shell.program, run, folder))
     assert.are.equal(0, status, said)
