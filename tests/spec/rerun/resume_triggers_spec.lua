@@ -26,8 +26,8 @@ describe("triggers of a session that goes on", function()
       local last = run:wait_trigger { byte = 5, fresh = true }
       local all, words = run:triggers(), {}
       for i, each in ipairs(all) do words[i] = ("%g/%d"):format(each.at, each.byte) end
-      run:note(("told: %d starts, %d came; %d of 5, %d of 7, %d since 21 s, %d in all; new: %d"):format(starts,
-        came, run:trigger_count { byte = 5 }, run:trigger_count { byte = 7 },
+      run:note(("told: %d starts, %d came; %d of 5, %d of 7, %d since 21 s, %d in all; new: %d"):format(
+        starts, came, run:trigger_count { byte = 5 }, run:trigger_count { byte = 7 },
         run:trigger_count { since = 21 }, run:trigger_count(), #run:triggers { new = true }))
       run:note("list: " .. table.concat(words, " "))
       local became = {}
