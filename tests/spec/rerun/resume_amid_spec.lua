@@ -95,7 +95,8 @@ describe("a plan that broke off", function()
   it("is not cut where the last of its pulses was left out as late, which is not given then", function()
     local goes_on = require "moonpulse.rerun.experiment_goes_on"
     local function where(late, pulses)
-      return goes_on.where({ folder = "run", manifest = {}, begin = { options = { late = late } }, lines = {
+      return goes_on.where({ folder = "run", manifest = {}, files = {},
+        begin = { options = { late = late } }, lines = {
         { kind = "begin", clock_ns = "0" },
         { kind = "play", start_ns = "0", pulses = 2, seed = 1 },
         { kind = "play", start_ns = "5", pulses = 3, seed = 2 } } }, { given = 4, perhaps = 0 },
