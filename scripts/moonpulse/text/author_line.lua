@@ -15,17 +15,25 @@ function M.is_ours(source)
   return library ~= nil and source:sub(2, #library + 1) == library
 end
 
+-- Functions of the library and of C. Each part of a plan asks for its author's line, and most of the way to
+-- it is the same each time.
+local passed = setmetatable({}, { __mode = "k" })
+
 --- The script line that called into the library: "itbs.lua:14", or "" where there is none.
 ---@return string
 function M.origin()
   local level = 2
   while true do
-    local info = debug.getinfo(level, "Sl")
-    if not info then
+    local of = debug.getinfo(level, "f")
+    if not of then
       return ""
-    end
-    if info.currentline > 0 and not M.is_ours(info.source) then
-      return ("%s:%d"):format(info.short_src, info.currentline)
+    elseif not passed[of.func] then
+      local info = debug.getinfo(level, "Sl")
+      if info.what == "C" or M.is_ours(info.source) then
+        passed[of.func] = true
+      elseif info.currentline > 0 then
+        return ("%s:%d"):format(info.short_src, info.currentline)
+      end
     end
     level = level + 1
   end
