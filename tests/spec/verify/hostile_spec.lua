@@ -240,6 +240,7 @@ describe("a folder that was made to harm", function()
       assert.is_false(found.whole, name .. ": " .. said)
       assert.is_nil((said .. err):find("root:", 1, true), name)
       assert.is_true(#why < 2000, name)
+      assert.are.equal(name == "a time without end", said:find("goes on for more than 24 h", 1, true) ~= nil)
     end
   end)
 
