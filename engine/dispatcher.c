@@ -109,9 +109,12 @@ static void own_bytes(const void **bytes, uint8_t *to, size_t length)
     *bytes = to;
 }
 
+typedef enum mp_status make_ring(struct mp_ring *ring, size_t item_size, uint64_t capacity,
+                                 struct mp_error *err);
+
 static enum mp_status create(struct mp_dispatcher **out,
-                             const struct mp_dispatch_config *config, uint64_t outcomes,
-                             uint64_t triggers, struct mp_error *err)
+                             const struct mp_dispatch_config *config, make_ring *make,
+                             uint64_t outcomes, uint64_t triggers, struct mp_error *err)
 {
     enum mp_status status = mp_arming_check(&config->arming, err);
     if (status != MP_OK)
@@ -134,13 +137,13 @@ static enum mp_status create(struct mp_dispatcher **out,
     }
     mp_latch_init(&d->stop, &d->wake);
     (void)sem_init(&d->ready, 0, 0);
-    status = mp_ring_init(&d->commands, sizeof(struct command), COMMANDS, err);
+    status = make(&d->commands, sizeof(struct command), COMMANDS, err);
     if (status == MP_OK)
-        status = mp_ring_init(&d->outcomes, sizeof(struct mp_outcome), outcomes, err);
+        status = make(&d->outcomes, sizeof(struct mp_outcome), outcomes, err);
     if (status == MP_OK)
-        status = mp_ring_init(&d->codes_in, sizeof(struct mp_code), CODES_IN, err);
+        status = make(&d->codes_in, sizeof(struct mp_code), CODES_IN, err);
     if (status == MP_OK)
-        status = mp_ring_init(&d->triggers, sizeof(struct mp_triggers), triggers, err);
+        status = make(&d->triggers, sizeof(struct mp_triggers), triggers, err);
     if (status != MP_OK) {
         d->joined = true; // nothing has begun
         mp_dispatcher_destroy(d);
@@ -155,7 +158,8 @@ enum mp_status mp_dispatcher_create_stepped(struct mp_dispatcher **out,
                                             const struct mp_dispatch_config *config,
                                             struct mp_error *err)
 {
-    enum mp_status status = create(out, config, STEPPED_OUTCOMES, STEPPED_TRIGGERS, err);
+    enum mp_status status =
+        create(out, config, mp_ring_init_stepped, STEPPED_OUTCOMES, STEPPED_TRIGGERS, err);
     if (status == MP_OK && config->arming.flight != NULL)
         mp_flight_set_busy(config->arming.flight, true);
     return status;
@@ -183,7 +187,7 @@ enum mp_status mp_dispatcher_create(struct mp_dispatcher **out,
                                     struct mp_error *err)
 {
     struct mp_dispatcher *d = NULL;
-    enum mp_status status = create(&d, config, OUTCOMES, TRIGGERS, err);
+    enum mp_status status = create(&d, config, mp_ring_init, OUTCOMES, TRIGGERS, err);
     if (status != MP_OK)
         return status;
     mp_realtime_prepare(&d->realtime); // locking memory may take long on a busy computer

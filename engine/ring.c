@@ -3,8 +3,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
-enum mp_status mp_ring_init(struct mp_ring *ring, size_t item_size, uint64_t capacity,
-                            struct mp_error *err)
+static enum mp_status init(struct mp_ring *ring, size_t item_size, uint64_t capacity,
+                           int populate, struct mp_error *err)
 {
     if (capacity == 0 || (capacity & (capacity - 1)) != 0)
         return mp_fail(err, MP_EINVAL, "a ring's capacity is a power of two, not %llu",
@@ -12,12 +12,11 @@ enum mp_status mp_ring_init(struct mp_ring *ring, size_t item_size, uint64_t cap
     if (capacity > SIZE_MAX / item_size)
         return mp_fail(err, MP_ENOMEM, "a ring of %llu items does not fit memory",
                        (unsigned long long)capacity);
-    // pages of its own, there from the start, so that the dispatcher never takes a page fault
-    // on them. Memory that was used before would be shared with a guard: each page of it is
-    // then copied as it is written, which takes milliseconds for all
+    // pages of its own: memory that was used before would be shared with a guard, and each page
+    // of it then copied as it is written, which takes milliseconds for all
     const size_t bytes = item_size * capacity;
     void *items = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+                       MAP_PRIVATE | MAP_ANONYMOUS | populate, -1, 0);
     if (items == MAP_FAILED)
         return mp_fail(err, MP_ENOMEM, "out of memory for a ring");
     (void)madvise(items, bytes, MADV_DONTFORK); // nor with the guard of another session
@@ -27,6 +26,18 @@ enum mp_status mp_ring_init(struct mp_ring *ring, size_t item_size, uint64_t cap
     ring->mask = capacity - 1;
     ring->items = items;
     return MP_OK;
+}
+
+enum mp_status mp_ring_init(struct mp_ring *ring, size_t item_size, uint64_t capacity,
+                            struct mp_error *err)
+{
+    return init(ring, item_size, capacity, MAP_POPULATE, err);
+}
+
+enum mp_status mp_ring_init_stepped(struct mp_ring *ring, size_t item_size, uint64_t capacity,
+                                    struct mp_error *err)
+{
+    return init(ring, item_size, capacity, 0, err);
 }
 
 void mp_ring_fini(struct mp_ring *ring)

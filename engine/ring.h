@@ -25,10 +25,15 @@ struct mp_ring {
     unsigned char *items;
 };
 
-/* Room for capacity items (a power of two) of a byte or more each. Allocates; call before the
- * threads start. */
+/* Room for capacity items (a power of two) of a byte or more each, its pages there from the
+ * start: whoever sends never takes a page fault on them. Allocates; call before the threads
+ * start. */
 enum mp_status mp_ring_init(struct mp_ring *ring, size_t item_size, uint64_t capacity,
                             struct mp_error *err);
+/* The same where no thread uses it, in virtual time: a page comes when it is written. To make
+ * all of them took longer than a short plan. */
+enum mp_status mp_ring_init_stepped(struct mp_ring *ring, size_t item_size, uint64_t capacity,
+                                    struct mp_error *err);
 /* Free its items; call after the threads ended. */
 void mp_ring_fini(struct mp_ring *ring);
 
