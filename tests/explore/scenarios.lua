@@ -70,6 +70,8 @@ local function two(...)
         of = { train(2, 40), train(4, 50) } } } } }
 end
 M.two = two()
+M.two_coded = two()
+M.two_coded.codes = true
 M.two_recovered = two()
 M.two_recovered.flight, M.two_recovered.killed_s = true, 14 -- in a train of the one, while the other rests
 M.two_recovered.plan = { parts = { { kind = "together", apart = 0.25, channels = { "left", "right" },

@@ -1,4 +1,5 @@
 --- Faults planted in what drives several devices, as those of product_plants.lua.
+local codes = require "moonpulse.stimulator.codes"
 local runs = require "explore.scenarios"
 local stimulators = require "moonpulse.stimulator"
 local stops = require "moonpulse.run.stop_sources"
@@ -59,6 +60,23 @@ return {
       return play(self, admitted, setmetatable({ start_ns = how.start_ns + later_ns }, { __index = how }))
     end
   end) },
+  { "codes-equal-pulses", runs.two_coded, function(put) -- the right one has no part in the box
+    local own = codes.open
+    put(codes, "open", function(stimulator)
+      return stimulator.job.place ~= "right" and own(stimulator) or nil
+    end)
+  end },
+  { "codes-stood-at-the-box", runs.two_coded, function(put) -- another box than the left one's
+    local own = codes.open
+    put(codes, "open", function(stimulator)
+      local share = stimulator.record.share
+      local together = share.together
+      share.together = stimulator.job.place == "right" and { whole = { folder = stimulator.record.folder } }
+        or together
+      own(stimulator)
+      share.together = together
+    end)
+  end },
   { "one-stop-stops-all", runs.two_drop, each_of_several(alone) },
   { "nothing-after-stop", runs.two_guard, each_of_several(alone) },
   { "safe-soon-after-stop", runs.two_guard, each_of_several(alone) },

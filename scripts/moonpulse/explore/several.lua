@@ -114,7 +114,7 @@ function M.draw(chance, scenario, drawers)
   end
   scenario.several, scenario.device, scenario.timing = list, list[1].device, "host"
   scenario.trigger, scenario.killed_s = nil, nil
-  scenario.codes, scenario.box, scenario.width_s, scenario.line = nil, nil, nil, nil
+  scenario.box, scenario.line = nil, nil
   scenario.plan = draw_plan(chance, list)
   scenario.flight = chance:once_in(2) or nil
   scenario.troubles = draw_troubles(chance, scenario, plans.lasts(scenario.plan) + 2, drawers)

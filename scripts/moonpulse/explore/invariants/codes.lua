@@ -5,6 +5,7 @@ local plans = require "moonpulse.explore.plan"
 local plan_code = "255" -- of the marks of plans
 local ending_ns = 150000000 -- a box that took no 0 just before the end is not tried again before it
 local rest_ns = 1000000 -- between two codes of which a script gives the second (engine/code_box.c)
+local byte_ns = 2500 -- of a simulated box: one of one instant comes behind the other
 local gave = { delivered = true, sent = true, otherwise = true }
 
 --- Has the run a box, and a record of it that can be read?
@@ -41,6 +42,27 @@ local function rows_in_order(run)
     return first < second or first == second and a.index < b.index
   end)
   return rows
+end
+
+--- Two devices give their codes at one instant in either order: put first which of them the box got first.
+---@param rows table[] in order; changed
+---@param i integer
+---@param byte integer that the box got
+---@return integer before so many of that instant came before it
+local function settle_tie(rows, i, byte)
+  for k = i, #rows do
+    if rows[k].sent ~= rows[i].sent then
+      break
+    elseif rows[k].reply == tostring(byte) then
+      table.insert(rows, i, table.remove(rows, k))
+      break
+    end
+  end
+  local before = 0
+  while rows[i - before - 1] and rows[i - before - 1].sent == rows[i].sent do
+    before = before + 1
+  end
+  return before
 end
 
 --- Where the next code stands, behind a place of what stood at the box.
@@ -163,17 +185,19 @@ return {
       if run.scenario.line then
         return not_high(run)
       end
-      local bytes, at = box_bytes(run), 0
-      for _, row in ipairs(rows_in_order(run)) do
-        local there
-        if row.sent then
+      local bytes, at, rows = box_bytes(run), 0, rows_in_order(run)
+      for i = 1, #rows do
+        local there, before = nil, 0
+        if rows[i].sent then
           at = next_code(bytes, at)
           there = bytes[at]
+          before = run.scenario.several and there and settle_tie(rows, i, there.byte) or 0
         end
+        local row = rows[i]
         if row.sent and (not there or tostring(there.byte) ~= row.reply) then
           return ("event code %s of the record: the box got %s"):format(row.reply,
             there and there.byte or "none")
-        elseif there and math.abs(there.ns - row.sent) > 2000 + run.facts.clock_ns then
+        elseif there and math.abs(there.ns - row.sent) > 2000 + before * byte_ns + run.facts.clock_ns then
           return ("event code %s was at the box %d ns after the record says"):format(row.reply,
             there.ns - row.sent)
         end
