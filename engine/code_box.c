@@ -129,7 +129,9 @@ static void put_first(struct mp_code_box *box, const struct mp_code_hears *hears
 {
     const struct mp_code code = take_first(box);
     const int64_t entered_ns = now_of(box);
-    enum mp_code_lost lost = put(box, code.value);
+    if (hears->begins != NULL)
+        hears->begins(hears->context, &code, entered_ns);
+    const enum mp_code_lost lost = put(box, code.value);
     if (lost == MP_CODE_WRITTEN) {
         box->stands = true;
         box->value = code.value;

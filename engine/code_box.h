@@ -10,8 +10,9 @@
  *
  * Codes of a plan come at their times, whatever stands at the box then: their distance was
  * looked at before. Where the same one stands (a script's, or one whose 0 the box did not take)
- * nobody would see it: 0 comes first, and the code after it, late; without the 0 it is lost. A code that a script gives in between (patient) waits until the box has
- * stood at 0, so that it is told apart from the one before.
+ * nobody would see it: 0 comes first, and the code after it, late; without the 0 it is lost. A
+ * code that a script gives in between (patient) waits until the box has stood at 0, so that it
+ * is told apart from the one before.
  */
 #ifndef MP_CODE_BOX_H
 #define MP_CODE_BOX_H
@@ -76,8 +77,10 @@ static inline struct mp_code mp_code_of_script(const struct mp_code_box *box, ui
                             .send = {.kind = MP_SEND_MARK, .floor_ns = at_ns}};
 }
 
-/* Called for each code: lost, or, with MP_CODE_WRITTEN, written at entered_ns. */
 struct mp_code_hears {
+    /* A code is about to be written; told follows. NULL: nobody wants to know. */
+    void (*begins)(void *context, const struct mp_code *code, int64_t entered_ns);
+    /* Called for each code: lost, or, with MP_CODE_WRITTEN, written at entered_ns. */
     void (*told)(void *context, const struct mp_code *code, enum mp_code_lost lost,
                  int64_t entered_ns);
     void *context;

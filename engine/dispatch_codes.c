@@ -20,9 +20,17 @@ static void told(void *context, const struct mp_code *code, enum mp_code_lost lo
     dispatch_publish(d, &out);
 }
 
+static void begins(void *context, const struct mp_code *code, int64_t entered_ns)
+{
+    struct mp_dispatcher *d = context;
+    const struct mp_outcome out =
+        mp_code_outcome(d->config.codes, code, MP_CODE_WRITTEN, entered_ns);
+    dispatch_code_begin(d, &out);
+}
+
 static struct mp_code_hears hears(struct mp_dispatcher *d)
 {
-    return (struct mp_code_hears){.told = told, .context = d};
+    return (struct mp_code_hears){.begins = begins, .told = told, .context = d};
 }
 
 struct mp_outcome mp_code_outcome(const struct mp_code_box *box, const struct mp_code *code,

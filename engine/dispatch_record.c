@@ -54,6 +54,25 @@ void dispatch_record_end(struct mp_dispatcher *d, int64_t returned_ns)
         mp_flight_finish(d->config.arming.flight, d->slot, returned_ns);
 }
 
+/* So is an event code. What became of it stands outside the checksum: see flight.h. */
+void dispatch_code_begin(struct mp_dispatcher *d, const struct mp_outcome *out)
+{
+    struct mp_flight_record record = flight_record(out);
+    record.returned_ns = 0;
+    d->code_begun = d->config.arming.flight != NULL &&
+                    mp_flight_begin(d->config.arming.flight, &record, &d->code_slot);
+}
+
+static bool code_is_recorded(struct mp_dispatcher *d, const struct mp_outcome *out)
+{
+    if (out->kind != MP_OUT_CODE || !d->code_begun)
+        return false;
+    d->code_begun = false;
+    mp_flight_finish(d->config.arming.flight, d->code_slot,
+                     out->lost == MP_CODE_WRITTEN ? out->returned_ns : -(int64_t)out->lost);
+    return true;
+}
+
 /* Keep-alives, and one-off frames that are too many, share a record: see flight.h. */
 void dispatch_record_alive(struct mp_dispatcher *d)
 {
@@ -85,6 +104,7 @@ void dispatch_tell(struct mp_dispatcher *d, const struct mp_outcome *outcome)
                     outcome->kind == MP_OUT_UNTAKEN || outcome->kind == MP_OUT_BEGUN;
     if (outcome->kind == MP_OUT_FINISHED && d->ahead.on)
         recorded = true; // each start of it was, when it was over
+    recorded = recorded || code_is_recorded(d, outcome);
     if (d->config.arming.flight != NULL && !recorded) {
         const struct mp_flight_record record = flight_record(outcome);
         (void)mp_flight_push(d->config.arming.flight, &record);

@@ -115,7 +115,9 @@ struct mp_dispatcher {
     int64_t start_ns;
     const struct mp_send *next; // it lies in the lowering; NULL: nothing of the plan is left
     int64_t woken_ns;
-    uint64_t slot;       // of the frame being written, in the flight record
+    uint64_t slot;      // of the frame being written, in the flight record
+    uint64_t code_slot; // of the event code being written, while code_begun
+    bool code_begun;
     uint64_t alive_slot; // of what has no record of its own
     struct command held; // a one-off that waits for a gap
     bool have_held;
@@ -135,6 +137,8 @@ struct mp_dispatcher {
 /* What is about to be written goes into the flight record first: see flight.h. False: the
  * file was cut, as this store met or the loop saw, which has stopped the dispatcher. */
 bool dispatch_record_begin(struct mp_dispatcher *dispatcher, const struct mp_outcome *out);
+/* The same of an event code; dispatch_tell finishes it. */
+void dispatch_code_begin(struct mp_dispatcher *dispatcher, const struct mp_outcome *out);
 /* Its write has ended at returned_ns, or the port did not take it whole (enum
  * mp_flight_untaken). */
 void dispatch_record_end(struct mp_dispatcher *dispatcher, int64_t returned_ns);

@@ -70,7 +70,9 @@ enum mp_flight_kind {
     MP_FLIGHT_ALIVE,    // armed at sent_ns; returned_ns: the last frame without a record of its
                         // own; detail: 1 if a port does not say what it holds
     MP_FLIGHT_CODE,     // the event code action of a pulse or mark; detail: enum mp_code_lost;
-                        // due_ns: when it was to leave; returned_ns: when its byte was there;
+                        // due_ns: when it was to leave; returned_ns: when its byte was there,
+                        // 0: perhaps written, below 0: enum mp_code_lost of one that was
+                        // begun and not written;
                         // a mark's of number 0 is of no plan, and planned_ns is monotonic
     MP_FLIGHT_KINDS
 };

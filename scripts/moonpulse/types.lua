@@ -74,6 +74,8 @@
 ---@field confirms_for (fun(reply: moonpulse.Reply): integer?)? output of a confirmation
 ---@field pulse_of (fun(io: moonpulse.Link, action: moonpulse.Action): table<string, string?>)? as
 ---   Identity.pulse, while it is armed: how it gives a pulse of action
+---@field panel_of (fun(io: moonpulse.Link): table<string, string?>)? of the same, once it was armed: what its
+---   panel or its operator chose, and no plan sets
 ---@field measures { what: string, unit: string }?
 ---@field confirmation (fun(value: integer): string)? a confirmed pulse in words
 ---@field settings table<string, any>? values of its options: configure
@@ -287,7 +289,8 @@
 ---@field unconfirmed string? what --unconfirmed takes of its protocol: numbers that nobody compared
 ---@field coil string? what --coil says
 ---@field codes moonpulse.CodeBox? the box of event codes: driver/code_box.lua
----@field tell_codes fun(text: string) an event code was lost: run/begin.lua
+---@field tell_note fun(text: string) what the operator must know while it goes on (an event code was lost,
+---   the stimulator was set otherwise at its panel): run/begin.lua
 ---@field markers moonpulse.Markers? the stream of the run over LSL, once it is there: run/markers.lua
 ---@field stop_line "none"|"cts"|"dsr"
 ---@field start_on moonpulse.StartSource? what the start waits for: run/start_on.lua

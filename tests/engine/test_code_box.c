@@ -68,7 +68,8 @@ static void hear(void *unused, const struct mp_code *code, enum mp_code_lost los
     seen.lost[seen.told_count++] = lost;
 }
 
-static const struct mp_port_ops ops = {.kind = MP_PORT_SERIAL, .write = take, .queued = empty, .move = move};
+static const struct mp_port_ops ops = {
+    .kind = MP_PORT_SERIAL, .write = take, .queued = empty, .move = move};
 static struct mp_port port = {.ops = &ops, .fd = -1};
 static const struct mp_time on_our_clock = {.now = look};
 static const struct mp_code_hears hears = {.told = hear};

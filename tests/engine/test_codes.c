@@ -22,12 +22,27 @@ static struct {
     size_t sent[WIRE_MAX]; // so many pulses had left by then
     size_t count;
     bool sees_pulses, full;
+    const char *reads; // the flight record: looked at while a code is written
+    size_t open;       // of each, the codes in it that were begun and not finished
 } box;
 
 static int64_t look(void *unused)
 {
     (void)unused;
     return now_ns;
+}
+
+/* Codes that the flight record has at this instant, as whoever comes after a kill finds it. */
+static size_t codes_in(const char *path)
+{
+    struct mp_flight_record record;
+    size_t codes = 0;
+    FILE *file = fopen(path, "rb");
+    CHECK(file != NULL && fseek(file, 4096, SEEK_SET) == 0);
+    while (fread(&record, sizeof record, 1, file) == 1)
+        codes += record.kind == MP_FLIGHT_CODE && record.returned_ns == 0;
+    CHECK_INT(fclose(file), 0);
+    return codes;
 }
 
 static enum mp_status take(struct mp_port *port, const void *bytes, size_t length,
@@ -40,6 +55,8 @@ static enum mp_status take(struct mp_port *port, const void *bytes, size_t lengt
         return MP_OK;
     if (box.sees_pulses)
         rig_drain();
+    if (box.reads != NULL && *(const uint8_t *)bytes != 0)
+        box.open += codes_in(box.reads);
     box.bytes[box.count] = *(const uint8_t *)bytes;
     box.sent[box.count] = rig_tally(MP_OUT_SENT);
     box.at_ns[box.count++] = now_ns;
@@ -195,6 +212,41 @@ static void a_full_record_has_room_for_why(void)
     CHECK_INT(stops, 1);
     CHECK(sent > 20);
     CHECK_INT(codes, sent);
+}
+
+/* A run that is killed while a code is written has it in its record; one that the box does not
+ * take is told there as lost. */
+static void a_code_is_in_the_record_before_its_byte_leaves(void)
+{
+    struct mp_error err = {0};
+    struct mp_flight *flight = NULL;
+    struct mp_flight_reader *reader = NULL;
+    struct mp_flight_record record;
+    size_t written = 0, lost_there = 0;
+    const char *path = scratch_path("codes");
+    must(mp_flight_create(&flight, path, 80, &err), &err);
+    begin(MS, flight);
+    box.reads = path;
+    CHECK(mp_flight_start(flight, now_ns, 0));
+    for (uint8_t value = 1; value <= 6; value++) {
+        box.full = value > 4;
+        must(mp_dispatcher_code(rig.d, value, now_ns, &err), &err);
+        turn_to(now_ns + 300 * MS);
+    }
+    CHECK_INT(box.open, 4);
+    mp_dispatcher_join(rig.d, MP_STOP_KEY);
+    rig_close();
+    must(mp_flight_close(flight, &err), &err);
+    must(mp_flight_open(&reader, path, &err), &err);
+    while (mp_flight_next(reader, &record, NULL)) {
+        written += record.kind == MP_FLIGHT_CODE && record.returned_ns > 0;
+        lost_there +=
+            record.kind == MP_FLIGHT_CODE && record.returned_ns == -(int64_t)MP_CODE_BOX_FULL;
+    }
+    mp_flight_reader_close(reader);
+    CHECK_INT(unlink(path), 0);
+    CHECK_INT(written, 4);
+    CHECK_INT(lost_there, 2);
 }
 
 /* A 0 that is due 0.1 ms before a pulse: a mark in front of it changes nothing. */
@@ -459,6 +511,7 @@ int main(void)
     a_line_is_high_for_each_code();
     a_full_ring_has_room_for_why();
     a_full_record_has_room_for_why();
+    a_code_is_in_the_record_before_its_byte_leaves();
     a_zero_waits_for_a_pulse_behind_a_mark();
     triggers_are_heard_while_a_code_stands();
     a_box_that_hangs_is_seen_however_often_it_is_written_to();

@@ -3,7 +3,7 @@
 local M = {}
 
 local kinds = { empty = 0, sent = 1, skipped = 2, mark = 3, oneoff = 4, confirm = 5, finished = 6,
-  stopped = 7, start = 8, play = 9, left = 10, alive = 11 }
+  stopped = 7, start = 8, play = 9, left = 10, alive = 11, code = 12 }
 local sends = { pulse = 0, set = 1, mark = 2, ask = 3 }
 
 local header_bytes, prime = 4096, 0x100000001B3

@@ -259,6 +259,8 @@ function M.pulse_of(io)
   return { coil = coils[io.dialect.status.coil_type] }
 end
 
+M.panel_of = M.pulse_of
+
 --- Its status stream is all that says that a DuoMAG is here. Nothing is sent.
 ---@param io moonpulse.Link
 function M.connect(io)

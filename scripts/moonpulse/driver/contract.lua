@@ -73,7 +73,7 @@ local fields = {
   { "keepalive.answered", is "boolean", true }, { "judge", method }, { "confirms_for", method, true },
   { "tells", method, true },
   { "setting_proof", either(one_of("read", "received", "none"), method), true },
-  { "measures", is "table", true }, { "pulse_of", method, true },
+  { "measures", is "table", true }, { "pulse_of", method, true }, { "panel_of", method, true },
 }
 
 local serial_fields = {} -- as the engine takes them

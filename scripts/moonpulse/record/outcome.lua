@@ -44,16 +44,18 @@ local function enter_held(record, out, facts)
 end
 
 --- An event code that was given to its box, or was not: its row has the onset that its pulse or mark was
---- planned at, and stands where its byte was there.
+--- planned at, and stands where its byte was there. Of one that was begun in the instant of a kill nobody
+--- knows when, or whether.
 local function enter_code(record, out, facts)
-  local is_written, row = out.lost == 0, record.recent[out.number % 32]
+  local is_written, row = out.lost == 0 and not out.status, record.recent[out.number % 32]
   local number = row and row.engine_number == out.number and row.pulse or out.number + record.extra
   record.coded = true
   record:add { event = "code", pulse = out.of == "pulse" and number or nil,
     planned_ns = facts.offset_ns + out.planned_ns,
     sent_ns = is_written and facts.offset_ns + out.there_ns or nil,
     late_ns = is_written and out.entered_ns - out.due_ns or nil,
-    status = is_written and "sent" or out.lost == 4 and "stopped" or "not_taken", reply = tostring(out.code) }
+    status = out.status or is_written and "sent" or out.lost == 4 and "stopped" or "not_taken",
+    reply = tostring(out.code) }
 end
 
 --- Write the rows of an outcome.

@@ -1,5 +1,6 @@
 --- What the manifest of a run that was killed does not say yet, from its journal and its flight record: what
 --- an experiment played and found, how the pulses were given, and until when anything is known of the run.
+local flight_codes = require "moonpulse.record.flight_codes"
 local clocks = require "moonpulse.record.clocks"
 local cursors = require "moonpulse.compose.stimulus_cursor"
 local foreign = require "moonpulse.record.foreign_values"
@@ -265,7 +266,8 @@ local function fill_codes(manifest, list)
   local sent, lost = 0, 0
   for _, entry in ipairs(list) do
     if entry.kind == "code" then
-      sent, lost = sent + (entry.detail == 0 and 1 or 0), lost + (entry.detail == 0 and 0 or 1)
+      local is_sent = flight_codes.lost(entry) == 0 -- one that was perhaps sent is of those that may be lost
+      sent, lost = sent + (is_sent and 1 or 0), lost + (is_sent and 0 or 1)
     end
   end
   manifest.codes.sent, manifest.codes.lost = sent, lost

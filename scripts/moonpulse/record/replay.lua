@@ -1,4 +1,5 @@
 --- Rows of events.tsv from the flight record: each plan of the run again, as the dispatcher told it live.
+local flight_codes = require "moonpulse.record.flight_codes"
 local flight_of = require "moonpulse.record.recover_flight"
 local givens = require "moonpulse.record.given"
 local outcomes = require "moonpulse.record.outcome"
@@ -53,8 +54,9 @@ end
 local function outcome_of(entry, begin_ns, facts)
   if entry.kind == "code" then
     local of = entry.send == "mark" and entry.number == 0 and "script" or entry.send
+    local lost = flight_codes.lost(entry)
     return { what = "code", of = of, number = entry.number, code = entry.action - 1,
-      lost = entry.detail, planned_ns = entry.planned_ns,
+      lost = lost or 0, status = not lost and "perhaps_sent" or nil, planned_ns = entry.planned_ns,
       due_ns = entry.due_ns - begin_ns, entered_ns = entry.sent_ns - begin_ns,
       there_ns = entry.returned_ns - begin_ns }
   end

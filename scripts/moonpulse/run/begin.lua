@@ -46,7 +46,7 @@ function M.job(options, given)
     tolerance = options.tolerance / 1e3, late = options.late, stop_line = options.stop_line,
     timing = options.timing, audit = audits.new(given.policy.operator), meta = given.meta,
     unconfirmed = options.unconfirmed and given.protocol and given.protocol.unconfirmed or nil,
-    codes = options.codes, tell_codes = function(text) io.stderr:write("\nmoonpulse: note: ", text, "\n") end,
+    codes = options.codes, tell_note = function(text) io.stderr:write("\nmoonpulse: note: ", text, "\n") end,
     coil = options.coil, faults = options.speed ~= 1 and options.fault or nil,
     inputs = { trigger_in = options.trigger_in, trigger_baud = options.trigger_baud,
       offer = options.offer },

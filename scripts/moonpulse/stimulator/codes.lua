@@ -84,7 +84,7 @@ function M.told(stimulator, out, now_ns)
   codes[key] = codes[key] + 1
   if text and out.lost ~= 4 and not codes[out.lost] then
     codes[out.lost] = true
-    stimulator.job.tell_codes(("event code %d of %s was not given to the box, and the run goes on: %s")
+    stimulator.job.tell_note(("event code %d of %s was not given to the box, and the run goes on: %s")
       :format(out.code, out.of == "script" and "a mark" or ("%s %d"):format(out.of, out.number), text))
   end
 end

@@ -248,11 +248,11 @@ function Stimulator:arm(first, actions, firsts)
   self.arming, self.ready, self.settles_ns = false, true, 0
   self.listening:armed(first, driver.limits(self.identity), firsts)
   self.contact_ns = core.clock_ns()
-  local pulse = given_as.armed(self, first)
+  local pulse, changed = given_as.armed(self, first)
   if job.audit then
     job.audit:tell("arm", { old = "disarmed", new = "armed", device = job.place, channel = first.channel,
-      mso = first.mso,
-      pulse = pulse, why = job.plan and "the plan is to be played" or "the script asked for it" })
+      mso = first.mso, pulse = pulse, changed = changed,
+      why = job.plan and "the plan is to be played" or "the script asked for it" })
   end
 end
 

@@ -104,7 +104,7 @@ local function job_of(kept, manifest, options, from, started)
   thresholds.of = begins.of_channels({ of_device = options.of_device, rmt = thresholds.rmt,
     amt = thresholds.amt }, several)
   return { several = several, start_on = started, seed = kept.seed, driver = driver,
-    policy = { real = false, protocol = kept.protocol }, codes = options.codes, tell_codes = nothing,
+    policy = { real = false, protocol = kept.protocol }, codes = options.codes, tell_note = nothing,
     thresholds = thresholds,
     tolerance = (tonumber(from.tolerance_ms) or 1) / 1e3,
     late = type(from.late) == "string" and from.late or "abort",

@@ -1,5 +1,6 @@
 local chances = require "chance"
 local driver = require("moonpulse.driver.find").configure((require "moonpulse.devices.magventure"))
+local fixture = require "job"
 local magpro = require "magpro"
 local shell = require "shell"
 
@@ -277,6 +278,51 @@ end)]])
     assert.are.equal(4, status, err)
     assert.matches("it is set to Standard, Halfsine, not to Standard, Biphasic, as it was when it was armed: "
       .. "was it changed at its panel?", err, 1, true)
+  end)
+
+  it("that is set between two armings is told, and is in the record; one that stayed is not", function()
+    local folder = shell.folder()
+    finally(function() shell.remove(folder) end)
+    shell.write(folder .. "/turned.lua", [[local mp = require "moonpulse"
+return mp.experiment(function(run)
+  local class = getmetatable(require("moonpulse.simulators.magventure").new {}).__index
+  local receive, made = class.receive, nil
+  class.receive = function(self, ...)
+    made = self
+    return receive(self, ...)
+  end
+  local stim, pulse = run:device(), mp.pulse(mp.mso(40))
+  for _, waveform in ipairs { "Biphasic", "Halfsine", "Halfsine", "Monophasic" } do
+    if made then made:knob("waveform", waveform) end
+    stim:arm(pulse)
+    stim:fire(pulse)
+    stim:disarm()
+  end
+end)]])
+    for options, told in pairs { [""] = { "its waveform is Halfsine, and was Biphasic",
+      "its waveform is Monophasic, and was Halfsine" }, ["--device-option waveform=Biphasic"] = {} } do
+      local status, _, err = shell.moonpulse(folder, ("run %s/turned.lua --speed max --out %s/runs %s")
+        :format(folder, folder, options))
+      assert.are.equal(0, status, err)
+      local found = fixture.run_in(folder .. "/runs")
+      local noted, kept, given = {}, {}, {}
+      for text in err:gmatch "otherwise since it was asked before: (.-)%. Pulses" do
+        noted[#noted + 1] = text
+      end
+      for text in shell.read(found .. "/journal.jsonl"):gmatch '"changed":"(.-)"' do
+        kept[#kept + 1] = "its " .. text
+      end
+      for _, row in ipairs((shell.rows(found .. "/twin.tsv"))) do
+        given[#given + 1] = row.event == "pulse" and row.waveform or nil
+      end
+      assert.are.same({ told, told }, { noted, kept })
+      assert.are.equal(told[1] and "Biphasic Halfsine Halfsine Monophasic"
+        or "Biphasic Biphasic Biphasic Biphasic", table.concat(given, " "))
+      local _, out = shell.moonpulse(folder, "verify " .. found)
+      assert.matches("each value of manifest.json is what the rest of the folder says", out, 1, true)
+      assert.is_nil(out:find("DIFFERS", 1, true), out)
+      shell.remove(folder .. "/runs")
+    end
   end)
 
   it("is not armed for programs where its waveform is not the one that it had when the run began", function()

@@ -155,8 +155,8 @@ describe("edges of lines", function()
     assert.are.equal(0, status, out)
   end)
 
-  -- an edge comes while a plan is played: the next wait is given it, once; of another one that came so nothing
-  -- is left for a wait that says fresh
+  -- an edge comes while a plan is played: the next wait is given it, once; of another one that came so
+  -- nothing is left for a wait that says fresh
   local amid = [[stim:arm(pulse)
     local train = mp.train { pulses = 8, hz = 10, intensity = mp.mso(40) }
     run:wait_trigger { line = "cts", timeout = 60 }

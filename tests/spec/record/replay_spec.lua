@@ -61,6 +61,18 @@ describe("what recover makes of a flight record", function()
     end
   end)
 
+  it("says of the event code that was being written then that it perhaps left", function()
+    for returned_ns, status in pairs { [0] = "perhaps_sent", [-1] = "not_taken", [-2] = "not_taken",
+      [begin + S] = "sent" } do
+      local list = { { kind = "play", number = 1, play = 1, due_ns = begin } }
+      add(list, 1, begin, 1, begin + 4000)
+      list[#list + 1] = { kind = "code", send = "pulse", play = 1, number = 1, action = 8, planned_ns = MS,
+        due_ns = begin + MS, woken_ns = begin + MS, sent_ns = begin + MS, returned_ns = returned_ns }
+      local text = rows_of(list, { entry_of(1, begin, 1) })
+      assert.are.equal("sent " .. status, text)
+    end
+  end)
+
   it("tells of each pulse whose record is lost, and counts it as one that perhaps was given", function()
     local list = { { kind = "play", number = 1, play = 1, due_ns = begin } }
     add(list, 1, begin, 6, begin + S)

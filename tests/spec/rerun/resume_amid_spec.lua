@@ -60,6 +60,41 @@ describe("a plan that broke off", function()
     return fixture.run_in(folder .. "/" .. out)
   end
 
+  it("behind its last pulse is gone on with from its next mark on; a whole one is not", function()
+    for body, expected in pairs {
+      ['stim:play(mp.pulse(mp.mso(40)) .. mp.mark("a") .. mp.rest(2) .. mp.mark("b") .. mp.rest(60) .. '
+        .. 'mp.mark("c") .. mp.mark("d"))'] = { "c", "d" },
+      ['stim:play(mp.pulse(mp.mso(40)) .. mp.mark("a"))'] = {},
+      ['stim:fire(mp.pulse(mp.mso(40))) stim:play(mp.mark("a") .. mp.rest(60) .. mp.mark("b"))'] =
+        { "b" },
+    } do
+      shell.write(folder .. "/made.lua", (script:gsub("%%s", function()
+        return body .. " run:note 'over' run:sleep(60)" end)))
+      local job = jobs:start("first", ("run %s/made.lua --timing host --tolerance 5000 --out %s/first")
+        :format(folder, folder))
+      shell.await(function()
+        local name = shell.names(folder .. "/first")[1]
+        local rows = name and shell.read(("%s/first/%s/events.tsv"):format(folder, name)) or ""
+        return rows:find(expected[2] and "\tb\t" or "\ta\t")
+          and (expected[1] or rows:find "over")
+      end, "its marks")
+      job:signal "INT"
+      job:wait()
+      local status, text, rest = made("rest", "resume %s --speed max", fixture.run_in(folder .. "/first"))
+      assert.are.equal(0, status, text)
+      local found = {}
+      for _, row in ipairs(shell.rows(rest .. "/events.tsv")) do
+        found[#found + 1] = row.event == "mark" and row.reply:match "^%l$" or nil
+      end
+      assert.are.same(expected, found)
+      assert.not_matches("left out", text)
+      assert.are.same({}, fired(rest))
+      assert.are.equal(0, (shell.moonpulse(folder, "verify " .. rest)))
+      shell.remove(folder .. "/first")
+      shell.remove(folder .. "/rest")
+    end
+  end)
+
   it("twice is gone on with, each of its pulses given once", function()
     local _, said, whole = run("whole", trials)
     local began = said:match "began %d+%.%d+"
@@ -95,7 +130,7 @@ describe("a plan that broke off", function()
   it("is not cut where the last of its pulses was left out as late, which is not given then", function()
     local goes_on = require "moonpulse.rerun.experiment_goes_on"
     local function where(late, pulses)
-      return goes_on.where({ folder = "run", manifest = {}, begin = { options = { late = late } }, lines = {
+      return goes_on.where({ folder = "run", manifest = {}, files = {}, begin = { options = { late = late } }, lines = {
         { kind = "begin", clock_ns = "0" },
         { kind = "play", start_ns = "0", pulses = 2, seed = 1 },
         { kind = "play", start_ns = "5", pulses = 3, seed = 2 } } }, { given = 4, perhaps = 0 },

@@ -113,6 +113,13 @@ function M.pulse_of(io, action)
   return pulse_as(action.train and action.train.setting or io.dialect.found)
 end
 
+--- How its panel, or an option of the run, has it give single pulses, as it was found when it was armed.
+---@param io moonpulse.Link
+---@return table
+function M.panel_of(io)
+  return pulse_as(io.dialect.found)
+end
+
 --- Who are you? Also the proof that a MagPro answers here.
 ---@param io moonpulse.Link
 ---@return table identity
