@@ -130,7 +130,8 @@ describe("a plan that broke off", function()
   it("is not cut where the last of its pulses was left out as late, which is not given then", function()
     local goes_on = require "moonpulse.rerun.experiment_goes_on"
     local function where(late, pulses)
-      return goes_on.where({ folder = "run", manifest = {}, files = {}, begin = { options = { late = late } }, lines = {
+      return goes_on.where({ folder = "run", manifest = {}, files = {}, begin = { options = { late = late } },
+        lines = {
         { kind = "begin", clock_ns = "0" },
         { kind = "play", start_ns = "0", pulses = 2, seed = 1 },
         { kind = "play", start_ns = "5", pulses = 3, seed = 2 } } }, { given = 4, perhaps = 0 },
@@ -146,6 +147,21 @@ describe("a plan that broke off", function()
     assert.are.equal(2, where("abort", rows).past[2].given)
     local _, why = where("skip", { rows[1] })
     assert.matches("fewer pulses of plan 1 than it had, and another plan behind it", why, 1, true)
+  end)
+
+  it("tells of how many pulses nobody knows, of all the runs", function()
+    local goes_on = require "moonpulse.rerun.experiment_goes_on"
+    local lines = { { kind = "begin", clock_ns = "0" },
+      { kind = "before", what = "play", pulses = 2, seed = 1, starts_ns = { 0 } },
+      { kind = "before", what = "end", then_ns = "5", given = 2, perhaps = 2 },
+      { kind = "play", start_ns = "0", pulses = 1, seed = 2 } }
+    local recipe = { folder = "run", manifest = {}, files = {}, begin = { options = {} }, lines = lines }
+    local rows = { pulses = { { pulse = 1, sent = 1, status = "perhaps_sent" } }, marks = {} }
+    local at = goes_on.where(recipe, { given = 1, perhaps = 1 }, rows)
+    assert.are.equal(3, at.perhaps)
+    assert.are.equal(3, at.past[#at.past].perhaps) -- for the one behind it
+    lines[3].perhaps = nil
+    assert.are.equal(1, goes_on.where(recipe, { given = 1, perhaps = 1 }, rows).perhaps)
   end)
 
   it("is so long ago as all the runs were apart, and of the session of its day", function()
