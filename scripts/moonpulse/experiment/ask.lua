@@ -298,6 +298,9 @@ end
 local function ask(self, question, person)
   local take, named = taken_by(question)
   self.asked = self.asked + 1
+  if self.tell_keys then
+    self.tell_keys() -- else it would come behind the question, on its line
+  end
   local from = self.answers and not person and from_file or "operator"
   local of = person and "stimulator" or "script"
   self.tell("question", { text = question, of = of })

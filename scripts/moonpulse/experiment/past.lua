@@ -25,6 +25,7 @@ local M = {}
 ---   all before it
 ---@field came integer? of a plan that triggers start, and that broke off: so many of them came
 ---@field triggers moonpulse.TriggersBefore? of "end": those that came before it
+---@field perhaps integer? of "end": of what was given before it, of so many nobody knows
 ---@field marks integer? of a plan that broke off: so many of its marks were given
 ---@field value any of what was read, answered or came of it; nil: it broke off before; of "said" the
 ---   text of a mark behind which it was told nothing more (else that it was said goes without saying)
@@ -162,6 +163,7 @@ local function entry_of(line)
     why = line.why, code = line.code,
     pulses = whole(line.pulses), seed = whole(line.seed), given = whole(line.given),
     marks = whole(line.marks), came = whole(line.came), triggers = line.triggers,
+    perhaps = whole(line.perhaps),
     at_ns = whole(line.then_ns), ago_ns = whole(line.ago_ns),
     counts = line.counts, other_session = line.other_session }
   for _, key in ipairs { "since_ns", "starts_ns" } do

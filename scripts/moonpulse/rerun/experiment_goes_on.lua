@@ -15,7 +15,7 @@ local M = {}
 ---@class moonpulse.ExperimentGoesOn
 ---@field past moonpulse.PastEntry[] what the script is told first
 ---@field given integer pulses that were given, or perhaps given, by the runs before
----@field perhaps integer those of the run of which nobody knows
+---@field perhaps integer those of them of which nobody knows
 ---@field plays integer plans that were given, or begun
 ---@field marks_left integer of the plan that broke off: marks that were not passed
 ---@field from_file integer answers that the run took from --answers
@@ -83,6 +83,16 @@ local function over_ns(lines, zero_ns, events)
   return zero_ns + last_ns
 end
 
+--- Pulses of which nobody knows, of the runs that a run goes on with.
+local function perhaps_before(lines)
+  for _, line in ipairs(lines) do
+    if line.kind == "before" and line.what == "end" then
+      return math.tointeger(tonumber(line.perhaps)) or 0
+    end
+  end
+  return 0
+end
+
 --- Where it goes on.
 ---@param recipe moonpulse.Recipe
 ---@param rows { given: integer, perhaps: integer } what was given, by its rows
@@ -112,13 +122,15 @@ function M.where(recipe, rows, events)
   local is_real = recipe.begin.options.speed == 1
   local at_ns = over_ns(recipe.lines, zero_ns, events)
   local before = math.tointeger(tonumber(read.get(manifest, "begins_at.pulses_before"))) or 0
+  local perhaps = perhaps_before(recipe.lines) + rows.perhaps
   entries[#entries + 1] = { what = "end", at_ns = at_ns, given = before + rows.given,
+    perhaps = perhaps > 0 and perhaps or nil,
     triggers = triggers_before.until_now(recipe.lines, zero_ns, at_ns,
       not is_real and recipe.files.triggers and text_files.lines(recipe.files.triggers) or nil),
     ago_ns = is_real and ended and math.floor(math.max(0, now - ended)) * 1000000000 or 0,
     counts = clock.same_day(clock.seconds_of(manifest.started) or now, now) }
   local past = pasts.new(entries)
-  return { past = entries, given = past.pulses, perhaps = rows.perhaps, plays = past.plays,
+  return { past = entries, given = past.pulses, perhaps = perhaps, plays = past.plays,
     marks_left = marks_left or 0, from_file = from_file - forgotten, zero_ns = zero_ns, over_ns = at_ns }
 end
 

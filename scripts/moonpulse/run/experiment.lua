@@ -292,6 +292,12 @@ local function keyboard_of(stage, context, options)
   end, context.answers or options.look and {} or nil, options.answers, options.recorded, stage.heard,
     options.answers_told, options.refused_answers)
   context.keyboard = keyboard -- of other programs
+  function keyboard.tell_keys()
+    if keyboard.keys and not context.keys_told then
+      context.keys_told = true
+      stops.tell_keys(context.job)
+    end
+  end
   stage.keyboard, keyboard.tell, keyboard.start_ns = keyboard, stage.tell, context.record.start_ns
   stage.device.ask = function(question) return keyboard:ask(question, true) end
   return keyboard
@@ -350,8 +356,8 @@ local function perform(context, options, path, simulator)
   ends_again.begin(context.recall)
   stuck.guard()
   local ok, problem = pcall(function()
-    if keyboard.keys then
-      core.spawn(stops.tell_keys, job) -- once the script waits: at a prompt by then they are other ones
+    if keyboard.keys then -- once the script waits: at a prompt by then they are other ones
+      core.spawn(function() keyboard.tell_keys() end)
     end
     start_on(stage)
     job.protocol.run(run)

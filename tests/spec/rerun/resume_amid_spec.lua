@@ -60,6 +60,41 @@ describe("a plan that broke off", function()
     return fixture.run_in(folder .. "/" .. out)
   end
 
+  it("behind its last pulse is gone on with from its next mark on; a whole one is not", function()
+    for body, expected in pairs {
+      ['stim:play(mp.pulse(mp.mso(40)) .. mp.mark("a") .. mp.rest(2) .. mp.mark("b") .. mp.rest(60) .. '
+        .. 'mp.mark("c") .. mp.mark("d"))'] = { "c", "d" },
+      ['stim:play(mp.pulse(mp.mso(40)) .. mp.mark("a"))'] = {},
+      ['stim:fire(mp.pulse(mp.mso(40))) stim:play(mp.mark("a") .. mp.rest(60) .. mp.mark("b"))'] =
+        { "b" },
+    } do
+      shell.write(folder .. "/made.lua", (script:gsub("%%s", function()
+        return body .. " run:note 'over' run:sleep(60)" end)))
+      local job = jobs:start("first", ("run %s/made.lua --timing host --tolerance 5000 --out %s/first")
+        :format(folder, folder))
+      shell.await(function()
+        local name = shell.names(folder .. "/first")[1]
+        local rows = name and shell.read(("%s/first/%s/events.tsv"):format(folder, name)) or ""
+        return rows:find(expected[2] and "\tb\t" or "\ta\t")
+          and (expected[1] or rows:find "over")
+      end, "its marks")
+      job:signal "INT"
+      job:wait()
+      local status, text, rest = made("rest", "resume %s --speed max", fixture.run_in(folder .. "/first"))
+      assert.are.equal(0, status, text)
+      local found = {}
+      for _, row in ipairs(shell.rows(rest .. "/events.tsv")) do
+        found[#found + 1] = row.event == "mark" and row.reply:match "^%l$" or nil
+      end
+      assert.are.same(expected, found)
+      assert.not_matches("left out", text)
+      assert.are.same({}, fired(rest))
+      assert.are.equal(0, (shell.moonpulse(folder, "verify " .. rest)))
+      shell.remove(folder .. "/first")
+      shell.remove(folder .. "/rest")
+    end
+  end)
+
   it("twice is gone on with, each of its pulses given once", function()
     local _, said, whole = run("whole", trials)
     local began = said:match "began %d+%.%d+"
@@ -68,7 +103,7 @@ describe("a plan that broke off", function()
     local status, text, third = made("third", "resume %s --speed max", second)
     assert.are.equal(0, status, text)
     local before = #fired(first, second)
-    assert.matches(("so far +%d pulses were given, in 2 plans\n"):format(before), text)
+    assert.matches(("so far +%d pulses were given, 1 of them perhaps, in 2 plans\n"):format(before), text)
     assert.matches(("what is left of plan 2, of which %d of 16 pulses"):format(before - 1), text, 1, true)
     assert.matches(began, text, 1, true)
     assert.are.same(fired(whole), fired(first, second, third))
@@ -95,8 +130,8 @@ describe("a plan that broke off", function()
   it("is not cut where the last of its pulses was left out as late, which is not given then", function()
     local goes_on = require "moonpulse.rerun.experiment_goes_on"
     local function where(late, pulses)
-      return goes_on.where({ folder = "run", manifest = {}, files = {},
-        begin = { options = { late = late } }, lines = {
+      return goes_on.where({ folder = "run", manifest = {}, files = {}, begin = { options = { late = late } },
+        lines = {
         { kind = "begin", clock_ns = "0" },
         { kind = "play", start_ns = "0", pulses = 2, seed = 1 },
         { kind = "play", start_ns = "5", pulses = 3, seed = 2 } } }, { given = 4, perhaps = 0 },
@@ -112,6 +147,21 @@ describe("a plan that broke off", function()
     assert.are.equal(2, where("abort", rows).past[2].given)
     local _, why = where("skip", { rows[1] })
     assert.matches("fewer pulses of plan 1 than it had, and another plan behind it", why, 1, true)
+  end)
+
+  it("tells of how many pulses nobody knows, of all the runs", function()
+    local goes_on = require "moonpulse.rerun.experiment_goes_on"
+    local lines = { { kind = "begin", clock_ns = "0" },
+      { kind = "before", what = "play", pulses = 2, seed = 1, starts_ns = { 0 } },
+      { kind = "before", what = "end", then_ns = "5", given = 2, perhaps = 2 },
+      { kind = "play", start_ns = "0", pulses = 1, seed = 2 } }
+    local recipe = { folder = "run", manifest = {}, files = {}, begin = { options = {} }, lines = lines }
+    local rows = { pulses = { { pulse = 1, sent = 1, status = "perhaps_sent" } }, marks = {} }
+    local at = goes_on.where(recipe, { given = 1, perhaps = 1 }, rows)
+    assert.are.equal(3, at.perhaps)
+    assert.are.equal(3, at.past[#at.past].perhaps) -- for the one behind it
+    lines[3].perhaps = nil
+    assert.are.equal(1, goes_on.where(recipe, { given = 1, perhaps = 1 }, rows).perhaps)
   end)
 
   it("is so long ago as all the runs were apart, and of the session of its day", function()

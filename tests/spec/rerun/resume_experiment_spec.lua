@@ -304,4 +304,46 @@ describe("resume of an experiment", function()
     assert.are.equal(18, #fired(first, second))
     assert.matches("the sum is 18", text, 1, true)
   end)
+
+  it("keeps an answer behind which it was paused, and asks below what the keys do", function()
+    shell.write(folder .. "/ask.lua", [[local mp = require "moonpulse"
+      return mp.experiment(function(run)
+        local stim = run:device()
+        stim:arm()
+        for i = 1, 3 do
+          stim:fire(mp.pulse(mp.mso(40 + i)))
+          run:note("got " .. run:ask(("trial %d? [number]"):format(i)))
+          run:sleep(i == 2 and 60 or 0.1)
+        end
+      end)]])
+    local function typed(out, text, ...)
+      local seen = {}
+      local terminal = core.pty(nil, function(bytes) seen[#seen + 1] = bytes end)
+      os.execute(("stty -icanon -echo <%s"):format(terminal:path()))
+      local job = jobs:start(out, ("%s --tolerance 5000 --out %s/%s <%s >%s 2>&1"):format(text, folder, out,
+        terminal:path(), terminal:path()))
+      for _, step in ipairs { ... } do
+        shell.await(function() return table.concat(seen):find(step[1]) end, step[1])
+        if step[2] == "INT" then
+          job:signal "INT"
+        else
+          terminal:write(step[2])
+        end
+      end
+      assert.are.equal(5, job:wait(), table.concat(seen))
+      shell.await(function() return table.concat(seen):find "\nseal " end, "its end")
+      terminal:close()
+      return fixture.run_in(folder .. "/" .. out), table.concat(seen)
+    end
+    local first = typed("first", ("run %s/ask.lua"):format(folder), { "trial 1%?", "1\n" },
+      { "trial 2%?", "INT" })
+    local second, said = typed("second", "resume " .. first, { "trial 2%?", "7\n" }, { "got 7", "p" })
+    assert.matches("p pauses behind the trial, and resume goes on%)[^\n]*\n[^\n]*trial 2%?", said)
+    assert.matches("resume +moonpulse resume " .. second:gsub("%p", "%%%0") .. " goes on with the rest", said)
+    local status, text, third = resume("third", second, "--speed max --answers " .. answers(3, 3))
+    assert.are.equal(0, status, text)
+    assert.not_matches("trial 2?", text, 1, true)
+    assert.are.same({ "41", "42", "43" }, fired(first, second, third))
+    is_whole(first, second, third)
+  end)
 end)

@@ -141,12 +141,12 @@ describe("the pages for who changes Moonpulse", function()
     assert.is_true(count > 50, count)
   end)
 
-  it("say of eighteen usual changes in which file to look", function()
+  it("say of twenty usual changes in which file to look", function()
     local rows = table_under(shell.read("docs/architecture.md"), "To change X, look in Y")
     local wanted = { "device", "plan primitive", "live line", "histogram", "late pulses",
       "`moonpulse runs` tells", "column of events.tsv", "stop source", "safety table", "option of run",
       "verb of an experiment", "the prompt", "virtual time", "triggers come from",
-      "markers over LSL", "several devices", "event codes", "verify` checks", "doctor" }
+      "markers over LSL", "streams of LSL", "several devices", "event codes", "verify` checks", "doctor" }
     assert.are.equal(#wanted, #rows)
     for i, row in ipairs(rows) do
       assert.is_truthy(row[1]:find(wanted[i], 1, true), row[1])
