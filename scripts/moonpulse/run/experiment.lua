@@ -132,7 +132,7 @@ local function make_stage(context, stimulator, journal, looking)
   end or nil)
   stimulator.on_wake = function() stage.waiting:wake() end
   local show = shows.new(context, journal, stage.draws)
-  show.slow_ns, show.of_each = stimulator.slow_ns, stimulator.list
+  show:of_stimulator(stimulator)
   stimulator.on_set = function(...) show:set(...) end
   stage.heard = heards.new(job.audit, context.recall, function(at_ns)
     stage.waiting:until_ns(stage.record.start_ns + at_ns)
@@ -162,8 +162,6 @@ local function make_stage(context, stimulator, journal, looking)
   stage.own_mark = function(text) show:own_mark(text) end
   stage.row_text = function(text) return show:row_text(text) end
   stage.coded_mark = function(...) show:coded_mark(...) end
-  local first = stimulator.list and stimulator.list[1] or stimulator -- they have one box
-  show.give_code = function(...) require("moonpulse.stimulator.codes").give(first, ...) end
   stage.tell = function(kind, entry, at_ns) job.audit:tell(kind, entry, at_ns) end
   stage.say = function(text) show:say(text) end
   show:hear_measures(stage)

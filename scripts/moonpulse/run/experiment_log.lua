@@ -474,6 +474,14 @@ function Show:played()
   end
 end
 
+--- What it measures by, and who gives the codes of marks: of several devices the first, for they have one box.
+---@param stimulator moonpulse.Stimulator
+function Show:of_stimulator(stimulator)
+  self.slow_ns, self.of_each = stimulator.slow_ns, stimulator.list
+  local first = stimulator.list and stimulator.list[1] or stimulator
+  self.give_code = function(...) require("moonpulse.stimulator.codes").give(first, ...) end
+end
+
 --- What is told of staircases, hunts and curves goes to it.
 ---@param stage moonpulse.Stage
 function Show:hear_measures(stage)
