@@ -223,10 +223,13 @@ local function where_experiment(recipe)
   return require("moonpulse.rerun.experiment_goes_on").where(recipe, at, events) -- loaded for who needs it
 end
 
---- Of a plan whose pulses were given: its last marks that were not.
-local function not_given(count)
-  return count > 0 and ("; %s behind its last pulse %s not given, and no protocol is run for marks alone")
-    :format(numbers.counted(count, "mark"), count == 1 and "was" or "were") or ""
+--- All trials of a plan had begun; so many of its marks were not given.
+local function nothing_left(folder, at, marks)
+  return ("%s: its last trial had begun: there is nothing left to go on with%s%s"):format(folder,
+    marks > 0 and ("; %s behind its last pulse %s not given, and no protocol is run for marks alone"):format(
+      numbers.counted(marks, "mark"), marks == 1 and "was" or "were") or "",
+    at.earliest and ("; of the last %d pulses nobody knows: --from-trial %d gives them"):format(at.perhaps,
+      at.earliest) or "")
 end
 
 --- Where it goes on.
@@ -259,9 +262,7 @@ function M.where(recipe, out, from)
     return nil, ("--from-trial %d: of trials up to %s pulses were given, and nothing is given twice"):format(
       from, at.earliest and at.earliest - 1 or "the last one")
   elseif not from and not at.usual then
-    return nil, ("%s: its last trial had begun: there is nothing left to go on with%s%s"):format(folder,
-      not_given(kept.plan:totals().marks - #events.marks), at.earliest and ("; of the last %d pulses nobody knows: --from-trial %d gives them"):format(at.perhaps,
-        at.earliest) or "")
+    return nil, nothing_left(folder, at, kept.plan:totals().marks - #events.marks)
   end
   at.trial = from or at.usual
   local rest, begins = remainders.of(whole, seed, { what = "trial", number = at.trial })
