@@ -1,12 +1,12 @@
 --- What an experiment's run shows, records, and keeps for recover.
 local begin = require "moonpulse.run.begin"
 local blame = require "moonpulse.text.author_line"
-local check_report = require "moonpulse.safety.check_report"
 local conditions = require "moonpulse.record.conditions"
 local catalogue = require "moonpulse.protocol.catalogue"
 local core = require "moonpulse.core"
 local escapes = require "moonpulse.text.escapes"
 local ending = require "moonpulse.run.ending"
+local gravest = require "moonpulse.safety.gravest"
 local judge = require "moonpulse.safety.judge"
 local keeping = require "moonpulse.run.keeping"
 local live = require "moonpulse.run.live_line"
@@ -33,7 +33,7 @@ local confirmed_ns = 250000000 -- a plan that triggers start is over so long beh
 ---@param draws table
 function M.new(context, journal, draws)
   return setmetatable({ context = context, journal = journal, draws = draws, record = context.record,
-    said = {} }, Show)
+    said = {}, met = gravest.new() }, Show)
 end
 
 --- The seed for the random rests of plan number k.
@@ -262,22 +262,24 @@ function Show:set(action, told_ns, at_ns, stimulator)
     action = manifests.plain_actions({ action })[1] })
 end
 
---- What the safety gate has against it, each sentence once; the record keeps what was said.
+-- what grows with every pulse, beyond its limit: that it did is told once
+local grows = { pulses = true, s = true }
+
+--- What the safety gate has against it: each kind, and again where it is graver than it was told.
 ---@param report moonpulse.Report
 function Show:concerns(report)
-  local plays = self.context.job.plays or { findings = {}, profile = report.profile, table = report.table }
-  self.context.job.plays = plays
-  plays.verdict = check_report.graver(plays.verdict or "within", report.verdict)
-  for _, finding in ipairs(judge.concerns(report)) do
-    if not self.said[finding.rule] then
-      self.said[finding.rule] = true
-      table.insert(plays.findings, finding)
+  for _, finding in ipairs(judge.concerns { findings = self.met:add(report) }) do
+    local kind = gravest.kind(finding)
+    local growing = grows[finding.unit] and finding.limit and finding.value > finding.limit
+    if not (growing and self.said[kind]) then
+      self.said[kind] = true
       self:say(finding.verdict .. ": " .. judge.sentence(finding))
       if self.context.job.feed then
         self.context.job.feed:finding(finding)
       end
     end
   end
+  self.context.job.plays = self.met.report
 end
 
 --- What the journal and the record need of a plan, once for all its plays.
