@@ -196,7 +196,8 @@ local methods -- of all texts: ("x"):upper()
 local function share_methods(strings)
   local metatable = debug.getmetatable ""
   methods = methods or copied(metatable.__index)
-  metatable.__index = setmetatable(methods, { __index = strings, __metatable = false })
+  -- debug's: an earlier script of this program has left a protected one
+  metatable.__index = debug.setmetatable(methods, { __index = strings, __metatable = false })
   seen_as[metatable] = { __index = strings }
 end
 

@@ -10,6 +10,7 @@ local ending = require "moonpulse.run.ending"
 local escapes = require "moonpulse.text.escapes"
 local experiments = require "moonpulse.experiment"
 local heards = require "moonpulse.experiment.heard"
+local idle_watch = require "moonpulse.run.idle_watch"
 local keeping = require "moonpulse.run.keeping"
 local keyboards = require "moonpulse.experiment.ask"
 local look_bounds = require "moonpulse.run.look_bounds"
@@ -106,18 +107,6 @@ local function spawn_of(stage)
         stage.waiting:wake()
       end
     end)
-  end
-end
-
---- Turns with the loop: looks after an idle device.
-local function keep_watch(stage)
-  local stimulator = stage.stimulator
-  while not stage.over do
-    if stimulator.watching and (not stage.device.playing or stimulator.list) then
-      stimulator:watch()
-    end
-    stage.record:sync()
-    core.wait(stimulator:next_s(0.05))
   end
 end
 
@@ -238,16 +227,13 @@ local function tell_unused(stage)
 end
 
 --- The script may do what its author may, or, where it is only looked at, nothing but what run gives it.
----@return table? to be closed
 local function let_out(stage, options)
   building.script_in((stage.job.protocol.file or "."):match("^(.*)/[^/]*$") or ".")
   if options.look then
     return experiments.look(stage.job.protocol, options.protocol, options.kept,
       options.kept and shells.exit(stage))
   end
-  local shell = shells.open(stage)
   experiments.open(stage.job.protocol) -- with copies of what there is now
-  return shell
 end
 
 --- With --start-on the script begins when its trigger has come.
@@ -342,10 +328,11 @@ local function perform(context, options, path, simulator)
   local sampled <close> = sampled_answers(stage, options.answers_from) -- luacheck: ignore 211
   listening:start(record.start_ns)
   manifests.write(context, "running")
-  local watch = core.spawn(keep_watch, stage)
+  local watch <close> = idle_watch.begin(stage)
   local run = objects.new(stage, { params = protocols.guard(context.values), seed = job.seed,
     name = job.protocol.name })
-  local shell <close> = let_out(stage, options) -- luacheck: ignore 211
+  local shell <close> = not options.look and shells.open(stage) or nil -- luacheck: ignore 211
+  let_out(stage, options)
   if job.claim then
     job.claim(context)
   end
