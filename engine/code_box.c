@@ -181,8 +181,10 @@ static void put_zero(struct mp_code_box *box)
     box->owed = missed && !box->stands;
     box->zero_ns = now_of(box) + (box->owed ? later_ns : again_ns);
     box->free_ns = now_of(box) + box->wire_ns + rest_ns;
-    if (box->share != NULL)
+    if (box->share != NULL) {
         box->share->stands = missed;
+        box->share->free_ns = box->free_ns; // also where the 0 was to come later
+    }
 }
 
 static void put_first(struct mp_code_box *box, const struct mp_code_hears *hears,

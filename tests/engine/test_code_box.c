@@ -383,8 +383,25 @@ static void the_owed_zero_of_another_comes_before_a_code_of_a_script(bool is_ful
     CHECK(is_full || seen.at_ns[2] - seen.at_ns[1] >= MS);
 }
 
+/* Another's device is stopped while its code stands: the 0 that comes early is what counts. */
+static void behind_an_early_zero_a_code_of_a_script_does_not_wait(void)
+{
+    begin_both();
+    const int64_t start_ns = now_ns;
+    give_by(&other, 7, false, start_ns);
+    turn_both_to(start_ns + MS);
+    mp_code_box_rest(&other, &hears);
+    give_by(&box, 8, true, now_ns);
+    turn_both_to(start_ns + 20 * MS);
+    const uint8_t expected[] = {7, 0, 8, 0};
+    CHECK_INT(seen.count, sizeof expected);
+    CHECK(memcmp(seen.bytes, expected, sizeof expected) == 0);
+    CHECK(seen.at_ns[2] - seen.at_ns[1] >= MS && seen.at_ns[2] - seen.at_ns[1] < 2 * MS);
+}
+
 int main(void)
 {
+    behind_an_early_zero_a_code_of_a_script_does_not_wait();
     found_taken_a_script_keeps_its_order();
     the_owed_zero_of_another_comes_before_a_code_of_a_script(false);
     the_owed_zero_of_another_comes_before_a_code_of_a_script(true);
