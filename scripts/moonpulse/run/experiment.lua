@@ -158,8 +158,7 @@ local function make_stage(context, stimulator, journal, looking)
   stage.device.triggers = stage.triggers
   stage.device.mark = function(...) stage.mark(...) end
   stage.device.tell = function(...) stage.tell(...) end
-  stage.mark = function(...) show:mark(...) end
-  stage.own_mark = function(text) show:own_mark(text) end
+  stage.mark, stage.own_mark = function(...) show:mark(...) end, function(text) show:own_mark(text) end
   stage.row_text = function(text) return show:row_text(text) end
   stage.coded_mark = function(...) show:coded_mark(...) end
   stage.tell = function(kind, entry, at_ns) job.audit:tell(kind, entry, at_ns) end

@@ -474,7 +474,7 @@ function Show:played()
   end
 end
 
---- What it measures by, and who gives the codes of marks: of several devices the first, for they have one box.
+--- What it measures by, and who gives the codes of marks: the first of several devices, which have one box.
 ---@param stimulator moonpulse.Stimulator
 function Show:of_stimulator(stimulator)
   self.slow_ns, self.of_each = stimulator.slow_ns, stimulator.list
