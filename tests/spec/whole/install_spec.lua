@@ -182,8 +182,8 @@ describe("make", function()
   it("takes its flags from who calls it, and none from a DEBUG that is another's", function()
     local folder = shell.folder()
     local function command(target, set)
-      local status, out, err = shell.sh(folder, ("DEBUG=1 %s V=1 -n B=%s %s/%s %s"):format(gmake, folder, folder,
-        target, set))
+      local status, out, err = shell.sh(folder, ("DEBUG=1 %s V=1 -n B=%s %s/%s %s"):format(gmake, folder,
+        folder, target, set))
       assert.are.equal(0, status, err)
       return out
     end
