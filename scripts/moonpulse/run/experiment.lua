@@ -357,10 +357,7 @@ local function perform(context, options, path, simulator)
   end
   core.phase "run"
   collectgarbage("restart") -- whatever the script did to it
-  if stage.failure then
-    ok, problem = false, stage.failure
-  end
-  local outcome = outcome_of(stage, ok, problem)
+  local outcome = outcome_of(stage, ok and not stage.failure, stage.failure or problem)
   tell_unused(stage)
   stage.waiting:wake()
   watch:wake()
