@@ -87,8 +87,8 @@
 
 ---@class moonpulse.Encode a driver's: actions into bytes
 ---@field pulse fun(action: moonpulse.Action): string|moonpulse.Fire
----@field set fun(from: moonpulse.Action, to: moonpulse.Action): string?, number|string, string[]? bytes, lead
----   in seconds, what must be confirmed; or nil, why
+---@field set fun(from: moonpulse.Action, to: moonpulse.Action): string?, number|string, string[]?, string?
+---   bytes, lead in seconds, what must be confirmed, why it is long in words; or nil, why
 ---@field train (fun(part: moonpulse.Part, identity: moonpulse.Identity?, held: table): moonpulse.Program?,
 ---   string?)? a program; or nil, why
 ---@field together (fun(actions: moonpulse.Action[], other: boolean))? writes action.way of each
