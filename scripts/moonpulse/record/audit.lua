@@ -22,7 +22,8 @@ local M = {}
 ---@field waiting table[] what was done before
 ---@field why string? what the script said when it stopped the run
 ---@field stop_told string? the last stop that was told
----@field noted { reason: string, said: function, clock_ns: integer }? a stop that is not written yet
+---@field noted { reason: string, said: function, clock_ns: integer, asked_ns: integer? }? a stop that is not
+---   written yet
 ---@field on_noted (fun())? of an experiment: what comes next stands behind that stop
 ---@field write_all (fun(self: moonpulse.Audit))? the same: what is to be written, in its order
 ---@field folders string[]? of this computer, which its texts need not name
@@ -84,6 +85,7 @@ function Audit:note_stop(reason, said, clock_ns)
   if self.closed or self.stop_told == reason then
     return
   elseif noted and noted.reason == reason then
+    noted.asked_ns = noted.asked_ns or noted.clock_ns
     noted.clock_ns = clock_ns or noted.clock_ns -- now it is known when the device was stopped
     return
   end
@@ -102,8 +104,19 @@ function Audit:write_noted()
   self.noted = nil
   if noted then
     local source, fault = noted.said()
-    self:tell_stop(noted.reason, source, fault, noted.clock_ns)
+    self:tell_stop(noted.reason, source, fault, noted.clock_ns, noted.asked_ns)
   end
+end
+
+--- When what a line tells was asked for, as it says so.
+---@param asked_ns integer? on the run's clock
+---@param clock_ns integer? when it was; now
+---@return integer? asked_ns from the run's start; nil: at that instant, as ever in virtual time, or unknown
+function Audit:asked_ns(asked_ns, clock_ns)
+  if not asked_ns or not self.journal or self.virtual or asked_ns >= (clock_ns or core.clock_ns()) then
+    return nil
+  end
+  return asked_ns - self.origin_ns
 end
 
 --- Something stopped the run; each stop is told once.
@@ -111,9 +124,12 @@ end
 ---@param source string? which signal it was, or what the script says
 ---@param fault string? what is wrong
 ---@param clock_ns integer? when, on the run's clock; now
-function Audit:tell_stop(reason, source, fault, clock_ns)
+---@param asked_ns integer? when it was asked for: the thread that sends may have had its turn only later, and
+---   the script gone on by then
+function Audit:tell_stop(reason, source, fault, clock_ns, asked_ns)
   local noted = self.noted
   if noted and noted.reason == reason then
+    noted.asked_ns = noted.asked_ns or noted.clock_ns
     noted.said, noted.clock_ns = function() return source, fault end, clock_ns or noted.clock_ns
     return (self.write_all or self.write_noted)(self)
   end
@@ -121,7 +137,7 @@ function Audit:tell_stop(reason, source, fault, clock_ns)
   if self.stop_told ~= reason then
     self.stop_told = reason
     self:tell("stop", { reason = reason, source = source or core.stops[reason].words,
-      why = fault or self.why }, clock_ns)
+      why = fault or self.why, asked_ns = self:asked_ns(asked_ns, clock_ns) }, clock_ns)
   end
 end
 

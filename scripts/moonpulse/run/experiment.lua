@@ -176,7 +176,10 @@ local function outcome_of(stage, ok, problem)
   if ok then
     stimulator:recover()
   end
-  stage.over = true -- nothing is armed again, whatever the script spawned
+  stage.over = true -- nothing is armed again, whatever the script spawned, which hears of the end from now on
+  for _, each in ipairs(stimulator.list or { stimulator }) do
+    each.stop_asked_ns = each.stop_asked_ns or core.clock_ns()
+  end
   stops.hear() -- a signal that ended a script says now which one it was
   local asked, trouble = pcall(stage.device.make_safe, stage.device, "run",
     ok and "finished" or stimulators.reason_of(problem))

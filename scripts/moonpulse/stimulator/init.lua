@@ -213,6 +213,7 @@ function Stimulator:arm(first, actions, firsts)
   self:check_stop()
   self:check_fault()
   link.until_ns = nil -- that was the end of what was played before
+  self.stop_asked_ns = nil
   self.left, self.over_ns = nil, 0 -- what was cut, and may go on all the same, is waited for here
   local wait_ns = outputs.settable_at(self.last) - core.clock_ns()
   if wait_ns > 0 then
@@ -370,6 +371,7 @@ function Stimulator:stop(reason)
   if self.closed then
     return
   end
+  self.stop_asked_ns = self.stop_asked_ns or core.clock_ns()
   self.link.session:stop(reason)
   self.watching, self.ready = false, false
 end

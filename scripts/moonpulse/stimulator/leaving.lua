@@ -52,11 +52,13 @@ local function tell_left(self)
     return
   end
   if stop and stop ~= "finished" and stop ~= "peer" then -- that one's own reason is told
-    job.audit:tell_stop(stop, stop == "program" and job.stopper or job.signal, self.fault, self.halted_ns)
+    job.audit:tell_stop(stop, stop == "program" and job.stopper or job.signal, self.fault, self.halted_ns,
+      self.stop_asked_ns)
   end
   job.audit:tell("disarm", { device = job.place, old = self.arming and "arming" or "armed",
     new = left.disarmed and "disarmed" or "not confirmed",
-    why = left.not_disarmed or left.found or core.stops[stop or "finished"].words })
+    why = left.not_disarmed or left.found or core.stops[stop or "finished"].words,
+    asked_ns = (stop or "finished") == "finished" and job.audit:asked_ns(self.stop_asked_ns) or nil })
 end
 
 --- Ask, and keep what is known of how it was left.

@@ -36,6 +36,13 @@ local function ns_of(entry)
   return entry and math.tointeger(tonumber(entry.at_ns))
 end
 
+--- When what a line tells was asked for: what goes on in the script may know of it from then on, and no pulse
+--- has to leave any more. The thread that sends had its turn soon, or where the computer was busy later.
+local function asked_ns_of(entry)
+  local at_ns, asked_ns = ns_of(entry), entry and math.tointeger(tonumber(entry.asked_ns))
+  return at_ns and asked_ns and math.min(at_ns, asked_ns) or at_ns
+end
+
 --- When a run that its own script ended was left for the last time, from its start; nil: it was not, or it
 --- was ended by something else.
 ---@param manifest table
@@ -43,7 +50,7 @@ end
 ---@return integer? at_ns
 function M.at(manifest, entries)
   local stop, disarm = last_of(entries)
-  return own_ends[read.get(manifest, "result.stop")] and (ns_of(stop) or ns_of(disarm)) or nil
+  return own_ends[read.get(manifest, "result.stop")] and (asked_ns_of(stop) or asked_ns_of(disarm)) or nil
 end
 
 --- When a line was decided, from the run's start; nil: it does not say.
@@ -134,9 +141,9 @@ function M.bounds(manifest, entries, plan_of)
   local options = type(begin.options) == "table" and begin.options or {}
   local is_at_once = at_ns and at_once[stop.reason] and stop.reason == read.get(manifest, "result.stop")
     and (options.late == nil or options.late == "abort")
-  local left_ns = at_ns or ns_of(disarm)
+  local left_ns, asked_ns = at_ns or ns_of(disarm), asked_ns_of(stop)
   local function must_be(plan, onset_ns)
-    return is_at_once and plan.tolerance_ns ~= nil and onset_ns + plan.tolerance_ns < at_ns
+    return is_at_once and plan.tolerance_ns ~= nil and onset_ns + plan.tolerance_ns < asked_ns
   end
   return { at_ns = left_ns and left_ns + longest_way_ns(entries), plan_of = plan_of, must_be = must_be }
 end
