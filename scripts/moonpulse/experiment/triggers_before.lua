@@ -15,7 +15,7 @@ local function whole(value)
   return math.tointeger(tonumber(value))
 end
 
-local function text(value)
+local function words(value)
   return type(value) == "string" and value or nil
 end
 
@@ -23,7 +23,7 @@ end
 local function clean_one(each, gone)
   local at_ns, byte = whole(each.at_ns), whole(each.byte)
   local is_byte = byte and byte >= 0 and byte <= 255
-  if not at_ns or not (is_byte or text(each.line)) then
+  if not at_ns or not (is_byte or words(each.line)) then
     return nil
   end
   local count = math.max(1, whole(each.count) or 1)
@@ -32,7 +32,7 @@ local function clean_one(each, gone)
     count = most
   end
   return { at_ns = at_ns, byte = is_byte and byte or nil, count = each.count and count or nil,
-    heard = text(each.heard), line = not is_byte and text(each.line) or nil, edge = text(each.edge),
+    heard = words(each.heard), line = not is_byte and words(each.line) or nil, edge = words(each.edge),
     passed = each.passed == true or nil }
 end
 
