@@ -292,7 +292,7 @@ end
 --- With --answers lsl:NAME another program answers: what is to be closed; nil without.
 local function sampled_answers(stage, path)
   return path and require("moonpulse.experiment.sampled_answers").open(path, stage.keyboard, stage.waiting,
-    stage.device.given, stage.triggers.tell_stream) or nil
+    stage.device.show.due, stage.triggers.tell_stream) or nil
 end
 
 --- The stimulator, or the stimulators.

@@ -40,8 +40,9 @@ describe("the feed of a run on several devices", function()
     local seen = folder .. "/seen"
     os.execute(("python3 tests/helpers/feed_reader.py read %s/feed %s </dev/null 2>%s.err &"):format(folder,
       seen, seen))
-    local job = jobs:start("run", ("run %s/sides.lua --device left=sim:magventure --device right=sim:magventure "
-      .. "--out %s/out --answers events --events-wait 60 --events %s/feed"):format(folder, folder, folder))
+    local job = jobs:start("run", ("run %s/sides.lua --device left=sim:magventure "
+      .. "--device right=sim:magventure --out %s/out --answers events --events-wait 60 --events %s/feed")
+      :format(folder, folder, folder))
     local states = {}
     for i, question in ipairs { "ask 1:", "ask 2:", "ask 3:" } do
       job:says(question)
