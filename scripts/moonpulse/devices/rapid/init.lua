@@ -68,13 +68,13 @@ function M.encode(options)
   return {
     pulse = function() return send.fire() end,
     set = function(from, to)
-      local bytes, lead, fields = trains.change(from, to)
+      local bytes, lead, fields, why = trains.change(from, to)
       if not bytes then
         return nil, lead
       elseif bytes == "" then -- nothing to read back
         return bytes, lead
       end
-      return bytes .. send.get_params(), talk.lead(lead, M.reply_slow), fields
+      return bytes .. send.get_params(), talk.lead(lead, M.reply_slow), fields, why
     end,
     train = function(part, identity)
       return trains.program(part, trains.settings(options, identity))
