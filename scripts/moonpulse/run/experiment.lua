@@ -366,7 +366,6 @@ local function perform(context, options, path, simulator)
   end
   local outcome = outcome_of(stage, ok, problem)
   tell_unused(stage)
-  stage.waiting:wake()
   watch:wake()
   core.wait(0) -- what the script spawned ends
   if options.look then
