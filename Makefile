@@ -46,7 +46,7 @@ PKG_LIBS   = $(eval PKG_LIBS := $(shell pkg-config --libs $(PKGS)))$(PKG_LIBS)
 WARN := -Wall -Wextra -Wshadow -Wconversion -Wsign-conversion -Wstrict-prototypes \
         -Wmissing-prototypes -Wpointer-arith -Wwrite-strings -Wundef -Wformat=2 -Wvla
 OPTIMIZE ?= $(if $(SANITIZE),-O1,-O2)
-DEBUG    ?= -g
+DEBUG    := -g
 CFLAGS   ?= $(OPTIMIZE) $(DEBUG)
 SAN      := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer)
 ALL_CPPFLAGS = -I. -D_GNU_SOURCE -DMP_VERSION='"$(VERSION)"' -MMD -MP $(CPPFLAGS)
@@ -133,11 +133,11 @@ FAST_LD = $(eval FAST_LD := $(shell $(CC) -fuse-ld=gold -Wl,--version >/dev/null
 
 $B/tests/%: $B/tests/engine/%.o $B/libmoonpulse.a
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(FAST_LD) $^ $(LIBS) -o $@
+	$(Q)$(CC) $(ALL_CFLAGS) $(FAST_LD) $(ALL_LDFLAGS) $^ $(LIBS) -o $@
 
 $B/tests/%: $B/tests/bindings/%.o $(BINDINGS_O) $B/libmoonpulse.a
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(FAST_LD) $^ $(LIBS) -o $@
+	$(Q)$(CC) $(ALL_CFLAGS) $(FAST_LD) $(ALL_LDFLAGS) $^ $(LIBS) -o $@
 
 $B/tests/rig/test_serial_rig: $B/tests/rig/test_serial_rig.o $B/tests/rig/trigger_lines.o $B/libmoonpulse.a
 	@mkdir -p $(@D)

@@ -60,6 +60,9 @@ void mp_code_box_add(struct mp_code_box *box, const struct mp_code *code,
 {
     struct mp_code mine = *code;
     mine.ready_ns = code->due_ns;
+    for (uint32_t i = 0; code->patient && i < box->count; i++) // a script's: in its order
+        if (box->waits[i].patient && box->waits[i].ready_ns > mine.ready_ns)
+            mine.ready_ns = box->waits[i].ready_ns;
     if (waiting(box, code->patient) <
         (uint32_t)(code->patient ? MP_CODES_OF_SCRIPT : MP_CODES_OF_PLAN))
         insert(box, &mine);
@@ -90,13 +93,16 @@ static void give_back(struct mp_code_box *box)
     }
 }
 
-/* Another has the box: what is due is due a little later. */
+/* Another has the box: all that is due is due a little later, in the same order. */
 static void come_again(struct mp_code_box *box)
 {
     const int64_t now = now_of(box);
+    uint32_t due = 0;
     if ((box->stands || box->owed) && box->zero_ns <= now)
         box->zero_ns = now + taken_ns;
-    if (box->count > 0 && box->waits[0].ready_ns <= now) {
+    while (due < box->count && box->waits[due].ready_ns <= now)
+        due++;
+    for (; due > 0; due--) {
         struct mp_code code = take_first(box);
         code.ready_ns = now + taken_ns;
         insert(box, &code);
@@ -175,8 +181,10 @@ static void put_zero(struct mp_code_box *box)
     box->owed = missed && !box->stands;
     box->zero_ns = now_of(box) + (box->owed ? later_ns : again_ns);
     box->free_ns = now_of(box) + box->wire_ns + rest_ns;
-    if (box->share != NULL)
+    if (box->share != NULL) {
         box->share->stands = missed;
+        box->share->free_ns = box->free_ns; // also where the 0 was to come later
+    }
 }
 
 static void put_first(struct mp_code_box *box, const struct mp_code_hears *hears,
@@ -213,6 +221,24 @@ static bool put_off(struct mp_code_box *box, int64_t now)
     return true;
 }
 
+/* Whoever gave the last code: its 0 is owed by us from now on, for what is first here. */
+static void take_over(struct mp_code_box *box)
+{
+    if (box->share == NULL || box->share->given == box->given)
+        return;
+    box->given = ++box->share->given;
+    box->of_script = box->waits[0].patient;
+    box->tries = 0;
+}
+
+/* Has the box not taken the 0 of another's code, which was to be there before now? */
+static bool is_overdue(const struct mp_code_box *box, int64_t now)
+{
+    const struct mp_code_share *share = box->share;
+    return share != NULL && share->stands && share->given != box->given && !box->gone &&
+           free_at(box) <= now;
+}
+
 /* Does the box stand at a code, whoever gave it? *value: which. */
 static bool stands_at(const struct mp_code_box *box, uint8_t *value)
 {
@@ -234,9 +260,8 @@ static bool is_unseen(const struct mp_code_box *box)
  * told so. A box that does not take the 0 stays as it was, and the code is lost. */
 static void put_apart(struct mp_code_box *box, struct word *word)
 {
+    take_over(box);
     struct mp_code code = take_first(box);
-    if (box->share != NULL && box->share->given != box->given)
-        box->given = ++box->share->given; // the 0 of another's code is ours now
     put_zero(box);
     if (box->stands || box->owed) {
         *word = (struct word){
@@ -271,7 +296,10 @@ static void put_due(struct mp_code_box *box, const struct mp_code_hears *hears,
     else if ((box->stands || box->owed) && box->zero_ns <= now &&
              (!code_due || patient || box->zero_ns <= box->waits[0].ready_ns))
         put_zero(box);
-    else if (code_due && is_unseen(box))
+    else if (patient && is_overdue(box, now)) {
+        take_over(box);
+        put_zero(box);
+    } else if (code_due && is_unseen(box))
         put_apart(box, word);
     else if (code_due && !put_off(box, now))
         put_first(box, hears, word);

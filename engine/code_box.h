@@ -15,7 +15,8 @@
  * is told apart from the one before.
  *
  * Several devices of a run have one box (mp_code_share): each one's thread gives the codes of
- * its own pulses, and the 0 behind one is of who gave it, unless another code has come since.
+ * its own pulses, and the 0 behind one is of who gave it, unless another code has come since,
+ * or another's cannot come before it: who wants to give that one then writes the 0.
  */
 #ifndef MP_CODE_BOX_H
 #define MP_CODE_BOX_H

@@ -6,6 +6,7 @@
 
 #include <stddef.h>
 #include <stdlib.h>
+#include <time.h>
 
 static int64_t world_now(void *context)
 {
@@ -181,23 +182,34 @@ enum mp_status mp_session_code(struct mp_session *s, uint8_t value, int64_t at_n
     return MP_OK;
 }
 
+/* Whoever goes leaves no code at the box: a dispatcher that is at it just now is waited for. */
+static void rest_for_good(struct mp_session *s)
+{
+    enum { TRIES = 40 };
+    const struct timespec a_moment = {.tv_nsec = 50 * MP_NS_PER_US};
+    const struct mp_code_hears hear = hears(s);
+    mp_code_box_rest(&s->codes, &hear);
+    for (int i = 0; i < TRIES && s->codes.stands && s->box->users > 1; i++) {
+        (void)nanosleep(&a_moment, NULL);
+        mp_code_box_rest(&s->codes, &hear);
+    }
+}
+
 void session_drop_codes(struct mp_session *s)
 {
     struct mp_port *port = s->codes.port;
-    const struct mp_code_hears hear = hears(s);
     if (port == NULL)
         return;
     mp_world_cancel(s->world, &s->code_alarm);
-    mp_code_box_rest(&s->codes, &hear);
+    rest_for_good(s);
     if (s->codes.port != port) // whoever was told has closed it
         return;
     struct session_box *shared = s->box;
-    shared->stands = shared->stands || s->codes.stands;
     s->codes = (struct mp_code_box){.port = NULL};
     s->box = NULL;
     if (--shared->users > 0)
         return;
-    if (shared->stands) // the guard has the patience that a loop has not
+    if (shared->share.stands) // the guard has the patience that a loop has not
         mp_guard_alarm(&shared->guard);
     else
         mp_guard_dismiss(&shared->guard);

@@ -24,7 +24,6 @@ struct session_box {
     struct mp_port *port;
     struct mp_guard guard;
     unsigned users; // the last one closes it
-    bool stands;    // one that has gone left it at a code
 };
 
 struct mp_session {

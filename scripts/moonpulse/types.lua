@@ -87,8 +87,8 @@
 
 ---@class moonpulse.Encode a driver's: actions into bytes
 ---@field pulse fun(action: moonpulse.Action): string|moonpulse.Fire
----@field set fun(from: moonpulse.Action, to: moonpulse.Action): string?, number|string, string[]? bytes, lead
----   in seconds, what must be confirmed; or nil, why
+---@field set fun(from: moonpulse.Action, to: moonpulse.Action): string?, number|string, string[]?, string?
+---   bytes, lead in seconds, what must be confirmed, why it is long in words; or nil, why
 ---@field train (fun(part: moonpulse.Part, identity: moonpulse.Identity?, held: table): moonpulse.Program?,
 ---   string?)? a program; or nil, why
 ---@field together (fun(actions: moonpulse.Action[], other: boolean))? writes action.way of each
@@ -301,7 +301,7 @@
 ---@field cuts { near: boolean?, far: boolean? }? virtual time: what the engine does (near_cut.lua, serve.lua)
 ---@field protocol moonpulse.Protocol|moonpulse.Experiment run/protocol.lua, run/experiment.lua
 ---@field plan moonpulse.Plan? of a protocol
----@field safety moonpulse.Report? the gate's; of an experiment the gravest so far
+---@field safety moonpulse.Report? the gate's; of an experiment the gravest of each kind so far
 ---@field plays table? of an experiment: what the gate found in its plans: run/experiment_log.lua
 ---@field preflight table? the operator's answers: run/safety.lua
 ---@field several moonpulse.RunDevice[]? the devices, where there is more than one: cli/several_devices.lua

@@ -342,8 +342,69 @@ static void who_finds_it_taken_comes_again(void)
     CHECK_INT(seen.bytes[1], 0);
 }
 
+/* Codes of a script that find it taken, and one that comes meanwhile: in the script's order. */
+static void found_taken_a_script_keeps_its_order(void)
+{
+    begin_both();
+    const int64_t start_ns = now_ns;
+    CHECK(!atomic_flag_test_and_set(&both.taken));
+    for (uint8_t value = 5; value <= 7; value++)
+        give_by(&box, value, true, start_ns);
+    mp_code_box_now(&box, &hears);
+    atomic_flag_clear(&both.taken);
+    give_by(&box, 8, true, start_ns);
+    turn_both_to(start_ns + 50 * MS);
+    const uint8_t expected[] = {5, 0, 6, 0, 7, 0, 8, 0};
+    CHECK_INT(seen.count, sizeof expected);
+    CHECK(memcmp(seen.bytes, expected, sizeof expected) == 0);
+}
+
+/* Another's device owes its 0, or has gone with it: a script's code that nobody would tell from
+ * that one comes behind a 0, or is lost. */
+static void the_owed_zero_of_another_comes_before_a_code_of_a_script(bool is_full)
+{
+    begin_both();
+    const int64_t start_ns = now_ns;
+    give_by(&other, 7, false, start_ns);
+    turn_both_to(start_ns + 2 * MS);
+    seen.full = true;
+    turn_both_to(start_ns + 60 * MS);
+    CHECK(other.owed && both.stands);
+    seen.full = is_full;
+    give_by(&box, 7, true, now_ns);
+    turn_both_to(start_ns + 100 * MS);
+    CHECK_INT(seen.told_count, 2);
+    check_told(1, 7, is_full ? MP_CODE_BOX_FULL : MP_CODE_WRITTEN);
+    seen.full = false;
+    turn_both_to(start_ns + 500 * MS);
+    const uint8_t expected[] = {7, 0, 7, 0};
+    CHECK_INT(seen.count, is_full ? 2 : 4);
+    CHECK(memcmp(seen.bytes, expected, seen.count) == 0);
+    CHECK(is_full || seen.at_ns[2] - seen.at_ns[1] >= MS);
+}
+
+/* Another's device is stopped while its code stands: the 0 that comes early is what counts. */
+static void behind_an_early_zero_a_code_of_a_script_does_not_wait(void)
+{
+    begin_both();
+    const int64_t start_ns = now_ns;
+    give_by(&other, 7, false, start_ns);
+    turn_both_to(start_ns + MS);
+    mp_code_box_rest(&other, &hears);
+    give_by(&box, 8, true, now_ns);
+    turn_both_to(start_ns + 20 * MS);
+    const uint8_t expected[] = {7, 0, 8, 0};
+    CHECK_INT(seen.count, sizeof expected);
+    CHECK(memcmp(seen.bytes, expected, sizeof expected) == 0);
+    CHECK(seen.at_ns[2] - seen.at_ns[1] >= MS && seen.at_ns[2] - seen.at_ns[1] < 2 * MS);
+}
+
 int main(void)
 {
+    behind_an_early_zero_a_code_of_a_script_does_not_wait();
+    found_taken_a_script_keeps_its_order();
+    the_owed_zero_of_another_comes_before_a_code_of_a_script(false);
+    the_owed_zero_of_another_comes_before_a_code_of_a_script(true);
     the_zero_is_of_who_gave_the_last_code();
     a_code_of_a_script_waits_for_the_zero_of_another();
     the_same_code_of_two_plans_is_told_apart();

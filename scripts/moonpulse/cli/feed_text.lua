@@ -45,9 +45,9 @@ says["end"] = function(said)
   return ("end  %s: %s"):format(said.status or "ended", said.message or said.reason or "")
 end
 
-local order = { "verdict", "name", "of", "trial", "intensity", "mep_uv", "old", "new", "unit", "reason",
-  "source", "question", "answer", "takes", "text", "byte", "heard", "count", "play", "pulses",
-  "refractory_s", "timeout_s", "external", "why", "what" }
+local order = { "verdict", "device", "name", "of", "trial", "intensity", "mep_uv", "old", "new", "unit",
+  "reason", "source", "question", "answer", "takes", "text", "byte", "heard", "count", "play", "pulses",
+  "refractory_s", "timeout_s", "external", "changed", "why", "what" }
 
 --- Any other: what it says, in the order in which people read it.
 local function other(said)

@@ -155,7 +155,7 @@ local function check_course(options, experiment, driver, policy)
       message = refused and result.reason or "every plan that was played is within its limits" },
     safety = safety, pulses = #course.rows.pulses,
     ended = options.json and result.reason or courses.ended(course, status == cli.status.ok),
-    history = policy.history, participant = options.participant,
+    broke_off = status ~= cli.status.ok, history = policy.history, participant = options.participant,
   }
   return safety.verdict == "OVER" and cli.status.limit or status
 end

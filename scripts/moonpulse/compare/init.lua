@@ -61,7 +61,8 @@ local function compare_parameters(a, b, found)
   for _, name in ipairs(names) do
     if a.parameters[name] ~= b.parameters[name] then
       found[#found + 1] = { what = "parameter " .. name, a = a.parameters[name], b = b.parameters[name],
-        told_only = not are_runs(a, b) or a.facts.protocol ~= b.facts.protocol }
+        told_only = not are_runs(a, b) or a.facts.protocol ~= b.facts.protocol
+          or a.parameters[name] == nil or b.parameters[name] == nil } -- a compiled plan's run says none
     end
   end
 end

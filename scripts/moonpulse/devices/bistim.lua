@@ -242,7 +242,9 @@ local function change(from, to, wanted)
     return "", lead
   end
   bytes[#bytes + 1] = M.commands.get_params()
-  return table.concat(bytes), talk.lead(lead, M.reply_slow), fields
+  local a, b = talk.falling("power A", before.a, after.a), talk.falling("power B", before.b, after.b)
+  return table.concat(bytes), talk.lead(lead, M.reply_slow), fields,
+    before.b - after.b > before.a - after.a and b or a
 end
 
 --- What a reply says of the settings that action needs.

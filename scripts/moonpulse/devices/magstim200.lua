@@ -73,7 +73,8 @@ M.encode = {
   --- The reply to a setting only says that there was one: the question after it tells the power.
   set = function(from, to)
     return M.commands.set_power { percent = to.mso } .. M.commands.get_params(),
-      talk.lead(talk.settling(from.mso, to.mso), M.reply_slow), { "the power" }
+      talk.lead(talk.settling(from.mso, to.mso), M.reply_slow), { "the power" },
+      talk.falling("the power", from.mso, to.mso)
   end,
 }
 

@@ -1,8 +1,8 @@
 --- What an experiment has given so far, for the safety gate: its whole run, and only what was given. A plan
 --- that was refused, or that was to come much later, changes nothing of it.
 local givens = require "moonpulse.safety.given"
+local gravest = require "moonpulse.safety.gravest"
 local judge = require "moonpulse.safety.judge"
-local rules = require "moonpulse.safety.rules"
 local walk = require "moonpulse.safety.walk"
 
 local M = {}
@@ -11,9 +11,9 @@ local Dose = {}
 Dose.__index = Dose
 
 --- What a run has given: nothing so far.
----@param job moonpulse.Job with policy and thresholds; gets safety: the gravest report so far
+---@param job moonpulse.Job with policy and thresholds; gets safety: all reports so far as one
 function M.new(job)
-  return setmetatable({ job = job, given = givens.new(), unasked = {} }, Dose)
+  return setmetatable({ job = job, given = givens.new(), unasked = {}, met = gravest.new() }, Dose)
 end
 
 --- An instant at which a plan may begin: after the last pulse that was given.
@@ -47,10 +47,8 @@ end
 --- What the gate has said of what may come.
 ---@param report moonpulse.Report
 function Dose:judged(report)
-  local job = self.job
-  if not job.safety or rules.order[report.verdict] >= rules.order[job.safety.verdict] then
-    job.safety = report
-  end
+  self.met:add(report)
+  self.job.safety = self.met.report
 end
 
 local function count_unasked(self)

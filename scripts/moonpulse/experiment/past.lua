@@ -9,6 +9,7 @@
 local core = require "moonpulse.core"
 local recalls = require "moonpulse.experiment.recall"
 local refusals = require "moonpulse.text.refusal"
+local triggers_before = require "moonpulse.experiment.triggers_before"
 
 local M = {}
 
@@ -162,7 +163,7 @@ local function entry_of(line)
   local entry = { what = line.what, part = whole(line.part), value = line.value, verb = line.verb,
     why = line.why, code = line.code,
     pulses = whole(line.pulses), seed = whole(line.seed), given = whole(line.given),
-    marks = whole(line.marks), came = whole(line.came), triggers = line.triggers,
+    marks = whole(line.marks), came = whole(line.came), triggers = triggers_before.clean(line.triggers),
     perhaps = whole(line.perhaps),
     at_ns = whole(line.then_ns), ago_ns = whole(line.ago_ns),
     counts = line.counts, other_session = line.other_session }

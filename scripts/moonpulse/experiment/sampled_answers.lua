@@ -11,15 +11,15 @@ local M = {}
 ---@class moonpulse.SampledAnswers
 ---@field path string of the stream, the source of these answers
 ---@field kept string? the first sample behind the last pulse, not asked for yet
----@field kept_of integer the plan that it is behind, as a place in given
+---@field kept_of integer the plan that it is behind, as a place in due
 ---@field passed_over integer samples that nobody waited for, or that are no answer
 local Sampled = {}
 Sampled.__index = Sampled
 
---- Which plan was given last at that time, as a place in the list; 0: none.
+--- Of which plan the first pulse was due last at that time, as a place in the list; 0: of none.
 local function plan_at(self, at_ns)
-  local place = #self.given
-  while place > 0 and self.given[place].from_ns > at_ns do
+  local place = #self.due
+  while place > 0 and self.due[place] > at_ns do
     place = place - 1
   end
   return place
@@ -87,11 +87,11 @@ Sampled.__close = Sampled.close
 ---@param path string lsl:NAME
 ---@param keyboard table of moonpulse.experiment.ask
 ---@param waiting table
----@param given { from_ns: integer }[] when plans were given, growing (monotonic)
+---@param due integer[] when the first pulse of each plan was due, growing (monotonic)
 ---@param say fun(text: string)
 ---@return moonpulse.SampledAnswers to be closed
-function M.open(path, keyboard, waiting, given, say)
-  local self = setmetatable({ path = path, keyboard = keyboard, given = given, say = say, kept_of = 0,
+function M.open(path, keyboard, waiting, due, say)
+  local self = setmetatable({ path = path, keyboard = keyboard, due = due, say = say, kept_of = 0,
     passed_over = 0 }, Sampled)
   if path:find(";", 1, true) then
     refusals.raise("usage", "--answers %s: no ; is taken here: a sample's own text is the answer", path)

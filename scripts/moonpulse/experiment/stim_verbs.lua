@@ -233,14 +233,14 @@ end
 local function choose_start(self, who, admitted, when)
   local stimulator, at_ns = self.stimulator, when.at_ns
   if not at_ns then -- with room to judge it for then
-    return (math.max(when.then_ns or math.mininteger,
-      (stimulator:earliest(admitted, when.ready_ns, when.ahead_ns + 2 * admitted.judging_ns))))
+    return math.max(when.then_ns or math.mininteger, starting.stretched(self,
+      stimulator:earliest(admitted, when.ready_ns, when.ahead_ns + 2 * admitted.judging_ns)))
   end
   local earliest_ns, why = stimulator:earliest(admitted, when.ready_ns, soonest_ns)
   if at_ns < earliest_ns then
     blame.fail("%s: at = %.6f s is too soon: the stimulator can be ready at %.6f s: %s", who,
       since_start(self, at_ns), since_start(self, earliest_ns),
-      starting.too_soon(why, (earliest_ns - at_ns) / 1e9, soonest_ns / 1e9, admitted.first, when.told))
+      starting.too_soon(stimulator, why, earliest_ns - at_ns, soonest_ns / 1e9, admitted.first, when.told))
   end
   return at_ns
 end

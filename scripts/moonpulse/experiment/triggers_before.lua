@@ -15,13 +15,40 @@ local function whole(value)
   return math.tointeger(tonumber(value))
 end
 
-local function copy_of(before)
-  local list = {}
-  for i, each in ipairs(type(before) == "table" and type(before.list) == "table" and before.list or {}) do
-    list[i] = { at_ns = whole(each.at_ns) or 0, byte = whole(each.byte), count = whole(each.count),
-      heard = each.heard, line = each.line, edge = each.edge, passed = each.passed }
+local function words(value)
+  return type(value) == "string" and value or nil
+end
+
+--- One of them, as whole numbers; nil: it is none. What is too many to be kept one by one is gone.
+local function clean_one(each, gone)
+  local at_ns, byte = whole(each.at_ns), whole(each.byte)
+  local is_byte = byte and byte >= 0 and byte <= 255
+  if not at_ns or not (is_byte or words(each.line)) then
+    return nil
   end
-  return list, type(before) == "table" and type(before.gone) == "table" and before.gone or {}
+  local count = math.max(1, whole(each.count) or 1)
+  if is_byte and count > most then
+    gone[tostring(byte)] = (gone[tostring(byte)] or 0) + count - most
+    count = most
+  end
+  return { at_ns = at_ns, byte = is_byte and byte or nil, count = each.count and count or nil,
+    heard = words(each.heard), line = not is_byte and words(each.line) or nil, edge = words(each.edge),
+    passed = each.passed == true or nil }
+end
+
+--- A journal may be somebody else's: what is none is left out, and none takes longer than it should.
+---@param before any as a journal has it
+---@return moonpulse.TriggersBefore? nil: there is none
+function M.clean(before)
+  before = type(before) == "table" and before or {}
+  local list, gone = {}, {}
+  for key, count in pairs(type(before.gone) == "table" and before.gone or {}) do
+    gone[tostring(key)] = math.max(0, whole(count) or 0)
+  end
+  for _, each in ipairs(type(before.list) == "table" and before.list or {}) do
+    list[#list + 1] = type(each) == "table" and clean_one(each, gone) or nil
+  end
+  return list[1] and { list = list, gone = next(gone) and gone or nil } or nil
 end
 
 --- Of a file of triggers those that came, and that the journal does not have.
@@ -49,7 +76,8 @@ function M.until_now(lines, zero_ns, over_ns, file_lines)
   local list, gone = {}, {}
   for _, line in ipairs(lines) do
     if line.kind == "before" and line.what == "end" then
-      list, gone = copy_of(line.triggers)
+      local before = M.clean(line.triggers) or { list = {} }
+      list, gone = before.list, before.gone or {}
     elseif line.kind == "end" then
       break
     elseif line.kind == "trigger" and line.again ~= true and line.starts == nil then
@@ -70,7 +98,7 @@ function M.until_now(lines, zero_ns, over_ns, file_lines)
     gone[key] = i <= #list - most and (gone[key] or 0) + (each.count or 1) or gone[key]
   end
   list = #list > most and table.move(list, #list - most + 1, #list, 1, {}) or list
-  return list[1] and { list = list, gone = next(gone) and gone or nil } or nil
+  return M.clean { list = list, gone = gone }
 end
 
 return M

@@ -166,6 +166,8 @@ function Triggers:start(start_ns)
 end
 
 --- Raise, at the script's line, where it would wait for ever.
+---@param kind "bytes"|"edges"
+---@param ends boolean it waits for a while only
 local function check_to_come(self, kind, ends, who)
   if not self.entries or ends or self.to_come[kind] > 0 then
     return
@@ -202,6 +204,10 @@ function Triggers:lend(who, rule)
   if not self.heard.recall then
     if rule.line then
       take_edges(self, who)
+    end
+    if ends and self.entries and not self.from and self.to_come.bytes == 0 then
+      blame.fail("%s: in virtual time triggers come from --triggers FILE, and there is none: its timeout "
+        .. "would pass, and no pulse be given or judged", who)
     end
     check_to_come(self, "bytes", ends, who)
   end

@@ -119,8 +119,9 @@ local function triggers(facts, add)
       numbers.count(facts.triggers))
   end
   if facts.trigger_starts then
-    said[#said + 1] = ("Triggers from outside started what was given %s"):format(
-      facts.trigger_starts == 1 and "once" or numbers.count(facts.trigger_starts) .. " times")
+    said[#said + 1] = ("Triggers from outside started what was given %s%s"):format(
+      facts.trigger_starts == 1 and "once" or numbers.count(facts.trigger_starts) .. " times",
+      facts.trigger_rule and (" (%s)"):format(facts.trigger_rule) or "")
   end
   for i, text in ipairs(said) do
     add("%s%s", text, i == 1 and ", sent by " .. value_of(facts, "trigger_source") or "")

@@ -59,6 +59,8 @@ local MOST = 1000000 -- pulses that are looked at one by one
 ---@field fired string? the trigger that fired each pulse
 ---@field triggers integer? that a script took
 ---@field trigger_starts integer? plans that triggers started
+---@field trigger_rule string? which of the triggers, and how long after, in words
+---@field without_pulse string? of an experiment: plans without a pulse, such as catch trials, in words
 ---@field started_by string? the trigger that started the run, as --start-on has it
 ---@field started_after_s number? from it to the plan's start
 ---@field threshold_by string? the preflight's answer: by EMG, by eye

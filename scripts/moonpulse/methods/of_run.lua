@@ -11,6 +11,7 @@ local given_rows = require "moonpulse.methods.given"
 local known_fields = require "moonpulse.methods.known"
 local layers = require "moonpulse.record.verdict_layers"
 local numbers = require "moonpulse.text.numbers"
+local of_journal = require "moonpulse.methods.of_journal"
 local opened = require "moonpulse.record.opened"
 local planted = require "moonpulse.record.planted"
 local plan_file = require "moonpulse.protocol.plan_file"
@@ -378,6 +379,7 @@ function M.folder(folder, meta)
     return nil, ("%s: no events to read (%s); moonpulse recover rebuilds them"):format(folder, why)
   end
   local facts = facts_without_stimuli("run", manifest, events, meta)
+  of_journal.add(facts, folder)
   local of_trials
   local changed = edited.sentence(edited.look(folder, manifest, { "resolved.plan" }))
   if changed then

@@ -136,7 +136,11 @@ function writers.pattern(facts, add)
   if not facts.pattern and found then
     add("%s %s", facts.of == "course" and "It gives" or "The run gave",
       found.count > 0 and M.given(found, facts.nerve) or "no pulses")
-    add_intervals(found, "From onset to onset of these it was", add)
+    if facts.without_pulse then
+      add("Without a pulse, such as catch trials, were %s", facts.without_pulse)
+    end
+    add_intervals(found, ("From onset to onset of %s it was"):format(facts.without_pulse and "the pulses"
+      or "these"), add)
   end
   if facts.drawn then
     local part = facts.drawn.part
@@ -188,8 +192,12 @@ local function add_durations(facts, add)
   local durations = facts.durations
   local first = durations.first_to_last_s
   if first and first > 0 and not facts.pulses.unknown then
-    local times = { wording.planned(first), wording.planned(durations.nominal_end_s),
-      wording.planned(durations.whole_cycles_s) } -- a time that reads like the one before says nothing
+    local times, before_s = {}, first
+    for i, each_s in ipairs { first, durations.nominal_end_s, durations.whole_cycles_s } do
+      -- a time that reads like the one before says nothing: half a millisecond is not rounded two ways
+      before_s = math.abs(each_s - before_s) < 1e-4 and before_s or each_s
+      times[i] = wording.planned(before_s)
+    end
     local silence = (durations.first_s or 0) > 0 and wording.planned(durations.first_s)
     if silence then -- the other two have another zero
       add("The first pulse comes %s after the start", silence)

@@ -7,6 +7,7 @@ local core = require "moonpulse.core"
 local default_place = require "moonpulse.record.default_place"
 local gave = require "moonpulse.rerun.gave"
 local lfs = require "lfs"
+local numbers = require "moonpulse.text.numbers"
 local plans = require "moonpulse.verify.plan"
 local read = require "moonpulse.record.read"
 local recipes = require "moonpulse.rerun.recipe"
@@ -222,6 +223,15 @@ local function where_experiment(recipe)
   return require("moonpulse.rerun.experiment_goes_on").where(recipe, at, events) -- loaded for who needs it
 end
 
+--- All trials of a plan had begun; so many of its marks were not given.
+local function nothing_left(folder, at, marks)
+  return ("%s: its last trial had begun: there is nothing left to go on with%s%s"):format(folder,
+    marks > 0 and ("; %s behind its last pulse %s not given, and no protocol is run for marks alone"):format(
+      numbers.counted(marks, "mark"), marks == 1 and "was" or "were") or "",
+    at.earliest and ("; of the last %d pulses nobody knows: --from-trial %d gives them"):format(at.perhaps,
+      at.earliest) or "")
+end
+
 --- Where it goes on.
 ---@param recipe moonpulse.Recipe
 ---@param out string? where a run that goes on with it may lie, besides where it lies itself
@@ -252,9 +262,7 @@ function M.where(recipe, out, from)
     return nil, ("--from-trial %d: of trials up to %s pulses were given, and nothing is given twice"):format(
       from, at.earliest and at.earliest - 1 or "the last one")
   elseif not from and not at.usual then
-    return nil, ("%s: its last trial had begun: there is nothing left to go on with%s"):format(folder,
-      at.earliest and ("; of the last %d pulses nobody knows: --from-trial %d gives them"):format(at.perhaps,
-        at.earliest) or "")
+    return nil, nothing_left(folder, at, kept.plan:totals().marks - #events.marks)
   end
   at.trial = from or at.usual
   local rest, begins = remainders.of(whole, seed, { what = "trial", number = at.trial })

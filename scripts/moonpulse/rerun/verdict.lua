@@ -144,6 +144,9 @@ local function leave_late(marks, folder, is_real)
 end
 
 --- Of a pulse it is no longer said whether it was given.
+---@param pulses moonpulse.ComparedPulses
+---@param i integer
+---@param made table<integer, integer> by a kind's number that of the same without what was given; grows
 local function leave_unsaid(pulses, i, made)
   local number = pulses.kind[i]
   if not made[number] then
@@ -153,7 +156,7 @@ local function leave_unsaid(pulses, i, made)
     end
     kind.given, kind.status = nil, nil
     made[number] = #pulses.kinds + 1
-    pulses.kinds[made[number]], pulses.has[made[number]] = kind, pulses.has[number]
+    pulses.kinds[made[number]] = kind
   end
   pulses.kind[i] = made[number]
 end

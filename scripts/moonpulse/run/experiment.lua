@@ -147,8 +147,7 @@ local function make_stage(context, stimulator, journal, looking)
   stage.device.triggers = stage.triggers
   stage.device.mark = function(...) stage.mark(...) end
   stage.device.tell = function(...) stage.tell(...) end
-  stage.mark = function(...) show:mark(...) end
-  stage.own_mark = function(text) show:own_mark(text) end
+  stage.mark, stage.own_mark = function(...) show:mark(...) end, function(text) show:own_mark(text) end
   stage.row_text = function(text) return show:row_text(text) end
   stage.coded_mark = function(...) show:coded_mark(...) end
   stage.tell = function(kind, entry, at_ns) job.audit:tell(kind, entry, at_ns) end
@@ -293,7 +292,7 @@ end
 --- With --answers lsl:NAME another program answers: what is to be closed; nil without.
 local function sampled_answers(stage, path)
   return path and require("moonpulse.experiment.sampled_answers").open(path, stage.keyboard, stage.waiting,
-    stage.device.given, stage.triggers.tell_stream) or nil
+    stage.device.show.due, stage.triggers.tell_stream) or nil
 end
 
 --- The stimulator, or the stimulators.
@@ -361,10 +360,7 @@ local function perform(context, options, path, simulator)
   end
   core.phase "run"
   collectgarbage("restart") -- whatever the script did to it
-  if stage.failure then
-    ok, problem = false, stage.failure
-  end
-  local outcome = outcome_of(stage, ok, problem)
+  local outcome = outcome_of(stage, ok and not stage.failure, stage.failure or problem)
   tell_unused(stage)
   watch:wake()
   core.wait(0) -- what the script spawned ends

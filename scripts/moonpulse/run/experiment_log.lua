@@ -1,12 +1,12 @@
 --- What an experiment's run shows, records, and keeps for recover.
 local begin = require "moonpulse.run.begin"
 local blame = require "moonpulse.text.author_line"
-local check_report = require "moonpulse.safety.check_report"
 local conditions = require "moonpulse.record.conditions"
 local catalogue = require "moonpulse.protocol.catalogue"
 local core = require "moonpulse.core"
 local escapes = require "moonpulse.text.escapes"
 local ending = require "moonpulse.run.ending"
+local gravest = require "moonpulse.safety.gravest"
 local judge = require "moonpulse.safety.judge"
 local keeping = require "moonpulse.run.keeping"
 local live = require "moonpulse.run.live_line"
@@ -33,7 +33,7 @@ local confirmed_ns = 250000000 -- a plan that triggers start is over so long beh
 ---@param draws table
 function M.new(context, journal, draws)
   return setmetatable({ context = context, journal = journal, draws = draws, record = context.record,
-    said = {} }, Show)
+    said = {}, due = {}, met = gravest.new() }, Show)
 end
 
 --- The seed for the random rests of plan number k.
@@ -262,22 +262,24 @@ function Show:set(action, told_ns, at_ns, stimulator)
     action = manifests.plain_actions({ action })[1] })
 end
 
---- What the safety gate has against it, each sentence once; the record keeps what was said.
+-- what grows with every pulse, beyond its limit: that it did is told once
+local grows = { pulses = true, s = true }
+
+--- What the safety gate has against it: each kind, and again where it is graver than it was told.
 ---@param report moonpulse.Report
 function Show:concerns(report)
-  local plays = self.context.job.plays or { findings = {}, profile = report.profile, table = report.table }
-  self.context.job.plays = plays
-  plays.verdict = check_report.graver(plays.verdict or "within", report.verdict)
-  for _, finding in ipairs(judge.concerns(report)) do
-    if not self.said[finding.rule] then
-      self.said[finding.rule] = true
-      table.insert(plays.findings, finding)
+  for _, finding in ipairs(judge.concerns { findings = self.met:add(report) }) do
+    local kind = gravest.kind(finding)
+    local growing = grows[finding.unit] and finding.limit and finding.value > finding.limit
+    if not (growing and self.said[kind]) then
+      self.said[kind] = true
       self:say(finding.verdict .. ": " .. judge.sentence(finding))
       if self.context.job.feed then
         self.context.job.feed:finding(finding)
       end
     end
   end
+  self.context.job.plays = self.met.report
 end
 
 --- What the journal and the record need of a plan, once for all its plays.
@@ -315,16 +317,17 @@ local function say_plan(self, admitted, pulses, at_ns, more)
   end)
 end
 
---- Play number k begins: its pulses are counted on from the last one.
-local function begin_play(self, k, admitted, prepared)
-  local context, record = self.context, self.record
+--- Play number k begins at start_ns (monotonic): its pulses are counted on from the last one.
+local function begin_play(self, k, admitted, prepared, start_ns)
+  local context, record, facts = self.context, self.record, prepared.facts
+  self.due[#self.due + 1] = start_ns + (facts.pulses > 0 and math.floor(facts.first_s * 1e9 + 0.5) or 0)
   prepared.play.counted = self.of_each and record:counted()
   record:next_play(admitted.actions, self.of_each or context.job.driver, self.slow_ns, k)
   record:set_stimuli(prepared.map)
   if context.job.markers then
     context.job.markers:plays(admitted.plan, admitted.seed, record.last_number)
   end
-  context.facts.pulses = context.facts.pulses + prepared.facts.pulses
+  context.facts.pulses = context.facts.pulses + facts.pulses
   self.play, self.plan, self.sent_before = prepared.play, admitted.plan, record.pulses_sent
   self.play.play = k
   context.job.playing = { plan = admitted.plan, seed = admitted.seed, stimuli = prepared.map }
@@ -374,7 +377,7 @@ end
 ---@param trigger_ns integer
 ---@param refractory_ns integer from this start to the next one, at least
 function Show:triggered(k, admitted, prepared, start_ns, trigger_ns, refractory_ns)
-  begin_play(self, k, admitted, prepared)
+  begin_play(self, k, admitted, prepared, start_ns)
   local span_ns = math.ceil(admitted.plan:totals().span * 1e9)
   -- its last pulse has time to be confirmed, where the next start leaves it
   self.context.job.playing.over_ns = start_ns + span_ns
@@ -414,7 +417,7 @@ end
 ---@param at_ns integer when the device reported it
 ---@param verdict string as of moonpulse.Outside
 function Show:external(k, admitted, prepared, at_ns, verdict)
-  begin_play(self, k, admitted, prepared)
+  begin_play(self, k, admitted, prepared, at_ns)
   local play = self.play
   self.context.job.playing.over_ns = at_ns -- it came already
   play.start_ns, play.from_ns, play.external = at_ns, at_ns, verdict
@@ -441,7 +444,7 @@ end
 function Show:next_play(k, admitted, start_ns)
   local context, prepared = self.context, self:prepare(admitted)
   local facts = prepared.facts
-  begin_play(self, k, admitted, prepared)
+  begin_play(self, k, admitted, prepared, start_ns)
   self.play.from_ns = core.clock_ns()
   say_plan(self, admitted, facts.pulses, start_ns + math.floor(facts.first_s * 1e9 + 0.5))
   self.screen = facts.first_to_last_s > long_s
@@ -474,7 +477,7 @@ function Show:played()
   end
 end
 
---- What it measures by, and who gives the codes of marks: of several devices the first, for they have one box.
+--- What it measures by, and who gives the codes of marks: the first of several devices, which have one box.
 ---@param stimulator moonpulse.Stimulator
 function Show:of_stimulator(stimulator)
   self.slow_ns, self.of_each = stimulator.slow_ns, stimulator.list

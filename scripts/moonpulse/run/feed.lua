@@ -39,8 +39,8 @@ function M.open(named, id)
   if not feed then
     refusals.raise("usage", "--events: %s", message)
   end
-  return setmetatable({ feed = feed, path = path, number = 0, state = "starting", marks = 0, safe = true },
-    Feed)
+  return setmetatable({ feed = feed, path = path, number = 0, state = "starting", marks = 0, safe = true,
+    left = {} }, Feed)
 end
 
 --- Readers that were let go of. Said when the run is over: nothing waits for a terminal before.
@@ -69,7 +69,23 @@ function Feed:row(text)
   self.feed:tell(lines.row(self.number, text))
 end
 
-local states = { begun = "connected", armed = "armed", disarmed = "disarmed", stop = "stopping" }
+local states = { begun = "connected", armed = "armed", stop = "stopping" }
+
+--- A device was armed, or left: of several it is safe when all of them are.
+local function note_left(self, event, fields)
+  local left = self.left
+  left[fields.device or 1] = event == "armed" and "armed" or fields.new
+  local armed, sure = false, true
+  for _, how in pairs(left) do
+    armed, sure = armed or how == "armed", sure and how == "disarmed"
+  end
+  self.safe = sure
+  if event == "disarmed" and not armed then
+    self.state = event
+  elseif event == "disarmed" and self.state ~= "stopping" then
+    self.state = "armed"
+  end
+end
 
 --- A line of the journal was written.
 ---@param kind string
@@ -80,14 +96,11 @@ function Feed:act(kind, entry)
     return
   end
   self.state = self.state ~= "stopping" and states[event] or self.state
+  if event == "armed" or event == "disarmed" then
+    note_left(self, event, fields)
+  end
   if event == "begun" then -- who came while it asked was not told
     fields.run, fields.folder = self.run, self.folder
-  end
-  if event == "armed" then
-    self.safe = false
-  elseif event == "disarmed" then
-    self.safe = fields.new == "disarmed"
-    self.state = event
   end
   self:tell(event, fields)
   if event == "question" then

@@ -26,16 +26,16 @@ end
 -- what is said of a line of the journal, by its kind: as which event, and with which of its fields
 local acts = {
   begin = { "begun", "what", "id", "seed", "participant", "moonpulse" },
-  arm = { "armed", "channel", "mso" },
-  disarm = { "disarmed", "new", "why" },
+  arm = { "armed", "device", "channel", "mso", "changed" },
+  disarm = { "disarmed", "device", "new", "why" },
   play = { "play", "play", "pulses", "seed", "triggered", "external" },
   ahead = { "ahead", "play", "count", "byte", "pulses" },
   watch = { "watch", "play", "count" },
   watched = { "watched", "play", "pulses", "why" },
   trigger = { "trigger", "byte", "input", "heard", "count", "again" },
   stream = { "stream", "text" },
-  threshold = { "threshold", "name", "of", "old", "new", "unit", "how", "method", "variant", "trials",
-    "reversals", "why" },
+  threshold = { "threshold", "device", "name", "of", "old", "new", "unit", "how", "method", "variant",
+    "trials", "reversals", "why" },
   question = { "question", "text", "of" },
   answer = { "answered", "question", "answer", "of", "source" },
   refused_answer = { "refused_answer", "question", "answer", "takes", "of", "source" },
@@ -117,6 +117,17 @@ local function estimate(entry)
   return fields
 end
 
+--- Which devices a run has, where they are several.
+local function devices_of(entry)
+  local list
+  for i, each in ipairs(entry.devices or {}) do
+    list = list or {}
+    list[i] = { place = each.place, name = each.name, channels = json.list { table.unpack(each.channels) },
+      simulated = each.simulated }
+  end
+  return list
+end
+
 --- How long another device may fire: none of it is text, and of its instants other programs know what is
 --- left, and their own clock.
 local function add_watch(fields, entry)
@@ -144,6 +155,7 @@ function M.act(kind, entry, origin_ns)
   end
   if kind == "begin" then
     fields.device, fields.parameters = entry.device, entry.parameters
+    fields.devices = devices_of(entry)
   elseif kind == "watch" then
     add_watch(fields, entry)
   elseif kind == "play" and entry.start_ns then

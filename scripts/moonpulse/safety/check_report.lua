@@ -156,17 +156,21 @@ end
 
 --- Of an experiment: what was found in the plans of one course of it, as lines, or as one JSON object.
 ---@param course { name: string, judged: string, json: boolean?, device: table, safety: table,
----   pulses: integer, ended: string, history: moonpulse.History?, participant: string? } safety: as the run's
----   manifest has it
+---   pulses: integer, ended: string, broke_off: boolean?, history: moonpulse.History?, participant: string? }
+---   safety: as the run's manifest has it; broke_off: it did not come to its end
 function M.print_course(course)
   local safety, device = course.safety, course.device
   local of = M.by_layer(safety.findings, safety.lab ~= nil)
   local verdict = M.graver(device.verdict, safety.verdict or "within")
+  if course.broke_off and verdict == "within" then
+    verdict = "broken off" -- what would have come was not judged: that is no pass
+  end
   if course.json then
     print(json.encode { protocol = course.name, course = course.judged, profile = safety.profile,
       table = safety.table, verdict = verdict, layers = { device = device.verdict,
         guidelines = of.guidelines, lab = of.lab, sessions = of.sessions },
       pulses = course.pulses, device = device, warning = tables.warning, ended = course.ended,
+      complete = not course.broke_off,
       findings = json.list(safety.findings), history = history_of(course.history) })
     return
   end
@@ -181,9 +185,10 @@ function M.print_course(course)
     line(finding.verdict, finding.text)
   end
   line("note", tables.warning)
-  line("verdict", "%s (device %s, guidelines %s%s); %s of this course; another one may be judged otherwise",
-    verdict, device.verdict, of.guidelines, of.lab and ", lab " .. of.lab or "",
-    numbers.counted(course.pulses, "pulse"))
+  line("verdict", "%s (%sdevice %s, guidelines %s%s); %s of this course; %s", verdict,
+    course.broke_off and "so far " or "", device.verdict, of.guidelines, of.lab and ", lab " .. of.lab or "",
+    numbers.counted(course.pulses, "pulse"), course.broke_off
+      and "it broke off, and what would have come was not judged" or "another one may be judged otherwise")
 end
 
 return M

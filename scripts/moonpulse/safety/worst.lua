@@ -1,6 +1,7 @@
 --- What to judge of a plan that chance decides on (rests and orders drawn from the seed): its worst case,
 --- or, where that cannot be had, many schedules.
 local edges = require "moonpulse.safety.drawn_edges"
+local gravest = require "moonpulse.safety.gravest"
 local meetings = require "moonpulse.safety.drawn_meetings"
 local orders = require "moonpulse.safety.orders"
 local redraw = require "moonpulse.compose.redraw"
@@ -207,18 +208,6 @@ local function key_of(finding)
     finding.channel or "" }, "\0")
 end
 
---- Is a the one to tell of two findings of one row: further beyond its limit, or nearer to it where within?
-local function is_graver(a, b)
-  if not (a.limit and b.limit) then
-    return false
-  end
-  local x, y = math.abs(a.value - a.limit), math.abs(b.value - b.limit)
-  if a.verdict == "within" then
-    return x < y - 1e-9
-  end
-  return x > y + 1e-9
-end
-
 --- What to say of how a plan was judged, once that is done.
 ---@param judged { how: string, text: string }? of M.cases
 ---@param report table of M.judge
@@ -248,7 +237,7 @@ function M.judge(cases, report_of)
       if not known[key] then
         known[key], finding.case = finding, case.what
         table.insert(whole.findings, finding)
-      elseif is_graver(finding, known[key]) then
+      elseif gravest.is_graver(finding, known[key]) then
         finding.case = case.what
         for field, value in pairs(finding) do
           known[key][field] = value

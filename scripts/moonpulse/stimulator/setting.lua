@@ -95,6 +95,19 @@ local function change_of(self, output, action)
   return driver.encode.set(from, action)
 end
 
+--- How long an armed device takes from what it was told last to a plan's first action: by no clock.
+---@param self moonpulse.Stimulator armed
+---@param first moonpulse.First
+---@return number? seconds; nil: it cannot be brought there
+---@return string? why so long, in words, where the driver says that
+function M.lead(self, first)
+  local bytes, lead, _, why = change_of(self, first.output, first.action)
+  if bytes == nil then
+    return nil
+  end
+  return bytes and lead or 0, bytes and why or nil
+end
+
 --- When a plan's first output can have followed its first action at the earliest, if the device is brought to
 --- it from now on, by set() or by arming: what set() will say is not sooner. Nothing is sent.
 ---@param self moonpulse.Stimulator connected
@@ -122,7 +135,7 @@ end
 --- Bring one output to action. As set().
 local function set_one(self, output, action)
   local driver, listening = self.driver, self.listening
-  local bytes, lead = change_of(self, output, action)
+  local bytes, lead, _, why = change_of(self, output, action)
   if bytes == false then
     return self.settles_ns
   elseif not bytes then
@@ -130,6 +143,7 @@ local function set_one(self, output, action)
   end
   if #bytes > 0 then
     await_rest(self)
+    self.slow_change = why
   end
   local now_ns = core.clock_ns()
   listening:tell(action, now_ns)

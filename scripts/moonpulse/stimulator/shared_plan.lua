@@ -1,5 +1,5 @@
 --- One plan on several devices: what each was admitted for, put together.
-local rules = require "moonpulse.safety.rules"
+local reports = require "moonpulse.safety.gravest"
 
 local M = {}
 
@@ -17,18 +17,16 @@ function M.complete(all)
   end
 end
 
---- The report of the gate that is told: the gravest, and of those that are as grave the first. Each device's
---- step makes of an intensity what it gives.
+--- The report of the gate that is told: the gravest, with what only another one's says. Each device's step
+--- makes of an intensity what it gives, and what the tables cover is each one's own.
 ---@param all moonpulse.Admitted[]
 ---@return moonpulse.Report
 function M.gravest(all)
-  local order, gravest = rules.order, nil
-  for _, each in ipairs(all) do
-    if not gravest or order[each.report.verdict] > order[gravest.verdict] then
-      gravest = each.report
-    end
+  local list = {}
+  for i, each in ipairs(all) do
+    list[i] = each.report
   end
-  return gravest
+  return reports.of(list)
 end
 
 return M

@@ -68,11 +68,14 @@ local whys = {
     return ("a plan leaves %g s after the call at the earliest"):format(ahead_s),
       "call it earlier, or name a later instant"
   end,
-  setting = function(_, action, told)
-    return told and ("its new setting, %g %%MSO, takes until then"):format(action.mso)
-      or ("until then it follows the setting that it was told before (%g %%MSO)"):format(action.mso),
-      "have it set beforehand, with stim:arm(plan) or by a plan of the same intensity, or name a later "
-      .. "instant"
+  setting = function(_, action, told, slow)
+    return (told and "its new setting, %g %%MSO, takes until then%s"
+        or "until then it follows the setting that it was told before (%g %%MSO%s)"):format(action.mso,
+        slow and (": %s"):format(slow) or ""),
+      slow and "leave it so long between such plans, give all trials as one plan (mp.trials), which is given "
+        .. "in the way that needs least, or name a later instant"
+      or "have it set beforehand, with stim:arm(plan) or by a plan of the same intensity, or name a later "
+        .. "instant"
   end,
   pulse = function()
     return "until then it recovers from the pulse before (recharging, or what it still plays)",
@@ -80,16 +83,43 @@ local whys = {
   end,
 }
 
---- Why a plan cannot start at an instant that is short_s seconds too soon, and what to do.
+--- Why the setting that was told last takes long, in words of the driver; nil: it does not.
+local function slow_change(stimulator)
+  local words = stimulator.slow_change
+  for _, each in ipairs(stimulator.list or {}) do
+    words = words or each.slow_change
+  end
+  return words
+end
+
+--- Why a plan cannot start at an instant that is too soon, and what to do.
+---@param stimulator moonpulse.Stimulator|moonpulse.Stimulators
 ---@param why "call"|"setting"|"pulse" of earliest()
----@param short_s number
+---@param short_ns integer so much too soon
 ---@param ahead_s number of earliest()
 ---@param action moonpulse.Action the plan's first
 ---@param told boolean was the device told it just now?
 ---@return string
-function M.too_soon(why, short_s, ahead_s, action, told)
-  local reason, remedy = whys[why](ahead_s, action, told)
-  return ("%s: %s (at least %.3f s later)"):format(reason, remedy, math.ceil(short_s * 1000) / 1000)
+function M.too_soon(stimulator, why, short_ns, ahead_s, action, told)
+  local reason, remedy = whys[why](ahead_s, action, told, slow_change(stimulator))
+  return ("%s: %s (at least %.3f s later)"):format(reason, remedy, math.ceil(short_ns / 1e6) / 1000)
+end
+
+--- A plan without an instant of its own waits for the device. Where one kind of plan waits for seconds and
+--- others do not, that is said, once: the intervals tell the conditions apart.
+---@param device moonpulse.ExperimentDevice
+---@param start_ns integer of earliest()
+---@param why "call"|"setting"|"pulse" likewise
+---@return integer start_ns
+function M.stretched(device, start_ns, why)
+  local slow = why == "setting" and slow_change(device.stimulator)
+  if slow and not device.said_stretched then
+    device.said_stretched = true
+    device.show:say(("note: this plan waits for its setting (%s), and so does every one like it: the "
+      .. "intervals before them are longer than the others; start plans at instants (at = ...) that leave "
+      .. "time for it, or give all trials as one plan (mp.trials)"):format(slow))
+  end
+  return start_ns
 end
 
 return M

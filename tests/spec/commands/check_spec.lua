@@ -243,6 +243,32 @@ describe("the last line and --json", function()
     assert.matches("^verdict%s+within %(device within, guidelines within%)", last_line(out))
   end)
 
+  it("never pass an experiment that broke off", function()
+    local function script(name, body)
+      file(name, ("mp.experiment(function(run) local stim = run:device() stim:arm()\n%s\nstim:disarm() end)")
+        :format(body))
+    end
+    local function says(name, status, verdict, complete)
+      local ended, out, err = check(name .. " --rmt 45")
+      assert.are.equal(status, ended, err)
+      assert.matches("^verdict +" .. verdict .. " %(", last_line(out))
+      local report = data(name .. " --rmt 45 --json")
+      assert.are.same({ verdict, complete }, { report.verdict, report.complete })
+      return err
+    end
+    local pulse = "stim:fire(mp.pulse(mp.rmt(%d)))\n"
+    script("whole.lua", pulse:format(100))
+    says("whole.lua", 0, "within", true)
+    script("broken.lua", pulse:format(100) .. "local x = nil + 1")
+    says("broken.lua", 2, "broken off", false)
+    script("strong.lua", pulse:format(140) .. "local x = nil + 1")
+    says("strong.lua", 2, "not covered", false)
+    script("triggered.lua", "stim:on_trigger(mp.pulse(mp.rmt(90)), "
+      .. "{ count = 2, refractory = 4, timeout = 9 })")
+    assert.matches("triggered.lua:3: stim:on_trigger: .*%-%-triggers FILE, and there is none",
+      says("triggered.lua", 2, "broken off", false))
+  end)
+
   it("say what the participant's record holds, and the sessions", function()
     os.execute(("mkdir -p %s/runs/one"):format(shell.quote(folder)))
     shell.write(folder .. "/runs/one/manifest.json", cjson.encode { participant = "p07", status = "completed",

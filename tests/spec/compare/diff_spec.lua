@@ -183,6 +183,23 @@ end }
       select(2, diff(a, live("f", "-p gap=0.2 --speed max"))).interval.where)
   end)
 
+  it("counts a parameter that only one of two runs says for nothing, and tells it", function()
+    local file = folder .. "/kept.plan"
+    assert.are.equal(0, (shell.moonpulse(folder, "compile itbs600 -p trains=4 --seed 3 -o " .. file)))
+    local of_plan = run("a", file .. " --amt 43")
+    local of_protocol = run("b", "itbs600 -p trains=4 --seed 3 --amt 43")
+    for _, sides in ipairs { { of_plan, of_protocol }, { of_protocol, of_plan } } do
+      local result = diff(sides[1], sides[2])
+      assert.is_true(result.same, cjson.encode(result.differences))
+      local told = {}
+      for _, each in ipairs(result.notes) do
+        told[each.what] = true
+      end
+      assert.is_true(told["parameter trains"])
+    end
+    assert.is_false(diff(of_plan, run("c", "itbs600 -p trains=5 --seed 3 --amt 43")).same)
+  end)
+
   it("tells conditions of runs and plans alike, whichever is compared with which", function()
     local path = protocol("named", [[
 local ts, lici = mp.pulse(mp.mso(40)):label "TS", mp.pair { isi = 0.1, intensity = mp.mso(40) }:label "LICI"

@@ -68,6 +68,22 @@ describe("--answers of a stream of LSL", function()
     assert.are.equal(0, status, said)
   end)
 
+  it("is none that comes before the plan's first pulse is due", function()
+    sender("", "until a\nsend 5\nuntil b\nsend 60")
+    local job = start [[
+      stim:arm(pulse)
+      stim:play(mp.mark "S1" .. mp.rest(3) .. pulse)
+      run:note "fired"
+      run:note("answer " .. run:ask "MEP in uV? [number]")]]
+    job:says "1 pulse: 40"
+    core.wait(1) -- the plan has begun, and its pulse is not due yet
+    shell.write(out .. ".a", "")
+    go(job, "fired", "b")
+    assert.are.equal(0, job:wait(), job:err())
+    assert.matches("answer 60", job:out())
+    assert.matches('the sample "5" is no answer (none was waited for): passed over', job:out(), 1, true)
+  end)
+
   it("is a number, if the question takes one; what is none is passed over and said", function()
     sender("", "until a\nsend n/a\nsend 60\nuntil b\nsend 900")
     local job = start [[

@@ -96,6 +96,19 @@ describe("catch trials of a session that goes on", function()
     end
   end)
 
+  it("behind the last pulse of a protocol are told, for no plan has no pulse", function()
+    local plan = write("end.lua", [[
+      local mp = require "moonpulse"
+      return mp.protocol { id = "last", name = "Last", plan = function()
+        return mp.trials { of = { mp.pulse(mp.mso(40)), mp.mark("catch 1", { code = 9 }), mp.mark "catch 2" },
+          every = 2 } end }]])
+    local _, _, first = made("first", "run %s --speed max --fault drop@1", plan)
+    local status, out, err = shell.moonpulse(folder, "resume " .. first)
+    assert.are.equal(2, status)
+    assert.matches("nothing left to go on with; 2 marks behind its last pulse were not given", out .. err, 1,
+      true)
+  end)
+
   it("are given once where a resumed run gave nothing else, or took an answer only", function()
     local script = write("ask.lua", [[
       local mp = require "moonpulse"

@@ -88,8 +88,8 @@ describe("the five lists of an experiment", function()
       local plays, refused = refused_then_fired(name)
       assert.are.equal(2, plays, refused)
       assert.matches("is too soon: the stimulator can be ready at [%d.]+ s: its new setting, 30 %%MSO, takes "
-        .. "until then: have it set beforehand, with stim:arm%(plan%) .* %(at least [%d.]+ s later%)",
-        refused)
+        .. "until then: .*power.* has to fall from 80 to 30 %%MSO, which takes 5%.%d s: leave it so long "
+        .. ".* %(at least [%d.]+ s later%)", refused)
       local forgotten = function(swap)
         local class = stimulator_class()
         local set, bound = class.set, class.bound

@@ -179,6 +179,21 @@ describe("make", function()
     shell.remove(folder)
   end)
 
+  it("takes its flags from who calls it, and none from a DEBUG that is another's", function()
+    local folder = shell.folder()
+    local function command(target, set)
+      local status, out, err = shell.sh(folder, ("DEBUG=1 %s V=1 -n B=%s %s/%s %s"):format(gmake, folder,
+        folder, target, set))
+      assert.are.equal(0, status, err)
+      return out
+    end
+    assert.matches(" -O2 -g ", command("engine/ratio.o", ""), 1, true)
+    assert.matches(" -O2 -g1 ", command("engine/ratio.o", "DEBUG=-g1"), 1, true)
+    local linked = command("tests/test_ratio", "LDFLAGS=-fuse-ld=bfd") -- the last one is it
+    assert.are.equal("bfd", linked:match "%-fuse%-ld=(%a+)[^=]*%-o [^\n]*test_ratio\n")
+    shell.remove(folder)
+  end)
+
   it("has built a program that says what to do where it was copied without its library", function()
     local folder = shell.folder()
     shell.sh(folder, ("mkdir %s/alone && cp %s %s/alone/moonpulse"):format(folder,

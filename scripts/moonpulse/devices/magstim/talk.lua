@@ -136,4 +136,14 @@ function M.settling(from, to)
   return 0.05 + (to > from and 0.01 * (to - from) or 0.1 * (from - to))
 end
 
+--- Why a new power takes long: it falls. nil: it rises, or falls by a little.
+---@param name string "power B"
+---@param from number %MSO
+---@param to number %MSO
+---@return string?
+function M.falling(name, from, to)
+  return from - to >= 5 and ("%s has to fall from %g to %g %%MSO, which takes %.1f s"):format(name, from, to,
+    M.settling(from, to)) or nil
+end
+
 return M

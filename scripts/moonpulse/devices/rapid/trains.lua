@@ -192,7 +192,8 @@ function M.change(from, to)
   if fields[2] and not fields[1] then
     fields = { "the train" }
   end
-  return table.concat(bytes), 0.05 * #bytes + talk.settling(from.mso, to.mso), fields
+  return table.concat(bytes), 0.05 * #bytes + talk.settling(from.mso, to.mso), fields,
+    talk.falling("the power", from.mso, to.mso)
 end
 
 return M
