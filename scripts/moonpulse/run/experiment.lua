@@ -362,7 +362,6 @@ local function perform(context, options, path, simulator)
   collectgarbage("restart") -- whatever the script did to it
   local outcome = outcome_of(stage, ok and not stage.failure, stage.failure or problem)
   tell_unused(stage)
-  stage.waiting:wake()
   watch:wake()
   core.wait(0) -- what the script spawned ends
   if options.look then

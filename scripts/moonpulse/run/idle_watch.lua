@@ -17,8 +17,9 @@ end
 local Watch = {}
 Watch.__index = Watch
 
---- It looks whether the run is over.
+--- It looks whether the run is over, behind what waits in the script.
 function Watch:wake()
+  self.stage.waiting:wake()
   self.task:wake()
 end
 
