@@ -56,14 +56,15 @@ function M.sentence(counts, path, by)
 end
 
 --- All that there is to say of a run's triggers: bytes, edges that the script waited for, the stream of LSL.
----@param triggers { path: string?, edges: integer?, stream: moonpulse.StreamIn?, on_trigger: table? }
+---@param triggers { path: string?, entries: table?, edges: integer?, stream: moonpulse.StreamIn?,
+---   on_trigger: table? }
 ---@param counts table of wait_trigger's counts()
 ---@return string
 function M.all(triggers, counts)
   local edges = triggers.edges and ("%s of a line taken by the script"):format(
     triggers.edges == 1 and "1 edge" or numbers.count(triggers.edges) .. " edges")
   local stream = triggers.stream and triggers.stream:summary()
-  if edges and counts.came == 0 then
+  if edges and counts.came == 0 and triggers.entries then -- of a file; else they are of the device's own port
     return ("%s, from %s"):format(edges, triggers.path)
   end
   return M.sentence(counts, triggers.path, triggers.on_trigger and triggers.on_trigger.by)
