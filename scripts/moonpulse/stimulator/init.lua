@@ -17,7 +17,6 @@ local patiences = require "moonpulse.stimulator.patience"
 local refusals = require "moonpulse.text.refusal"
 local replies = require "moonpulse.stimulator.replies"
 local setting = require "moonpulse.stimulator.setting"
-local sooner_way = require "moonpulse.stimulator.sooner_way"
 local starting = require "moonpulse.stimulator.starting"
 local turn = require "moonpulse.stimulator.turn"
 local unanswered = require "moonpulse.stimulator.unanswered"
@@ -175,13 +174,17 @@ end
 ---@param progress fun()? called now and then where that takes long
 ---@return moonpulse.Admitted
 function Stimulator:admit(plan, seed, dose, progress)
-  return sooner_way.admit(self, {
+  local given = {
     progress = progress,
     plan = plan, seed = seed, driver = self.driver, identity = self.identity,
     thresholds = self.job.thresholds, timing = self.job.timing,
     codes = self.job.codes, policy = self.job.policy, own = self.job.own, markless = self.job.markless,
     earlier = dose and dose.earlier, may = dose and dose.may, starts = dose and dose.starts,
-  })
+  }
+  if self.driver.encode.other_way and self.ready then
+    return require("moonpulse.stimulator.sooner_way").admit(self, given)
+  end
+  return admission.admit(given)
 end
 
 --- Where a hand sets the intensities of a plan: which. A sentence; nil where the device sets them.

@@ -20,11 +20,11 @@ end
 
 --- Admit a plan: only in one way, so that the safety gate judges what will be given. Raises as
 --- admission.admit() does.
----@param stimulator moonpulse.Stimulator
+---@param stimulator moonpulse.Stimulator armed, of a device that has two ways
 ---@param given table of admission.admit
 ---@return moonpulse.Admitted
 function M.admit(stimulator, given)
-  local own = given.driver.encode.other_way and stimulator.ready and lead_of(stimulator, given)
+  local own = lead_of(stimulator, given)
   if own then
     local in_other = ways.changed(given, "other", true)
     local other = lead_of(stimulator, in_other)
