@@ -1,5 +1,5 @@
 --- The globals of specs, for busted: as its own module busted.environment has them, and without a walk up
---- to the outermost block for each name that no block has set. A spec that computes asks for math and ipairs
+--- to the outermost block for each name of the program's that no block has set. A spec that computes asks for math and ipairs
 --- some million times: with busted's own that was four fifths of its time.
 local setfenv = require("busted.compatibility").setfenv
 
@@ -10,15 +10,19 @@ return function(context)
   local is_set = {} -- by name: some block, now or once, has one of its own
 
   local function find(key)
-    local block = is_set[key] and context.get() or nil
-    while block do
+    local outside = _G[key]
+    if outside ~= nil and not is_set[key] then
+      return outside
+    end
+    local block = context.get()
+    while block do -- also for what busted itself puts into a test: finally
       local value = block.env and block.env[key]
       if value then
         return value
       end
       block = context.parent(block)
     end
-    return _G[key]
+    return outside
   end
 
   local function set(block, key, value)

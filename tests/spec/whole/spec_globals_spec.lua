@@ -56,6 +56,12 @@ describe("a spec's globals", function()
     assert.are.same({ outside = true, number = true, string = true }, found)
   end)
 
+  it("are those that busted puts into a test itself", function()
+    local over = false
+    finally(function() over = true end)
+    assert.is_false(over)
+  end)
+
   it("are those of the program, as they are now", function()
     local own, name = world(require "busted.environment"), "a_name_for_this_test"
     assert.is_nil(own.get(name))
