@@ -29,8 +29,9 @@ end
 ---@param port string? where the stimulator was
 ---@param options { start_on: string?, stop_line: string?, trigger_in: string?,
 ---   trigger_baud: (string|integer)?, is_timed: boolean?, rmt: any, amt: any, trigger: string?,
----   codes: string?, answers: string?, events: string?, sign: string? } of the run; is_timed: triggers come in real time;
----   rmt, amt: it had them, of nobody who is named; events: the socket over which it is answered
+---   codes: string?, answers: string?, events: string?, sign: string? } of the run; is_timed: triggers
+---   come in real time; rmt, amt: it had them, of nobody who is named; events: the socket over which it is
+---   answered
 ---@return string
 function M.resume(folder, own, port, options)
   local words = { "moonpulse resume " .. M.path(folder) }

@@ -219,7 +219,7 @@ describe("what is offered at the end of a run", function()
     for i = 1, 14 do
       all[i] = 10 + i
     end
-    for how, port in pairs { INT = tty, KILL = pts } do
+    for how, port in pairs { INT = tty, KILL = pts } do -- a link keeps no place, a device does
       local box, codes = box_of()
       local out = folder .. "/" .. how
       local more = ("--operator AB --preflight %s/list --tolerance 5000 <%s/yes"):format(folder, folder)
