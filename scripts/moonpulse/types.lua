@@ -273,6 +273,18 @@
 ---@field of table<string, moonpulse.Thresholds>? by channel, where devices have their own
 ---@field place string? of several devices the one whose they are: what the command calls it
 
+--- What comes from outside, as the command says; where it must be given again, the record has no place of it.
+---@class moonpulse.Inputs
+---@field port string? where the stimulator is
+---@field trigger string? of --trigger
+---@field trigger_in string?
+---@field trigger_baud (string|integer)?
+---@field codes string? of --codes
+---@field answers string? "lsl:NAME", "events"
+---@field events string? the socket
+---@field sign string? the key
+---@field offer (fun(folder: string, inputs: moonpulse.Inputs): string?)? the command that goes on with a run
+
 --- What is to be run, and how strictly: run/begin.lua makes it of the options; others add to it as they know
 --- more.
 ---@class moonpulse.Job
@@ -315,8 +327,7 @@
 ---@field first moonpulse.Action? with lowering: of Admitted
 ---@field can_pause boolean? the operator may, and it goes on
 ---@field told_pause boolean? the operator was told that p pauses it
----@field inputs { trigger_in: string?, trigger_baud: string?, offer: function? } where triggers come from, as
----   the command says; offer(folder, inputs): the command that goes on with a run, nil where nothing does
+---@field inputs moonpulse.Inputs? of a command
 ---@field can_go_on boolean? of an experiment: resume may go on with it where it breaks off
 ---@field cannot_pause string? of an experiment: why nobody could go on with it
 ---@field playing { plan: moonpulse.Plan, seed: integer, stimuli: moonpulse.StimulusMap,

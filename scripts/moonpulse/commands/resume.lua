@@ -11,6 +11,7 @@ local core = require "moonpulse.core"
 local default_place = require "moonpulse.record.default_place"
 local devices = require "moonpulse.cli.device_argument"
 local escapes = require "moonpulse.text.escapes"
+local given_again = require "moonpulse.rerun.given_again"
 local goes_on = require "moonpulse.rerun.goes_on"
 local experiments = require "moonpulse.rerun.experiment_goes_on"
 local named_files = require "moonpulse.protocol.named_files"
@@ -118,6 +119,15 @@ local function settle(options, recipe, own)
     options.out = not is_known(folder) and folder or nil
   end
   options.speed = options.speed or (recipe.begin.options.speed == 1 and "1" or own and "max" or nil)
+end
+
+--- Codes that a recording needs are not left out for want of a word.
+local function check_box(options, recipe, own)
+  local box = given_again.box_of(recipe, own, options.speed)
+  if box and not options.codes then
+    refuse("the run's event codes went to the box at %s (--codes): give it again with --codes %s, or "
+      .. "--codes none, and the rest has no codes", box:match "^[^,]*", given_again.codes(box))
+  end
 end
 
 --- What is told before: how far it had come, what is lost, what comes.
@@ -252,6 +262,7 @@ function M.run(options)
   end
   local own = check_device(options, recipe)
   settle(options, recipe, own)
+  check_box(options, recipe, own)
   run_options.settle_paths(options)
   if recipe.is_experiment and options.from_trial then
     cli.fail("usage", "--from-trial is for protocols: an experiment goes on behind what its script was told")

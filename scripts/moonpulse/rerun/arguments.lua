@@ -2,6 +2,7 @@
 local boxes = require "moonpulse.driver.code_box"
 local core = require "moonpulse.core"
 local escapes = require "moonpulse.text.escapes"
+local given_again = require "moonpulse.rerun.given_again"
 local in_order = require "moonpulse.text.in_order"
 local read = require "moonpulse.record.read"
 local recipes = require "moonpulse.rerun.recipe"
@@ -182,7 +183,9 @@ local function add_simulated(list, recipe, options, scratch)
   plain(list, "speed", options.speed or "max")
   plain(list, "fault", not options.continues and from.faults or nil)
   plain(list, "trigger", options.trigger or from.trigger)
-  plain(list, "codes", options.codes or tonumber(options.speed) ~= 1 and boxes.recorded(from.codes) or nil)
+  if options.codes ~= "none" then
+    plain(list, "codes", options.codes or tonumber(options.speed) ~= 1 and boxes.recorded(from.codes) or nil)
+  end
   if not options.lab then
     plain(list, "lab", recipe.files["lab limits"])
   end
@@ -215,7 +218,7 @@ function M.several_command(recipe, trial)
   for _, each in ipairs(type(devices) == "table" and devices or {}) do
     for i, option in ipairs(list) do
       if not each.simulated and option == ("--device=%s=sim:%s"):format(each.place, each.name) then
-        list[i] = ("--device=%s=%s@%s"):format(each.place, each.name, tostring(each.port or "PORT"))
+        list[i] = ("--device=%s=%s@%s"):format(each.place, each.name, given_again.port(each.port) or "PORT")
       end
     end
   end
@@ -225,6 +228,7 @@ function M.several_command(recipe, trial)
   end
   local speed = recipe.manifest.speed
   plain(list, "speed", speed ~= 1 and speed or nil)
+  plain(list, "codes", speed == 1 and given_again.codes(from.codes) or boxes.recorded(from.codes))
   plain(list, "participant", read.get(recipe.manifest, "participant"))
   for _, each in ipairs { { "lab", "lab limits" }, { "meta", "meta" }, { "preflight", "preflight" } } do
     plain(list, each[1], files[each[2]])
@@ -253,7 +257,7 @@ function M.of(recipe, options, scratch)
   add_thresholds(list, recipe, options, is_real)
   if is_real then
     plain(list, "trigger", options.trigger)
-    plain(list, "codes", options.codes)
+    plain(list, "codes", options.codes ~= "none" and options.codes or nil)
   else
     add_simulated(list, recipe, options, scratch)
   end

@@ -1,6 +1,6 @@
 --- Which of the runs that are listed broke off and can go on: those are named with the command that does it.
 local goes_on = require "moonpulse.rerun.goes_on"
-local to_type = require "moonpulse.text.to_type"
+local offers = require "moonpulse.rerun.offer"
 
 local M = {}
 
@@ -21,16 +21,18 @@ end
 --- Where it would go on. What cannot be read, or is not to be gone on with, has no place.
 ---@return integer? trial nil: of an experiment, or it has none
 ---@return integer? plan of an experiment
----@return string? command of several devices, which resume refuses; nil: resume
+---@return string? command of several devices that of run, since resume refuses them
 local function place_of(path, out)
   local done, trial, plan, command = pcall(function()
     local recipe = goes_on.recipe(path)
     local at = recipe and goes_on.where(recipe, out)
-    if at and recipe.is_experiment then
-      return nil, require("moonpulse.rerun.experiment_goes_on").begins(at, "").number
+    if not at then
+      return nil
+    elseif recipe.is_experiment then
+      return nil, require("moonpulse.rerun.experiment_goes_on").begins(at, "").number, offers.command(recipe)
     end
-    return at and at.trial, nil, at and recipe.begin.devices and require("moonpulse.rerun.arguments")
-      .several_command(recipe, at.trial)
+    return at.trial, nil, recipe.begin.devices and require("moonpulse.rerun.arguments")
+      .several_command(recipe, at.trial) or offers.command(recipe)
   end)
   if not done then
     return nil
@@ -57,8 +59,7 @@ function M.of(runs, out, now)
       local trial, plan, command = place_of(run.path, out)
       tried = tried + 1
       if trial or plan then
-        table.insert(list, 1, { path = run.path, trial = trial, plan = plan,
-          command = command or ("moonpulse resume %s"):format(to_type.path(run.path)) })
+        table.insert(list, 1, { path = run.path, trial = trial, plan = plan, command = command })
       end
     end
   end

@@ -78,8 +78,10 @@ local function resumed(folder, other, out)
     return ("%s was resumed already: %s goes on with it, and came to its end: nothing is left"):format(name,
       other)
   end
-  return ("%s was resumed already: %s goes on with it; moonpulse resume %s goes on with that one"):format(
-    name, other, to_type.path(other))
+  -- loaded for who asks twice, since it needs this one
+  local command, why = require("moonpulse.rerun.offer").of(other)
+  return ("%s was resumed already: %s goes on with it; %s"):format(name, other, command
+    and command .. " goes on with that one" or why)
 end
 
 --- What stands in the way of a recipe, by its manifest.

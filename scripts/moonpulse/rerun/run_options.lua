@@ -18,7 +18,8 @@ function M.add(parser, words)
   parser:option("--port", words.port):argname("PORT")
   parser:option("--speed", words.speed):argname("N|max")
   parser:option("--trigger", "As for run; on a stimulator it is not taken over."):argname("WHERE")
-  parser:option("--codes", "As for run; on a stimulator it is not taken over."):argname("PATH[,...]")
+  parser:option("--codes", "As for run, or none; on a stimulator, and in real time, it is not taken over.")
+    :argname("PATH[,...]")
   parser:option("--trigger-in", "On a stimulator: the port whose bytes run:wait_trigger waits for.")
     :argname("PATH")
   parser:option("--trigger-baud", "Its speed."):argname("BAUD")
@@ -47,8 +48,14 @@ function M.settle_paths(options)
       and not (name == "answers" and (options[name] == "events" or streams.is_path(options[name])))
     options[name] = is_path and default_place.absolute(options[name]) or options[name]
   end
-  local port = options.port
-  options.port = port and lfs.attributes(port, "mode") and default_place.absolute(port) or port
+  local box, settings = (options.codes or ""):match "^([^,]+)(.*)$"
+  if box and lfs.attributes(box, "mode") and box:find("/", 1, true) then
+    options.codes = default_place.absolute(box) .. settings
+  end
+  for _, name in ipairs { "port", "trigger_in" } do
+    local port = options[name]
+    options[name] = port and lfs.attributes(port, "mode") and default_place.absolute(port) or port
+  end
   local kind, path = (options.device or ""):match("^(sim:)(.*%.lua)$")
   path = path or (options.device or ""):match("^.*%.lua$")
   options.device = path and (kind or "") .. default_place.absolute(path) or options.device

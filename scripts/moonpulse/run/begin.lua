@@ -49,7 +49,8 @@ function M.job(options, given)
     codes = options.codes, tell_note = function(text) io.stderr:write("\nmoonpulse: note: ", text, "\n") end,
     coil = options.coil, faults = options.speed ~= 1 and options.fault or nil,
     inputs = { trigger_in = options.trigger_in, trigger_baud = options.trigger_baud,
-      offer = options.offer },
+      answers = options.answers_from or options.events and options.answers_told and "events" or nil,
+      events = options.events, sign = options.sign, offer = options.offer },
   }
 end
 

@@ -64,6 +64,7 @@ end
 function M.begin(context, origin_ns)
   local job, device = context.job, context.device
   local trigger, on = job.driver.trigger, job.start_on and job.start_on.spec
+  local timed = context.speed == 1 and job.inputs or {} -- in virtual time nothing comes from outside
   local journal, message = job.audit:begin(context.record.folder, {
     what = context.kind or "protocol", id = job.protocol.id, moonpulse = core.version,
     commit = core.commit ~= "" and core.commit or nil,
@@ -79,7 +80,9 @@ function M.begin(context, origin_ns)
       device_options = context.device_options, faults = device.faults, rmt = job.thresholds.rmt,
       amt = job.thresholds.amt, taken = job.taken, real_pty = job.policy.real_pty and true or nil,
       trigger = trigger and device.simulated and trigger.text or nil,
-      codes = job.codes and job.codes.text },
+      codes = job.codes and job.codes.text,
+      trigger_in = timed.trigger_in, trigger_baud = timed.trigger_in and math.tointeger(timed.trigger_baud),
+      answers_from = timed.answers },
   }, origin_ns, manifests.folders_of(context), context.speed ~= 1)
   if not journal then
     refusals.raise("limit", "cannot make the journal: %s: %s, or name another folder with --out DIR", message,

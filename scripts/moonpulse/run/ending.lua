@@ -320,9 +320,11 @@ local function say_resume(context, result)
   if not inputs.offer then
     return
   end
-  local told, command = pcall(inputs.offer, context.record.folder, {
-    port = context.device.port,
-    trigger_in = inputs.trigger_in, trigger_baud = inputs.trigger_baud })
+  local trigger = job.driver.trigger
+  local told, command = pcall(inputs.offer, context.record.folder, { port = context.device.port,
+    trigger_in = inputs.trigger_in, trigger_baud = inputs.trigger_baud, trigger = trigger and trigger.text,
+    codes = job.codes and job.codes.text, answers = inputs.answers, events = inputs.events,
+    sign = inputs.sign })
   if told and command then
     M.line("resume", "%s goes on with the rest", command)
   end

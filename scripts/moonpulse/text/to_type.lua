@@ -5,7 +5,7 @@ local M = {}
 ---@param path string
 ---@return string
 function M.path(path)
-  return path:find("^[%w%._/][%w%._/%-]*$") and path or "'" .. path:gsub("'", "'\\''") .. "'"
+  return path:find("^[%w%._/][%w%._/,=%-]*$") and path or "'" .. path:gsub("'", "'\\''") .. "'"
 end
 
 --- What makes a record whole.
@@ -28,8 +28,10 @@ end
 ---@param own boolean it was on a simulator of ours
 ---@param port string? where the stimulator was
 ---@param options { start_on: string?, stop_line: string?, trigger_in: string?,
----   trigger_baud: (string|integer)?, is_timed: boolean?, rmt: any, amt: any } of the run; is_timed: triggers
----   come in real time; rmt, amt: it had them, of nobody who is named
+---   trigger_baud: (string|integer)?, is_timed: boolean?, rmt: any, amt: any, trigger: string?,
+---   codes: string?, answers: string?, events: string?, sign: string? } of the run; is_timed: triggers
+---   come in real time; rmt, amt: it had them, of nobody who is named; events: the socket over which it is
+---   answered
 ---@return string
 function M.resume(folder, own, port, options)
   local words = { "moonpulse resume " .. M.path(folder) }
@@ -42,9 +44,13 @@ function M.resume(folder, own, port, options)
     local line = options.stop_line
     add(line and line ~= "none" and "--stop-line " .. line)
     add(starts and "--start-on " .. options.start_on)
+    add(options.trigger and "--trigger " .. M.path(options.trigger))
   end
   if options.is_timed and (starts or options.trigger_in) then
     add(trigger_words(options))
+  end
+  for _, name in ipairs { "codes", "answers", "events", "sign" } do
+    add(options[name] and ("--%s %s"):format(name, M.path(options[name])))
   end
   for _, name in ipairs(own and {} or { "rmt", "amt" }) do
     add(options[name] ~= nil and ("--%s N"):format(name))

@@ -1,5 +1,6 @@
 -- What the end of a run, or recover, offers works: the command that "goes on with the rest" is not refused,
 -- whatever the run was and however it ended. And what resume would do is offered, unless nothing is left.
+local core = require "moonpulse.core"
 local fixture = require "job"
 local lfs = require "lfs"
 local shell = require "shell"
@@ -143,6 +144,22 @@ describe("what is offered at the end of a run", function()
     assert.are.equal("moonpulse resume /r", to_type.resume("/r", true, nil, { stop_line = "none", rmt = 40 }))
   end)
 
+  it("has a port that is surely known here, and else a word to fill in", function()
+    local given_again = require "moonpulse.rerun.given_again"
+    local port <close> = core.pty(nil, function() end)
+    local own = port:path():match "^/dev/(.*)$"
+    assert.are.equal("/dev/" .. own, given_again.port(own))
+    for _, name in ipairs { "tty", "null", "nub_q", "pts/99999", "ttyUSB9876", "./null", "", 7 } do
+      assert.is_nil(given_again.port(name), name) -- /dev/tty and /dev/null are there, and were not meant
+    end
+    assert.are.equal("BOX,width=2", given_again.codes "nub_box,width=2")
+    assert.are.equal(port:path() .. ",line=rts", given_again.codes(own .. ",line=rts"))
+    assert.is_nil(given_again.codes(nil))
+    assert.are.same({ "keys", "lsl-net:MEP", "lines:" .. port:path() }, { given_again.trigger_in "keys",
+      given_again.trigger_in "lsl-net:MEP", given_again.trigger_in("lines:" .. own) })
+    assert.is_nil(given_again.trigger_in "somewhere")
+  end)
+
   it("works in real time at a port: it says whence triggers come, and what must be given anew", function()
     shell.write(folder .. "/list", "ready\tIs all ready?\n")
     shell.write(folder .. "/yes", ("y\n"):rep(40))
@@ -169,5 +186,73 @@ describe("what is offered at the end of a run", function()
     local second = start("second", (offered:gsub("%-%-rmt N", "--rmt 50")))
     assert.are.equal(0, second:wait(), second:err())
     assert.are.equal(16, given())
+  end)
+
+  --- The codes at a box are those of the plan, in order, whatever run they came of.
+  local function box_of()
+    local codes = {}
+    local box = core.pty(nil, function(bytes)
+      for code in bytes:gsub("%z", ""):gmatch "." do
+        codes[#codes + 1] = code:byte()
+      end
+    end)
+    jobs.ports[#jobs.ports + 1] = box
+    return box, codes
+  end
+
+  local coded = [[local mp = require "moonpulse"
+    local plan = mp.pulse { intensity = mp.mso(40), code = 11 }
+    for i = 2, 14 do
+      plan = plan .. mp.rest(0.25) .. mp.pulse { intensity = mp.mso(40), code = 10 + i }
+    end
+    return plan]]
+
+  it("works at a pseudo-terminal with a box of event codes: stopped, or killed and recovered", function()
+    shell.write(folder .. "/coded.lua", coded)
+    shell.write(folder .. "/list", "ready\tIs all ready?\n")
+    shell.write(folder .. "/yes", ("y\n"):rep(9))
+    local tty, log = folder .. "/tty", folder .. "/sim.tsv"
+    jobs:start("sim", ("sim magventure --link %s --log %s"):format(tty, log))
+    shell.await(function() return lfs.symlinkattributes(tty, "mode") end, "the simulator's port")
+    local pts = lfs.symlinkattributes(tty, "target")
+    local trigger, all = jobs:port(), {}
+    for i = 1, 14 do
+      all[i] = 10 + i
+    end
+    for how, port in pairs { INT = tty, KILL = pts } do -- a link keeps no place, a device does
+      local box, codes = box_of()
+      local out = folder .. "/" .. how
+      local more = ("--operator AB --preflight %s/list --tolerance 5000 <%s/yes"):format(folder, folder)
+      local first = jobs:start("run" .. how, ("run %s/coded.lua --device magventure --port %s "
+        .. "--trigger-in %s --start-on byte=5 --real-pty --codes %s,width=3 --out %s %s"):format(folder, port,
+        trigger:path(), box:path(), out, more))
+      first:says "waiting"
+      trigger:write "\5"
+      shell.await(function() return #codes >= 3 end, "3 codes")
+      first:signal(how)
+      first:wait()
+      local said, run = first:out() .. first:err(), fixture.run_in(out)
+      if how == "KILL" then
+        local _, text, err = shell.moonpulse(folder, "recover " .. run)
+        said = text .. err
+      end
+      local words = (" --port %s --start-on byte=5 --trigger-in %s --codes %s,width=3"):format(port,
+        trigger:path(), box:path())
+      assert.are.equal("resume " .. run .. words, offer_in(said), said)
+      local _, listed = shell.moonpulse(folder, "runs --out " .. out)
+      local shown = how == "KILL" and words or words:gsub("%-%-port %S+", "--port PORT") -- it was a link
+      assert.matches(("moonpulse resume %s%s goes on with trial"):format(run, shown), listed, 1, true)
+      local without = offer_in(said):gsub("%-%-codes %S+", "")
+      local status, _, err = shell.moonpulse(folder, without .. " " .. more)
+      assert.are.equal(2, status)
+      assert.matches(("give it again with --codes %s,width=3, or --codes none"):format(box:path()), err, 1,
+        true)
+      local second = jobs:start("rest" .. how, offer_in(said) .. " " .. more)
+      second:says "waiting"
+      trigger:write "\5"
+      assert.are.equal(0, second:wait(), second:err())
+      shell.await(function() return codes[#codes] == all[#all] end, "the last code")
+      assert.are.same(all, codes)
+    end
   end)
 end)
