@@ -24,6 +24,7 @@ local longest = 300 -- bytes of a text that is listed: a record may come from an
 ---@field torn boolean? its manifest still says that it runs
 ---@field session table? which session of which course it was (moonpulse.safety.sessions)
 ---@field unreadable boolean? its manifest cannot be read
+---@field starting boolean? it has no manifest yet: its program lives, and has told no device anything
 ---@field begins moonpulse.Begins? it began amid its plan
 ---@field notes integer? how many notes its operator added
 ---@field thresholds { kind: string?, value: number?, how: string?, why: string?, device: string? }[]? what
@@ -71,6 +72,14 @@ function M.is_orphan(path)
     or (lfs.attributes(path .. "/journal.jsonl", "size") or 0) > 0
     or lfs.attributes(path .. "/SHA256SUMS", "mode") == "file"
     or (lfs.attributes(path .. "/events.tsv", "size") or 0) > 400 -- more than its header
+end
+
+--- The same: is it of a run that starts just now? That has given nothing to anybody.
+---@param path string
+---@return boolean
+function M.is_starting(path)
+  return lfs.symlinkattributes(path .. "/manifest.json", "mode") == nil
+    and require("moonpulse.record.begun").is_starting(path) -- loaded for those
 end
 
 local function short(value)
@@ -157,6 +166,9 @@ function M.of(path)
   if not manifest then
     if M.is_closed(path) then
       return unknown(changed, { unreadable = true, closed = true, simulated = false })
+    end
+    if not there and M.is_orphan(path) and M.is_starting(path) then
+      return unknown(changed, { starting = true, simulated = false })
     end
     return (there or M.is_orphan(path)) and unknown(changed) or nil
   end
