@@ -81,6 +81,18 @@ describe("a threshold of an earlier run for one of several devices", function()
     assert.are.equal(found.rapid, devices[2].taken.rmt.run)
   end)
 
+  it("is taken by check as by run: of simulators on simulators", function()
+    local line = "check ccpas -p first=90%%RMT -p second=120%%RMT --rmt PMv=last --rmt M1=last "
+      .. "--participant P07 --device PMv=%s --device M1=%s --out " .. folder .. "/runs"
+    local status, out, err = shell.moonpulse(folder, line:format("sim:magventure", "sim:rapid"))
+    assert.are.equal(0, status, out .. err)
+    assert.matches(("takes for PMv RMT %.10g %%%%MSO"):format(value_of "magventure"), err)
+    assert.matches(("takes for M1 RMT %.10g %%%%MSO"):format(value_of "rapid"), err)
+    status, out, err = shell.moonpulse(folder, line:format("magventure@/dev/ttyUSB0", "rapid@/dev/ttyUSB1"))
+    assert.are.same({ 2, "" }, { status, out })
+    assert.matches("--rmt PMv=last: [^\n]*: it was found on a simulator, and this is a stimulator", err)
+  end)
+
   it("is taken beside a number, and by all with --rmt last", function()
     for _, more in ipairs { "--rmt PMv=last --rmt M1=40", "--rmt PMv=last --rmt 40",
       "--rmt last --rmt M1=40" } do
