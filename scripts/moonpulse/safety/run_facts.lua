@@ -18,6 +18,7 @@ local longest = 300 -- bytes of a text that is listed: a record may come from an
 ---@field reason string? why it ended, in words
 ---@field stop string? the same in one word
 ---@field simulated boolean
+---@field handed_on boolean? it went through a pseudo-terminal: simulated, unless that hands on to a stimulator
 ---@field given integer? pulses given, or perhaps given, those to nerves included
 ---@field planned integer?
 ---@field worst_us number? the worst onset error, of a run in real time
@@ -132,11 +133,13 @@ local function facts_of(path, manifest)
   local given = require("moonpulse.safety.given_record").of(path, manifest, false)
   local begins = require("moonpulse.record.begins").data(manifest)
   local session, notes = read.get(manifest, "session"), read.get(manifest, "notes")
+  local reality = M.reality(path, manifest)
   return { started = short(read.get(manifest, "started")),
     participant = short(read.get(manifest, "participant")), kind = short(read.get(manifest, "kind")),
     protocol = short(read.get(manifest, "protocol.id")), status = short(read.get(manifest, "status")),
     reason = short(read.get(manifest, "result.reason")),
-    stop = short(read.get(manifest, "result.stop")), simulated = M.reality(path, manifest) == "simulated",
+    stop = short(read.get(manifest, "result.stop")), simulated = reality == "simulated",
+    handed_on = reality == "handed on" or nil,
     given = given.pulses + given.nerve_pulses,
     planned = amount(manifest, "result.pulses_planned") or amount(manifest, "protocol.pulses"),
     worst_us = amount(manifest, "result.lateness_us.max"), torn = given.torn,
