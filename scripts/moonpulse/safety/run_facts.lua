@@ -18,7 +18,7 @@ local longest = 300 -- bytes of a text that is listed: a record may come from an
 ---@field reason string? why it ended, in words
 ---@field stop string? the same in one word
 ---@field simulated boolean
----@field handed_on boolean? it went through a pseudo-terminal: simulated, unless that hands on to a stimulator
+---@field handed_on boolean? it went through a pseudo-terminal: simulated, unless that hands on to a device
 ---@field given integer? pulses given, or perhaps given, those to nerves included
 ---@field planned integer?
 ---@field worst_us number? the worst onset error, of a run in real time

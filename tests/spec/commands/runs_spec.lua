@@ -449,8 +449,7 @@ describe("moonpulse runs", function()
   it("counts a run on a pseudo-terminal as simulated, unless real ones are behind these", function()
     earlier("pty", 5 * MIN, { speed = 1, device = { simulated = true, backend = "pty" } })
     for more, simulated in pairs { [""] = true, [" --real-pty"] = false } do
-      local _, data = runs("--json" .. more)
-      assert.are.equal(simulated, cjson.decode(data).runs[1].simulated, more)
+      assert.are.equal(simulated, data(more).runs[1].simulated, more)
       local _, said = runs(more)
       assert.are.equal(simulated and 1 or 0, select(2, words_of(said):gsub("|simulated|", "")), said)
     end

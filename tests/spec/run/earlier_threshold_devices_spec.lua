@@ -110,8 +110,8 @@ describe("a threshold of an earlier run for one of several devices", function()
       assert.is_truthy(report:find(words, 1, true), words)
     end
     local _, section = shell.moonpulse(folder, "methods " .. made())
-    assert.matches("waveform was Biphasic (PMv) and [waveform: state the pulse shape, such as biphasic] (M1),",
-      section:gsub("%s+", " "), 1, true)
+    assert.matches("waveform was Biphasic (PMv) and [waveform: state the pulse shape, such as biphasic] "
+      .. "(M1),", section:gsub("%s+", " "), 1, true)
     shell.write(folder .. "/meta.json", '{"waveform": "monophasic"}')
     _, section = shell.moonpulse(folder, ("methods %s --meta %s/meta.json"):format(made(), folder))
     assert.matches("waveform was Biphasic (PMv) and monophasic (M1),", section:gsub("%s+", " "), 1, true)
