@@ -1,5 +1,5 @@
---- The command that gives the rest of a protocol on several devices: each pulse and each catch trial once, and
---- no more than once.
+--- The command that gives the rest of a protocol on several devices: each pulse and each catch trial once.
+--- What a run gave is asked of its rows.
 local arguments = require "moonpulse.rerun.arguments"
 local cjson = require "cjson"
 local fixture = require "job"
