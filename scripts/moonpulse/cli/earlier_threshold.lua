@@ -112,7 +112,7 @@ local function settle_devices(options, given, found)
         if options.participant then
           found_of(options, given) -- read once
         end
-        local each, asked = find(setmetatable({ port = device.port or false }, { __index = options }),
+        local each, asked = find(setmetatable({ port = device.named_port or false }, { __index = options }),
           setmetatable({ driver = device.driver, simulated = device.simulated, place = device.place },
             { __index = given }), found,
           key, device.place)

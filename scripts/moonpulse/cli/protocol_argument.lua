@@ -143,6 +143,9 @@ function M.add_protocol(parser, argument, last, own)
     .. "train a trial): for a session that goes on (see moonpulse resume).")
     :convert(M.ordinal):argname("N")
   parser:option("--from-block", "The same from a block on."):convert(M.ordinal):argname("N")
+  parser:option("--marks-given", "With --from-trial or --from-block: so many marks of catch trials right "
+    .. "before it were given already, and are left out.")
+    :convert(M.ordinal):argname("N")
   parser:flag("--unconfirmed", "Take a protocol whose numbers were not checked against the paper.")
 end
 
@@ -292,21 +295,34 @@ end
 
 --- What --from-trial or --from-block leaves of a plan; marks that go with none of its pulses are not told
 --- here. Leaves with exit status 2 where there is none.
----@param options table of the command; marks_given: of resume and rerun, of moonpulse.Begins
+---@param options table of the command; marks_given: of moonpulse.Begins
 ---@param plan moonpulse.Plan
 ---@param seed integer? options.seed (1)
 ---@return moonpulse.Plan the plan, where none is given
 ---@return moonpulse.Begins?
 function M.remainder(options, plan, seed)
   if not (options.from_trial or options.from_block) then
+    if options.marks_given then
+      cli.fail("usage", "--marks-given %d: right before which trial? Give --from-trial N",
+        options.marks_given)
+    end
     return plan
   elseif options.from_trial and options.from_block then
     cli.fail("usage", "--from-trial and --from-block: a plan begins once; leave one of them out")
   end
   local what = options.from_trial and "trial" or "block"
   local remainders = require "moonpulse.compose.remainder" -- loaded for who asks for it
-  local ok, rest, begins = pcall(remainders.of, plan, seed or options.seed or 1,
-    { what = what, number = options["from_" .. what], marks_given = options.marks_given })
+  local at = { what = what, number = options["from_" .. what] }
+  local ok, rest, begins = pcall(remainders.of, plan, seed or options.seed or 1, at)
+  if ok and options.marks_given then
+    local most = remainders.leading_marks(rest)
+    if options.marks_given > most then
+      cli.fail("usage", "--marks-given %d: there %s %s of catch trials right before %s %d",
+        options.marks_given, most == 1 and "is" or "are", numbers.counted(most, "mark"), what, at.number)
+    end
+    at.marks_given = options.marks_given
+    rest, begins = remainders.of(plan, seed or options.seed or 1, at)
+  end
   if not ok then
     cli.fail("usage", "--from-%s %d: %s", what, options["from_" .. what],
       type(rest) == "table" and rest.message or tostring(rest))

@@ -15,7 +15,8 @@ local of_record = { sources = true, SHA256SUMS = true } -- of a run's folder, an
 ---@field channels string[] of the plan that it gives: its place, or those that its option channels= names
 ---@field driver moonpulse.Driver
 ---@field simulated boolean
----@field port string? nil: simulated
+---@field port string? nil: simulated, or only what it could do is asked
+---@field named_port string? the port that was named, also where it is not needed
 ---@field usb moonpulse.core.Port?
 ---@field options string[] of the driver, as they are given
 ---@field fault moonpulse.FaultList? what its simulator is to do wrong
@@ -99,24 +100,25 @@ local function choose_one(options, place, text, described)
   own.port = port -- nil: nobody else's
   own.fault = (options.faults_of or {})[place]
   local driver, simulated, usb
+  local named_port = own.port
   if described then
-    driver, own.port = devices.described(own), nil
+    driver, simulated, own.port = devices.described(own), own.device:find("^sim") ~= nil, nil
   else
     driver, simulated, usb = devices.choose(own)
   end
   local named = channel_maps.names((driver.settings or {}).channels)
   return { place = place, channels = named[1] and named or { place }, driver = driver, simulated = simulated,
-    port = own.port, usb = usb, options = own.device_option, fault = own.fault }
+    port = own.port, named_port = named_port, usb = usb, options = own.device_option, fault = own.fault }
 end
 
 --- No two have one port, or one channel; all are simulated, or none is.
-local function check_apart(list)
+local function check_apart(list, described)
   local ports, channels = {}, {}
   for _, each in ipairs(list) do
     if each.port and ports[each.port] then
       cli.fail("usage", "--device %s and --device %s are at one port, %s: each has a port of its own",
         ports[each.port], each.place, each.port)
-    elseif each.simulated ~= list[1].simulated then
+    elseif each.simulated ~= list[1].simulated and not described then
       cli.fail("usage", "--device %s is simulated, and --device %s is not: all devices of a run are, or "
         .. "none; for one beside a real stimulator start moonpulse sim, and name its port",
         each.simulated and each.place or list[1].place, each.simulated and list[1].place or each.place)
@@ -193,7 +195,7 @@ function M.choose(options, described)
     local named, device = M.named(text)
     list[i] = choose_one(options, named, device, described)
   end
-  check_apart(list)
+  check_apart(list, described)
   check_box(list, options.codes)
   options.device = "several"
   return list

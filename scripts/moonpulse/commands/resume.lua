@@ -258,7 +258,7 @@ function M.run(options)
       cli.fail("usage", "%s", why)
     end
     cli.fail("usage", "the run was on several devices, and resume goes on with one device only: nothing was "
-      .. "armed; this gives the rest:\n%s", arguments.several_command(recipe, at.trial))
+      .. "armed; this gives the rest:\n%s", arguments.several_command(recipe, at.trial, at.marks_given))
   end
   local own = check_device(options, recipe)
   settle(options, recipe, own)

@@ -139,6 +139,8 @@ local function ended_as(run)
   local facts = run.facts
   if run.running then
     return "running now"
+  elseif facts.starting then
+    return "starting now: nothing is armed yet"
   elseif facts.torn then
     return "TORN: it was killed, and not recovered"
   elseif run.edited then
@@ -247,8 +249,9 @@ local function data_of(run)
     protocol = facts.protocol, simulated = facts.simulated,
     pulses_given = not run.running and facts.given or nil,
     pulses_planned = facts.planned, session = run.session, worst_onset_error_us = facts.worst_us,
-    status = facts.unreadable and "unreadable" or facts.status, stop = facts.stop, reason = facts.reason,
-    torn = facts.torn and not run.running or false, running = run.running or false, edited = run.edited,
+    status = facts.unreadable and "unreadable" or facts.starting and "starting" or facts.status,
+    stop = facts.stop, reason = facts.reason, torn = facts.torn and not run.running or false,
+    running = run.running or facts.starting or false, edited = run.edited,
     begins_at = facts.begins, notes = facts.notes,
     recover = facts.torn and not run.running and to_type.recover(run.path) or nil }
 end

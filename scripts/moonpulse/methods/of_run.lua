@@ -241,6 +241,18 @@ local function add_triggers(facts, manifest, events)
   facts.started_after_s = facts.started_by and math.type(after_s) and after_s or nil
 end
 
+--- Of several devices: the waveform that each said, else what somebody says of it.
+local function waveform_of_several(devices, said)
+  local list, known = {}, false
+  for i, each in ipairs(type(devices) == "table" and devices or {}) do
+    local own = type(each) == "table" and each or {}
+    local value = plain_of({ waveform = get(own, "waveform.value") or own.waveform }, "waveform")
+    known = known or value ~= nil
+    list[i] = ("%s (%s)"):format(value or said or known_fields.placeholder "waveform", tostring(own.place))
+  end
+  return known and table.concat(list, " and ") or nil
+end
+
 local function add_device(facts, manifest, events, meta)
   local device = get(manifest, "device") or {}
   local known, source = facts.known, "device"
@@ -259,6 +271,8 @@ local function add_device(facts, manifest, events, meta)
     known_fields.take(known, "serial", device.serial, source)
     known_fields.take(known, "firmware", device.firmware, source)
   end
+  local said = plain_of(get(manifest, "meta") or {}, "waveform") or plain_of(meta or {}, "waveform")
+  known_fields.take(known, "waveform", waveform_of_several(device.devices, said), source)
   for _, key in ipairs { "coil", "waveform", "current_direction" } do
     known_fields.take(known, key, device[key], source)
   end

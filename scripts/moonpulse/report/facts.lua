@@ -1,4 +1,5 @@
 --- What a manifest says of a run, wherever a version of the record keeps it; nil where it does not say.
+local metas = require "moonpulse.record.meta"
 local record = require "moonpulse.record.read"
 local text = require "moonpulse.drawing.text"
 
@@ -74,7 +75,8 @@ end
 --- The thresholds of the run's devices, where it had several and any has its own.
 ---@param manifest table
 ---@param kind "rmt"|"amt"
----@return { place: string, channels: table<string, true>, value: number }[]
+---@return { place: string, channels: table<string, true>, value: number, from: string? }[] from: how it was
+---   found, and when
 function M.own_thresholds(manifest, kind)
   local devices, list = get(manifest, "device.devices"), {}
   for _, each in ipairs(type(devices) == "table" and devices or {}) do
@@ -84,7 +86,9 @@ function M.own_thresholds(manifest, kind)
       for _, name in ipairs(type(each.channels) == "table" and each.channels or {}) do
         channels[tostring(name)] = true
       end
-      list[#list + 1] = { place = tostring(each.place), channels = channels, value = value }
+      local how, date = metas.of_threshold(kind, nil, nil, type(each.taken) == "table" and each.taken or nil)
+      list[#list + 1] = { place = tostring(each.place), channels = channels, value = value,
+        from = how and text.value(how) .. (date and ", " .. text.value(date) or "") }
     end
   end
   return list
@@ -115,7 +119,8 @@ function M.threshold_words(manifest, kind)
   local value, at = M.threshold(manifest, kind), "thresholds." .. kind
   local own = {}
   for i, each in ipairs(M.own_thresholds(manifest, kind)) do
-    own[i] = ("%s %s %%MSO"):format(each.place, text.plain(each.value))
+    own[i] = ("%s %s %%MSO%s"):format(each.place, text.plain(each.value),
+      each.from and (" (%s)"):format(each.from) or "")
   end
   if own[1] then
     return table.concat(own, ", ") .. (value and (", else %s %%MSO"):format(text.plain(value)) or "")
@@ -129,6 +134,22 @@ function M.threshold_words(manifest, kind)
     words[#words + 1] = more and text.value(more) or nil
   end
   return table.concat(words, ", ")
+end
+
+--- What the record has of each of several devices, by their names; nil: there is one, or none has it.
+---@param manifest table
+---@param key string of a device
+---@param words (fun(value: any): any)? what is shown of a value
+---@return string?
+function M.of_each(manifest, key, words)
+  local devices, list, known = get(manifest, "device.devices"), {}, false
+  for _, each in ipairs(type(devices) == "table" and devices or {}) do
+    local value = type(each) == "table" and get(each, key)
+    known = known or value ~= nil and value ~= false
+    list[#list + 1] = type(each) == "table" and ("%s: %s"):format(text.value(each.place),
+      text.value(words and words(value) or value)) or nil
+  end
+  return known and table.concat(list, "; ") or nil
 end
 
 --- The channels of those of several devices that cannot confirm a pulse, and how these are called.

@@ -64,11 +64,12 @@ function M.banner(s, sentence, level, alerts)
   return table.concat(out, "\n")
 end
 
-local function device(manifest)
-  local name = text.value(get(manifest, "device.description"))
-  local model = text.value(get(manifest, "device.model"))
+--- The name, model and serial number of one device.
+local function one_device(of)
+  local name = text.value(get(of, "description"))
+  local model = text.value(get(of, "model"))
   if name == text.missing then
-    name = text.value(get(manifest, "device.name"))
+    name = text.value(get(of, "name"))
   end
   if model ~= text.missing and not name:find(model, 1, true) then
     name = name == text.missing and model or name .. " " .. model
@@ -76,9 +77,19 @@ local function device(manifest)
   if name == text.missing then
     return nil
   end
-  local serial = get(manifest, "device.serial")
-  return ("%s%s%s"):format(get(manifest, "device.simulated") == true and "SIMULATED " or "", name,
-    serial and ", serial number " .. text.value(serial) or "")
+  local serial = get(of, "serial")
+  return ("%s%s"):format(name, serial and ", serial number " .. text.value(serial) or "")
+end
+
+local function device(manifest)
+  local of, list = get(manifest, "device"), {}
+  local several = get(manifest, "device.devices")
+  for _, each in ipairs(type(several) == "table" and several or {}) do
+    local name = type(each) == "table" and one_device(each)
+    list[#list + 1] = name and ("%s: %s"):format(text.value(each.place), name) or nil
+  end
+  local name = list[1] and table.concat(list, "; ") or type(of) == "table" and one_device(of)
+  return name and (get(manifest, "device.simulated") == true and "SIMULATED " or "") .. name or nil
 end
 
 local function what(manifest, s)

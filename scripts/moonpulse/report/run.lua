@@ -38,6 +38,9 @@ end
 --- A port of this machine says something of a stimulator only where there is one.
 local function port(manifest, s)
   local path = get(manifest, "device.port")
+  if path == nil then
+    path = facts.of_each(manifest, "port")
+  end
   if s.simulated == true then
     return "none: the simulator's own"
   end
@@ -56,6 +59,15 @@ local function said(value)
   return text.value(get(value, "value")) .. (source and (" (says the %s)"):format(text.value(source)) or "")
 end
 
+--- What is known of the device; of several of each.
+local function of_device(manifest, key)
+  local value = get(manifest, "device." .. key)
+  if value == nil then
+    return facts.of_each(manifest, key, said)
+  end
+  return said(value)
+end
+
 --- The run: what, when, with what.
 ---@param manifest table
 ---@param s table
@@ -71,15 +83,15 @@ function M.run(manifest, s)
     { "Time", M.time_words(manifest, s), true },
     { "Device", get(manifest, "device.name") },
     { "Description", get(manifest, "device.description"), true },
-    { "Model", get(manifest, "device.model"), true },
-    { "Serial number", get(manifest, "device.serial"), true },
+    { "Model", of_device(manifest, "model"), true },
+    { "Serial number", of_device(manifest, "serial"), true },
     { "Port", port(manifest, s) },
     { "Moonpulse version", get(manifest, "moonpulse.version"), true },
   }
   for _, field in ipairs(of_pulse) do
-    local value = get(manifest, "device." .. field[1])
+    local value = of_device(manifest, field[1])
     if value ~= nil then
-      table.insert(rows, #rows, { field[2], said(value) })
+      table.insert(rows, #rows, { field[2], value })
     end
   end
   return html.section("run", "Run", { html.facts("The run and the device", rows) })

@@ -207,8 +207,9 @@ end
 --- kept.
 ---@param recipe moonpulse.Recipe of a run on several devices
 ---@param trial integer with which it goes on
+---@param marks_given integer? marks of catch trials right before it that were given
 ---@return string
-function M.several_command(recipe, trial)
+function M.several_command(recipe, trial, marks_given)
   local from, files, list = recipe.begin.options, recipe.files, {}
   list[1] = files.plan or ("%s:%s"):format(files.protocol or "", tostring(recipe.begin.id))
   local devices = read.get(recipe.manifest, "device.devices")
@@ -217,7 +218,7 @@ function M.several_command(recipe, trial)
   end
   for _, each in ipairs(type(devices) == "table" and devices or {}) do
     for i, option in ipairs(list) do
-      if not each.simulated and option == ("--device=%s=sim:%s"):format(each.place, each.name) then
+      if not each.own_simulator and option == ("--device=%s=sim:%s"):format(each.place, each.name) then
         list[i] = ("--device=%s=%s@%s"):format(each.place, each.name, given_again.port(each.port) or "PORT")
       end
     end
@@ -234,6 +235,7 @@ function M.several_command(recipe, trial)
     plain(list, each[1], files[each[2]])
   end
   plain(list, "from-trial", trial)
+  plain(list, "marks-given", marks_given)
   for i, word in ipairs(list) do
     list[i] = word:find "^[%w%._/=@:,%%+-]+$" and word or to_type.path(word)
   end

@@ -18,6 +18,31 @@ local function may(run, now)
       and facts.given < (facts.planned or 0)) and now - run.at < recent_s
 end
 
+--- How many pulses the plan has of which a run gave a part, and how many of those are before that part.
+local function before_of(facts)
+  return facts.begins and facts.begins.pulses_before or 0
+end
+
+local function whole_of(facts)
+  return facts.begins and facts.begins.pulses_planned or facts.planned
+end
+
+--- Did a later one give the rest of it? A run with --from-trial, as one on several devices is gone on with,
+--- names none: it is the participant's, of as many pulses, and begins behind those that were given.
+local function is_given_since(runs, i)
+  local of = runs[i].facts
+  for later = i + 1, #runs do
+    local facts = runs[later].facts
+    local at = facts.begins
+    if at and not at.continues and at.pulses_before > 0 and (facts.given or 0) > 0
+      and runs[later].who == runs[i].who and facts.protocol == of.protocol
+      and at.pulses_planned == whole_of(of) and at.pulses_before >= before_of(of) + (of.given or 0) then
+      return true
+    end
+  end
+  return false
+end
+
 --- Where it would go on. What cannot be read, or is not to be gone on with, has no place.
 ---@return integer? trial nil: of an experiment, or it has none
 ---@return integer? plan of an experiment
@@ -32,7 +57,7 @@ local function place_of(path, out)
       return nil, require("moonpulse.rerun.experiment_goes_on").begins(at, "").number, offers.command(recipe)
     end
     return at.trial, nil, recipe.begin.devices and require("moonpulse.rerun.arguments")
-      .several_command(recipe, at.trial) or offers.command(recipe)
+      .several_command(recipe, at.trial, at.marks_given) or offers.command(recipe)
   end)
   if not done then
     return nil
@@ -55,7 +80,7 @@ function M.of(runs, out, now)
   local list, tried = {}, 0
   for i = #runs, 1, -1 do
     local run = runs[i]
-    if tried < most and may(run, now or os.time()) then
+    if tried < most and not is_given_since(runs, i) and may(run, now or os.time()) then
       local trial, plan, command = place_of(run.path, out)
       tried = tried + 1
       if trial or plan then

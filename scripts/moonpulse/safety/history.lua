@@ -157,13 +157,34 @@ local function look_at_whole(self, path, manifest)
   end
 end
 
+--- A folder without a manifest, of which nobody would know what was given: does its run only start, or did it
+--- get one just now?
+---@param edited moonpulse.EditedRun?
+---@return "starting"|"there"|nil
+local function came_later(self, path, edited)
+  if not edited and not facts_of.is_orphan(path) or facts_of.is_closed(path) then
+    return nil
+  elseif facts_of.is_starting(path) then
+    if edited and edited.who[self.who] then
+      self:note("%s: another run of %s starts just now, and has given nothing yet", path, self.participant)
+    end
+    return "starting"
+  end
+  return lfs.symlinkattributes(path .. "/manifest.json", "mode") and "there"
+end
+
 local function look_at(self, path)
   local manifest_path = path .. "/manifest.json"
   local there = lfs.symlinkattributes(manifest_path, "mode")
   local manifest = there and read.manifest(manifest_path)
   local own = manifest and facts_of.key(read.get(manifest, "participant")) == self.who
   local edited = (own or edits().is_doubtful(path, manifest)) and edits().of(path, manifest)
-  if edited and (manifest or edited.who[self.who]) then
+  local later = not there and came_later(self, path, edited)
+  if later == "there" then
+    look_at(self, path)
+  elseif later then
+    return
+  elseif edited and (manifest or edited.who[self.who]) then
     manifest = manifest or { participant = self.participant, protocol = { id = edited.id },
       kind = edited.kind, started = os.date("!%Y-%m-%dT%H:%M:%SZ", math.min(edited.at, self.now)) }
     if is_edited_one(self, path, manifest, edited) then

@@ -18,12 +18,14 @@ local longest = 300 -- bytes of a text that is listed: a record may come from an
 ---@field reason string? why it ended, in words
 ---@field stop string? the same in one word
 ---@field simulated boolean
+---@field handed_on boolean? it went through a pseudo-terminal: simulated, unless that hands on to a device
 ---@field given integer? pulses given, or perhaps given, those to nerves included
 ---@field planned integer?
 ---@field worst_us number? the worst onset error, of a run in real time
 ---@field torn boolean? its manifest still says that it runs
 ---@field session table? which session of which course it was (moonpulse.safety.sessions)
 ---@field unreadable boolean? its manifest cannot be read
+---@field starting boolean? it has no manifest yet: its program lives, and has told no device anything
 ---@field begins moonpulse.Begins? it began amid its plan
 ---@field notes integer? how many notes its operator added
 ---@field thresholds { kind: string?, value: number?, how: string?, why: string?, device: string? }[]? what
@@ -71,6 +73,14 @@ function M.is_orphan(path)
     or (lfs.attributes(path .. "/journal.jsonl", "size") or 0) > 0
     or lfs.attributes(path .. "/SHA256SUMS", "mode") == "file"
     or (lfs.attributes(path .. "/events.tsv", "size") or 0) > 400 -- more than its header
+end
+
+--- The same: is it of a run that starts just now? That has given nothing to anybody.
+---@param path string
+---@return boolean
+function M.is_starting(path)
+  return lfs.symlinkattributes(path .. "/manifest.json", "mode") == nil
+    and require("moonpulse.record.begun").is_starting(path) -- loaded for those
 end
 
 local function short(value)
@@ -123,11 +133,13 @@ local function facts_of(path, manifest)
   local given = require("moonpulse.safety.given_record").of(path, manifest, false)
   local begins = require("moonpulse.record.begins").data(manifest)
   local session, notes = read.get(manifest, "session"), read.get(manifest, "notes")
+  local reality = M.reality(path, manifest)
   return { started = short(read.get(manifest, "started")),
     participant = short(read.get(manifest, "participant")), kind = short(read.get(manifest, "kind")),
     protocol = short(read.get(manifest, "protocol.id")), status = short(read.get(manifest, "status")),
     reason = short(read.get(manifest, "result.reason")),
-    stop = short(read.get(manifest, "result.stop")), simulated = M.reality(path, manifest) == "simulated",
+    stop = short(read.get(manifest, "result.stop")), simulated = reality == "simulated",
+    handed_on = reality == "handed on" or nil,
     given = given.pulses + given.nerve_pulses,
     planned = amount(manifest, "result.pulses_planned") or amount(manifest, "protocol.pulses"),
     worst_us = amount(manifest, "result.lateness_us.max"), torn = given.torn,
@@ -157,6 +169,9 @@ function M.of(path)
   if not manifest then
     if M.is_closed(path) then
       return unknown(changed, { unreadable = true, closed = true, simulated = false })
+    end
+    if not there and M.is_orphan(path) and M.is_starting(path) then
+      return unknown(changed, { starting = true, simulated = false })
     end
     return (there or M.is_orphan(path)) and unknown(changed) or nil
   end

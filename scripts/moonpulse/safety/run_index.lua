@@ -12,7 +12,7 @@ local progresses = require "moonpulse.text.progress"
 local M = {}
 
 local least = 200 -- folders: fewer are read as quickly without an index
-local layout = 6  -- what the rows mean: a file that says another number is made anew
+local layout = 7  -- what the rows mean: a file that says another number is made anew
 
 ---@class moonpulse.RunIndex
 ---@field folder string

@@ -91,6 +91,7 @@ end
 --- What only those need that are shown.
 local function complete(run, opened, real_pty, known)
   local facts = run.facts
+  facts.simulated = facts.simulated or facts.handed_on and not real_pty or false
   run.running = facts.torn and opened_record.is_running(run.path) or nil
   run.edited = not facts.unreadable and edited(run.path, known.edited) or nil
   local counts = run.counts >= 1 and run.counts <= (real_pty and 2 or 1)

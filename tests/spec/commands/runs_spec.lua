@@ -446,6 +446,15 @@ describe("moonpulse runs", function()
     end
   end)
 
+  it("counts a run on a pseudo-terminal as simulated, unless real ones are behind these", function()
+    earlier("pty", 5 * MIN, { speed = 1, device = { simulated = true, backend = "pty" } })
+    for more, simulated in pairs { [""] = true, [" --real-pty"] = false } do
+      assert.are.equal(simulated, data(more).runs[1].simulated, more)
+      local _, said = runs(more)
+      assert.are.equal(simulated and 1 or 0, select(2, words_of(said):gsub("|simulated|", "")), said)
+    end
+  end)
+
   it("said all of its data above as docs/schemas has it", function()
     assert.is_true(#shell.names(kept) > 15)
     local judged, why, err = shell.sh(folder, ("python3 tests/helpers/check_schema.py "

@@ -81,6 +81,42 @@ describe("a threshold of an earlier run for one of several devices", function()
     assert.are.equal(found.rapid, devices[2].taken.rmt.run)
   end)
 
+  it("is taken by check as by run: of simulators on simulators", function()
+    local line = "check ccpas -p first=90%%RMT -p second=120%%RMT --rmt PMv=last --rmt M1=last "
+      .. "--participant P07 --device PMv=%s --device M1=%s --out " .. folder .. "/runs"
+    local status, out, err = shell.moonpulse(folder, line:format("sim:magventure", "sim:rapid"))
+    assert.are.equal(0, status, out .. err)
+    assert.matches(("takes for PMv RMT %.10g %%%%MSO"):format(value_of "magventure"), err)
+    assert.matches(("takes for M1 RMT %.10g %%%%MSO"):format(value_of "rapid"), err)
+    status, out, err = shell.moonpulse(folder, line:format("magventure@/dev/ttyUSB0", "rapid@/dev/ttyUSB1"))
+    assert.are.same({ 2, "" }, { status, out })
+    assert.matches("--rmt PMv=last: [^\n]*: it was found on a simulator, and this is a stimulator", err)
+  end)
+
+  it("is in the report with where it is from, beside what each device said of itself", function()
+    local status, out, err = perform "--rmt PMv=last --rmt M1=60 --participant P07"
+    assert.are.equal(0, status, out .. err)
+    local devices = fixture.manifest(made()).device.devices
+    local report = shell.read(made() .. "/report.html"):gsub("<[^>]+>", "|"):gsub("[%s|]*|[%s|]*", "|")
+    local from = devices[1].taken.rmt
+    for _, words in ipairs {
+      ("|Device|SIMULATED PMv: MagVenture MagPro %s, serial number %s; M1: Magstim Rapid² %s|"):format(
+        devices[1].model, devices[1].serial, devices[2].model),
+      ("|Model|PMv: %s; M1: %s|"):format(devices[1].model, devices[2].model),
+      ("|Serial number|PMv: %s; M1: not recorded|"):format(devices[1].serial),
+      "|Waveform|PMv: Biphasic (says the device); M1: not recorded|",
+      ("|PMv %.10g %%MSO (%s, %s), M1 60 %%MSO|"):format(value_of "magventure", from.how, from.date),
+    } do
+      assert.is_truthy(report:find(words, 1, true), words)
+    end
+    local _, section = shell.moonpulse(folder, "methods " .. made())
+    assert.matches("waveform was Biphasic (PMv) and [waveform: state the pulse shape, such as biphasic] "
+      .. "(M1),", section:gsub("%s+", " "), 1, true)
+    shell.write(folder .. "/meta.json", '{"waveform": "monophasic"}')
+    _, section = shell.moonpulse(folder, ("methods %s --meta %s/meta.json"):format(made(), folder))
+    assert.matches("waveform was Biphasic (PMv) and monophasic (M1),", section:gsub("%s+", " "), 1, true)
+  end)
+
   it("is taken beside a number, and by all with --rmt last", function()
     for _, more in ipairs { "--rmt PMv=last --rmt M1=40", "--rmt PMv=last --rmt 40",
       "--rmt last --rmt M1=40" } do
