@@ -59,8 +59,8 @@ describe("an experiment that its script ended", function()
       shell.write(folder .. "/triggers.txt", "1 device pulse\n")
       shell.write(folder .. "/made.lua", (script:gsub("%%s", function() return body end)))
       shell.write(folder .. "/answers", "5\n")
-      local status, said, first = made("first", "run %s/made.lua --seed 7 --speed max --device sim:magventure "
-        .. "--answers %s/answers --triggers %s/triggers.txt", folder, folder, folder)
+      local status, said, first = made("first", "run %s/made.lua --seed 7 --speed max "
+        .. "--device sim:magventure --answers %s/answers --triggers %s/triggers.txt", folder, folder, folder)
       assert.are.equal(2, status, said)
       assert.is_nil(said:find("moonpulse resume", 1, true), said)
       local text, second
