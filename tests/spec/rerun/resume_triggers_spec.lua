@@ -141,4 +141,30 @@ describe("triggers of a session that goes on", function()
     assert.are.equal(1, pulses(third))
     is_whole_and_again(third)
   end)
+
+  it("are as many values again where none came in time", function()
+    write [[stim:fire(pulse)
+        run:mark(("values: %d"):format(select("#", run:wait_trigger { timeout = 1 })))]]
+    local first = broken_off ""
+    local status, text, second = made("second", "resume %s --answers %s/yes", first, folder)
+    assert.are.equal(0, status, text)
+    is_whole_and_again(second)
+  end)
+
+  it("that do not come any more are told of alike, wherever their file lies", function()
+    write "stim:fire(pulse) run:wait_trigger()"
+    local first = broken_off ""
+    assert.matches("no further byte comes by triggers.txt", shell.read(first .. "/journal.jsonl"), 1, true)
+    is_whole_and_again(first)
+  end)
+
+  it("and a count that the stimulator does not tell of now is a whole number", function()
+    write [[stim:fire(pulse)
+        run:mark("left out: " .. tostring(stim:status().left_out))]]
+    local first = broken_off("", "--device sim:duomag")
+    assert.matches("left out: 0", shell.read(first .. "/journal.jsonl"), 1, true)
+    local status, text, second = made("second", "resume %s --answers %s/yes", first, folder)
+    assert.are.equal(0, status, text)
+    is_whole_and_again(second)
+  end)
 end)
