@@ -128,8 +128,8 @@ local function plain(value)
   return copied
 end
 
---- What was told then, of the kind that it has now: a journal has no functions, and one kind of number. What the
---- device does not tell of now (DuoMAG: left_out) was a count or a flag then.
+--- What was told then, of the kind that it has now: a journal has no functions, and one kind of number. What
+--- the device does not tell of now (DuoMAG: left_out) was a count or a flag then.
 local function as_now(told, now)
   if type(told) == "table" and type(now) == "table" then
     for key, value in next, told do
