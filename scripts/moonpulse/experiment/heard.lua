@@ -128,9 +128,15 @@ local function plain(value)
   return copied
 end
 
---- What was told then, of the kind that it has now: a journal has no functions, and one kind of number.
+--- What was told then, of the kind that it has now: a journal has no functions, and one kind of number. What
+--- the device does not tell of now (DuoMAG: left_out) was a count or a flag then.
 local function as_now(told, now)
   if type(told) == "table" and type(now) == "table" then
+    for key, value in next, told do
+      if now[key] == nil and math.type(value) then
+        told[key] = math.tointeger(value) or value
+      end
+    end
     for key, value in next, now do
       told[key] = type(value) == "function" and value or as_now(told[key], value)
     end

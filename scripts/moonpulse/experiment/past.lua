@@ -123,13 +123,19 @@ local function begin_ahead(self, entry, what)
 end
 
 function takes.ahead(self, entry) begin_ahead(self, entry, "ahead") end
-function takes.watch(self, entry) begin_ahead(self, entry, "watch") end
+function takes.watch(self, entry)
+  begin_ahead(self, entry, "watch")
+  self.watch_count = whole(entry.count)
+end
 
 function takes.play(self, entry)
   local at_ns = (whole(entry.start_ns) or 0) - self.origin_ns + self.zero_ns
   if entry.triggered == true or entry.external ~= nil then
     if self.ahead then
       table.insert(self.ahead.starts_ns, at_ns)
+    end
+    if self.ahead and self.ahead.what == "watch" and #self.ahead.starts_ns == self.watch_count then
+      self.ahead.value = { pulses = self.watch_count, why = "count" } -- also where nobody wrote its end
     end
   else
     self:add { what = "play", starts_ns = { at_ns }, pulses = whole(entry.pulses), seed = whole(entry.seed) }
@@ -152,15 +158,21 @@ function Reader:add(entry)
     return entry
   elseif entry.what == "arm" or entry.what == "disarm" or entry.what == "stop" then
     self.armed = entry.what == "arm"
+  elseif entry.what == "watch" and entry.value then -- it came to its end, which disarms
+    self.armed = false
   end
   self.said = {}
   table.insert(self.entries, entry)
   return entry
 end
 
---- An entry as a line of a journal has it, and back.
+--- An entry as a line of a journal has it, and back; the byte of a trigger is whole, JSON's may be a float.
 local function entry_of(line)
-  local entry = { what = line.what, part = whole(line.part), value = line.value, verb = line.verb,
+  local value = line.value
+  if line.what == "trigger" then
+    value = whole(value)
+  end
+  local entry = { what = line.what, part = whole(line.part), value = value, verb = line.verb,
     why = line.why, code = line.code,
     pulses = whole(line.pulses), seed = whole(line.seed), given = whole(line.given),
     marks = whole(line.marks), came = whole(line.came), triggers = triggers_before.clean(line.triggers),

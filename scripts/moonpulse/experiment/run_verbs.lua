@@ -114,8 +114,10 @@ end
 function Run:wait_trigger(options)
   self.stage.waiting.check()
   local was = self.stage.past:take("trigger", "run:wait_trigger")
-  if was then
-    return was.at_ns and was.at_ns / 1e9, was.value
+  if was and not was.at_ns then
+    return nil
+  elseif was then
+    return was.at_ns / 1e9, was.value
   end
   local at_ns, byte, first
   self.stage.heard:try("run:wait_trigger", function()

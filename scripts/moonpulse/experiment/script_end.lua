@@ -6,6 +6,10 @@ local M = {}
 local readings = { now = true, status = true, limits = true, identity = true, triggers = true,
   trigger_count = true, armed = true, said = true }
 
+-- verbs that give pulses, and so need the stimulator armed
+local plays = { ["stim:play"] = true, ["stim:fire"] = true, ["stim:on_trigger"] = true,
+  ["stim:watch"] = true }
+
 --- Had it parts side by side? Which of them it was that ended it is not known.
 local function has_parts(entries)
   for _, entry in ipairs(entries) do
@@ -27,9 +31,22 @@ local function last_question(lines)
   return is_open, source
 end
 
+--- Had the script armed, by what it was told? What a fault disarmed is armed again for a run that goes on.
+local function had_armed(entries)
+  for i = #entries, 1, -1 do
+    local entry = entries[i]
+    if entry.what == "arm" then
+      return true
+    elseif entry.what == "disarm" or entry.what == "stop" or entry.what == "watch" and entry.value then
+      return false
+    end
+  end
+  return false
+end
+
 --- A script that an error of its own or a refusal ended would end there again if it were told the same: the
 --- answer or the refusal behind which it ended is forgotten, so that it is asked or judged anew. A question
---- that nobody answered is asked anew as it is.
+--- that nobody answered is asked anew as it is. That nothing is armed is the script's own, whoever judges.
 ---@param entries moonpulse.PastEntry[] what it was told; changed
 ---@param lines table[] of its journal
 ---@param is_amid boolean? it ended amid a plan, of which the entries do not say yet what was given
@@ -48,7 +65,8 @@ function M.forget(entries, lines, is_amid)
     i = i - 1
   end
   local cause = entries[i] and entries[i].what
-  if cause ~= "answer" and cause ~= "refused" then
+  if cause ~= "answer" and cause ~= "refused"
+    or cause == "refused" and plays[entries[i].verb] and not had_armed(entries) then
     return nil
   end
   for k = #entries, i, -1 do

@@ -173,7 +173,8 @@ local function check_to_come(self, kind, ends, who)
     return
   end
   blame.fail("%s: %s: give it a timeout, or more triggers", who or "run:wait_trigger", self.from
-    and ("no further %s comes by %s"):format(kind == "bytes" and "byte" or "edge", self.from)
+    and ("no further %s comes by %s"):format(kind == "bytes" and "byte" or "edge",
+      self.from:match "[^/]*$") -- verify and rerun have it in another folder
     or "in virtual time triggers come from --triggers FILE, and there is none")
 end
 

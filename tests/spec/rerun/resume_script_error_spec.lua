@@ -51,6 +51,27 @@ describe("an experiment that its script ended", function()
     assert.is_nil(listed:find("moonpulse resume", 1, true), listed)
   end)
 
+  it("by a plan where it had armed nothing is not offered either: it is refused so whoever judges", function()
+    local fire = "stim:fire(mp.pulse(mp.mso(50)))"
+    for _, body in ipairs { "stim:disarm() run:note 'off' " .. fire,
+      "stim:disarm() pcall(function() " .. fire .. " end) run:sleep(1) error 'a mistake'",
+      "stim:watch(mp.pulse(mp.mso(40)), { count = 1, refractory = 1, timeout = 2 }) " .. fire } do
+      shell.write(folder .. "/triggers.txt", "1 device pulse\n")
+      shell.write(folder .. "/made.lua", (script:gsub("%%s", function() return body end)))
+      shell.write(folder .. "/answers", "5\n")
+      local status, said, first = made("first", "run %s/made.lua --seed 7 --speed max "
+        .. "--device sim:magventure --answers %s/answers --triggers %s/triggers.txt", folder, folder, folder)
+      assert.are.equal(2, status, said)
+      assert.is_nil(said:find("moonpulse resume", 1, true), said)
+      local text, second
+      status, text, second = made("second", "resume %s", first)
+      assert.are.equal(2, status)
+      assert.matches("cannot be gone on with: its script ended it (error in the script: ", text, 1, true)
+      assert.is_nil(second)
+      shell.remove(folder .. "/first")
+    end
+  end)
+
   it("by an error behind an answer is asked that again", function()
     local _, said, first = run("run:now() stim:fire(mp.pulse(mp.mso(n + 10))) run:ask 'on?'", "strong\n")
     assert.matches("\nresume +moonpulse resume ", said)

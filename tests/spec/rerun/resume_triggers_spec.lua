@@ -75,4 +75,96 @@ describe("triggers of a session that goes on", function()
       end
     end
   end)
+
+  local function is_whole_and_again(path)
+    local status, text, err = shell.moonpulse(folder, "verify " .. path)
+    assert.are.equal(0, status, text .. err)
+    status, text, err = shell.moonpulse(folder, ("rerun %s --out %s/again"):format(path, folder))
+    assert.are.equal(0, status, text .. err)
+  end
+
+  local function write(body)
+    shell.write(folder .. "/made.lua", ([[
+      local mp = require "moonpulse"
+      return mp.experiment(function(run)
+        local stim, pulse = run:device(), mp.pulse(mp.mso(40))
+        stim:arm()
+        %s
+        run:ask "on?"
+        stim:fire(pulse)
+        stim:disarm()
+      end)]]):format(body))
+    shell.write(folder .. "/yes", "y\n")
+  end
+
+  local function broken_off(triggers, more)
+    shell.write(folder .. "/triggers.txt", triggers)
+    return select(3, made("first", "run %s/made.lua --speed max --triggers %s/triggers.txt "
+      .. "--answers /dev/null %s", folder, folder, more or ""))
+  end
+
+  local function pulses(path)
+    local count = 0
+    for _, row in ipairs((shell.rows(path .. "/twin.tsv"))) do
+      count = count + (row.event == "pulse" and 1 or 0)
+    end
+    return count
+  end
+
+  it("tell the same byte again in the resumed run, in one behind it, in verify and in rerun", function()
+    write [[stim:fire(pulse)
+        local at, byte = run:wait_trigger { timeout = 3 }
+        run:mark(("came: %s"):format(byte))
+        run:ask "more?"
+        stim:fire(pulse)]]
+    local first = broken_off "1.4 port 1\n"
+    local _, text, second = made("second", "resume %s --answers %s/yes", first, folder)
+    assert.is_nil(text:find("another way", 1, true), text)
+    assert.are.equal(1, pulses(second))
+    is_whole_and_again(second)
+    local status, third
+    status, text, third = made("third", "resume %s --answers %s/yes", second, folder)
+    assert.are.equal(0, status, text)
+    assert.are.equal(1, pulses(third))
+    is_whole_and_again(third)
+  end)
+
+  it("and pulses that something else fires: a third block goes on behind both", function()
+    write [[stim:watch(pulse, { count = 1, refractory = 1, timeout = 40 })
+        stim:arm(pulse)
+        stim:on_trigger(pulse, { byte = 5, count = 2, refractory = 1, timeout = 40 })]]
+    local first = broken_off("1 device pulse\n5 port 5\n8 port 5\n", "--fault drop@2")
+    local _, _, second = made("second", "resume %s --answers /dev/null", first)
+    assert.are.equal(1, pulses(second))
+    local status, text, third = made("third", "resume %s --answers %s/yes", second, folder)
+    assert.are.equal(0, status, text)
+    assert.are.equal(1, pulses(third))
+    is_whole_and_again(third)
+  end)
+
+  it("are as many values again where none came in time", function()
+    write [[stim:fire(pulse)
+        run:mark(("values: %d"):format(select("#", run:wait_trigger { timeout = 1 })))]]
+    local first = broken_off ""
+    local status, text, second = made("second", "resume %s --answers %s/yes", first, folder)
+    assert.are.equal(0, status, text)
+    is_whole_and_again(second)
+  end)
+
+  it("that do not come any more are told of alike, wherever their file lies", function()
+    write "stim:fire(pulse) run:wait_trigger()"
+    local first = broken_off ""
+    assert.matches("no further byte comes by triggers.txt", shell.read(first .. "/journal.jsonl"), 1, true)
+    is_whole_and_again(first)
+  end)
+
+  it("and a count that the stimulator does not tell of now is a whole number", function()
+    write [[stim:fire(pulse)
+        run:mark("left out: " .. tostring(stim:status().left_out))]]
+    local first = broken_off("", "--device sim:duomag")
+    assert.matches("left out: 0", shell.read(first .. "/journal.jsonl"), 1, true)
+    local status, text, second = made("second", "resume %s --answers %s/yes", first, folder)
+    assert.are.equal(0, status, text)
+    is_whole_and_again(second)
+  end)
 end)
