@@ -101,6 +101,27 @@ describe("rerun of an experiment in real time", function()
     assert.matches("\ndecisions   the same %(%d%d lines of the journal%)", text)
   end)
 
+  it("is the same where trigger bytes came before it first waited for one", function()
+    local run, ended, err = recorded [[local mp = require "moonpulse"
+      return mp.experiment(function(run)
+        local stim = run:device()
+        run:sleep(0.5)
+        run:wait_trigger { byte = 5, timeout = 30 }
+        run:mark "heard"
+        stim:arm()
+        stim:fire(mp.pulse(mp.mso(40)))
+      end)]]
+    assert.are.equal(0, ended, err)
+    assert.matches("bytes? came before the script first waited", shell.read(run .. "/events.tsv"))
+    local status, text = again(run)
+    assert.are.equal(0, status, text)
+    assert.matches("\naround      SAME: ", text, 1, true)
+    resealed.edit(run, nil, { ["events.tsv"] = function(events)
+      return (events:gsub("\theard\t", "\tHeard\t"))
+    end })
+    assert.matches("\naround      DIFFERENT: mark", (select(2, again(run))))
+  end)
+
   it("decides the same until it was stopped", function()
     local stopped
     local run, ended = recorded(asks, nil, function(job)
