@@ -124,8 +124,8 @@ local function is_virtual(manifest)
 end
 
 --- Marks that say nothing of what was given are left out: those of what came faster than it was listened to,
---- or before, which is the computer's timing; and those that a stopped run told behind its stop, as the sum of
---- its triggers is, which are its end's.
+--- or before, which is the computer's timing; and those that a stopped run told behind its stop, as the sum
+--- of its triggers is, which are its end's.
 ---@param marks string[] of events.tsv
 ---@param folder string
 ---@param is_real boolean
