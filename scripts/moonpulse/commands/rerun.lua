@@ -87,6 +87,10 @@ local function recipe_of(options)
     cli.fail("limit", "the folder is not as the run left it, so the same cannot be done again: moonpulse "
       .. "verify %s; nothing was armed", options.run)
   end
+  local unbegun = not options.look and not options.port and before.never_began(recipe)
+  if unbegun then
+    cli.fail("limit", "the run never began, so there is nothing to compare (%s); nothing was armed", unbegun)
+  end
   return recipe
 end
 
@@ -114,8 +118,15 @@ end
 
 --- Tell how the new record compares; is it the same? data: what --json prints.
 ---@return boolean same
----@return boolean? stopped the first run was, or was killed: what came before is the same
+---@return boolean? stopped the first run was, or was killed, or never began: what came before is the same
 local function tell(recipe, folder, data)
+  local unbegun = before.never_began(recipe)
+  if unbegun then
+    data.problem = ("the run never began, so there is nothing to compare (%s)"):format(unbegun)
+    print()
+    say("rows", data.problem)
+    return true, true
+  end
   local manifest, message = read.manifest(folder .. "/manifest.json")
   if not manifest then
     cli.fail("fault", "%s", tostring(message))

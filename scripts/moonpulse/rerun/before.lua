@@ -72,6 +72,19 @@ function M.is_devices_fault(recipe)
     and known.blame == "device" and not is_planted(recipe.begin)
 end
 
+--- Why a run never began, where that was not its own word (declined, refused, stopped): of what it needed
+--- something was not there, as a stream or a port. Nothing of it can be compared. nil: it began, or the same
+--- comes again, as a fault that its simulator was asked for.
+---@param recipe moonpulse.Recipe
+---@return string?
+function M.never_began(recipe)
+  local manifest = recipe.manifest
+  if manifest.status == "not run" and read.get(manifest, "result.status") == "device fault"
+    and not is_planted(recipe.begin) then
+    return tostring(read.get(manifest, "result.reason") or "how is not known")
+  end
+end
+
 local function check_stop(recipe, say)
   local stop = read.get(recipe.manifest, "result.stop")
   local known = core.stops[stop]

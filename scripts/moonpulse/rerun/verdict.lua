@@ -123,23 +123,32 @@ local function is_virtual(manifest)
   return manifest.speed ~= nil and manifest.speed ~= 1
 end
 
---- Marks that a run told behind its stop, as the sum of its triggers is, are its end's: they are left out.
+--- Marks that say nothing of what was given are left out: those of what came faster than it was listened to,
+--- or before, which is the computer's timing; and those that a stopped run told behind its stop, as the sum
+--- of its triggers is, which are its end's.
 ---@param marks string[] of events.tsv
 ---@param folder string
 ---@param is_real boolean
-local function leave_late(marks, folder, is_real)
-  local entries = journal_of(folder)
-  local stop = select(3, decisions.until_stop(entries, {}, is_real))
-  for number = #entries, (stop or #entries) + 1, -1 do
-    local entry = entries[number]
-    local text = entry and entry.kind == "mark"
-      and sides.without_place(cell_text.written(tostring(entry.text)))
-    for i = #marks, text and 1 or math.huge, -1 do
-      if marks[i] == text then
-        table.remove(marks, i)
-        break
-      end
+---@param stopped boolean? also those behind the stop
+local function leave_marks(marks, folder, is_real, stopped)
+  local entries, left = journal_of(folder), {}
+  local stop = stopped and select(3, decisions.until_stop(entries, {}, is_real)) or #entries
+  for number, entry in ipairs(entries) do
+    local of = entry and entry.kind == "mark" and entry.of
+    local is_passed = is_real and type(of) == "table" and of.passed_over == true
+    if entry and entry.kind == "mark" and (is_passed or number > stop) then
+      local text = sides.without_place(cell_text.written(tostring(entry.text)))
+      left[text] = (left[text] or 0) + 1
     end
+  end
+  local kept = {}
+  for i = #marks, 1, -1 do -- the last ones of a text
+    local count = left[marks[i]] or 0
+    left[marks[i]] = count - 1
+    kept[#kept + 1] = count <= 0 and marks[i] or nil
+  end
+  for i = 1, #marks do
+    marks[i] = kept[#kept + 1 - i]
   end
 end
 
@@ -312,8 +321,9 @@ function M.judge(recipe, folder, manifest)
   end
   -- a script's waits in real time are its computer's
   one.live = one.live or recipe.is_experiment and not both_virtual
+  leave_marks(one.marks, a, not both_virtual, stopped)
+  leave_marks(other.marks, folder, not both_virtual)
   if stopped then
-    leave_late(one.marks, a, not both_virtual)
     cut(found, one, other, faulted, recipe.begin.devices)
   end
   return found, compare.compare(one, other, true), nil, stopped -- another device was told before

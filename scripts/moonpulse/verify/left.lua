@@ -112,22 +112,51 @@ function M.early(list, made, entries, at_ns)
 end
 
 ---@class moonpulse.PulsesStop what the stop of a run bounds
----@field at_ns integer? no pulse is planned for later; from the run's start
+---@field at_ns integer? when it was, from the run's start
+---@field way_ns fun(channel: string?): integer how much later than it a pulse of a channel may be planned
 ---@field plan_of fun(pulse: integer): table? the plan that a pulse is of; asked in their order
 ---@field must_be fun(plan: table, onset_ns: integer): boolean was there time to give it?
 
---- How long before its time a pulse is handed to the port at most: what is on its way goes on.
-local function longest_way_ns(entries)
-  local longest_ns = 0
+local function way_of(facts)
+  local longest_ns, latency_ns = 0, math.tointeger(tonumber(facts.latency_ns)) or 0
+  for _, wire_ns in ipairs(type(facts.wire_ns) == "table" and facts.wire_ns or {}) do
+    longest_ns = math.max(longest_ns, latency_ns + (math.tointeger(tonumber(wire_ns)) or 0))
+  end
+  return longest_ns
+end
+
+--- The place of each channel's device, of several.
+local function places_of(begin)
+  local places = {}
+  for _, device in ipairs(type(begin.devices) == "table" and begin.devices or {}) do
+    local channels = type(device) == "table" and device.channels
+    for _, channel in ipairs(type(channels) == "table" and channels or {}) do
+      places[channel] = device.place
+    end
+  end
+  return places
+end
+
+--- How long before its time a pulse is handed to the port at most: what is on its way goes on. Of several
+--- devices each has a way of its own, and a plan's line says those of each of them.
+---@return fun(channel: string?): integer ns
+local function longest_ways(entries)
+  local of_one_ns, of_place, places = 0, {}, places_of(entries[1] or {})
   for _, entry in ipairs(entries) do
-    if entry and entry.kind == "play" then
-      local latency_ns = math.tointeger(tonumber(entry.latency_ns)) or 0
-      for _, wire_ns in ipairs(type(entry.wire_ns) == "table" and entry.wire_ns or {}) do
-        longest_ns = math.max(longest_ns, latency_ns + (math.tointeger(tonumber(wire_ns)) or 0))
+    local is_play = entry and entry.kind == "play"
+    if is_play and type(entry.devices) ~= "table" then
+      of_one_ns = math.max(of_one_ns, way_of(entry))
+    end
+    for _, each in ipairs(is_play and type(entry.devices) == "table" and entry.devices or {}) do
+      local place = type(each) == "table" and each.place or nil
+      if place ~= nil then
+        of_place[place] = math.max(of_place[place] or 0, way_of(each))
       end
     end
   end
-  return math.min(longest_ns, most_way_ns)
+  return function(channel)
+    return math.min(of_place[places[channel or false] or false] or of_one_ns, most_way_ns)
+  end
 end
 
 --- What the last stop of a run says of its pulses.
@@ -141,11 +170,12 @@ function M.bounds(manifest, entries, plan_of)
   local options = type(begin.options) == "table" and begin.options or {}
   local is_at_once = at_ns and at_once[stop.reason] and stop.reason == read.get(manifest, "result.stop")
     and (options.late == nil or options.late == "abort")
-  local left_ns, asked_ns = at_ns or ns_of(disarm), asked_ns_of(stop)
+  local asked_ns = asked_ns_of(stop)
   local function must_be(plan, onset_ns)
     return is_at_once and plan.tolerance_ns ~= nil and onset_ns + plan.tolerance_ns < asked_ns
   end
-  return { at_ns = left_ns and left_ns + longest_way_ns(entries), plan_of = plan_of, must_be = must_be }
+  return { at_ns = at_ns or ns_of(disarm), way_ns = longest_ways(entries), plan_of = plan_of,
+    must_be = must_be }
 end
 
 return M

@@ -219,15 +219,17 @@ local function check_missing(made, other, pulse, how, findings)
   end
 end
 
---- No pulse comes behind the stop that ended the run.
+--- No pulse comes behind the stop that ended the run, but one that was on its way to its device.
 local function check_behind(rows, how, findings)
-  local at_ns = how.stop and how.stop.at_ns
+  local stop = how.stop
+  local at_ns = stop and stop.at_ns
   for place = #rows.order, at_ns and 1 or math.huge, -1 do
     local row = rows.order[place]
     local onset_ns, pulse = in_ns(rows.lists.onset[row]), rows.lists.pulse[row]
     if onset_ns and onset_ns <= at_ns then
       return
-    elseif onset_ns and not is_of_train(rows, row) then
+    elseif onset_ns and not is_of_train(rows, row)
+      and onset_ns > at_ns + stop.way_ns(texts_of(rows, row).channel) then
       findings:differ("events.tsv", line_of(rows, pulse, 1), "pulse %d is planned for %.6f s, and the run "
         .. "was stopped at %.6f s", pulse, onset_ns / 1e9, at_ns / 1e9)
     end

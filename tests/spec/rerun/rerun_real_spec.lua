@@ -101,6 +101,27 @@ describe("rerun of an experiment in real time", function()
     assert.matches("\ndecisions   the same %(%d%d lines of the journal%)", text)
   end)
 
+  it("is the same where trigger bytes came before it first waited for one", function()
+    local run, ended, err = recorded [[local mp = require "moonpulse"
+      return mp.experiment(function(run)
+        local stim = run:device()
+        run:sleep(0.5)
+        run:wait_trigger { byte = 5, timeout = 30 }
+        run:mark "heard"
+        stim:arm()
+        stim:fire(mp.pulse(mp.mso(40)))
+      end)]]
+    assert.are.equal(0, ended, err)
+    assert.matches("bytes? came before the script first waited", shell.read(run .. "/events.tsv"))
+    local status, text = again(run)
+    assert.are.equal(0, status, text)
+    assert.matches("\naround      SAME: ", text, 1, true)
+    resealed.edit(run, nil, { ["events.tsv"] = function(events)
+      return (events:gsub("\theard\t", "\tHeard\t"))
+    end })
+    assert.matches("\naround      DIFFERENT: mark", (select(2, again(run))))
+  end)
+
   it("decides the same until it was stopped", function()
     local stopped
     local run, ended = recorded(asks, nil, function(job)
@@ -123,5 +144,31 @@ describe("rerun of an experiment in real time", function()
     end)
     text = select(2, again(run))
     assert.matches("\ndecisions   differ from line %d+ of the journal on: mark: text is Started", text)
+  end)
+
+  it("compares nothing with a run that never began, and does it where it is given a stimulator", function()
+    shell.write(folder .. "/short.lua", [[local mp = require "moonpulse"
+      return mp.experiment(function(run)
+        local stim = run:device()
+        stim:arm()
+        stim:fire(mp.pulse(mp.mso(40)))
+      end)]])
+    local status, text, err = shell.moonpulse(folder, ("run %s/short.lua --out %s/first --tolerance 5000 "
+      .. "--trigger-in /dev/null"):format(folder, folder))
+    assert.are.equal(4, status, text .. err)
+    local never = "the run never began, so there is nothing to compare"
+    local run = fixture.run_in(folder .. "/first")
+    status, text, err = shell.moonpulse(folder, ("rerun %s --out %s/none"):format(run, folder))
+    assert.are.equal(3, status, text .. err)
+    assert.matches(never .. " (--trigger-in: ", err, 1, true)
+    assert.is_nil(shell.names(folder .. "/none")[1])
+    local link = folder .. "/stim"
+    jobs:start("sim", ("sim magventure --link %s --log %s.tsv"):format(link, link)):says("simulated ")
+    status, text, err = shell.moonpulse(folder, ("rerun %s --out %s/there --port %s")
+      :format(run, folder, link))
+    assert.are.equal(0, status, text .. err)
+    assert.matches("\nrows        " .. never, text, 1, true)
+    assert.is_nil(text:find("DIFFERENT", 1, true) or text:find("\nSAME", 1, true))
+    assert.are.equal(1, select(2, shell.read(link .. ".tsv"):gsub("\tpulse\t", "")))
   end)
 end)

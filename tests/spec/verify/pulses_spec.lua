@@ -3,6 +3,7 @@
 local chance = require "chance"
 local core = require "moonpulse.core"
 local findings_of = require "moonpulse.verify.findings"
+local left = require "moonpulse.verify.left"
 local pulses = require "moonpulse.verify.pulses"
 
 local columns = {}
@@ -49,7 +50,8 @@ local function told(text, made, how)
   how = how or {}
   debug.sethook(function() error("it does not end", 2) end, "", 20000000)
   local ok, message = pcall(pulses.compare, text, made, { whole = how.whole ~= false, what = "the plan has",
-    since = how.since or function() return 0 end, same_device = how.same_device ~= false }, findings)
+    since = how.since or function() return 0 end, stop = how.stop,
+    same_device = how.same_device ~= false }, findings)
   debug.sethook()
   assert(ok, message)
   for i, each in ipairs(findings.differs) do
@@ -120,6 +122,31 @@ describe("pulses against those of the plan", function()
     assert.are.same({}, told(text_of(rows_of(2)), made, { whole = false }))
     assert.are.equal(2, #told(text_of(rows_of(2)), made))
     assert.are.same({ "6: pulse 5 is one more than the plan has" }, told(text_of(rows_of(5)), made))
+  end)
+
+  it("are behind a stop by their own device's way at most", function()
+    local entries = { { kind = "begin", devices = { { place = "left", channels = { "1" } },
+      { place = "right", channels = { "2" } } } },
+      { kind = "play", latency_ns = "0", devices = {
+        { place = "left", latency_ns = 0, wire_ns = { 1000000 } },
+        { place = "right", latency_ns = 5000000, wire_ns = { 3000000 } } } },
+      { kind = "stop", reason = "gone", at_ns = "2000000000" } }
+    --- Of two pulses, the second so many milliseconds behind the stop.
+    local function behind(ms, channel, lines)
+      local rows = rows_of(2)
+      rows[2].onset_planned_us, rows[2].channel = ("%d.000"):format(2000000 + ms * 1000), channel
+      local text = text_of(rows)
+      return told(text, text, { whole = false, stop = left.bounds({}, lines or entries, function() end) })
+    end
+    assert.are.same({}, behind(8, "2"))
+    assert.are.same({ "3: pulse 2 is planned for 2.009000 s, and the run was stopped at 2.000000 s" },
+      behind(9, "2"))
+    assert.are.same({}, behind(1, "1"))
+    assert.are.equal(1, #behind(2, "1")) -- the other one's way is not its
+    local alone = { { kind = "begin" }, { kind = "play", latency_ns = "5000000", wire_ns = { "1000000" } },
+      entries[3] }
+    assert.are.same({}, behind(6, "1", alone))
+    assert.are.equal(1, #behind(7, "1", alone))
   end)
 
   it("end, whatever number a row says, and whatever the table is", function()
