@@ -76,10 +76,11 @@ function Sampled:close()
   self.stream:close()
   self.session:close()
   local dropped = self.stream.was.dropped
-  if self.passed_over + dropped > 1 then
-    pcall(self.say, ("--answers %s: %s passed over%s"):format(self.path,
-      numbers.counted(self.passed_over + dropped, "sample"), dropped > 0 and (", of which %s came too fast to "
-        .. "be looked at"):format(numbers.counted(dropped, "sample")) or ""))
+  local passed = self.passed_over + dropped
+  if passed > 1 then
+    pcall(self.say, ("--answers %s: %s passed over%s"):format(self.path, numbers.counted(passed, "sample"),
+      dropped > 0 and (", of which %s came too fast to be looked at"):format(
+        numbers.counted(dropped, "sample")) or ""))
   end
 end
 
