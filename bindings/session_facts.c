@@ -38,8 +38,8 @@ int mp_session_lines(lua_State *L)
 
 /*
  * session:stream() -> { receives =, name =?, why =?, connections =, samples =, passed_over =,
- * first =? } of a port that receives a stream of LSL: as mp_lsl_in_state; nothing: it is no
- * such port, or closed
+ * dropped =, first =? } of a port that receives a stream of LSL: as mp_lsl_in_state; nothing:
+ * it is no such port, or closed
  */
 int mp_session_stream(lua_State *L)
 {
@@ -47,7 +47,7 @@ int mp_session_stream(lua_State *L)
     const struct mp_port *port = mp_session_port(mp_check_session(L, 1));
     if (port == NULL || !mp_port_stream(port, &state))
         return 0;
-    lua_createtable(L, 0, 7);
+    lua_createtable(L, 0, 8);
     lua_pushboolean(L, state.receives);
     lua_setfield(L, -2, "receives");
     lua_pushinteger(L, (lua_Integer)state.connections);
@@ -56,6 +56,8 @@ int mp_session_stream(lua_State *L)
     lua_setfield(L, -2, "samples");
     lua_pushinteger(L, (lua_Integer)state.passed_over);
     lua_setfield(L, -2, "passed_over");
+    lua_pushinteger(L, (lua_Integer)state.dropped);
+    lua_setfield(L, -2, "dropped");
     const struct {
         const char *key, *text;
         bool is_there;

@@ -13,6 +13,10 @@ enum { ZERO_TRIES = 3 };
 static const int64_t again_ns = 10 * MP_NS_PER_MS, later_ns = 100 * MP_NS_PER_MS;
 // between two codes the box stands at 0 so long: else nobody sees the second one
 static const int64_t rest_ns = MP_NS_PER_MS;
+// a late code that another of a plan replaces stood for half its width, at most so long: a
+// sample of any amplifier (200 Hz), and what a full queue adds to the lateness of the last
+// stays bounded
+static const int64_t seen_most_ns = 5 * MP_NS_PER_MS;
 // another thread is writing to the box, which takes some ten microseconds: come again then
 static const int64_t taken_ns = 100 * MP_NS_PER_US;
 
@@ -38,12 +42,31 @@ static void insert(struct mp_code_box *box, const struct mp_code *code)
     box->waits[at] = *code;
 }
 
+static struct mp_code take_at(struct mp_code_box *box, uint32_t at)
+{
+    const struct mp_code taken = box->waits[at];
+    box->count--;
+    memmove(box->waits + at, box->waits + at + 1, (box->count - at) * sizeof box->waits[0]);
+    return taken;
+}
+
 static struct mp_code take_first(struct mp_code_box *box)
 {
-    const struct mp_code first = box->waits[0];
-    box->count--;
-    memmove(box->waits, box->waits + 1, box->count * sizeof box->waits[0]);
-    return first;
+    return take_at(box, 0);
+}
+
+/* No code of a plan comes before at_ns; they stay in their order. */
+static void hold_plan(struct mp_code_box *box, int64_t at_ns)
+{
+    for (uint32_t i = 0; i < box->count && box->waits[i].ready_ns < at_ns;) {
+        if (box->waits[i].patient) {
+            i++;
+            continue;
+        }
+        struct mp_code code = take_at(box, i);
+        code.ready_ns = at_ns;
+        insert(box, &code);
+    }
 }
 
 /* How many of its kind wait: of a script, or of a plan. */
@@ -60,9 +83,12 @@ void mp_code_box_add(struct mp_code_box *box, const struct mp_code *code,
 {
     struct mp_code mine = *code;
     mine.ready_ns = code->due_ns;
-    for (uint32_t i = 0; code->patient && i < box->count; i++) // a script's: in its order
-        if (box->waits[i].patient && box->waits[i].ready_ns > mine.ready_ns)
-            mine.ready_ns = box->waits[i].ready_ns;
+    for (uint32_t i = 0; i < box->count; i++) { // in their order, where one is held
+        const struct mp_code *each = &box->waits[i];
+        if (each->patient == code->patient && each->ready_ns > mine.ready_ns &&
+            (code->patient || each->due_ns <= code->due_ns))
+            mine.ready_ns = each->ready_ns;
+    }
     if (waiting(box, code->patient) <
         (uint32_t)(code->patient ? MP_CODES_OF_SCRIPT : MP_CODES_OF_PLAN))
         insert(box, &mine);
@@ -187,6 +213,19 @@ static void put_zero(struct mp_code_box *box)
     }
 }
 
+/* How long a code that was written at entered_ns stands before another of a plan may take its
+ * place. Two that are on time are known to be apart; of late ones the next may be due at once.
+ */
+static int64_t seen_after(const struct mp_code_box *box, const struct mp_code *code,
+                          int64_t entered_ns)
+{
+    const bool late = !code->patient && entered_ns - code->due_ns > rest_ns;
+    int64_t least_ns = late && box->width_ns / 2 > rest_ns ? box->width_ns / 2 : rest_ns;
+    if (least_ns > seen_most_ns)
+        least_ns = seen_most_ns;
+    return box->wire_ns + (least_ns < box->width_ns ? least_ns : box->width_ns);
+}
+
 static void put_first(struct mp_code_box *box, const struct mp_code_hears *hears,
                       struct word *word)
 {
@@ -201,8 +240,11 @@ static void put_first(struct mp_code_box *box, const struct mp_code_hears *hears
     box->owed = false;
     box->of_script = word->code.patient;
     box->tries = 0;
-    box->zero_ns = now_of(box) + box->wire_ns + box->width_ns;
+    const int64_t written_ns = now_of(box);
+    box->zero_ns = written_ns + box->wire_ns + box->width_ns;
+    box->seen_ns = written_ns + seen_after(box, &word->code, word->entered_ns);
     if (box->share != NULL) {
+        box->share->seen_ns = box->seen_ns;
         box->given = ++box->share->given;
         box->share->value = box->value;
         box->share->stands = true;
@@ -247,13 +289,35 @@ static bool stands_at(const struct mp_code_box *box, uint8_t *value)
     return share == NULL ? box->stands || box->owed : share->stands;
 }
 
-/* Would nobody see the next code, which is a plan's, for the box stands at the same one? On a
- * line all codes are the same. */
+/* Does the first that waits look like that one? On a line all codes do. */
+static bool is_like(const struct mp_code_box *box, uint8_t value)
+{
+    return box->line != MP_TRIGGER_NONE || value == box->waits[0].value;
+}
+
+/* Would nobody see the next code, which is a plan's, for the box stands at the same one? */
 static bool is_unseen(const struct mp_code_box *box)
 {
     uint8_t value;
     return !box->waits[0].patient && !box->gone && stands_at(box, &value) &&
-           (box->line != MP_TRIGGER_NONE || value == box->waits[0].value);
+           is_like(box, value);
+}
+
+/* A plan's code is first, and nobody would have seen the one that it replaces, or the 0 between
+ * two that are the same: codes that come late come close together. It is held until they will.
+ */
+static bool hold_off(struct mp_code_box *box, int64_t now)
+{
+    uint8_t value;
+    int64_t at_ns = now;
+    if (stands_at(box, &value))
+        at_ns = box->share == NULL ? box->seen_ns : box->share->seen_ns;
+    else if (is_like(box, value))
+        at_ns = free_at(box);
+    if (box->waits[0].patient || box->gone || at_ns <= now)
+        return false;
+    hold_plan(box, at_ns);
+    return true;
 }
 
 /* Then the 0 comes first, and the code when the box has stood at it for long enough: late, and
@@ -261,15 +325,14 @@ static bool is_unseen(const struct mp_code_box *box)
 static void put_apart(struct mp_code_box *box, struct word *word)
 {
     take_over(box);
-    struct mp_code code = take_first(box);
     put_zero(box);
-    if (box->stands || box->owed) {
-        *word = (struct word){
-            .code = code, .lost = MP_CODE_BOX_FULL, .entered_ns = now_of(box), .any = true};
-        return;
-    }
-    code.ready_ns = box->gone ? now_of(box) : box->free_ns;
-    insert(box, &code);
+    if (box->stands || box->owed)
+        *word = (struct word){.code = take_first(box),
+                              .lost = MP_CODE_BOX_FULL,
+                              .entered_ns = now_of(box),
+                              .any = true};
+    else if (!box->gone)
+        hold_plan(box, box->free_ns);
 }
 
 /* A code of a script is due, and the box stands at one whose 0 it did not take: that comes
@@ -299,7 +362,9 @@ static void put_due(struct mp_code_box *box, const struct mp_code_hears *hears,
     else if (patient && is_overdue(box, now)) {
         take_over(box);
         put_zero(box);
-    } else if (code_due && is_unseen(box))
+    } else if (code_due && hold_off(box, now))
+        return;
+    else if (code_due && is_unseen(box))
         put_apart(box, word);
     else if (code_due && !put_off(box, now))
         put_first(box, hears, word);

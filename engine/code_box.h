@@ -9,10 +9,12 @@
  * dispatcher's while one lives. Nothing here waits, locks or allocates.
  *
  * Codes of a plan come at their times, whatever stands at the box then: their distance was
- * looked at before. Where the same one stands (a script's, or one whose 0 the box did not take)
- * nobody would see it: 0 comes first, and the code after it, late; without the 0 it is lost. A
- * code that a script gives in between (patient) waits until the box has stood at 0, so that it
- * is told apart from the one before.
+ * looked at before. Behind a hold-up of the host several are due at once: the next one then
+ * waits until what stands has stood for half its width (1 to 5 ms; 1 ms if that came on time,
+ * or is a script's), so that none is told as written that no amplifier saw. Where the same one
+ * stands (a script's, or one whose 0 the box did not take) nobody would see it: 0 comes first,
+ * and the code after it, late; without the 0 it is lost. A code that a script gives in between
+ * (patient) waits until the box has stood at 0, so that it is told apart from the one before.
  *
  * Several devices of a run have one box (mp_code_share): each one's thread gives the codes of
  * its own pulses, and the 0 behind one is of who gave it, unless another code has come since,
@@ -67,6 +69,7 @@ struct mp_code_share {
     int64_t free_ns; // the box has stood at 0 for long enough from then on
     bool stands;     // it stands at a code, or did not take its 0
     uint8_t value;   // which
+    int64_t seen_ns; // it has stood for long enough from then on
     struct mp_code_bytes bytes;
 };
 
@@ -85,7 +88,8 @@ struct mp_code_box {
     bool of_script; // it is a patient one
     bool gone;      // its port is
     bool owed;      // it did not take its 0 and is no longer waited for: tried again at zero_ns
-    uint8_t tries;  // to write the 0
+    int64_t seen_ns; // what stands has stood for long enough from then on
+    uint8_t tries;   // to write the 0
     int64_t zero_ns;
     int64_t free_ns; // it has stood at 0 for long enough from then on
     uint64_t given;  // the number of its last code in the share

@@ -27,6 +27,10 @@ enum { ANSWER_MS = 5000 };              // from the call to the first sample's p
 enum { ROOM = 2 * MP_LSL_SAMPLE_MOST }; // a head, or the sample that is read
 enum { READ_MOST = 1 << 16 };           // at a time; as much as that may come at once
 enum { OUT = 4096, TEXT_MOST = 64 };
+/* What the reader gets, so that a sender that knows no bounds does not keep it from all else: a
+ * burst, and behind it one sample each so many nanoseconds. */
+enum { TEXT_BURST = 64, BYTE_BURST = 20000 };
+static const int64_t text_each_ns = 200 * MP_NS_PER_US, byte_each_ns = 50 * MP_NS_PER_US;
 // a host that has gone without a word
 enum { ALIVE_IDLE_S = 5, ALIVE_EVERY_S = 2, ALIVE_TRIES = 3 };
 
@@ -43,6 +47,8 @@ struct mp_lsl_in {
     char source_id[MP_LSL_WANTED + 1]; // of the stream that it had
     struct mp_lsl_feed feed;
     size_t held; // of bytes
+    int64_t room,
+        room_ns; // samples that may be given now (less than 0: too many were); of when
     size_t out_count;
     uint8_t out[OUT];
     char bytes[ROOM];
@@ -76,8 +82,8 @@ static void tell_receives(struct mp_lsl_in *in, const struct here *from)
     (void)pthread_mutex_unlock(&in->lock);
 }
 
-static void tell_samples(struct mp_lsl_in *in, uint64_t samples, uint64_t passed_over,
-                         const struct mp_lsl_taken *first)
+static void tell_samples(struct mp_lsl_in *in, uint64_t samples, uint64_t dropped,
+                         uint64_t passed_over, const struct mp_lsl_taken *first)
 {
     (void)pthread_mutex_lock(&in->lock);
     if (passed_over > 0 && in->state.passed_over == 0)
@@ -85,6 +91,7 @@ static void tell_samples(struct mp_lsl_in *in, uint64_t samples, uint64_t passed
                        (int)(first->length < TEXT_MOST ? first->length : TEXT_MOST),
                        first->text);
     in->state.samples += samples;
+    in->state.dropped += dropped;
     in->state.passed_over += passed_over;
     (void)pthread_mutex_unlock(&in->lock);
 }
@@ -158,19 +165,43 @@ static bool put_sample(struct mp_lsl_in *in, const struct mp_lsl_taken *taken)
     return byte >= 0;
 }
 
-/* Give all whole samples that are held. False: one makes no sense, or all is over. */
+/* How many samples may be given by now. */
+static void make_room(struct mp_lsl_in *in)
+{
+    const int64_t each_ns = in->as_text ? text_each_ns : byte_each_ns;
+    const int64_t burst = in->as_text ? TEXT_BURST : BYTE_BURST;
+    const int64_t more = (mp_clock_ns() - in->room_ns) / each_ns;
+    in->room_ns += more * each_ns;
+    in->room = in->room + more < burst ? in->room + more : burst;
+}
+
+/* Bytes are all given: more than may be wait here, and the sender with them. */
+static void keep_pace(struct mp_lsl_in *in)
+{
+    for (make_room(in); in->room < 0 && !is_over(in); make_room(in))
+        (void)wait_for(in, -1, 0, (int)(-in->room * byte_each_ns / MP_NS_PER_MS) + 1);
+}
+
+/* Give all whole samples that are held, of text as many as may be: the first of those that came
+ * together. False: one makes no sense, or all is over. */
 static bool give_held(struct mp_lsl_in *in)
 {
     size_t at = 0, used = 0;
-    uint64_t samples = 0, passed_over = 0;
+    uint64_t samples = 0, dropped = 0, passed_over = 0;
     struct mp_lsl_taken taken, first = {.text = ""};
     enum mp_lsl_got got = MP_LSL_GOT;
+    make_room(in);
     while (got == MP_LSL_GOT) {
         got = mp_lsl_feed_sample(&in->feed, in->bytes + at, in->held - at, &used, &taken);
         if (got != MP_LSL_GOT)
             break;
         at += used;
         samples++;
+        if (in->as_text && in->room <= 0) {
+            dropped++;
+            continue;
+        }
+        in->room--;
         if (!put_sample(in, &taken) && passed_over++ == 0) {
             first = taken;
             first.text = taken.text == taken.own ? first.own : taken.text;
@@ -178,10 +209,13 @@ static bool give_held(struct mp_lsl_in *in)
         if (OUT - in->out_count <= TEXT_MOST && !flush(in))
             return false;
     }
-    tell_samples(in, samples, passed_over, &first);
+    tell_samples(in, samples, dropped, passed_over, &first);
     in->held -= at;
     memmove(in->bytes, in->bytes + at, in->held);
-    return flush(in) && got != MP_LSL_GOT_BAD;
+    if (!flush(in) || got == MP_LSL_GOT_BAD)
+        return false;
+    keep_pace(in);
+    return !is_over(in);
 }
 
 // What comes ---------------------------------------------------------------------------------

@@ -6,7 +6,10 @@
  * The thread looks for the stream until it finds one, and again when it has lost it: a stream
  * with a source_id then is taken up only with the same. Where two are what was asked for,
  * neither is taken. A reader that takes nothing holds the thread up, which then takes nothing
- * from the sender: nothing is lost here. What it is doing is to be had at any time.
+ * from the sender: nothing is lost here. So does one that sends more than 20,000 bytes a second
+ * for longer than a second. Of texts, of which one answers a question, those beyond 5,000 a
+ * second (behind the first 64 that come together) are dropped, and counted. What it is doing is
+ * to be had at any time.
  *
  * Open, close and look: loop thread. The dispatcher's thread has no part in any of it but the
  * pipe's other end.
@@ -29,6 +32,7 @@ struct mp_lsl_in_state {
     uint64_t samples;     // that came, all in all
     uint64_t passed_over; // of those: that are no byte
     char first[72];       // the first of these
+    uint64_t dropped;     // texts: that came too fast
 };
 
 /* Begin to look for the stream that path names (lsl_source.h). as_text: samples as text.

@@ -102,12 +102,17 @@ static void turn_to(int64_t until_ns)
     now_ns = until_ns;
 }
 
+static void check_bytes(const uint8_t *bytes, size_t count)
+{
+    CHECK_INT(seen.count, count);
+    CHECK(memcmp(seen.bytes, bytes, count) == 0);
+}
+
 /* The box had the code twice, and an amplifier saw it twice. */
 static void check_twice(uint8_t code)
 {
     const uint8_t expected[] = {code, 0, code, 0};
-    CHECK_INT(seen.count, sizeof expected);
-    CHECK(memcmp(seen.bytes, expected, sizeof expected) == 0);
+    check_bytes(expected, sizeof expected);
     CHECK(seen.at_ns[2] - seen.at_ns[1] >= MS);
 }
 
@@ -168,19 +173,6 @@ static void held_up_between_two_of_a_script_the_zero_comes(void)
     check_twice(9);
 }
 
-/* A code of a plan comes at its time all the same. */
-static void a_code_of_a_plan_waits_for_no_owed_zero(void)
-{
-    begin_owing(7);
-    seen.full = false;
-    struct mp_code code = mp_code_of_script(&box, 8, now_ns);
-    code.patient = false;
-    mp_code_box_add(&box, &code, &hears);
-    turn_to(now_ns);
-    CHECK_INT(seen.count, 2);
-    CHECK_INT(seen.bytes[1], 8);
-}
-
 static struct mp_code_share both = {.taken = ATOMIC_FLAG_INIT};
 static struct mp_code_box other;
 
@@ -189,7 +181,7 @@ static void begin_both(void)
 {
     begin();
     both.given = 0;
-    both.free_ns = 0;
+    both.free_ns = both.seen_ns = 0;
     both.stands = false;
     both.bytes = (struct mp_code_bytes){.count = 0};
     box.share = &both;
@@ -229,8 +221,7 @@ static void the_zero_is_of_who_gave_the_last_code(void)
     give_by(&other, 8, false, start_ns + 2 * MS);
     turn_both_to(start_ns + 20 * MS);
     const uint8_t expected[] = {7, 8, 0};
-    CHECK_INT(seen.count, sizeof expected);
-    CHECK(memcmp(seen.bytes, expected, sizeof expected) == 0);
+    check_bytes(expected, sizeof expected);
     CHECK_INT(seen.at_ns[2], start_ns + 2 * MS + MS / 10 + 5 * MS);
 }
 
@@ -242,8 +233,7 @@ static void a_code_of_a_script_waits_for_the_zero_of_another(void)
     give_by(&other, 8, true, start_ns + MS);
     turn_both_to(start_ns + 20 * MS);
     const uint8_t expected[] = {7, 0, 8, 0};
-    CHECK_INT(seen.count, sizeof expected);
-    CHECK(memcmp(seen.bytes, expected, sizeof expected) == 0);
+    check_bytes(expected, sizeof expected);
     CHECK(seen.at_ns[2] - seen.at_ns[1] >= MS);
 }
 
@@ -256,16 +246,24 @@ static void the_same_code_of_two_plans_is_told_apart(void)
     give_by(&other, 7, false, start_ns + 2 * MS);
     turn_both_to(start_ns + 50 * MS);
     const uint8_t expected[] = {7, 0, 7, 0};
-    CHECK_INT(seen.count, sizeof expected);
-    CHECK(memcmp(seen.bytes, expected, sizeof expected) == 0);
+    check_bytes(expected, sizeof expected);
     CHECK(seen.at_ns[2] - seen.at_ns[1] >= MS);
 }
 
 static void give_of_plan(uint8_t value)
 {
-    struct mp_code code = mp_code_of_script(&box, value, now_ns);
-    code.patient = false;
-    mp_code_box_add(&box, &code, &hears);
+    give_by(&box, value, false, now_ns - box.wire_ns);
+}
+
+/* A code of a plan comes at its time all the same. */
+static void a_code_of_a_plan_waits_for_no_owed_zero(void)
+{
+    begin_owing(7);
+    seen.full = false;
+    give_of_plan(8);
+    turn_to(now_ns);
+    CHECK_INT(seen.count, 2);
+    CHECK_INT(seen.bytes[1], 8);
 }
 
 /* The same one as stands would be seen by nobody: it is told apart by a 0, or is lost. */
@@ -314,8 +312,7 @@ static void another_code_of_a_plan_is_told_apart_on_a_line(void)
     give_of_plan(8);
     turn_to(now_ns + 50 * MS);
     const uint8_t expected[] = {1, 0, 1, 0};
-    CHECK_INT(seen.count, sizeof expected);
-    CHECK(memcmp(seen.bytes, expected, sizeof expected) == 0);
+    check_bytes(expected, sizeof expected);
     CHECK(seen.at_ns[2] - seen.at_ns[1] >= MS);
 }
 
@@ -355,8 +352,7 @@ static void found_taken_a_script_keeps_its_order(void)
     give_by(&box, 8, true, start_ns);
     turn_both_to(start_ns + 50 * MS);
     const uint8_t expected[] = {5, 0, 6, 0, 7, 0, 8, 0};
-    CHECK_INT(seen.count, sizeof expected);
-    CHECK(memcmp(seen.bytes, expected, sizeof expected) == 0);
+    check_bytes(expected, sizeof expected);
 }
 
 /* Another's device owes its 0, or has gone with it: a script's code that nobody would tell from
@@ -378,8 +374,7 @@ static void the_owed_zero_of_another_comes_before_a_code_of_a_script(bool is_ful
     seen.full = false;
     turn_both_to(start_ns + 500 * MS);
     const uint8_t expected[] = {7, 0, 7, 0};
-    CHECK_INT(seen.count, is_full ? 2 : 4);
-    CHECK(memcmp(seen.bytes, expected, seen.count) == 0);
+    check_bytes(expected, is_full ? 2 : 4);
     CHECK(is_full || seen.at_ns[2] - seen.at_ns[1] >= MS);
 }
 
@@ -394,13 +389,98 @@ static void behind_an_early_zero_a_code_of_a_script_does_not_wait(void)
     give_by(&box, 8, true, now_ns);
     turn_both_to(start_ns + 20 * MS);
     const uint8_t expected[] = {7, 0, 8, 0};
-    CHECK_INT(seen.count, sizeof expected);
-    CHECK(memcmp(seen.bytes, expected, sizeof expected) == 0);
+    check_bytes(expected, sizeof expected);
     CHECK(seen.at_ns[2] - seen.at_ns[1] >= MS && seen.at_ns[2] - seen.at_ns[1] < 2 * MS);
+}
+
+/* The rows of seen are these codes, each told as written, and none shorter than least_ns. */
+static void check_rows(const uint8_t *codes, size_t count, int64_t least_ns)
+{
+    check_bytes(codes, count);
+    for (size_t i = 0; i + 1 < seen.count; i++)
+        CHECK(seen.at_ns[i + 1] - seen.at_ns[i] >= (seen.bytes[i] == 0 ? MS : least_ns));
+    for (size_t i = 0; i < seen.told_count; i++)
+        CHECK_INT(seen.lost[i], MP_CODE_WRITTEN);
+}
+
+/* The host was held up until all of these were due: each is seen, in their order, and the last
+ * comes no later than half a width for each before it. */
+static void codes_of_a_plan_that_are_late_together_are_all_seen(void)
+{
+    begin();
+    const int64_t start_ns = now_ns;
+    for (int i = 0; i < 4; i++)
+        give_by(&box, (uint8_t)(100 + i), false, start_ns + i * 7 * MS);
+    now_ns = start_ns + 30 * MS;
+    turn_to(start_ns + 100 * MS);
+    const uint8_t expected[] = {100, 101, 102, 103, 0};
+    CHECK_INT(seen.told_count, 4);
+    check_rows(expected, sizeof expected, MS / 10 + 5 * MS / 2);
+    CHECK(seen.at_ns[3] <= start_ns + 30 * MS + 3 * (MS / 10 + 5 * MS / 2));
+}
+
+/* The second is the same as the first: behind a 0, and the third behind it. */
+static void the_same_codes_late_together_are_told_apart_in_their_order(void)
+{
+    begin();
+    const int64_t start_ns = now_ns;
+    give_by(&box, 7, false, start_ns);
+    give_by(&box, 7, false, start_ns + 7 * MS);
+    now_ns = start_ns + 10 * MS;
+    turn_to(start_ns + 13 * MS); // the 0 between them stands
+    give_by(&box, 8, false, now_ns);
+    turn_to(start_ns + 100 * MS);
+    const uint8_t expected[] = {7, 0, 7, 8, 0};
+    CHECK_INT(seen.told_count, 3);
+    check_rows(expected, sizeof expected, MS / 10 + MS);
+}
+
+/* The first came late, the same one on time: right behind the first one's 0. */
+static void a_short_zero_between_the_same_codes_is_no_zero(void)
+{
+    begin();
+    const int64_t start_ns = now_ns;
+    give_by(&box, 7, false, start_ns);
+    now_ns = start_ns + MS;
+    give_by(&box, 7, false, start_ns + 6 * MS + MS / 5);
+    turn_to(start_ns + 100 * MS);
+    const uint8_t expected[] = {7, 0, 7, 0};
+    check_rows(expected, sizeof expected, 5 * MS);
+}
+
+static void late_together_at_one_box_of_two_devices_both_are_seen(void)
+{
+    begin_both();
+    const int64_t start_ns = now_ns;
+    give_by(&box, 22, false, start_ns);
+    give_by(&other, 102, false, start_ns + 8 * MS);
+    give_by(&other, 23, false, start_ns + 16 * MS);
+    now_ns = start_ns + 20 * MS;
+    turn_both_to(start_ns + 100 * MS);
+    const uint8_t expected[] = {22, 102, 23, 0};
+    CHECK_INT(seen.told_count, 3);
+    check_rows(expected, sizeof expected, MS / 10 + 5 * MS / 2);
+}
+
+static void codes_of_a_plan_on_time_are_not_moved(void)
+{
+    begin();
+    const int64_t start_ns = now_ns, apart_ns = 6 * MS + MS / 5;
+    for (int i = 0; i < 4; i++)
+        give_by(&box, 7, false, start_ns + i * apart_ns);
+    turn_to(start_ns + 100 * MS);
+    CHECK_INT(seen.count, 8);
+    for (int i = 0; i < 4; i++)
+        CHECK_INT(seen.at_ns[2 * i], start_ns + i * apart_ns);
 }
 
 int main(void)
 {
+    codes_of_a_plan_that_are_late_together_are_all_seen();
+    the_same_codes_late_together_are_told_apart_in_their_order();
+    a_short_zero_between_the_same_codes_is_no_zero();
+    late_together_at_one_box_of_two_devices_both_are_seen();
+    codes_of_a_plan_on_time_are_not_moved();
     behind_an_early_zero_a_code_of_a_script_does_not_wait();
     found_taken_a_script_keeps_its_order();
     the_owed_zero_of_another_comes_before_a_code_of_a_script(false);

@@ -3,6 +3,7 @@
  * it is to, with all that it had open. */
 #include "engine/lsl_in.h"
 
+#include "engine/clock.h"
 #include "tests/check.h"
 #include "tests/engine/chance.h"
 
@@ -15,10 +16,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { PATIENCE_MS = 20000, FIRST_PORT = 16572, PORTS = 32, READ = 300000, VALUES = 256 };
+enum { PATIENCE_MS = 20000, FIRST_PORT = 16572, PORTS = 32, READ = 70000, VALUES = 256 };
+// what it may give: a burst and what one reading has behind it, and then one in so long
+enum { BYTES_FIRST = 20000 + 65536 / 3, BYTE_US = 50, TEXTS_FIRST = 64, TEXT_US = 200 };
+enum { FULL = 50000 }; // of the pipe's 65536: a write has pages of its own
 
 static struct {
     int udp, tcp;
@@ -145,13 +150,13 @@ static void end(pthread_t thread)
     (void)close(sender.tcp);
 }
 
-static struct mp_lsl_in *open_it(int *fd)
+static struct mp_lsl_in *open_it(bool as_text, int *fd)
 {
     char path[64];
     struct mp_lsl_in *in = NULL;
     struct mp_error err = {0};
     (void)snprintf(path, sizeof path, "lsl:%s", sender.name);
-    CHECK_INT(mp_lsl_in_open(&in, path, false, fd, &err), MP_OK);
+    CHECK_INT(mp_lsl_in_open(&in, path, as_text, fd, &err), MP_OK);
     return in;
 }
 
@@ -171,29 +176,72 @@ static void read_in_order(int fd, size_t count)
     CHECK_INT(wrong, 0);
 }
 
+static void until_full(int fd)
+{
+    int held = 0;
+    for (int i = 0; i < PATIENCE_MS / 10 && held < FULL; i++) {
+        (void)usleep(10 * 1000);
+        CHECK_INT(ioctl(fd, FIONREAD, &held), 0);
+    }
+    CHECK(held >= FULL);
+}
+
 /* Closed while the pipe is full, and the sender held up. */
 static void who_is_not_read_loses_nothing_and_ends(void)
 {
     const size_t files = open_files();
-    struct mp_lsl_in_state state, before = {.samples = 0};
+    const int64_t start_ns = mp_clock_ns();
+    struct mp_lsl_in_state state;
     pthread_t thread;
     int fd = -1;
     begin(&thread, false);
-    struct mp_lsl_in *in = open_it(&fd);
-    for (int i = 0; i < PATIENCE_MS / 100; i++) { // until it stands still
-        (void)usleep(100 * 1000);
-        mp_lsl_in_look(in, &state);
-        if (state.samples > 0 && state.samples == before.samples)
-            break;
-        before = state;
-    }
+    struct mp_lsl_in *in = open_it(false, &fd);
+    until_full(fd);
+    mp_lsl_in_look(in, &state);
     CHECK(state.receives && state.connections == 1 && state.passed_over == 0);
-    CHECK(state.samples > 1000 && state.samples == before.samples);
     read_in_order(fd, READ);
+    until_full(fd);
+    const int64_t most = BYTES_FIRST + (mp_clock_ns() - start_ns) / 1000 / BYTE_US;
+    CHECK(READ + FULL <= most); // it keeps its pace
+    mp_lsl_in_look(in, &state);
+    CHECK_INT(state.dropped, 0);
     mp_lsl_in_close(in);
     (void)close(fd);
     end(thread);
     CHECK_INT(open_files(), files);
+}
+
+/* As texts: of what comes too fast the first are given, and then a few, all the time. */
+static void texts_that_come_too_fast_are_dropped_and_counted(void)
+{
+    char text[1 << 12];
+    struct mp_lsl_in_state state;
+    pthread_t thread;
+    int fd = -1, value = 0;
+    int64_t lines = 0;
+    const int64_t start_ns = mp_clock_ns();
+    begin(&thread, false);
+    struct mp_lsl_in *in = open_it(true, &fd);
+    while (lines < 1000 && comes(fd)) {
+        const ssize_t n = read(fd, text, sizeof text);
+        for (ssize_t i = 0; i < n; i++) {
+            if (text[i] != '\n') {
+                value = 10 * value + text[i] - '0';
+                continue;
+            }
+            CHECK(lines >= TEXTS_FIRST || value == (int)lines);
+            value = 0;
+            lines++;
+        }
+    }
+    CHECK(lines >= 1000);
+    CHECK(lines <= TEXTS_FIRST + (mp_clock_ns() - start_ns) / 1000 / TEXT_US);
+    mp_lsl_in_look(in, &state);
+    CHECK(state.dropped > 1000 && state.dropped + (uint64_t)lines <= state.samples);
+    CHECK_INT(state.passed_over, 0);
+    mp_lsl_in_close(in);
+    (void)close(fd);
+    end(thread);
 }
 
 static void what_is_no_sample_ends_it_behind_those_before(void)
@@ -202,7 +250,7 @@ static void what_is_no_sample_ends_it_behind_those_before(void)
     pthread_t thread;
     int fd = -1;
     begin(&thread, true);
-    struct mp_lsl_in *in = open_it(&fd);
+    struct mp_lsl_in *in = open_it(false, &fd);
     read_in_order(fd, 10);
     end(thread);
     for (int i = 0; i < PATIENCE_MS; i++) {
@@ -225,7 +273,7 @@ static void opened_and_closed_it_leaves_nothing(void)
     (void)snprintf(sender.name, sizeof sender.name, "nobody-%ld", (long)getpid());
     for (int i = 0; i < 30; i++) {
         int fd = -1;
-        struct mp_lsl_in *in = open_it(&fd);
+        struct mp_lsl_in *in = open_it(false, &fd);
         (void)usleep((useconds_t)chance_below(&chance, 3000));
         mp_lsl_in_close(in);
         CHECK(read(fd, &(char){0}, 1) == 0); // a reader finds it lost
@@ -237,6 +285,7 @@ static void opened_and_closed_it_leaves_nothing(void)
 int main(void)
 {
     who_is_not_read_loses_nothing_and_ends();
+    texts_that_come_too_fast_are_dropped_and_counted();
     what_is_no_sample_ends_it_behind_those_before();
     opened_and_closed_it_leaves_nothing();
     return CHECK_DONE("test_lsl_receive");

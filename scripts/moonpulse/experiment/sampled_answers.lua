@@ -75,9 +75,12 @@ end
 function Sampled:close()
   self.stream:close()
   self.session:close()
-  if self.passed_over > 1 then
-    pcall(self.say, ("--answers %s: %s passed over"):format(self.path,
-      numbers.counted(self.passed_over, "sample")))
+  local dropped = self.stream.was.dropped
+  local passed = self.passed_over + dropped
+  if passed > 1 then
+    pcall(self.say, ("--answers %s: %s passed over%s"):format(self.path, numbers.counted(passed, "sample"),
+      dropped > 0 and (", of which %s came too fast to be looked at"):format(
+        numbers.counted(dropped, "sample")) or ""))
   end
 end
 

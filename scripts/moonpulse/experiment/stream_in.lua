@@ -94,7 +94,7 @@ end
 ---@return moonpulse.StreamIn
 function M.open(session, what, waiting, say)
   local self = setmetatable({ session = session, what = what, say = say, said = 0,
-    was = { receives = false, connections = 0, samples = 0, passed_over = 0 } }, Stream)
+    was = { receives = false, connections = 0, samples = 0, passed_over = 0, dropped = 0 } }, Stream)
   await(self, waiting)
   self.watcher = core.spawn(function()
     while not self.over do

@@ -316,6 +316,7 @@ function Session:lines() end
 ---@field connections integer how often it began to
 ---@field samples integer that came, all in all
 ---@field passed_over integer of those: that are no byte
+---@field dropped integer of those, where each is a text: that came too fast to be looked at
 ---@field first string? the first of these
 
 --- What becomes of the stream of LSL that the port receives; nothing: it is another port, or closed.

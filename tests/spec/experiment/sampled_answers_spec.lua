@@ -101,6 +101,21 @@ describe("--answers of a stream of LSL", function()
       true)
   end)
 
+  it("comes out of a flood, and nothing is late for it", function()
+    sender("", "until a\ncount 400000\nuntil b\nsleep 0.5\nsend 7777")
+    local job = start [[
+      stim:arm(pulse)
+      stim:fire(pulse)
+      run:note "fired"
+      run:note("first " .. run:ask "MEP in uV? [number 0 to 255]")
+      run:note("then " .. run:ask "MEP in uV? [number 1000 to 9999]")]]
+    go(job, "fired", "a")
+    go(job, "first", "b")
+    assert.are.equal(0, job:wait(), job:err())
+    assert.matches("first %d+.*then 7777", job:out())
+    assert.matches("samples passed over, of which [%d,]+ samples came too fast to be looked at", job:out())
+  end)
+
   it("is for real time and for experiments", function()
     sender("", "send 1")
     assert.are.equal(2, start("run:ask 'x'", "--speed max"):wait())
