@@ -1,6 +1,6 @@
 --- The globals of specs, for busted: as its own module busted.environment has them, and without a walk up
---- to the outermost block for each name of the program's that no block has set. A spec that computes asks for math and ipairs
---- some million times: with busted's own that was four fifths of its time.
+--- to the outermost block for each name of the program's that no block has set. A spec that computes asks for
+--- math and ipairs some million times: with busted's own that was four fifths of its time.
 local setfenv = require("busted.compatibility").setfenv
 
 --- Globals of the specs that run in context.
