@@ -102,7 +102,7 @@ describe("--answers of a stream of LSL", function()
   end)
 
   it("comes out of a flood, and nothing is late for it", function()
-    sender("", "until a\ncount 400000\nuntil b\nsleep 0.5\nsend 7777")
+    sender("", "until a\ncount 60000\nuntil b\nsleep 0.5\nsend 7777")
     local job = start [[
       stim:arm(pulse)
       stim:fire(pulse)
