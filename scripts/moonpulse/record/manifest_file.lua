@@ -53,7 +53,7 @@ local orders = {
   ["device.devices[]"] = { "place", "channels", "thresholds", "taken", "name", "description", "model",
     "serial", "firmware", "simulated", "own_simulator", "confirms", "latency_us", "latency_from", "waveform",
     "current_direction", "mode", "coil", "driver", "backend", "port", "usb_id", "usb_serial",
-    "usb_product", "temperature_c" },
+    "usb_product", "temperature_c", "faults" },
   codes = { "box", "baud", "line", "width_ms", "sent", "lost" },
   lsl = { "name", "uid", "on", "samples", "receivers", "lost", "refused" },
   safety = { "verdict", "profile", "table", "lab", "findings", "override", "approval", "history",
