@@ -12,7 +12,7 @@ local shell = require "shell"
 local shrinks = require "moonpulse.explore.shrink"
 local tell = require "moonpulse.explore.tell"
 
--- about half a minute of the processor's time
+-- about a minute of the processor's time
 local count = tonumber(os.getenv "MP_RUNS") or os.getenv "MP_QUICK" and 60 or 700
 
 describe("explore", function()
